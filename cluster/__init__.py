@@ -1,0 +1,1 @@
+"""Where it runs: actors that serve artifacts, the Ray runtime, job submission."""

@@ -1,0 +1,1 @@
+"""What is asked: plans, search, trials, tracking, report, the command line."""
