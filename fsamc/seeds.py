@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 import xxhash
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(*parts: object) -> int:
@@ -20,4 +24,6 @@ def numpy_generator(*parts: object) -> np.random.Generator:
 
 def torch_generator(*parts: object) -> torch.Generator:
     """A CPU torch generator seeded by `derive(*parts)`: draws on the CPU are the same whatever the device."""
+    import torch  # here, because choosing a support must not load it
+
     return torch.Generator().manual_seed(derive(*parts))

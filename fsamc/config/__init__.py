@@ -10,6 +10,7 @@ from fsamc.config.fold import (
     Pretrain,
     Pseudo,
     Reference,
+    Segmentation,
     Settings,
     Support,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Reference",
     "Resources",
     "Search",
+    "Segmentation",
     "Settings",
     "Support",
 ]

@@ -27,6 +27,7 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
+GreyLevels = Annotated[int, Field(ge=0, le=255)]
 LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
 Foreground = Literal["auto", "flood", "grabcut", "whole"]
 
@@ -49,7 +50,9 @@ class Features(Settings):
         description="a torchvision ResNet's name, a torch.export program (.pt2), or `auto`: "
         "resnet50, with random weights where ImageNet's cannot be had",
     )
-    weights: str | None = Field(None, description="state dict (.pth or .safetensors) for a named ResNet")
+    weights: str | None = Field(
+        None, description="of a named ResNet: a .pth or .safetensors file, or `random`; none = ImageNet's"
+    )
     layers: tuple[str, ...] = Field(("layer2", "layer3"), min_length=1, description="feature maps, finest first")
     dim: int = Field(1024, ge=1, description="channels of a patch feature")
     fit: Literal["squash", "crop", "letterbox"] = Field(
@@ -96,6 +99,20 @@ class Support(Settings):
         return self
 
 
+class Segmentation(Settings):
+    """How an object is told from its background, and what `foreground: auto` takes for an object."""
+
+    flood: tuple[GreyLevels, GreyLevels] = Field(
+        (80, 50), description="flood: how much darker and how much brighter than a corner the background may be"
+    )
+    grabcut: int = Field(10, ge=1, description="grabcut: iterations")
+    part: Share = Field(0.1, description="parts and holes smaller than this share of the largest part are tidied away")
+    area: ShareRange = Field((0.03, 0.9), description="share of the image an object covers; else none was found")
+    edge: float = Field(2.5, ge=0.0, description="auto: gradient on an object's outline, in means of the image's")
+    sample: int = Field(8, ge=1, description="auto: how many of the good images are looked at")
+    agree: Share = Field(0.75, description="auto: share of the images in which a method must find an object")
+
+
 class Pseudo(Settings):
     """Pseudo-defects: textures pasted on good images (paper 3.5)."""
 
@@ -103,13 +120,15 @@ class Pseudo(Settings):
     foreground: Foreground | dict[str, Foreground] = Field(
         "auto", description="where the object is: one way for all, or one per category"
     )
+    segmentation: Segmentation = Segmentation()
     beta: ShareRange = Field((0.0, 0.5), description="share of the image kept inside the mask, drawn uniformly")
     per_class: int = Field(20, ge=2, description="pseudo-defect images per pseudo-class")
     textures_per_class: int = Field(1, ge=1, description="texture images used of each texture class")
     rate: float = Field(8.0, gt=0.0, description="Poisson noise: mean count per pixel")
-    blur: float = Field(8.0, ge=0.0, description="Gaussian blur of the noise, sigma in pixels")
+    blur: float = Field(0.05, ge=0.0, le=1.0, description="Gaussian blur of the noise, sigma as a share of the side")
     threshold: float = Field(0.7, description="cut of the blurred noise, standard deviations above its mean")
     area: ShareRange = Field((0.1, 0.4), description="share of the foreground the mask may cover; redrawn until so")
+    tries: int = Field(100, ge=1, description="masks drawn for one image at most")
     residual: Literal["source", "bank"] = Field(
         "source", description="what is subtracted: the clean source image's features or the nearest bank rows"
     )

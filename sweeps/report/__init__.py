@@ -1,0 +1,32 @@
+"""The report of a sweep: report.md, one self-contained report.html, and the plots they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweeps.report.content import compose
+from sweeps.report.evidence import gather
+from sweeps.report.markdown import render_markdown
+from sweeps.report.page import render_page
+from sweeps.report.plots import draw_plots
+
+__all__ = ["write_report"]
+
+
+def write_report(out: Path) -> Path:
+    """Write report.md, report.html and plots/*.png of the sweep in `out`, finished or still running.
+
+    Returns the path of report.html, which needs no other file and no network.
+    Raises BadInput if `out` has no plan, no folds.csv or no finished fold in it.
+    """
+    evidence = gather(out)
+    content = compose(evidence)
+    plots = draw_plots(evidence, content, out / "plots")
+    _write_whole(out / "report.md", render_markdown(content, plots))
+    return _write_whole(out / "report.html", render_page(evidence, content, {n: out / p for n, p in plots.items()}))
+
+
+def _write_whole(path: Path, text: str) -> Path:
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    return beside.replace(path)

@@ -1,0 +1,181 @@
+"""A frozen network: square images to feature maps (paper 3.2)."""
+
+from __future__ import annotations
+
+import urllib.error
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fsamc.config import Features
+from fsamc.errors import BadInput
+from fsamc.seeds import torch_generator
+from fsamc.weights import check_file, is_program, is_random
+
+_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2")
+
+
+class Backbone:
+    """Feature maps of normalised images, finest first. Build it with `load_backbone`.
+
+    Attributes:
+        patches: P, patches of an image: the positions of the finest map.
+    """
+
+    def __init__(self, network: Callable[[Tensor], Sequence[Tensor]], features: Features, device: str) -> None:
+        self._network = network
+        self._device = torch.device(device)
+        self._low = features.precision == "bf16"
+        self.patches = 0
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """Images float32 [B, 3, S, S] to float32 maps [B, C, H, W], one per layer, on the backbone's device."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._low):
+            maps = self._network(images.to(self._device))
+        return [one.float() for one in maps]
+
+
+@lru_cache(maxsize=1)
+def load_backbone(features: Features, device: str) -> Backbone:
+    """The network that `features.backbone` names, checked on one blank image.
+
+    Raises:
+        BadInput: unknown name, missing or unusable file, weights that cannot be had, or outputs that are no maps.
+    """
+    program = is_program(features)
+    network = _load_program(features, device) if program else _load_resnet(features, device)
+    backbone = Backbone(network, features, device)
+    _check_maps(backbone, features)
+    return backbone
+
+
+def _load_program(features: Features, device: str) -> Callable[[Tensor], Sequence[Tensor]]:
+    path = features.backbone
+    check_file(path)
+    try:
+        module = torch.export.load(path).module().to(device)
+    except Exception as error:  # torch raises a different type for every way in which a file can be wrong
+        raise BadInput(f"{path}: not a torch.export program ({_first_line(error)}); export it again") from error
+
+    def network(images: Tensor) -> Sequence[Tensor]:
+        return _pick(module(images), features, path)
+
+    return network
+
+
+def _pick(output: object, features: Features, path: str) -> list[Tensor]:
+    """The program's outputs that `features.layers` names, finest first."""
+    if isinstance(output, dict):
+        named = dict(output)
+    elif isinstance(output, (tuple, list)):
+        names = features.layers if len(output) == len(features.layers) else map(str, range(len(output)))
+        named = dict(zip(names, output, strict=True))
+    else:
+        named = {"0": output}
+    missing = [name for name in features.layers if name not in named]
+    if missing:
+        raise BadInput(
+            f"{path}: returns {', '.join(named)}, but features.layers asks for {', '.join(missing)}; "
+            "export a program with these outputs or name two of its outputs in features.layers"
+        )
+    return [named[name] for name in features.layers]
+
+
+def _load_resnet(features: Features, device: str) -> nn.Module:
+    from torchvision.models import get_model
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    if features.backbone not in _RESNETS:
+        raise BadInput(f"backbone {features.backbone!r}: expected a .pt2 file or one of {', '.join(_RESNETS)}")
+    network = get_model(features.backbone, weights=None)
+    if is_random(features):
+        _randomise(network)
+    else:
+        _load_weights(network, features)
+    try:
+        extractor = create_feature_extractor(network.eval(), {name: name for name in features.layers})
+    except ValueError as error:
+        raise BadInput(f"features.layers {list(features.layers)}: not layers of {features.backbone}") from error
+    return _InOrder(extractor, features.layers).to(device).eval()
+
+
+class _InOrder(nn.Module):
+    def __init__(self, extractor: nn.Module, layers: tuple[str, ...]) -> None:
+        super().__init__()
+        self.extractor, self.layers = extractor, layers
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = self.extractor(images)
+        return [maps[name] for name in self.layers]
+
+
+def _load_weights(network: nn.Module, features: Features) -> None:
+    state = _pretrained(features.backbone) if features.weights is None else _state_from(features.weights)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise BadInput(
+            f"{features.weights}: not the weights of a {features.backbone} ({_first_line(error)})"
+        ) from error
+
+
+def _pretrained(name: str) -> dict[str, Tensor]:
+    """ImageNet weights by torchvision: from its cache, else from the network."""
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name)["IMAGENET1K_V1"]
+    file = weights.url.rsplit("/", 1)[-1]
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        raise BadInput(
+            f"the ImageNet weights of {name} are neither cached nor reachable ({_first_line(error)}): place {file} "
+            f"in {Path(torch.hub.get_dir()) / 'checkpoints'}, or give --weights FILE, or --backbone FILE.pt2"
+        ) from error
+
+
+def _state_from(path: str) -> dict[str, Tensor]:
+    check_file(path)
+    try:
+        if path.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    except Exception as error:  # both loaders raise many types
+        raise BadInput(f"{path}: not a state dict ({_first_line(error)}); expected .pth or .safetensors") from error
+
+
+def _randomise(network: nn.Module) -> None:
+    """Weights of a fixed seed, scaled so that activations keep their size through the depth."""
+    generator = torch_generator(0, "random backbone")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+
+
+def _check_maps(backbone: Backbone, features: Features) -> None:
+    try:
+        maps = backbone(torch.zeros(1, 3, features.size, features.size))
+    except BadInput:
+        raise
+    except (AssertionError, RuntimeError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"{features.backbone}: cannot take images of {features.size} x {features.size} ({_first_line(error)}); "
+            "set features.size to what it was exported for"
+        ) from error
+    shapes = [tuple(one.shape) for one in maps]
+    if any(len(shape) != 4 or shape[0] != 1 for shape in shapes):
+        raise BadInput(f"{features.backbone}: layers {list(features.layers)} are {shapes}, expected maps [B, C, H, W]")
+    if any(shape[2] * shape[3] > shapes[0][2] * shapes[0][3] for shape in shapes):
+        raise BadInput(f"features.layers {list(features.layers)}: the first must be the finest, found {shapes}")
+    backbone.patches = shapes[0][2] * shapes[0][3]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]

@@ -1,0 +1,203 @@
+"""Exact greedy k-centre (farthest-first) coreset, lazily and in blocks (paper 3.2, 4.1.3; PatchCore, Algorithm 1).
+
+The definition: a row's distance starts as its mean distance to the starting points and is then the smaller of that
+and its distance to the nearest row chosen so far. The next row chosen is the one with the largest distance.
+
+Distances only shrink, so an old distance is an upper bound. Each round takes the rows with the largest bounds and
+brings only these up to date, with one matrix product per `SEGMENT` of the choices they have missed; a row that falls
+below the smallest bound of the round, the level, needs no more of them. Farthest-first among the rest, as long as the
+best is not below the level, is farthest-first among all: no row outside can overtake. A row whose bound never comes
+to the top again is never looked at again, which leaves less than half of the products that an update of every row
+for every choice would take.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsamc.seeds import numpy_generator, torch_generator
+
+BLOCK = 4096  # rows brought up to date in a round
+SEGMENT = 512  # choices per matrix product: 1024 rows by 512 choices stay in a core's cache
+CHUNK = 1024  # rows per matrix product
+NOISE = 4 * float(np.finfo(np.float32).eps)  # error of |a|^2 + |b|^2 - 2ab, as a share of |a|^2 + |b|^2
+TOLERANCE = 1e-5  # relative error of a squared distance from which on it is computed again
+PAIRS = 16384  # differences of rows held at once
+
+
+def choose_bank(
+    features: np.ndarray, *, ratio: float, projection: int, starts: int, seed: int, device: str = "cpu"
+) -> np.ndarray:
+    """Which patches make the bank (paper 4.1.3).
+
+    Args:
+        features: float32 or float16 [N, D], may be memory-mapped.
+        ratio: share of the rows kept, in (0, 1]; int(N * ratio) of them, at least one.
+        projection: channels of the Gaussian random projection in which distances are compared.
+        starts: random rows whose mean distance decides the first choice.
+        seed: changes the projection and the starting rows.
+        device: where the arithmetic runs, `cpu` or `cuda`.
+
+    Returns:
+        int64 [K], row numbers in order of choice.
+    """
+    n, channels = features.shape
+    count = max(1, int(n * ratio))
+    gaussian = torch.randn(channels, projection, generator=torch_generator(seed, "coreset projection"))
+    matrix = (gaussian / projection**0.5).to(device)
+    points = torch.empty(n, projection, device=device)
+    for begin in range(0, n, PAIRS):
+        part = torch.from_numpy(np.array(features[begin : begin + PAIRS], dtype=np.float32))
+        torch.mm(part.to(device), matrix, out=points[begin : begin + PAIRS])
+    drawn = numpy_generator(seed, "coreset starts").choice(n, size=min(starts, n), replace=False)
+    return greedy_coreset(points, count, drawn)
+
+
+def greedy_coreset(points: Tensor | np.ndarray, count: int, starts: np.ndarray, *, block: int = BLOCK) -> np.ndarray:
+    """Farthest-first choice of `count` rows, in order of choice.
+
+    Where distances are equal the lower row number comes first; where they agree to 1e-5 either may. No row comes
+    twice, not even when all that is left are duplicates.
+
+    Args:
+        points: float32 [N, D]; a tensor is worked on where it lies.
+        count: how many rows, 1 to N.
+        starts: int [S], the rows whose mean distance is the initial distance. They are not chosen by that.
+        block: rows brought up to date in a round; changes the time only.
+
+    Returns:
+        int64 [count].
+
+    Raises:
+        ValueError: `count` is outside 1..N, `starts` is empty or outside 0..N-1, or a point is not finite.
+    """
+    if isinstance(points, np.ndarray):
+        points = torch.from_numpy(np.require(points, np.float32, "W"))
+    rows = points.float()
+    first = np.asarray(starts, dtype=np.int64)
+    if rows.ndim != 2 or not 1 <= count <= len(rows):
+        raise ValueError(f"expected points [N, D] and a count in 1..N, found {tuple(rows.shape)} and {count}")
+    if first.ndim != 1 or not len(first) or first.min() < 0 or first.max() >= len(rows):
+        raise ValueError(f"expected one or more starts in 0..{len(rows) - 1}, found {first.tolist()}")
+    if not torch.stack(rows.aminmax()).isfinite().all():
+        raise ValueError("expected finite points, found NaN or infinity")
+    search = _FarthestFirst(rows, count, torch.from_numpy(first))
+    while search.done < count:
+        search.play_round(block)
+    return search.chosen
+
+
+class _FarthestFirst:
+    """A choice under way. Distances are squared, float32.
+
+    Attributes:
+        chosen: int64 [count], the first `done` are valid.
+        bounds: [N], upper bounds of the distances to the nearest choice; -inf for a row that is chosen.
+        seen: int64 [N], how many choices each bound takes into account.
+    """
+
+    def __init__(self, points: Tensor, count: int, starts: Tensor) -> None:
+        self.points = points
+        # Small numbers have small rounding errors. A row of the data as the centre keeps integers integers.
+        centre = points[(points - points.mean(dim=0)).square().sum(dim=1).argmin()]
+        self.centred = points - centre
+        self.norms = self.centred.square().sum(dim=1)
+        self.bounds = _initial_distances(points, starts)
+        self.seen = np.zeros(len(points), dtype=np.int64)
+        self.chosen = np.zeros(count, dtype=np.int64)
+        self.chosen_centred = points.new_empty(count, points.shape[1])
+        self.chosen_norms = points.new_empty(count)
+        self.scratch = points.new_empty(CHUNK * SEGMENT)
+        self.done = 0
+
+    def play_round(self, block: int) -> None:
+        """Choose at least one row, or lower at least one bound."""
+        candidates, level, outside = self._largest_bounds(min(block, len(self.points) - self.done))
+        self._refresh(candidates, level)
+        self._choose(candidates[self.bounds[candidates] >= level], level, outside)
+
+    def _largest_bounds(self, size: int) -> tuple[np.ndarray, float, int]:
+        """The `size` first rows by (bound, row number), sorted by number.
+
+        Also the smallest bound among them, the level, and the first row outside whose bound is the level (N if none).
+        """
+        level = np.partition(self.bounds, -size)[-size]
+        reach = np.flatnonzero(self.bounds >= level)
+        if len(reach) == size:
+            return reach, level, len(self.bounds)
+        tied = reach[self.bounds[reach] == level]
+        outside = tied[len(tied) - (len(reach) - size)]
+        return reach[(self.bounds[reach] > level) | (reach < outside)], level, int(outside)
+
+    def _refresh(self, rows: np.ndarray, level: float) -> None:
+        """Lower the bounds of `rows` by the choices they have missed, each until it is true or below the level."""
+        seen, bounds = self.seen[rows], self.bounds[rows]
+        for begin in range(seen.min(), self.done, SEGMENT):
+            end = min(begin + SEGMENT, self.done)
+            behind = np.flatnonzero((seen < end) & (bounds >= level))
+            for start in range(0, len(behind), CHUNK):
+                part = behind[start : start + CHUNK]
+                bounds[part] = np.minimum(bounds[part], self._to_nearest_choice(rows[part], begin, end))
+            seen[behind] = end
+        self.seen[rows], self.bounds[rows] = seen, bounds
+
+    def _to_nearest_choice(self, rows: np.ndarray, begin: int, end: int) -> np.ndarray:
+        """Distance from each of `rows` to the nearest of the choices begin..end-1."""
+        index = torch.from_numpy(rows).to(self.points.device)
+        norms, others = self.norms.index_select(0, index), self.chosen_norms[begin:end]
+        apart = self.scratch[: len(rows) * (end - begin)].view(len(rows), end - begin)
+        torch.addmm(others, self.centred.index_select(0, index), self.chosen_centred[begin:end].T, alpha=-2, out=apart)
+        nearest = apart.amin(dim=1)
+        noise = NOISE * (norms + others.max())
+        close = (nearest + norms < noise / TOLERANCE).nonzero()[:, 0]
+        distances = nearest + norms
+        if len(close):
+            near = apart[close] <= (nearest + 2 * noise)[close, None]
+            row, choice = near.nonzero(as_tuple=True)
+            chosen = torch.from_numpy(self.chosen[begin:end]).to(index.device)
+            exact = self._difference(index[close][row], chosen[choice])
+            distances[close] = torch.full_like(noise[close], torch.inf).scatter_reduce(0, row, exact, "amin")
+        return distances.cpu().numpy()
+
+    def _difference(self, left: Tensor, right: Tensor) -> Tensor:
+        """Squared norm of the difference of each pair of rows: slow, and right for near-duplicates far from 0."""
+        pairs = zip(left.split(PAIRS), right.split(PAIRS), strict=True)
+        return torch.cat([(self.points[a] - self.points[b]).square().sum(dim=1) for a, b in pairs])
+
+    def _choose(self, rows: np.ndarray, level: float, outside: int) -> None:
+        """Farthest-first among `rows`, whose bounds are true, while no row outside can come before."""
+        index = torch.from_numpy(rows).to(self.points.device)
+        centred, norms = self.centred.index_select(0, index), self.norms.index_select(0, index)
+        apart = torch.addmm(norms, centred, centred.T, alpha=-2).add_(norms[:, None]).fill_diagonal_(torch.inf)
+        between, sizes, distances = apart.cpu().numpy(), norms.cpu().numpy(), self.bounds[rows]
+        picks: list[int] = []
+        while len(rows) and self.done + len(picks) < len(self.chosen):
+            pick = int(distances.argmax())
+            if distances[pick] < level or (distances[pick] == level and rows[pick] >= outside):
+                break
+            noise = NOISE * (sizes + sizes[pick])
+            close = np.flatnonzero((between[pick] < noise / TOLERANCE) & (between[pick] <= distances + noise))
+            if len(close):
+                others = index[torch.from_numpy(close)]
+                between[pick, close] = self._difference(others, index[pick].expand(len(close))).cpu().numpy()
+            np.minimum(distances, between[pick], out=distances)
+            distances[pick] = -np.inf
+            picks.append(pick)
+        now = slice(self.done, self.done + len(picks))
+        self.chosen[now], self.chosen_centred[now], self.chosen_norms[now] = rows[picks], centred[picks], norms[picks]
+        self.done += len(picks)
+        self.bounds[rows], self.seen[rows] = distances, self.done
+
+
+def _initial_distances(points: Tensor, starts: Tensor) -> np.ndarray:
+    """Squared means of the distances to the starting points, float32 [N].
+
+    Roots and squares in double precision: the distance to a single start is again what it was before the root.
+    """
+    wide = points[starts].double()
+    direct = "donot_use_mm_for_euclid_dist"
+    means = [torch.cdist(part.double(), wide, compute_mode=direct).mean(dim=1) for part in points.split(PAIRS)]
+    squares: np.ndarray = torch.cat(means).square().float().cpu().numpy()
+    return squares

@@ -1,0 +1,260 @@
+"""Folders in MVTec layout as categories; which of their images are support and which are queries."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import xxhash
+from natsort import natsorted
+
+from fsamc.errors import BadInput
+from fsamc.images import IMAGE_SUFFIXES
+from fsamc.seeds import numpy_generator
+
+PathsByClass = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """One product: paths and content hashes, no pixels. All paths are relative to `folder`, with `/`.
+
+    Attributes:
+        train: good images that the bank is built from (`train/good`).
+        good: good images to test on (`test/good`); may be empty.
+        classes: images per defect class (`test/<class>`), names and images in natural order.
+        masks: image -> mask of its defect, where there is one.
+        groups: image -> name of the physical part it shows, where `groups.csv` says so.
+        digests: image -> hash of the file's bytes (xxh3, 128 bits).
+    """
+
+    folder: Path
+    name: str
+    train: tuple[str, ...]
+    good: tuple[str, ...]
+    classes: PathsByClass
+    masks: dict[str, str]
+    groups: dict[str, str]
+    digests: dict[str, str]
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """The images of all defect classes, class by class."""
+        return tuple(path for paths in self.classes.values() for path in paths)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Every image: train, good, defects."""
+        return self.train + self.good + self.defects
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that a fold's result can depend on: name, paths, contents and groups; not of `folder`."""
+        parts = (
+            self.name,
+            self.train,
+            self.good,
+            list(self.classes.items()),
+            sorted(self.groups.items()),
+            self.digests,
+        )
+        return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())
+
+    def group(self, path: str) -> str:
+        """The physical part an image shows; an image that `groups.csv` leaves out is its own."""
+        return self.groups.get(path, path)
+
+    def support(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
+        """`shots` images per defect class.
+
+        Draw 0 takes the first images of distinct groups; draw d >= 1 distinct groups at random and one image of each,
+        seeded by (category, class, d) alone, so that fewer shots are the beginning of more. `files`, a list of
+        `CATEGORY/test/CLASS/IMAGE`, replaces both; entries of other categories are skipped.
+
+        Raises BadInput if a class has too few groups, or `files` does not name `shots` known images of each class.
+        """
+        if files:
+            return self._listed(shots, draw, files)
+        chosen = {name: tuple(self._one_per_group(name, draw)[:shots]) for name in self.classes}
+        for name, paths in chosen.items():
+            if len(paths) < shots:
+                raise BadInput(f"{self.name}: class {name} has {len(paths)} groups, {shots} shots need {shots}")
+        return chosen
+
+    def queries(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
+        """Per defect class, the images of no group that is in the support."""
+        taken = self._support_groups(shots, draw, files)
+        return {
+            name: tuple(path for path in paths if self.group(path) not in taken) for name, paths in self.classes.items()
+        }
+
+    def left_out(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> tuple[str, ...]:
+        """The defect images that are neither: not support, but of a group that is, whatever its class."""
+        support = {path for paths in self.support(shots, draw, files=files).values() for path in paths}
+        taken = self._support_groups(shots, draw, files)
+        return tuple(path for path in self.defects if self.group(path) in taken and path not in support)
+
+    def problem(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> str | None:
+        """Why this category gives no fold at so many shots, in one line; None if it does."""
+        if len(self.classes) < 2:
+            return f"{self.name}: {len(self.classes)} defect class ({', '.join(self.classes)}), 2 are needed"
+        for name, paths in self.classes.items():
+            groups = len({self.group(path) for path in paths})
+            if groups <= shots and not files:
+                return (
+                    f"{self.name}: class {name} has {len(paths)} images of {groups} groups, "
+                    f"{shots} shots and a query need {shots + 1} groups"
+                )
+        for name, paths in self.queries(shots, draw, files=files).items():
+            if not paths:
+                return f"{self.name}: class {name} has no query left: all its images share groups with the support"
+        return None
+
+    def _one_per_group(self, name: str, draw: int) -> list[str]:
+        members: dict[str, list[str]] = {}
+        for path in self.classes[name]:
+            members.setdefault(self.group(path), []).append(path)
+        groups = list(members.values())
+        if draw == 0:
+            return [paths[0] for paths in groups]
+        generator = numpy_generator("support", self.name, name, draw)
+        shuffled = [groups[i] for i in generator.permutation(len(groups))]
+        return [paths[generator.integers(len(paths))] for paths in shuffled]
+
+    def _listed(self, shots: int, draw: int, files: Sequence[str]) -> PathsByClass:
+        if draw:
+            raise BadInput(f"support.files is one fixed choice, found draw {draw}: set folds.draws to [0]")
+        ours = [file.partition("/")[2] for file in files if file.partition("/")[0] == self.name]
+        for path in ours:
+            if path not in self.defects:
+                raise BadInput(f"support.files: {self.name}/{path} is no defect image of this category; correct it")
+        if len(set(ours)) < len(ours):
+            raise BadInput(f"support.files names an image of {self.name} twice; leave one out")
+        chosen = {name: tuple(path for path in ours if path in paths) for name, paths in self.classes.items()}
+        for name, listed in chosen.items():
+            if len(listed) != shots:
+                raise BadInput(
+                    f"support.files names {len(listed)} images of {self.name}/test/{name}, {shots} shots need {shots}"
+                )
+        return chosen
+
+    def _support_groups(self, shots: int, draw: int, files: Sequence[str]) -> set[str]:
+        return {self.group(path) for paths in self.support(shots, draw, files=files).values() for path in paths}
+
+
+def find_categories(root: Path) -> list[str]:
+    """Names of the categories in a DATA folder, in natural order: every subfolder with a `train` or `test` folder.
+
+    Raises BadInput if `root` is no folder or holds no category.
+    """
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder; expected one folder per category, each with train/good and test/CLASS")
+    names = [name for name in subfolders(root) if (root / name / "train").is_dir() or (root / name / "test").is_dir()]
+    if not names and (root / "train" / "good").is_dir():
+        raise BadInput(f"{root}: is itself a category; pass the folder above it, {root.resolve().parent}")
+    if not names:
+        raise BadInput(f"{root}: no category in it; expected one folder per category, each with train/good")
+    return names
+
+
+def load_category(root: Path, name: str) -> Category:
+    """The category `name` of a DATA folder, its files hashed.
+
+    Raises BadInput if the layout is not MVTec's, `train/good` is empty, there is no defect class, the name is
+    `average`, `groups.csv` is wrong, or a file cannot be opened.
+    """
+    category = scan_category(root, name)
+    if name == "average":
+        raise BadInput(f"{category.folder}: a category may not be called average, the row of means is; rename it")
+    if not category.train:
+        raise BadInput(f"{category.folder / 'train' / 'good'}: no images; expected the good images of {name} there")
+    if not category.classes:
+        raise BadInput(f"{category.folder / 'test'}: no defect class; expected a folder of images per class")
+    return replace(category, groups=read_groups(category), digests=digest_files(category.folder, category.images))
+
+
+def scan_category(root: Path, name: str) -> Category:
+    """What is in a category's folders, unchecked, without groups and digests. Raises BadInput if it is no folder."""
+    folder = root / name
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such folder; expected a category with train/good and test/CLASS")
+    found = {path: image_files(folder, f"test/{path}") for path in subfolders(folder / "test") if path != "good"}
+    classes = {label: paths for label, paths in found.items() if paths}
+    masks = {path: mask for label in classes for path, mask in _masks(folder, label, classes[label]).items()}
+    return Category(
+        folder=folder,
+        name=name,
+        train=image_files(folder, "train/good"),
+        good=image_files(folder, "test/good"),
+        classes=classes,
+        masks=masks,
+        groups={},
+        digests={},
+    )
+
+
+def read_groups(category: Category) -> dict[str, str]:
+    """Image -> group from the category's `groups.csv`, {} without one. Raises BadInput, naming the line."""
+    file = category.folder / "groups.csv"
+    if not file.is_file():
+        return {}
+    known = set(category.images)
+    groups: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            if not {"path", "group"} <= set(reader.fieldnames or ()):
+                raise BadInput(f"{file}: line 1 has the columns {reader.fieldnames}, expected path,group")
+            for row in reader:
+                path, group = row["path"], row["group"]
+                if path not in known:
+                    raise BadInput(f"{file}: line {reader.line_num} names {path}, no image of {category.name}; fix it")
+                if not group or groups.get(path, group) != group:
+                    raise BadInput(f"{file}: line {reader.line_num} gives {path} no group or a second one; fix it")
+                groups[path] = group
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{file}: is no UTF-8 csv file ({error}); save it as one") from error
+    return groups
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the visible folders in a folder, in natural order; none if it is not there."""
+    entries = folder.iterdir() if folder.is_dir() else iter(())
+    return _natural(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def image_files(root: Path, folder: str) -> tuple[str, ...]:
+    """Paths `folder/name` of the images in `root/folder`, in natural order; none if it is not there."""
+    entries = (root / folder).iterdir() if (root / folder).is_dir() else iter(())
+    names = (e.name for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file())
+    return tuple(f"{folder}/{name}" for name in _natural(names) if not name.startswith("."))
+
+
+def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
+    """Path -> hash of the file's bytes (xxh3, 128 bits). Raises BadInput for a file that cannot be opened."""
+
+    def digest(path: str) -> str:
+        try:
+            return xxhash.xxh3_128_hexdigest((root / path).read_bytes())
+        except OSError as error:
+            raise BadInput(f"{root / path}: cannot be opened ({error.strerror}); make it readable") from error
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return dict(zip(paths, pool.map(digest, paths), strict=True))
+
+
+def _natural(names: Iterable[str]) -> list[str]:
+    # Sorted plainly first: `1.png` and `01.png` are equal in natural order, and a folder lists them in any.
+    return natsorted(sorted(names))
+
+
+def _masks(folder: Path, name: str, images: Sequence[str]) -> dict[str, str]:
+    """Image -> mask: `ground_truth/<class>/<stem>_mask.png` as in MVTec, or `<stem>.png`."""
+    by_stem = {Path(path).stem: path for path in image_files(folder, f"ground_truth/{name}")}
+    pairs = ((path, by_stem.get(f"{Path(path).stem}_mask") or by_stem.get(Path(path).stem)) for path in images)
+    return {path: mask for path, mask in pairs if mask}

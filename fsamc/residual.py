@@ -1,0 +1,71 @@
+"""Residual maps: patch features minus what would be normal there (paper 3.4, eq. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A batch of images as a head sees them.
+
+    Attributes:
+        values: float32 [B, P, D], residual maps or raw features.
+        distances: float32 [B, P], how far each patch is from what would be normal there.
+    """
+
+    values: Tensor
+    distances: Tensor
+
+    def take(self, rows: Sequence[int]) -> Maps:
+        """Some of the images."""
+        return Maps(self.values[rows], self.distances[rows])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class ResidualMaps:
+    """Images' residual maps, computed when taken: only the features and the normal rows are held.
+
+    Attributes:
+        features: float16 [n, P, D], memory-mapped.
+        normal: float16 [K, D], the rows that are subtracted.
+        indices: int [n, P], which row belongs to each patch.
+        residual: False gives the raw features; the distances stay (tables 5 and 11).
+        device: where the batches go.
+    """
+
+    features: np.ndarray
+    normal: np.ndarray
+    indices: np.ndarray
+    residual: bool
+    device: str
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Maps:
+        """The maps of these images."""
+        rows = np.asarray(rows, dtype=np.int64)
+        features = torch.from_numpy(self.features[rows].astype(np.float32)).to(self.device)
+        nearest = torch.from_numpy(self.normal[self.indices[rows]].astype(np.float32)).to(self.device)
+        difference = features - nearest
+        distances = torch.linalg.vector_norm(difference, dim=-1)
+        return Maps(difference if self.residual else features, distances)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def concatenate(batches: Sequence[Maps]) -> Maps:
+    """One batch of several."""
+    return Maps(torch.cat([b.values for b in batches]), torch.cat([b.distances for b in batches]))
+
+
+def mean(batch: Maps) -> Maps:
+    """The average map as a batch of one: what `support.mean: residual` does to a class's support."""
+    return Maps(batch.values.mean(0, keepdim=True), batch.distances.mean(0, keepdim=True))

@@ -1,0 +1,217 @@
+"""The command line. Exit codes: 0 done, 1 failed, 2 bad input."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fsamc.errors import BadInput
+
+app = typer.Typer(
+    help="Names the kind of an industrial defect from one to five examples, and finds the settings that do it best.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Look at image folders, or make some.", no_args_is_help=True)
+plan_app = typer.Typer(help="Look at plans and at every knob.", no_args_is_help=True)
+pseudo_app = typer.Typer(help="Look at pseudo-defects.", no_args_is_help=True)
+cache_app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
+for name, sub in (("data", data_app), ("plan", plan_app), ("pseudo", pseudo_app), ("cache", cache_app)):
+    app.add_typer(sub, name=name)
+
+console = Console()
+
+DataArgument = Annotated[Path, typer.Argument(help="Folder with one folder per category, in MVTec layout.")]
+DataOption = Annotated[Path, typer.Option("--data", help="Folder with one folder per category, in MVTec layout.")]
+TexturesOption = Annotated[Path | None, typer.Option("--textures", help="DTD-layout folder of texture classes.")]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help="Artifacts; the user's cache folder by default.")]
+BackboneOption = Annotated[
+    str | None, typer.Option("--backbone", help="torchvision ResNet, FILE.pt2, or auto; wins over the plan.")
+]
+WeightsOption = Annotated[str | None, typer.Option("--weights", help="State dict of a named ResNet.")]
+Changes = Annotated[list[str] | None, typer.Argument(help="Changes, such as folds.seeds=[1,2] base.shots=5.")]
+
+
+class Resume(StrEnum):
+    """What to do where OUT holds a sweep already."""
+
+    auto = "auto"
+    never = "never"
+    must = "must"
+
+
+@app.command()
+def sweep(
+    plan: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    changes: Changes = None,
+    textures: TexturesOption = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    cache: CacheOption = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; OUT/mlflow.db by default.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster; an embedded one by default.")] = None,
+    resume: Annotated[Resume, typer.Option(help="Continue the sweep in OUT: auto, never, or must.")] = Resume.auto,
+    reuse: Annotated[bool, typer.Option("--reuse/--no-reuse", help="Take finished folds from other sweeps.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the size, stop.")] = False,
+) -> None:
+    """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report."""
+    _quiet_ray()
+    from sweeps.sweep import Request, run_sweep
+
+    done = run_sweep(
+        Request(
+            plan=plan,
+            changes=tuple(changes or ()),
+            data=data,
+            textures=textures,
+            out=out,
+            cache=cache or _default_cache(),
+            backbone=backbone,
+            weights=weights,
+            tracking_uri=tracking_uri,
+            address=address,
+            resume=resume.value,
+            reuse=reuse,
+            dry_run=dry_run,
+        ),
+        console,
+    )
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")]) -> None:
+    """Write report.md, report.html and their plots from what OUT holds."""
+    from sweeps.report import write_report
+
+    console.print(str(write_report(out).with_suffix(".html")), soft_wrap=True, highlight=False)
+
+
+@data_app.command("inspect")
+def data_inspect(
+    data: DataArgument,
+    fit: Annotated[str, typer.Option(help="How images become square: squash, crop or letterbox.")] = "squash",
+    size: Annotated[int, typer.Option(help="Side of the network's input, pixels.")] = 224,
+    short_side: Annotated[int | None, typer.Option("--resize", help="Short side before a crop, pixels.")] = None,
+) -> None:
+    """Print categories, classes, counts and image sizes, and every problem found. Exit code 1 for serious ones."""
+    from fsamc.config import Features
+    from fsamc.config.dotted import validated
+    from sweeps.show import inspect_data
+
+    features = validated(Features, {"fit": fit, "size": size, "resize": short_side}, where="features")
+    raise typer.Exit(0 if inspect_data(data, features, console) else 1)
+
+
+@data_app.command("demo")
+def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and textures/ are written.")]) -> None:
+    """Write a procedural factory: categories with good and defective products, and textures."""
+    from fsamc.demo_data import write_demo
+
+    write_demo(folder)
+    console.print(f"{folder / 'datasets'}\n{folder / 'textures'}", soft_wrap=True, highlight=False)
+
+
+@pseudo_app.command("preview")
+def pseudo_preview(
+    data: DataArgument,
+    textures: Annotated[Path, typer.Option("--textures", help="DTD-layout folder of texture classes.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per category.")],
+    plan: Annotated[str, typer.Option(help="Whose settings are shown: a preset's name or a YAML file.")] = "smoke",
+    changes: Changes = None,
+    rows: Annotated[int, typer.Option(min=1, help="Pseudo-defects per sheet.")] = 10,
+) -> None:
+    """Draw pseudo-defects: good image with its foreground, mask, result."""
+    from sweeps.show import draw_previews
+
+    for sheet in draw_previews(plan, changes or [], data=data, textures=textures, out=out, rows=rows):
+        console.print(str(sheet), soft_wrap=True, highlight=False)
+
+
+@plan_app.command("show")
+def plan_show(
+    plan: Annotated[str | None, typer.Argument(help="A preset or a file; every knob without one.")] = None,
+) -> None:
+    """Print a plan as it resolves, or every knob with its default and meaning."""
+    from sweeps.plan import load_plan, to_yaml
+    from sweeps.show import knob_table
+
+    if plan is None:
+        console.print(knob_table())
+    else:
+        console.print(to_yaml(load_plan(plan)), highlight=False, soft_wrap=True, end="")
+
+
+@plan_app.command("check")
+def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], changes: Changes = None) -> None:
+    """Say whether a plan can run, and the first thing wrong with it."""
+    from sweeps.plan import load_plan
+    from sweeps.search import make_proposer
+
+    loaded = load_plan(plan, changes or [])
+    console.print(f"{plan}: {make_proposer(loaded).count()} trials, search {loaded.search.algorithm}")
+
+
+@cache_app.command("list")
+def cache_list(cache: CacheOption = None) -> None:
+    """Print what the cache holds, by kind."""
+    from sweeps.show import cache_table
+
+    console.print(cache_table(cache or _default_cache()))
+
+
+@cache_app.command("prune")
+def cache_prune(
+    cache: CacheOption = None,
+    days: Annotated[float, typer.Option(min=0, help="Keep what was used within so many days.")] = 30.0,
+) -> None:
+    """Remove artifacts that were not used for a while, and what killed runs left behind."""
+    from sweeps.show import prune_cache
+
+    freed = prune_cache(cache or _default_cache(), days=days)
+    console.print(f"freed {freed / 1e6:.0f} MB")
+
+
+def main() -> None:
+    """Entry point: one line for what a user can mend, and the exit code that goes with it."""
+    try:
+        app()
+    except BadInput as error:
+        _fail(2, str(error))
+    except KeyboardInterrupt:
+        _fail(1, "interrupted")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        _fail(1, f"{error.filename or 'the disk'}: {error.strerror}; make room and run the same command again")
+
+
+def _fail(code: int, line: str) -> None:
+    print(f"fsamc: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _default_cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("fsamc"))
+
+
+def _quiet_ray() -> None:
+    """Ray and Tune read these when they are imported: the screen and OUT belong to the sweep."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

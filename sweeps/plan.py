@@ -1,0 +1,143 @@
+"""Plans: a preset or a YAML file, changed by `key=value`, checked whole before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fsamc.config import Distribution, FoldConfig, Plan
+from fsamc.config.dotted import updated, validated, with_value
+from fsamc.errors import BadInput
+from fsamc.store import digest
+
+# What changes how fast a sweep is, and no number in it.
+_PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries"}}
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the product."""
+    found = (resources.files("sweeps") / "presets").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in found if file.name.endswith(".yaml"))
+
+
+def load_plan(
+    source: str, changes: Sequence[str] = (), *, backbone: str | None = None, weights: str | None = None
+) -> Plan:
+    """The plan `source`, a preset's name or a YAML file, with `key=value` changes.
+
+    Args:
+        source: name or path.
+        changes: `DOTTED.KEY=YAML` each, in order.
+        backbone: wins over the plan's.
+        weights: state dict of a named backbone, wins over the plan's.
+
+    Raises:
+        BadInput: no such plan, no YAML, an unknown key, or a value that may not be; also within the space.
+    """
+    tree = _read(source)
+    for change in changes:
+        key, value = _split(change)
+        tree = _changed(tree, key, value)
+    for name, given in (("backbone", backbone), ("weights", weights)):
+        if given is not None:
+            tree = with_value(tree, f"base.features.{name}", given)
+    tree.setdefault("name", Path(source).stem)
+    plan = validated(Plan, tree, where=source)
+    _check_space(plan, source)
+    return plan
+
+
+def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
+    """The plan's base with a trial's values. Raises BadInput for a combination that may not be."""
+    return updated(plan.base, values)
+
+
+def base_values(plan: Plan) -> dict[str, Any]:
+    """The base's own values of the swept keys: the configuration of trial 0."""
+    return {key: _lookup(plan.base.model_dump(mode="json"), key) for key in plan.space}
+
+
+def plan_hash(plan: Plan) -> str:
+    """Hash of all that the table depends on: not of how many folds run at once."""
+    return digest(plan.model_dump(mode="json", exclude=_PACE))
+
+
+def config_hash(config: FoldConfig) -> str:
+    """Twelve hex digits that name a configuration."""
+    return digest(config.model_dump(mode="json"))[:12]
+
+
+def to_yaml(plan: Plan) -> str:
+    """The plan as a file that `load_plan` reads back."""
+    tree = plan.model_dump(mode="json", exclude={"base": {"compute"}})
+    tree["space"] = {key: given.model_dump(mode="json", exclude_unset=True) for key, given in plan.space.items()}
+    text: str = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=120)
+    return text
+
+
+def _read(source: str) -> dict[Any, Any]:
+    if source in preset_names():
+        text = (resources.files("sweeps") / "presets" / f"{source}.yaml").read_text()
+    else:
+        try:
+            text = Path(source).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            known = ", ".join(preset_names())
+            raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {known}") from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise BadInput(f"{source}: expected a plan with keys base, space, folds, search; found {type(tree).__name__}")
+    return tree
+
+
+def _split(change: str) -> tuple[str, Any]:
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise BadInput(f"{change!r}: expected key=value, such as folds.seeds=[1,2]")
+    try:
+        return key, yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{change!r}: the value is not YAML; quote lists and text for the shell") from error
+
+
+def _changed(tree: dict[Any, Any], key: str, value: Any) -> dict[Any, Any]:
+    """`tree` with one change. Keys of the space hold dots themselves; there `null` takes a key out."""
+    if not key.startswith("space."):
+        return with_value(tree, key, value)
+    knob = key.removeprefix("space.")
+    form = knob.rpartition(".")
+    if form[2] in Distribution.model_fields:
+        knob, value = form[0], {form[2]: value}
+    space = {name: given for name, given in (tree.get("space") or {}).items() if name != knob}
+    return {**tree, "space": space if value is None else {**space, knob: value}}
+
+
+def _check_space(plan: Plan, source: str) -> None:
+    """Every end of every range must be a valid value by itself."""
+    known = plan.base.model_dump(mode="json")
+    for key, distribution in plan.space.items():
+        if plan.search.algorithm == "grid" and distribution.choice is None:
+            raise BadInput(f"{source}: space.{key}: a grid needs `choice`; list its values or use random or optuna")
+        if not key.startswith("finetune.epochs.") and _lookup(known, key, missing=True):
+            raise BadInput(f"{source}: space.{key}: unknown key; `fsamc plan show` lists them all")
+        if key.startswith("compute"):
+            raise BadInput(f"{source}: space.{key}: set resources.cpus instead; it is not a knob of the method")
+        for value in distribution.extremes:
+            updated(plan.base, {key: value}, where=f"{source}: space")
+
+
+def _lookup(tree: Any, key: str, *, missing: bool = False) -> Any:
+    """The value at a dotted key; with `missing`, whether there is none."""
+    for part in key.split("."):
+        name: Any = int(part) if part.isdigit() else part
+        if not isinstance(tree, Mapping) or name not in tree:
+            return True if missing else None
+        tree = tree[name]
+    return False if missing else tree

@@ -1,0 +1,85 @@
+"""What ran, what it cost and what went wrong."""
+
+from __future__ import annotations
+
+from sweeps import tables
+from sweeps.report.evidence import Evidence
+from sweeps.report.grid import Grid, counted, duration, listed
+
+MOST_REASONS = 20
+
+
+def what_ran(evidence: Evidence) -> Grid:
+    """Plan, trials, folds, and what identifies data and software."""
+    folds, notes = evidence.folds, evidence.notes
+    scored = len(tables.finished(folds))
+    rows = [
+        ("status", str(notes.get("status", "unknown"))),
+        ("trials", f"{folds['trial'].nunique()}, proposed by {evidence.plan.search.algorithm}; trial 0 is the base"),
+        ("folds", f"{scored} scored, {len(folds) - scored} failed"),
+        ("categories", listed(sorted(folds["category"].unique()))),
+        ("seeds", listed(sorted(folds["seed"].unique()))),
+        ("draws", listed(sorted(folds["draw"].unique()))),
+        ("shots", listed(sorted(folds["shots"].unique()))),
+        ("heads", listed(sorted(folds["head"].unique()))),
+        *((key, _distribution(evidence, key)) for key in evidence.keys),
+        ("data fingerprint", str(notes.get("fingerprint", ""))),
+        ("software", listed((f"{name} {version}" for name, version in notes.get("versions", {}).items()), most=20)),
+        ("tracking", str(notes.get("tracking_uri", ""))),
+    ]
+    return Grid.of(["", ""], [row for row in rows if row[1]], names=2)
+
+
+def _distribution(evidence: Evidence, key: str) -> str:
+    space = evidence.plan.space[key]
+    kind = next(iter(space.model_fields_set))
+    bounds = space.extremes
+    return f"{kind}: {listed(bounds)}" if kind == "choice" else f"{kind}: {bounds[0]} to {bounds[1]}"
+
+
+def account(evidence: Evidence) -> tuple[Grid, Grid | None]:
+    """What was spent: a table of totals, and one of seconds per stage where they were noted."""
+    notes, seconds = evidence.notes, evidence.folds["seconds"]
+    peak = notes.get("peak_memory_bytes")
+    took = notes.get("build_seconds", {})
+    builds = (
+        f"{kind} {count}{f' ({duration(took[kind])})' if kind in took else ''}"
+        for kind, count in notes.get("builds", {}).items()
+    )
+    rows = [
+        ("wall time", duration(notes["seconds"]) if "seconds" in notes else ""),
+        (
+            "time in folds",
+            f"{duration(seconds.sum())}, {duration(seconds.mean())} a fold, longest {duration(seconds.max())}",
+        ),
+        ("folds taken from earlier sweeps", str(notes.get("folds_reused", ""))),
+        ("built", listed(builds)),
+        ("peak memory", f"{peak / 2**30:.2f} GiB" if peak else ""),
+    ]
+    return Grid.of(["", ""], [row for row in rows if row[1]], names=2), _stages(evidence)
+
+
+def _stages(evidence: Evidence) -> Grid | None:
+    stages = evidence.notes.get("stages", {})
+    total = sum(stages.values()) or 1.0
+    rows = [
+        [name, duration(seconds), f"{100 * seconds / total:.1f}"]
+        for name, seconds in sorted(stages.items(), key=lambda stage: -stage[1])
+    ]
+    return Grid.of(["stage", "time", "share, %"], rows) if rows else None
+
+
+def failures(evidence: Evidence) -> Grid | None:
+    """Failed folds by reason, the most frequent first."""
+    failed = evidence.folds[evidence.folds["status"] != "ok"]
+    by_reason = sorted(failed.groupby("status"), key=lambda group: -len(group[1]))
+    rows = [
+        [
+            str(reason).removeprefix("failed: "),
+            listed(sorted(group["trial"].unique())),
+            listed(sorted(group["category"].unique())),
+            counted(len(group), "fold"),
+        ]
+        for reason, group in by_reason[:MOST_REASONS]
+    ]
+    return Grid.of(["reason", "trials", "categories", "folds"], rows, names=3) if rows else None

@@ -1,0 +1,80 @@
+"""Tables of text, and numbers as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sweeps.tables import DASH
+
+MARK = " *"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of one cell; strong for the best of its column."""
+
+    text: str
+    strong: bool = False
+
+    @classmethod
+    def of(cls, content: Cell | str) -> Cell:
+        """Take a cell as it is, and make one of text; text that ends with the best mark becomes strong."""
+        if isinstance(content, Cell):
+            return content
+        return cls(content.removesuffix(MARK), strong=content.endswith(MARK))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: `names` leading columns are text and stand left, the others are numbers and stand right."""
+
+    header: list[str]
+    rows: list[list[Cell]]
+    names: int
+
+    @classmethod
+    def of(cls, header: Sequence[str], rows: Iterable[Iterable[Cell | str]], *, names: int = 1) -> Grid:
+        """Build a table from cells and plain text."""
+        return cls(list(header), [[Cell.of(content) for content in row] for row in rows], names)
+
+
+def shown(value: Any) -> str:
+    """Write a setting's value: numbers with four significant digits, all else as it is."""
+    return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)
+
+
+def points(share: float) -> str:
+    """Write a difference of accuracies in percentage points, with its sign."""
+    return DASH if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(low: float, high: float) -> str:
+    """Write the two ends of a difference of accuracies in percentage points."""
+    return DASH if math.isnan(low) else f"{points(low)} to {points(high)}"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as a person would: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 02 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write `1 fold`, `2 folds`, `2 categories`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
+
+
+def listed(items: Iterable[Any], *, most: int = 12) -> str:
+    """Join items with commas, the many after `most` as a count."""
+    texts = [str(item) for item in items]
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,158 @@
+"""The numbers to remember, each with what chose it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sweeps.report.evidence import Evidence
+from sweeps.report.grid import counted, interval, listed, points, shown
+from sweeps.tables import AVERAGE, DASH, percent
+
+ALONE = "needs two categories that every trial has: with one there is no other to choose on"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number of the headline, in percent, and what it is."""
+
+    label: str
+    value: str
+    note: str
+
+
+def headline(evidence: Evidence) -> list[Tile]:
+    """Best trial, honest estimate of it, base, and the bar of the training-free head."""
+    if evidence.board.empty:
+        return []
+    return [_best(evidence), _estimate(evidence), _base(evidence), _bar(evidence)]
+
+
+def _best(evidence: Evidence) -> Tile:
+    best = evidence.board.iloc[0]
+    if len(evidence.board) == 1:
+        return Tile("The only trial", _value(best), f"trial {best['trial']}; nothing was chosen")
+    note = "chosen on the very queries it is reported on: selection on the test set, so expect less"
+    return Tile("Best trial", _value(best), f"trial {best['trial']}, {note}")
+
+
+def _estimate(evidence: Evidence) -> Tile:
+    label = "Leave-one-category-out"
+    if len(evidence.board) == 1:
+        return Tile(label, DASH, "one trial, so there was no choice to estimate")
+    row = honest_estimate(evidence)
+    if row is None:
+        return Tile(label, DASH, ALONE)
+    note = "each category scored by the trial that was best on the others: the honest estimate of the choice"
+    return Tile(label, percent(row["accuracy"], row["std"]), note)
+
+
+def _base(evidence: Evidence) -> Tile:
+    base = evidence.board[evidence.board["trial"] == 0]
+    if base.empty:
+        return Tile("Base", DASH, "trial 0, the plan's base, has no average yet")
+    return Tile("Base", _value(base.iloc[0]), f"trial 0, the plan as written{_other_shots(evidence, base.iloc[0])}")
+
+
+def _bar(evidence: Evidence) -> Tile:
+    bar = prototype(evidence)
+    if bar is None:
+        return Tile(
+            "Prototype bar", DASH, "no trial with the training-free head; add one to know what training is worth"
+        )
+    note = f"trial {bar['trial']}, the best training-free one: what a trained head has to clear"
+    return Tile("Prototype bar", _value(bar), note + _other_shots(evidence, bar))
+
+
+def honest_estimate(evidence: Evidence) -> pd.Series | None:
+    """Pick the average row of the leave-one-category-out table, of the best trial's shots; none without a choice."""
+    if evidence.left_out.empty or len(evidence.board) == 1:
+        return None
+    same_shots = evidence.left_out["shots"] == evidence.board["shots"].iloc[0]
+    return evidence.left_out[same_shots & (evidence.left_out["category"] == AVERAGE)].iloc[0]
+
+
+def prototype(evidence: Evidence) -> pd.Series | None:
+    """Pick the best ranked trial with the prototype head, of the best trial's shots where there is one."""
+    heads = evidence.board["trial"].map(evidence.of_trials("head"))
+    bars = evidence.board[heads == "prototype"]
+    same = bars[bars["shots"] == evidence.board["shots"].iloc[0]]
+    bars = bars if same.empty else same
+    return None if bars.empty else bars.iloc[0]
+
+
+def _value(row: pd.Series) -> str:
+    return percent(row["mean"], row["std"])
+
+
+def _other_shots(evidence: Evidence, row: pd.Series) -> str:
+    differ = row["shots"] != evidence.board["shots"].iloc[0]
+    return f"; {counted(row['shots'], 'shot')}, so not comparable" if differ else ""
+
+
+def verdict(evidence: Evidence) -> list[str]:
+    """Say in sentences what the numbers carry, and what they do not."""
+    if evidence.best is None:
+        return ["The trials share no category in which each has a finished fold, so they cannot be ranked yet."]
+    sentences = [
+        _settings(evidence, evidence.best),
+        _rivals(evidence),
+        _against_bar(evidence),
+        _over(evidence),
+        _shots(evidence),
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _settings(evidence: Evidence, best: int) -> str:
+    settings = [f"{key} = {shown(evidence.of_trials(key)[best])}" for key in evidence.keys]
+    return f"Trial {best}: {listed(settings)}; the whole configuration is in best.yaml." if settings else ""
+
+
+def _rivals(evidence: Evidence) -> str:
+    board = evidence.board[evidence.board["trial"] != evidence.best]
+    tied = board[board["tied"]]
+    if board.empty:
+        return ""
+    if tied.empty:
+        return f"All {len(board)} other trials are worse by more than the noise of the shared folds."
+    why = "the 95 % interval of the paired difference holds 0, or there are too few folds for one"
+    if len(tied) == len(board):
+        return f"No other trial can be told apart from the best one: {why}."
+    these = f"{len(tied)} of the {len(board)} other trials ({listed(tied['trial'])})"
+    return f"{these} cannot be told apart from the best one: {why}."
+
+
+def _against_bar(evidence: Evidence) -> str:
+    bar = prototype(evidence)
+    if bar is None:
+        return ""
+    if bar["trial"] == evidence.best:
+        return "No trained head is above the training-free prototype."
+    told = "the two cannot be told apart" if bar["tied"] else "more than the noise of the shared folds"
+    gap = f"{points(-bar['difference'])} points from the prototype bar"
+    return f"The best trial is {gap} (95 % interval {interval(-bar['high'], -bar['low'])}): {told}."
+
+
+def _over(evidence: Evidence) -> str:
+    over = f"Averages are over {counted(len(evidence.categories), 'category')} that every trial has: "
+    per_category = evidence.summary.groupby("category")["trial"].agg(set)
+    trials = set(evidence.summary["trial"])
+    lacking = [
+        f"{name} (no finished fold in {listed(sorted(trials - per_category[name]))})"
+        for name in per_category.index
+        if name not in [*evidence.categories, AVERAGE]
+    ]
+    left_out = f"; left out: {listed(lacking)}" if lacking else ""
+    return over + listed(evidence.categories) + left_out + "."
+
+
+def _shots(evidence: Evidence) -> str:
+    shots = sorted(evidence.board["shots"].unique())
+    if len(shots) < 2:
+        return ""
+    return (
+        f"Trials of {listed(shots)} shots are ranked together, though they answer different questions: more shots are "
+        "an easier task with fewer queries. Compare within one number of shots; the honest estimate is made so."
+    )

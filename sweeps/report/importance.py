@@ -1,0 +1,58 @@
+"""How much each swept key moves the accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sweeps.report.axes import Axis
+
+FEWEST_TRIALS = 10
+
+
+def importances(axes: list[Axis]) -> tuple[dict[str, float], str]:
+    """Share of the accuracy's variation that each swept key explains, by functional ANOVA on a random forest.
+
+    Args:
+        axes: the swept keys, then the accuracy, as `swept_axes` gives them.
+
+    Returns the shares (sum 1, largest first) and "", or nothing and the reason why they cannot be estimated.
+    """
+    varying = [axis for axis in axes[:-1] if axis.varies]
+    if reason := _why_not(axes, len(varying)):
+        return {}, reason
+    import optuna  # takes a second that a sweep without a search need not spend
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize")
+    optuna.logging.set_verbosity(verbosity)
+    study.add_trials(_trials(varying, axes[-1].places))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator), ""
+
+
+def _why_not(axes: list[Axis], varying: int) -> str:
+    trials = len(axes[-1].places) if axes else 0
+    if varying < 2:
+        return f"{varying or 'no'} swept key varies between ranked trials; shares need at least two keys"
+    if trials < FEWEST_TRIALS:
+        return f"{trials} ranked trials are too few to fit; it takes at least {FEWEST_TRIALS}"
+    if not axes[-1].varies:
+        return "every trial has the same average"
+    return ""
+
+
+def _trials(axes: list[Axis], values: np.ndarray) -> list:
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+    from optuna.trial import create_trial
+
+    kinds: dict[str, BaseDistribution] = {
+        axis.name: CategoricalDistribution(axis.ticks) if axis.categorical else FloatDistribution(*axis.bounds)
+        for axis in axes
+    }
+    return [
+        create_trial(
+            params={axis.name: float(axis.places[row]) for axis in axes}, distributions=kinds, value=float(value)
+        )
+        for row, value in enumerate(values)
+    ]

@@ -1,0 +1,233 @@
+"""The tables of a sweep, as pure functions of its finished folds: none depends on the order of the rows."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from fsamc.errors import BadInput
+
+AVERAGE = "average"
+DASH = "\N{EN DASH}"
+FOLD = ["category", "seed", "draw"]
+FIXED = ["trial", "config", *FOLD, "shots", "head", "accuracy", "correct", "queries", "status", "seconds"]
+WHOLE = ["trial", "seed", "draw", "shots"]
+NUMBERS = ["accuracy", "correct", "queries", "seconds"]
+
+
+def read_folds(out: Path) -> pd.DataFrame:
+    """folds.csv of a sweep that may still be running: one row per fold, a torn last line left out.
+
+    Returns the columns of the file: trial, seed, draw, shots int64; accuracy, correct, queries, seconds float64 (NaN
+    where a fold failed); a swept key is float64 where all its values are numbers, else str. A fold that
+    is listed twice (tried again after a failure) counts once, as last written.
+
+    Raises BadInput if the file is missing, lacks a column or holds a value of the wrong type.
+    """
+    path = out / "folds.csv"
+    folds = read_rows(path)
+    if missing := [name for name in FIXED if name not in folds]:
+        raise BadInput(f"{path}: no column {missing[0]!r}; expected the folds.csv of a sweep, give its OUT folder")
+    try:
+        folds = folds.astype(dict.fromkeys(WHOLE, "int64"))
+        folds[NUMBERS] = folds[NUMBERS].apply(pd.to_numeric).astype("float64")
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}; expected numbers, restore the file or resume the sweep") from error
+    for key in swept_keys(folds):
+        folds[key] = _numbers_if_all(folds[key])
+    return folds.drop_duplicates(["trial", *FOLD], keep="last").sort_values(["trial", *FOLD], ignore_index=True)
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a CSV file's complete rows as text, empty fields as "". Raises BadInput if it is missing or no CSV."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}; give the OUT folder of a sweep that has started") from error
+    text = text[: text.rfind("\n") + 1]
+    while text.count('"') % 2:  # torn inside a quoted field that holds a line break
+        text = text[: text.rfind("\n", 0, -1) + 1]
+    try:
+        return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, usecols=columns)
+    except ValueError as error:  # ParserError and EmptyDataError are ValueErrors
+        raise BadInput(f"{path}: {' '.join(str(error).split())}; expected a table, one line per row") from error
+
+
+def _numbers_if_all(values: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce")
+    return values if numbers.isna().any() else numbers.astype(float)
+
+
+def swept_keys(folds: pd.DataFrame) -> list[str]:
+    """List the dotted keys that differ between trials: the columns after the fixed ones."""
+    return [name for name in folds.columns if name not in FIXED]
+
+
+def finished(folds: pd.DataFrame) -> pd.DataFrame:
+    """Pick the folds that were scored, in a fixed order, so that sums do not depend on the order of arrival."""
+    return folds[folds["status"] == "ok"].sort_values(["trial", *FOLD], ignore_index=True)
+
+
+def common_categories(folds: pd.DataFrame) -> list[str]:
+    """Categories in which every trial has a finished fold; a trial without any finished fold has no say."""
+    having = [set(of_trial) for _, of_trial in finished(folds).groupby("trial")["category"]]
+    return sorted(set.intersection(*having)) if having else []
+
+
+def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy per trial, category and seed: the mean over draws; per seed also the `average` over common categories.
+
+    A seed without a finished fold in each of the common categories has no `average`: it would be one over others.
+    """
+    common = common_categories(folds)
+    scores = finished(folds).groupby(["trial", "category", "seed"], as_index=False)["accuracy"].mean()
+    per_seed = scores[scores["category"].isin(common)].groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
+    averages = per_seed.loc[per_seed["count"] == len(common), "mean"].rename("accuracy").reset_index()
+    return pd.concat([scores, averages.assign(category=AVERAGE)[scores.columns]], ignore_index=True)
+
+
+def summarise(folds: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sample standard deviation (n - 1) over seeds of every trial, per category and on average.
+
+    The mean over draws is taken first. The standard deviation of `average` is that of the per-seed averages (paper
+    4.1.3). One seed has none (NaN).
+
+    Returns columns trial, category, mean, std, seeds, categories: how many categories `average` is over, else empty.
+    """
+    summary = (
+        seed_scores(folds)
+        .groupby(["trial", "category"], as_index=False)["accuracy"]
+        .agg(["mean", "std", "count"])
+        .rename(columns={"count": "seeds"})
+    )
+    is_average = summary["category"] == AVERAGE
+    summary["categories"] = pd.array(np.where(is_average, len(common_categories(folds)), 0), dtype="Int64")
+    summary.loc[~is_average, "categories"] = pd.NA
+    return (
+        summary.assign(last=is_average)
+        .sort_values(["trial", "last", "category"], ignore_index=True)
+        .drop(columns="last")
+    )
+
+
+def write_summary(summary: pd.DataFrame, out: Path) -> Path:
+    """Write summary.csv whole or not at all: a reader never sees half of it."""
+    path = out / "summary.csv"
+    beside = path.with_suffix(".csv.part")
+    summary.to_csv(beside, index=False)
+    beside.replace(path)
+    return path
+
+
+def ranking(folds: pd.DataFrame) -> pd.DataFrame:
+    """Trials by their `average`, best first, each with its paired difference to the best one.
+
+    Pairing over shared folds takes out what both trials have in common: the category, its support and its bank. The
+    95 % interval is Student's t over the differences per (category, seed), each the mean over shared draws. A sweep
+    has few of these (4 for two categories and two seeds), where a bootstrap is too narrow and t honestly wide. Seeds
+    of one category are not quite independent, so with few categories it is still a little narrow; and the best of
+    many trials is partly the luckiest, which no interval around a difference to it can show.
+
+    A trial with fewer finished folds in the common categories than another has comes after the complete ones.
+
+    Returns columns trial, shots, mean, std, seeds, folds, complete, difference, low, high, tied: the interval holds 0,
+    or there is none to be had (fewer than two differences). Empty if no category is common to all trials.
+    """
+    summary = summarise(folds)
+    board = summary[summary["category"] == AVERAGE].drop(columns=["category", "categories"])
+    done = finished(folds)
+    done = done[done["category"].isin(common_categories(folds))]
+    by_trial = done.groupby("trial")
+    board = board.assign(shots=board["trial"].map(by_trial["shots"].first()), folds=board["trial"].map(by_trial.size()))
+    board["complete"] = board["folds"] == board["folds"].max()
+    board = _best_first(board)
+    scores = done.set_index(["trial", *FOLD])["accuracy"]
+    gaps = [_paired_difference(scores.loc[trial], scores.loc[board["trial"].iloc[0]]) for trial in board["trial"]]
+    board[["difference", "low", "high"]] = np.array(gaps).reshape(-1, 3)
+    board["tied"] = ~((board["high"] < 0) | (board["low"] > 0))
+    order = ["trial", "shots", "mean", "std", "seeds", "folds", "complete", "difference", "low", "high", "tied"]
+    return board[order]
+
+
+def _best_first(board: pd.DataFrame) -> pd.DataFrame:
+    """Complete trials first, then by mean; equal means (to 1e-12, the noise of summing) by trial number."""
+    keys = board.assign(rounded=board["mean"].round(12))
+    order = keys.sort_values(["complete", "rounded", "trial"], ascending=[False, False, True]).index
+    return board.loc[order].reset_index(drop=True)
+
+
+def _paired_difference(scores: pd.Series, best: pd.Series) -> tuple[float, float, float]:
+    """Mean of `scores - best` and its 95 % interval; both indexed by (category, seed, draw)."""
+    gaps = (scores - best).dropna().groupby(level=["category", "seed"]).mean()
+    if len(gaps) < 2:
+        return (float(gaps.mean()) if len(gaps) else np.nan, np.nan, np.nan)
+    half = stdtrit(len(gaps) - 1, 0.975) * gaps.std() / np.sqrt(len(gaps))
+    return float(gaps.mean()), float(gaps.mean() - half), float(gaps.mean() + half)
+
+
+def best_trial(folds: pd.DataFrame) -> int | None:
+    """Pick the trial with the highest `average`, ties to the lower number; none if the trials share no category."""
+    board = ranking(folds)
+    return int(board["trial"].iloc[0]) if len(board) else None
+
+
+def leave_one_category_out(folds: pd.DataFrame) -> pd.DataFrame:
+    """Estimate what choosing a trial is worth on a category that had no say in the choice.
+
+    For each common category: the complete trial that was best on the mean of the other categories (ties to the lower
+    number) and its accuracy on this one. Trials of different shots are not compared: the choice is made within each.
+
+    Returns columns shots, category, trial, accuracy, std; per shots a row per category and the `average` row (no
+    trial; per seed the mean over categories, then mean and std over seeds). Empty with fewer than two common
+    categories.
+    """
+    common = common_categories(folds)
+    board = ranking(folds)
+    if len(common) < 2 or board.empty:
+        return pd.DataFrame(columns=["shots", "category", "trial", "accuracy", "std"])
+    scores = seed_scores(folds).set_index(["trial", "category", "seed"])["accuracy"].unstack("seed")
+    rivals = board[board["complete"]].groupby("shots")["trial"]
+    return pd.concat([_leave_out(scores, common, trials).assign(shots=n) for n, trials in rivals], ignore_index=True)[
+        ["shots", "category", "trial", "accuracy", "std"]
+    ]
+
+
+def _leave_out(scores: pd.DataFrame, common: list[str], trials: pd.Series) -> pd.DataFrame:
+    """Rows of `leave_one_category_out` for one shots; `scores` is indexed by (trial, category), a column per seed."""
+    means = scores.mean(axis=1).unstack("category").loc[sorted(trials), common]
+    without = {name: means.drop(columns=name).mean(axis=1).round(12) for name in common}
+    chosen = {name: means.index[int(others.argmax())] for name, others in without.items()}
+    seeds = pd.DataFrame({name: scores.loc[(trial, name)] for name, trial in chosen.items()}).T
+    seeds.loc[AVERAGE] = seeds.mean(axis=0, skipna=False)
+    return pd.DataFrame(
+        {
+            "category": seeds.index,
+            "trial": pd.array([*chosen.values(), pd.NA], dtype="Int64"),
+            "accuracy": seeds.mean(axis=1).to_numpy(),
+            "std": seeds.std(axis=1).to_numpy(),
+        }
+    )
+
+
+def percent(mean: float, std: float | None = None) -> str:
+    """`61.3`, `61.3 ± 2.1`, or with a dash for what is not there; from shares in [0, 1]."""
+    if np.isnan(mean):
+        return DASH
+    spread = "" if std is None else f" ± {DASH if np.isnan(std) else f'{100 * std:.1f}'}"
+    return f"{100 * mean:.1f}{spread}"
+
+
+def format_table(summary: pd.DataFrame, *, mark: str = " *") -> pd.DataFrame:
+    """Trial by category, `average` last: "mean ± std" in percent, a dash where there is nothing.
+
+    Every column's best value carries `mark`.
+    """
+    cells = [percent(mean, std) for mean, std in zip(summary["mean"], summary["std"], strict=True)]
+    best = summary["mean"].round(12) == summary.groupby("category")["mean"].transform("max").round(12)
+    marked = summary.assign(cell=[cell + mark * top for cell, top in zip(cells, best, strict=True)])
+    table = marked.pivot(index="trial", columns="category", values="cell").fillna(DASH)
+    return table[[*(name for name in table.columns if name != AVERAGE), *([AVERAGE] if AVERAGE in table else [])]]

@@ -1,0 +1,172 @@
+"""MLflow: one experiment per plan, a parent run per sweep, a child run per trial, each exactly once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import Metric, Param
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+
+from fsamc.config import FoldConfig
+from fsamc.config.dotted import flatten
+from fsamc.metrics import confusion_matrix
+from fsamc.result import FoldResult
+from sweeps import tables
+from sweeps.plan import config_hash
+
+SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
+_PACKAGES = ("fsamc", "torch", "torchvision", "ray", "faiss-gpu", "faiss-cpu", "optuna", "mlflow", "numpy")
+_BATCH = 100  # the most params that one call takes
+
+
+class Tracker:
+    """Writes a sweep's runs. A resumed sweep finds its own by their tags and goes on with them.
+
+    Args:
+        uri: MLflow tracking URI.
+        experiment: the plan's name.
+        sweep: what tells this sweep from others of the same plan.
+        artifacts: where a new experiment keeps its artifacts; None leaves it to the server.
+        tags: of every run.
+    """
+
+    def __init__(
+        self, uri: str, *, experiment: str, sweep: str, artifacts: Path | None, tags: Mapping[str, str]
+    ) -> None:
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        self._client = MlflowClient(uri)
+        self._sweep = sweep
+        self._tags = dict(tags)
+        self._experiment = self._find_experiment(experiment, artifacts)
+        self._parent = self._run(f"{SWEEP} = '{sweep}' and tags.`{TRIAL}` = 'parent'", "parent", experiment)
+        self._children: dict[int, str] = {}
+
+    def start(self, number: int, config: FoldConfig) -> None:
+        """Open the trial's run, or the one that an interrupted sweep left."""
+        name = f"trial {number}: {config.head.kind}, {config.shots} shots"
+        run = self._run(f"{SWEEP} = '{self._sweep}' and tags.`{TRIAL}` = '{number}'", str(number), name)
+        self._children[number] = run
+        known = self._client.get_run(run).data.params
+        flat = {key: str(value) for key, value in flatten(config.model_dump(mode="json")).items()}
+        params = [Param(key, value) for key, value in flat.items() if key not in known]
+        for first in range(0, len(params), _BATCH):
+            self._client.log_batch(run, params=params[first : first + _BATCH])
+        self._client.set_tag(run, "config_hash", config_hash(config))
+
+    def finish(self, number: int, config: FoldConfig, rows: pd.DataFrame, results: Sequence[FoldResult]) -> None:
+        """Log a trial's scores, its support lists and confusion matrices, and close its run."""
+        run = self._children.pop(number)
+        if self._client.get_run(run).info.status == "FINISHED":
+            return
+        self._client.log_batch(run, metrics=_metrics(rows))
+        with tempfile.TemporaryDirectory() as folder:
+            _write_artifacts(Path(folder), config, results)
+            self._client.log_artifacts(run, folder)
+        failed = len(rows) == 0 or (rows["status"] != "ok").any()
+        self._client.set_terminated(run, "FAILED" if failed else "FINISHED")
+
+    def close(self, status: str, summary: pd.DataFrame | None, files: Sequence[Path]) -> None:
+        """Close the sweep's run, with the best average and the files that show it."""
+        if summary is not None:
+            averages = summary[summary["category"] == tables.AVERAGE]
+            if len(averages):
+                self._client.log_metric(self._parent, "best_accuracy", float(averages["mean"].max()))
+        for file in files:
+            if file.exists():
+                self._client.log_artifact(self._parent, str(file))
+        for run in self._children.values():
+            self._client.set_terminated(run, "KILLED")
+        self._client.set_terminated(self._parent, status)
+
+    def _find_experiment(self, name: str, artifacts: Path | None) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = artifacts.absolute().as_uri() if artifacts else None
+        experiment = self._client.create_experiment(name, artifact_location=location)
+        # Without it the UI opens a new experiment on its view for language models.
+        self._client.set_experiment_tag(experiment, "mlflow.experimentKind", "custom_model_development")
+        return str(experiment)
+
+    def _run(self, wanted: str, trial: str, name: str) -> str:
+        """The run with these tags, reopened; made if it is not there."""
+        found = self._client.search_runs([self._experiment], f"tags.`{wanted.replace(' =', '` =', 1)}", max_results=1)
+        if found:
+            run = str(found[0].info.run_id)
+            if trial == "parent":
+                self._client.update_run(run, "RUNNING")
+            return run
+        tags = {**self._tags, SWEEP: self._sweep, TRIAL: trial}
+        if trial == "parent":
+            tags[MLFLOW_RUN_NOTE] = "One sweep. Its trials are the runs nested below; `accuracy` is their average."
+        else:
+            tags[MLFLOW_PARENT_RUN_ID] = self._parent
+        return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
+
+
+def check_uri(uri: str) -> str | None:
+    """Why a tracking URI cannot be used, in one line; None if it can."""
+    if uri.startswith("file:") or "://" not in uri:
+        return f"--tracking-uri {uri}: MLflow keeps no runs in folders any more; use sqlite:///FILE.db or http://HOST"
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except Exception as error:  # every backend has its own errors
+        return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]})"
+    return None
+
+
+def describe(fingerprint: str) -> dict[str, str]:
+    """Tags that say what a run was made with: the commit, the packages, the data."""
+    tags = {"data_fingerprint": fingerprint, **{f"version.{name}": found for name, found in versions().items()}}
+    here = Path(__file__).parent
+    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return tags | ({MLFLOW_GIT_COMMIT: commit.stdout.strip()} if commit.returncode == 0 else {})
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that numbers may depend on."""
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except ImportError:
+            continue
+    return found
+
+
+def _metrics(rows: pd.DataFrame) -> list[Metric]:
+    """The average and the categories' means and deviations, and a value per seed with the seed as its step."""
+    now = int(time.time() * 1000)
+    metrics = []
+    for row in tables.summarise(rows).to_dict("records"):
+        suffix = "" if row["category"] == tables.AVERAGE else f"/{row['category']}"
+        metrics.append(Metric(f"accuracy{suffix}", row["mean"], now, 0))
+        if not np.isnan(row["std"]):
+            metrics.append(Metric(f"accuracy_std{suffix}", row["std"], now, 0))
+    for row in tables.seed_scores(rows).to_dict("records"):
+        metrics.append(Metric(f"seed_accuracy/{row['category']}", row["accuracy"], now, row["seed"]))
+    return metrics
+
+
+def _write_artifacts(folder: Path, config: FoldConfig, results: Sequence[FoldResult]) -> None:
+    (folder / "configuration.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2))
+    support = {f"{r.category}/draw {r.draw}": r.support for r in results}
+    (folder / "support.json").write_text(json.dumps(support, indent=2))
+    for category in sorted({result.category for result in results}):
+        of_category = [result for result in results if result.category == category]
+        classes = of_category[0].classes
+        counts = sum(confusion_matrix(r.truth, r.predicted, len(classes)) for r in of_category)
+        frame = pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=list(classes))
+        (folder / "confusion").mkdir(exist_ok=True)
+        frame.to_csv(folder / "confusion" / f"{category}.csv")

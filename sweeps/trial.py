@@ -1,0 +1,82 @@
+"""A trial on Ray Tune: one configuration, its folds run as tasks, each reported when it has finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from cluster.runtime import Fold, Materials, run_folds
+from sweeps.folder import TrialRecord
+from sweeps.search import Proposer
+
+
+def run_trial(config: dict[str, Any], *, materials: list[Any], at_once: int, retries: int) -> None:
+    """Tune's trainable. `config` holds the trial's number and its folds; each result is one fold's outcome."""
+    shared: Materials = ray.get(materials[0])
+    folds: list[Fold] = config["folds"]
+    for outcome in run_folds(folds, materials[0], shared, at_once=at_once, retries=retries):
+        tune.report({"outcome": outcome})
+    tune.report({"outcome": None})  # Tune keeps a trial's last report in memory; let it be a small one
+
+
+class Unsaved:
+    """Pickles as nothing. Tune saves all it is given for a restore; a sweep resumes from OUT instead."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return (object, ())
+
+
+class PlanSearch(Unsaved, Searcher):
+    """Hands a proposer's trials to Tune, in order of their numbers, and tells it what they scored.
+
+    Args:
+        proposer: who proposes.
+        waiting: trials of an earlier run that are not done; they come first.
+        next_number: the number of the first new trial.
+        folds: a trial's folds, from its values.
+        on_propose: called with every new trial before it starts.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        *,
+        waiting: list[TrialRecord],
+        next_number: int,
+        folds: Callable[[dict[str, Any]], list[Fold]],
+        on_propose: Callable[[TrialRecord], None],
+    ) -> None:
+        super().__init__()
+        self._trials = self._all(proposer, waiting, next_number, on_propose)
+        self._folds = folds
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's number, values and folds; `FINISHED` after the last."""
+        for record in self._trials:
+            if folds := self._folds(record.values):  # none where every category is too small for its shots
+                return {"number": record.number, "values": record.values, "folds": folds}
+        return Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the sweep's callback tells the proposer, with the folds in a fixed order."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: trials.jsonl holds it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+    @staticmethod
+    def _all(
+        proposer: Proposer, waiting: list[TrialRecord], number: int, on_propose: Callable[[TrialRecord], None]
+    ) -> Iterator[TrialRecord]:
+        yield from waiting
+        while (values := proposer.propose(number)) is not None:
+            record = TrialRecord(number, values)
+            on_propose(record)
+            yield record
+            number += 1

@@ -1,0 +1,133 @@
+"""How much faster the lazy blocked coreset is than farthest-first one choice at a time, on the same points.
+
+    python tests/bench/bench_coreset.py                                    random clustered points
+    python tests/bench/bench_coreset.py --data CATEGORY --backbone F.pt2   real patches of CATEGORY/train/good
+
+The one-at-a-time forms take minutes: by default their first `--picks` choices are timed and the time of all is
+extrapolated (and so labelled), which is fair because every choice costs them the same. `--full` runs them to the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsamc.coreset import greedy_coreset
+from fsamc.seeds import numpy_generator, torch_generator
+
+Form = Callable[[Tensor, int, np.ndarray], np.ndarray]
+
+
+def recomputing(points: Tensor, count: int, starts: np.ndarray) -> np.ndarray:
+    """PatchCore's released form, chosen rows masked: norms anew for every choice, minimum by concatenation."""
+
+    def distances_to(others: Tensor) -> Tensor:
+        norms = points.unsqueeze(1).bmm(points.unsqueeze(2)).reshape(-1, 1)
+        other_norms = others.unsqueeze(1).bmm(others.unsqueeze(2)).reshape(1, -1)
+        return (-2 * points.mm(others.T) + norms + other_norms).clamp(0, None).sqrt()
+
+    chosen = np.empty(count, dtype=np.int64)
+    nearest = distances_to(points[starts]).mean(dim=1, keepdim=True)
+    for i in range(count):
+        pick = int(nearest.argmax())
+        chosen[i] = pick
+        nearest = torch.cat([nearest, distances_to(points[[pick]])], dim=1).min(dim=1).values[:, None]
+        nearest[chosen[: i + 1]] = -torch.inf
+    return chosen
+
+
+def lean(points: Tensor, count: int, starts: np.ndarray) -> np.ndarray:
+    """One at a time with nothing wasted: norms once, no roots, minima in place."""
+    chosen = np.empty(count, dtype=np.int64)
+    norms = points.square().sum(dim=1)
+    nearest = torch.cdist(points, points[starts]).mean(dim=1).square()
+    apart = torch.empty_like(norms)
+    for i in range(count):
+        pick = int(nearest.argmax())
+        chosen[i] = pick
+        torch.addmv(norms, points, points[pick], alpha=-2, out=apart).add_(norms[pick])
+        torch.minimum(nearest, apart, out=nearest)
+        nearest[pick] = -torch.inf
+    return chosen
+
+
+def main() -> None:
+    """Parse, run, print."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    points, source = _points(options)
+    count = int(len(points) * options.ratio)
+    starts = numpy_generator("bench coreset starts").choice(len(points), size=10, replace=False)
+    print(f"{source}: {len(points)} points of {points.shape[1]} channels, {count} choices, {options.threads} thread(s)")
+    seconds, chosen = _timed(greedy_coreset, points, count, starts)
+    print(f"{'lazy blocked (fsamc.coreset)':38} {seconds:8.2f} s")
+    for name, form in (("one at a time, lean", lean), ("one at a time, recomputing norms", recomputing)):
+        picks = count if options.full else min(options.picks, count)
+        measured, expected = _timed(form, points, picks, starts)
+        whole = measured * count / picks
+        label = "measured" if picks == count else f"extrapolated from {picks} choices in {measured:.2f} s"
+        differ = int((chosen[:picks] != expected).sum())
+        print(f"{name:38} {whole:8.2f} s  {whole / seconds:6.1f} times as long ({label}); {differ} choices differ")
+
+
+def _timed(form: Form, points: Tensor, count: int, starts: np.ndarray) -> tuple[float, np.ndarray]:
+    started = time.perf_counter()
+    chosen = form(points, count, starts)
+    return time.perf_counter() - started, chosen
+
+
+def _points(options: argparse.Namespace) -> tuple[Tensor, str]:
+    """float32 [N, projection], and what they are."""
+    if options.data is None:
+        rng = numpy_generator("bench coreset points")
+        centres = rng.normal(size=(200, options.projection))
+        points = centres[rng.integers(200, size=options.rows)] + 0.5 * rng.normal(size=(options.rows, len(centres[0])))
+        return torch.from_numpy(points.astype(np.float32)), "random clusters"
+    features = _patches(options.data, options.backbone, options.images)
+    matrix = torch.randn(features.shape[1], options.projection, generator=torch_generator("bench coreset projection"))
+    return features @ matrix / options.projection**0.5, f"patches of {options.data.name}"
+
+
+def _patches(category: Path, backbone: Path, images: int) -> Tensor:
+    """float32 [images * P, D]: patch features of the first good images."""
+    from fsamc.backbone import load_backbone
+    from fsamc.config import Features
+    from fsamc.dataset import load_category
+    from fsamc.images import read_image, to_square, to_tensor
+    from fsamc.patches import patch_features_of
+
+    settings = Features(backbone=str(backbone), precision="fp32")
+    network = load_backbone(settings, "cpu")
+    paths = load_category(category.parent, category.name).train[:images]
+    parts = []
+    for path in paths:
+        square = to_square(read_image(category / path), settings)
+        parts.append(patch_features_of(network(torch.as_tensor(to_tensor(square[None]))), settings.dim)[0])
+    return torch.cat(parts)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a category's folder, with train/good")
+    parser.add_argument("--backbone", type=Path, help="torch.export program, with --data")
+    parser.add_argument("--images", type=int, default=160, help="good images used of --data")
+    parser.add_argument("--rows", type=int, default=100_000, help="random points without --data")
+    parser.add_argument("--projection", type=int, default=128, help="channels of a point")
+    parser.add_argument("--ratio", type=float, default=0.1, help="share of the points chosen")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--picks", type=int, default=200, help="choices by which one-at-a-time forms are timed")
+    parser.add_argument("--full", action="store_true", help="run the one-at-a-time forms to the end")
+    options = parser.parse_args()
+    if (options.data is None) != (options.backbone is None):
+        parser.error("--data and --backbone go together")
+    return options
+
+
+if __name__ == "__main__":
+    main()

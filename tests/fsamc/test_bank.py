@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fsamc.bank import MemoryBank, anomaly_score
+from fsamc.coreset import choose_bank
+
+FEATURES = np.random.default_rng(0).normal(size=(300, 24)).astype(np.float16)
+
+
+def build(features=FEATURES, ratio=0.1, seed=1):
+    return MemoryBank.build(features, ratio, seed, projection=8, starts=5)
+
+
+def test_the_rows_are_the_patches_that_the_coreset_chose():
+    bank = build()
+    expected = choose_bank(FEATURES, ratio=0.1, projection=8, starts=5, seed=1)
+    assert np.array_equal(bank.indices, expected)
+    assert bank.rows.dtype == FEATURES.dtype
+    assert np.array_equal(bank.rows, FEATURES[expected])
+
+
+def test_ratio_and_seed_bite():
+    assert len(build(ratio=0.2).rows) == 60
+    assert not np.array_equal(build(seed=2).indices, build().indices)
+
+
+def test_a_memory_mapped_file_gives_the_same_bank_and_is_not_held(tmp_path):
+    np.save(tmp_path / "features.npy", FEATURES)
+    bank = build(np.load(tmp_path / "features.npy", mmap_mode="r"))
+    assert np.array_equal(bank.indices, build().indices)
+    assert not isinstance(bank.rows, np.memmap)
+
+
+def test_a_patch_of_the_bank_has_no_residual():
+    bank = build()
+    distances, indices = bank.nearest(bank.rows)
+    assert not distances.any()
+    assert np.array_equal(indices, np.arange(len(bank.rows)))
+    assert not bank.residuals(bank.rows).any()
+
+
+def test_a_residual_is_the_difference_and_its_norm_the_distance():
+    bank = build()
+    distances, indices = bank.nearest(FEATURES)
+    residuals = bank.residuals(FEATURES)
+    assert residuals.dtype == np.float32
+    assert np.array_equal(residuals, FEATURES.astype(np.float32) - bank.rows[indices].astype(np.float32))
+    np.testing.assert_allclose(np.linalg.norm(residuals, axis=1), distances, rtol=1e-6)
+
+
+def test_a_larger_bank_is_nowhere_farther():
+    small, large = build(ratio=0.05), build(ratio=0.5)
+    assert np.array_equal(large.indices[: len(small.indices)], small.indices)
+    assert (large.nearest(FEATURES)[0] <= small.nearest(FEATURES)[0]).all()
+
+
+def test_the_whole_as_bank_covers_everything():
+    assert not build(ratio=1.0).residuals(FEATURES).any()
+
+
+def test_a_bank_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        build().rows = FEATURES
+
+
+def test_the_anomaly_score_is_the_largest_patch_distance():
+    scores = anomaly_score(np.array([[0.0, 3.0, 1.0], [2.0, 0.5, 0.25]]))
+    assert scores.dtype == np.float32
+    assert scores.tolist() == [3.0, 2.0]

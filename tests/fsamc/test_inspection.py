@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fsamc.config import Features
+from fsamc.dataset import load_category
+from fsamc.errors import BadInput
+from fsamc.inspection import Problem, Row, check_images, inspect_category, summarise
+from fsamc.textures import load_textures
+from tests.fsamc.layouts import write_category
+
+
+@pytest.fixture
+def tiles(tmp_path) -> Path:
+    return write_category(tmp_path, "tiles", classes={"crack": 4, "dent": 3}, test_good=2, masks=True)
+
+
+def found(folder: Path, **features) -> list[Problem]:
+    return inspect_category(folder.parent, folder.name, Features(**features))[1]
+
+
+def test_a_sound_category_has_no_problem(tiles):
+    category, problems = inspect_category(tiles.parent, "tiles", Features(fit="crop"))
+    assert problems == []
+    assert category == load_category(tiles.parent, "tiles")
+
+
+def test_every_unreadable_image_is_named_and_not_only_the_first(tiles):
+    broken = ["train/good/002.png", "test/good/001.png", "test/dent/000.png"]
+    for path in broken:
+        (tiles / path).write_bytes((tiles / path).read_bytes()[:200])
+    problems = found(tiles)
+    assert [problem.path for problem in problems] == broken
+    assert all(problem.serious for problem in problems)
+
+
+def test_problems_are_found_although_the_category_cannot_be_loaded(tiles):
+    (tiles / "groups.csv").write_text("path,group\ntest/crack/nowhere.png,a\n")
+    (tiles / "test/crack/001.png").write_text("no image")
+    category, problems = inspect_category(tiles.parent, "tiles", Features())
+    assert category is None
+    assert [problem.serious for problem in problems] == [True, True]
+    assert "groups.csv: line 2" in problems[0].text
+    assert problems[1].path == "test/crack/001.png"
+
+
+def test_a_category_named_average_and_an_empty_train_are_problems(tmp_path):
+    folder = write_category(tmp_path, "average", good=0, classes={"crack": 2, "dent": 2})
+    category, problems = inspect_category(tmp_path, "average", Features())
+    assert category is None
+    assert any("rename it" in problem.text for problem in problems)
+    assert Problem("train/good", "no images in it", True) in problems
+    with pytest.raises(BadInput, match="no such folder"):
+        inspect_category(folder, "nothing", Features())
+
+
+def test_small_and_empty_classes(tmp_path):
+    folder = write_category(tmp_path, "tiles", classes={"crack": 0, "dent": 1, "hole": 2}, test_good=1)
+    problems = found(folder)
+    assert [(problem.path, problem.serious) for problem in problems] == [("test/crack", False), ("test/dent", True)]
+    single = write_category(tmp_path, "single", classes={"hole": 2}, test_good=1)
+    assert ["1 defect class" in problem.text for problem in found(single)] == [True]
+
+
+def test_strays_are_told_but_not_what_every_download_carries(tiles):
+    strays = ["notes.md", "test/picture.png", "test/crack/list.txt", "test/dent/more/a.png", "train/bad/0.png"]
+    for path in ["readme.txt", "LICENSE", ".DS_Store", "test/crack/Thumbs.db", *strays]:
+        (tiles / path).parent.mkdir(exist_ok=True)
+        (tiles / path).write_bytes(b"x")
+    problems = found(tiles)
+    texts = {problem.path: problem.text for problem in problems}
+    assert texts == {
+        "notes.md": "stray file, not used",
+        "train/bad": "stray folder, not used",
+        "test/picture.png": "stray image, not used",
+        "test/crack/list.txt": "stray file, not used",
+        "test/dent/more": "stray folder, not used",
+    }
+    assert not any(problem.serious for problem in problems)
+
+
+def test_mixed_sizes_are_told(tiles):
+    Image.fromarray(np.zeros((32, 48, 3), dtype=np.uint8)).save(tiles / "train/good/000.png")
+    (problem,) = found(tiles)
+    assert problem.text == "2 image sizes; the most common, 64 x 64, has 12 of 13 images"
+    assert not problem.serious
+
+
+def test_masks_missing_unreadable_empty_and_of_another_size(tiles):
+    truth = tiles / "ground_truth"
+    (truth / "crack/000_mask.png").unlink()
+    (truth / "crack/001_mask.png").write_text("no mask")
+    Image.fromarray(np.ones((64, 63), dtype=bool)).save(truth / "dent/000_mask.png")
+    Image.fromarray(np.zeros((64, 64), dtype=bool)).save(truth / "dent/001_mask.png")
+    problems = found(tiles)
+    assert [problem.path for problem in problems] == [
+        "ground_truth/crack",
+        "ground_truth/crack/001_mask.png",
+        "ground_truth/dent/000_mask.png",
+        "ground_truth/dent/001_mask.png",
+    ]
+    assert "1 of 4 images have no mask" in problems[0].text
+    assert problems[2].text == "mask is 64 x 63, its image 64 x 64"
+    shutil.rmtree(truth)
+    assert found(tiles) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "copy", "serious"),
+    [
+        ("train/good/000.png", "test/good/000.png", True),
+        ("train/good/000.png", "test/crack/000.png", True),
+        ("test/good/000.png", "test/crack/001.png", True),
+        ("test/crack/000.png", "test/dent/000.png", True),
+        ("test/crack/000.png", "test/crack/003.png", True),
+        ("train/good/000.png", "train/good/001.png", False),
+        ("test/good/000.png", "test/good/001.png", False),
+    ],
+)
+def test_duplicates_are_serious_where_two_sides_share_a_picture(tiles, source, copy, serious):
+    shutil.copy(tiles / source, tiles / copy)
+    assert found(tiles) == [Problem(source, f"the same file as {copy}", serious)]
+
+
+def test_a_duplicate_within_a_group_never_meets_itself(tiles):
+    shutil.copy(tiles / "test/crack/000.png", tiles / "test/crack/003.png")
+    (tiles / "groups.csv").write_text("path,group\ntest/crack/000.png,a\ntest/crack/003.png,a\n")
+    assert [problem.serious for problem in found(tiles)] == [False]
+
+
+def test_groups_in_two_folders_are_counted(tiles):
+    rows = [("crack/000", "a"), ("dent/000", "a"), ("dent/001", "b"), ("crack/001", "b"), ("crack/002", "c")]
+    (tiles / "groups.csv").write_text("path,group\n" + "".join(f"test/{path}.png,{group}\n" for path, group in rows))
+    (problem,) = found(tiles)
+    assert problem.text.startswith("2 groups are in test/crack and test/dent")
+
+
+def test_a_centre_crop_tells_how_many_defects_it_cuts_off(tmp_path):
+    folder = write_category(tmp_path, "wide", classes={"crack": 4, "dent": 2}, size=(64, 128), masks=True)
+    columns = {"crack": [(0, 20), (20, 35), (28, 48), (64, 70)], "dent": [(40, 60), (70, 80)]}  # seen: 32 to 95
+    for name, spans in columns.items():
+        for number, (left, right) in enumerate(spans):
+            mask = np.zeros((64, 128), dtype=bool)
+            mask[10:20, left:right] = True
+            Image.fromarray(mask).save(folder / f"ground_truth/{name}/{number:03}_mask.png")
+    oblong, crack = found(folder, fit="crop", size=64)
+    assert oblong.text.startswith("10 of 10 images are not square")
+    assert (crack.path, crack.serious) == ("test/crack", True)
+    assert "of 4 defects 1 lie wholly and 1 more than half outside" in crack.text
+    assert found(folder, fit="squash") == found(folder, fit="letterbox") == []
+
+
+def test_summary_counts_by_hand(tmp_path):
+    rows = {"test/crack/000.png": "a", "test/crack/001.png": "a"}
+    folder = write_category(tmp_path, "tiles", classes={"crack": 3, "dent": 2}, size=(40, 60), groups=rows, masks=True)
+    Image.fromarray(np.zeros((30, 70, 3), dtype=np.uint8)).save(folder / "test/crack/002.png")
+    Image.fromarray(np.zeros((99, 40, 3), dtype=np.uint8)).save(folder / "train/good/002.png")
+    (folder / "test/dent/000.png").write_text("no image")
+    (folder / "ground_truth/dent/001_mask.png").unlink()
+    assert summarise(load_category(tmp_path, "tiles")) == [
+        Row("tiles", "train/good", 4, 4, 0, (40, 60), (99, 40)),
+        Row("tiles", "test/good", 0, 0, 0, None, None),
+        Row("tiles", "test/crack", 3, 2, 3, (30, 70), (40, 60)),
+        Row("tiles", "test/dent", 2, 2, 1, (40, 60), (40, 60)),
+    ]
+
+
+def test_check_images_names_the_first_in_path_order(tiles):
+    category = load_category(tiles.parent, "tiles")
+    check_images(category)
+    for path in ("test/dent/001.png", "train/good/003.png", "test/crack/000.png"):
+        (tiles / path).write_text("no image")
+    with pytest.raises(BadInput, match=r"train/good/003\.png"):
+        check_images(category)
+
+
+def test_check_images_reads_textures_too(tmp_path):
+    for name in ("banded", "dotted"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(tmp_path / name / "0.png")
+    textures = load_textures(tmp_path)
+    check_images(textures)
+    (tmp_path / "dotted" / "0.png").write_text("no image")
+    with pytest.raises(BadInput, match=r"dotted/0\.png"):
+        check_images(textures)
+
+
+@pytest.mark.real
+def test_the_real_boards_are_sound_and_the_real_tiles_do_not_fit_a_crop(shared):
+    assert inspect_category(shared / "datasets", "pcb", Features(fit="crop"))[1] == []
+    problems = inspect_category(shared / "datasets", "magnetic_tile", Features(fit="crop"))[1]
+    assert {problem.path for problem in problems if problem.serious} == {
+        f"test/{name}" for name in ("blowhole", "break", "crack", "fray", "uneven")
+    }

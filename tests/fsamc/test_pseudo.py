@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fsamc.config.fold import Pseudo
+from fsamc.errors import BadInput
+from fsamc.preview import preview_sheet
+from fsamc.pseudo import PseudoDefects, blend, defects, generate
+
+SIDE, GOOD = 48, 6
+ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] / SIDE
+CONFIG = Pseudo(per_class=4, textures_per_class=2)
+
+
+def images(seed, count):
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+SOURCES = images(0, GOOD)
+FOREGROUNDS = np.stack([(ROWS - 0.5) ** 2 + (COLUMNS - 0.4 - 0.04 * i) ** 2 < 0.09 for i in range(GOOD)])
+TEXTURES = {name: images(seed, 3) for seed, name in enumerate(("banded", "bubbly", "cracked"), start=1)}
+
+
+def make(textures=TEXTURES, config=CONFIG, purpose="test"):
+    return generate(SOURCES, FOREGROUNDS, textures, config, purpose=purpose)
+
+
+def assert_same(one: PseudoDefects, other: PseudoDefects):
+    for field in ("images", "labels", "sources", "masks", "betas"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field), err_msg=field)
+    assert one.classes == other.classes
+
+
+@pytest.mark.parametrize(
+    ("beta", "expected"),
+    [(0.0, [200, 10, 255]), (1.0, [100, 13, 0]), (0.5, [150, 12, 128]), (0.25, [175, 11, 191]), (0.1, [190, 10, 230])],
+)
+def test_blend_by_hand(beta, expected):
+    image = np.full((2, 2, 3), [100, 13, 0], np.uint8)
+    texture = np.full((2, 2, 3), [200, 10, 255], np.uint8)
+    mask = np.array([[True, False], [False, False]])
+    # at 0.5: 11.5 and 127.5 go to the even neighbour, 12 and 128; at 0.1: 10.3 and 229.5 go to 10 and 230
+    blended = blend(image, texture, mask, beta)
+    assert blended.dtype == np.uint8
+    assert blended[0, 0].tolist() == expected
+    np.testing.assert_array_equal(blended[~mask], image[~mask])
+
+
+def test_blend_leaves_its_arguments_alone():
+    image, texture = SOURCES[0].copy(), SOURCES[1].copy()
+    blend(image, texture, FOREGROUNDS[0], 0.3)
+    np.testing.assert_array_equal(image, SOURCES[0])
+    np.testing.assert_array_equal(texture, SOURCES[1])
+
+
+def test_shapes_and_order():
+    made = make()
+    assert made.classes == ("banded", "bubbly", "cracked")
+    assert made.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert made.images.shape == (12, SIDE, SIDE, 3)
+    assert made.masks.shape == (12, SIDE, SIDE)
+    dtypes = [getattr(made, field).dtype for field in ("images", "labels", "sources", "masks", "betas")]
+    assert dtypes == [np.uint8, np.int64, np.int64, np.bool_, np.float32]
+    assert len(made) == 12
+
+
+def test_outside_the_mask_is_the_source_and_inside_is_the_blend():
+    for one in defects(SOURCES, FOREGROUNDS, TEXTURES, CONFIG, purpose="test"):
+        source, textures = SOURCES[one.source], TEXTURES[("banded", "bubbly", "cracked")[one.label]]
+        np.testing.assert_array_equal(one.image[~one.mask], source[~one.mask])
+        inside = [(1 - one.beta) * texture + one.beta * source.astype(float) for texture in textures[:2]]
+        errors = [np.abs(one.image - each)[one.mask].max() for each in inside]
+        assert min(errors) <= 0.501
+
+
+def test_masks_lie_in_the_foreground_of_their_source():
+    made = make()
+    for mask, source in zip(made.masks, made.sources, strict=True):
+        assert not (mask & ~FOREGROUNDS[source]).any()
+        assert 0.1 <= mask.sum() / FOREGROUNDS[source].sum() <= 0.4
+
+
+def test_everything_is_drawn_over_its_range():
+    plain = {"one": np.stack([np.full((SIDE, SIDE, 3), level, np.uint8) for level in (50, 100, 200)])}
+    config = Pseudo(per_class=200, textures_per_class=2, beta=(0.0, 0.5))
+    dark = np.zeros_like(SOURCES)
+    made = list(defects(dark, FOREGROUNDS, plain, config, purpose="test"))
+    betas = np.array([one.beta for one in made])
+    assert betas.min() >= 0.0
+    assert betas.max() < 0.5
+    assert abs(betas.mean() - 0.25) < 0.03
+    assert {one.source for one in made} == set(range(GOOD))
+    levels = [one.image.max() / (1 - one.beta) for one in made]
+    assert {round(level, -1) for level in levels} == {50, 100}
+
+
+def test_equal_arguments_give_equal_defects_and_another_purpose_others():
+    assert_same(make(), make())
+    assert (make().betas != make(purpose="other").betas).all()
+
+
+def test_images_of_a_class_differ():
+    made = make()
+    assert len(set(made.betas.tolist())) == len(made)
+    assert len({mask.tobytes() for mask in made.masks}) == len(made)
+
+
+def test_a_class_does_not_depend_on_the_other_classes():
+    alone = make({"bubbly": TEXTURES["bubbly"]})
+    among = make()
+    for field in ("images", "sources", "masks", "betas"):
+        np.testing.assert_array_equal(getattr(alone, field), getattr(among, field)[4:8])
+
+
+def test_image_i_does_not_depend_on_how_many_there_are():
+    few, many = make(config=CONFIG.model_copy(update={"per_class": 2})), make()
+    first = [0, 1, 4, 5, 8, 9]
+    for field in ("images", "labels", "sources", "masks", "betas"):
+        np.testing.assert_array_equal(getattr(few, field), getattr(many, field)[first])
+
+
+def test_mask_settings_leave_sources_and_betas_as_they_were():
+    made, other = make(), make(config=CONFIG.model_copy(update={"blur": 0.02}))
+    np.testing.assert_array_equal(made.sources, other.sources)
+    np.testing.assert_array_equal(made.betas, other.betas)
+    assert (made.masks != other.masks).any()
+
+
+def test_the_streamed_form_makes_no_more_than_it_is_asked_for():
+    asked = []
+
+    class Watched:
+        def __len__(self):
+            return GOOD
+
+        def __getitem__(self, index):
+            asked.append(index)
+            return SOURCES[index]
+
+    stream = defects(Watched(), FOREGROUNDS, TEXTURES, CONFIG, purpose="test")
+    taken = [next(stream) for _ in range(3)]
+    assert asked == [one.source for one in taken]
+
+
+def test_a_class_with_too_few_textures_is_named():
+    with pytest.raises(BadInput, match=r"'cracked' has 1 image.*`pseudo.textures_per_class` asks for 2"):
+        make({**TEXTURES, "cracked": TEXTURES["cracked"][:1]})
+
+
+def test_no_textures_at_all():
+    with pytest.raises(BadInput, match="at least one texture class"):
+        make({})
+
+
+def test_preview_shows_each_class_in_turn():
+    made = make()
+    sheets = {rows: preview_sheet(made, SOURCES, FOREGROUNDS, rows=rows) for rows in (4, 99)}
+    row_height = 22 + 224 + 6
+    assert sheets[4].shape[0] == 4 * row_height + 6
+    assert sheets[99].shape[0] == len(made) * row_height + 6
+    for row, index in enumerate((0, 4, 8, 1)):
+        result = sheets[4][row * row_height + 22 :][:224, 6 + 3 * 230 :][:, :224]
+        np.testing.assert_array_equal(result, Image.fromarray(made.images[index]).resize((224, 224)))
+
+
+def test_preview_shows_source_foreground_mask_and_result():
+    big = {"plain": np.zeros((2, 224, 224, 3), np.uint8)}
+    sources = np.full((1, 224, 224, 3), 200, np.uint8)
+    foreground = np.zeros((1, 224, 224), bool)
+    foreground[:, 40:180, 40:180] = True
+    made = generate(sources, foreground, big, CONFIG, purpose="test")
+    sheet = preview_sheet(made, sources, foreground, rows=1)
+    cells = [sheet[22 : 22 + 224, 6 + 230 * column : 230 + 230 * column] for column in range(4)]
+    np.testing.assert_array_equal(cells[0], sources[0])
+    changed = (cells[1] != sources[0]).any(axis=2)
+    assert changed.sum() == 4 * 139
+    assert not (changed & ~foreground[0]).any()
+    np.testing.assert_array_equal(cells[2][..., 0] == 255, made.masks[0])
+    np.testing.assert_array_equal(cells[3], made.images[0])

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fsamc.errors import BadInput
+from sweeps.report import write_report
+from sweeps.report.axes import Axis, swept_axes
+from sweeps.report.confusion import confusions
+from sweeps.report.content import compose
+from sweeps.report.evidence import gather
+from sweeps.report.importance import importances
+from sweeps.tables import best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
+
+CATEGORIES = {
+    "magnetic_tile": ["blowhole", "break", "crack", "fray", "uneven"],
+    "pcb": ["missing_hole", "open", "short", "spur"],
+}
+SPACE = {
+    "head.kind": {"choice": ["contrastive", "prototype"]},
+    "pretrain.lr": {"loguniform": [1e-5, 1e-2]},
+    "pretrain.stop_threshold": {"uniform": [0.2, 0.8]},
+    "head.patches": {"integers": [5, 80]},
+}
+
+
+def write_sweep(out: Path, *, trials=12, categories=None, seeds=(1, 2), space=None, shots=(2,), fail=()) -> Path:
+    """An OUT folder as a sweep leaves it: accuracies follow the settings, the category, the seed and some noise."""
+    categories = categories or CATEGORIES
+    space = SPACE if space is None else space
+    rng = np.random.default_rng(11)
+    folds, predictions = [], []
+    for trial in range(trials):
+        settings = _settings(trial, rng)
+        for category, classes in categories.items():
+            for seed in seeds:
+                skill = _skill(settings, len(category)) + rng.normal(0, 0.02)
+                truth, predicted = _answers(classes, skill, rng)
+                fold = _fold(trial, category, seed, shots[trial % len(shots)], settings, truth, predicted)
+                if trial in fail and category == list(categories)[-1]:
+                    fold |= {
+                        "accuracy": "",
+                        "correct": "",
+                        "queries": "",
+                        "status": "failed: out of memory in pretrain",
+                    }
+                    predicted = []
+                folds.append(fold | {key: value for key, value in settings.items() if key in space})
+                predictions += [
+                    (trial, category, seed, 0, f"test/{t}/{i:03}.png", t, p, json.dumps({t: 0.5, p: 0.75}))
+                    for i, (t, p) in enumerate(zip(truth, predicted, strict=False))
+                ]
+    out.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(folds).to_csv(out / "folds.csv", index=False)
+    names = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
+    pd.DataFrame(predictions, columns=names).to_csv(out / "predictions.csv", index=False)
+    plan = {"name": "tiles and boards", "space": space, "search": {"trials": trials}, "folds": {"seeds": list(seeds)}}
+    (out / "plan.yaml").write_text(yaml.safe_dump(plan))
+    return out
+
+
+def _settings(trial: int, rng: np.random.Generator) -> dict:
+    return {
+        "head.kind": "contrastive" if trial == 0 else ["contrastive", "prototype"][int(rng.integers(2))],
+        "pretrain.lr": 1e-4 if trial == 0 else float(10 ** rng.uniform(-5, -2)),
+        "pretrain.stop_threshold": 0.4 if trial == 0 else float(rng.uniform(0.2, 0.8)),
+        "head.patches": 40 if trial == 0 else int(rng.integers(5, 81)),
+    }
+
+
+def _skill(settings: dict, hardness: int) -> float:
+    lr = -0.06 * (math.log10(settings["pretrain.lr"]) + 3.5) ** 2
+    kind = 0.05 if settings["head.kind"] == "prototype" else lr + 0.1
+    return 0.45 - 0.012 * hardness + kind + 0.1 * settings["pretrain.stop_threshold"]
+
+
+def _answers(classes: list[str], skill: float, rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    truth = [name for name in classes for _ in range(18)]
+    right = rng.random(len(truth)) < skill
+    guesses = rng.choice(classes, len(truth))
+    return truth, [t if ok else str(guess) for t, ok, guess in zip(truth, right, guesses, strict=True)]
+
+
+def _fold(trial, category, seed, shots, settings, truth, predicted) -> dict:
+    correct = sum(t == p for t, p in zip(truth, predicted, strict=True))
+    return {
+        "trial": trial,
+        "config": f"{trial:012x}",
+        "category": category,
+        "seed": seed,
+        "draw": 0,
+        "shots": shots,
+        "head": settings["head.kind"],
+        "accuracy": correct / len(truth),
+        "correct": correct,
+        "queries": len(truth),
+        "status": "ok",
+        "seconds": 20.0 + trial,
+    }
+
+
+NOTES = {
+    "name": "tiles and boards",
+    "status": "done",
+    "marks": ["random backbone: accuracies are not comparable"],
+    "warnings": ["pcb: class spur has 2 images fewer than the others"],
+    "builds": {"features": 4, "bank": 4, "pseudo-defects": 2},
+    "build_seconds": {"features": 61.2, "bank": 33.0},
+    "stages": {"head": 412.7, "residuals": 2.1},
+    "seconds": 611.4,
+    "folds_reused": 3,
+    "peak_memory_bytes": 3_221_225_472,
+    "versions": {"fsamc": "0.1.0", "torch": "2.14.0"},
+    "fingerprint": "5f2c9a1be0d4",
+}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, their attributes and the text outside scripts and styles."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.tags, self.texts, self.raw = [], [], {"script": [], "style": []}
+        self.inside = None
+        self.feed(path.read_text())
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.inside = tag if tag in self.raw else self.inside
+
+    def handle_endtag(self, tag):
+        self.inside = None if tag == self.inside else self.inside
+
+    def handle_data(self, data):
+        (self.raw[self.inside] if self.inside else self.texts).append(data)
+
+    def attributes(self, *names):
+        return [value for _, found in self.tags for name, value in found.items() if name in names]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    out = write_sweep(tmp_path_factory.mktemp("sweep"), fail=(3,), categories=CATEGORIES | {"wood": ["hole", "knot"]})
+    (out / "sweep.json").write_text(json.dumps(NOTES))
+    assert write_report(out) == out / "report.html"
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(out: Path) -> Page:
+    return Page(out / "report.html")
+
+
+@pytest.fixture(scope="module")
+def markdown(out: Path) -> str:
+    return (out / "report.md").read_text()
+
+
+SECTIONS = [
+    "Headline",
+    "What ran",
+    "Ranking",
+    "Accuracy per category",
+    "Leave one category out",
+    "Confusion matrices of trial",
+    "Swept keys",
+    "Importances",
+    "What was spent",
+    "Failures and warnings",
+    "How to read this",
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_is_in_both(page: Page, markdown: str, section: str):
+    assert section in page.text
+    assert f"# {section}" in markdown
+
+
+def test_the_headline_tells_the_choice_from_its_estimate(out: Path, page: Page, markdown: str):
+    folds = read_folds(out)
+    best = best_trial(folds)
+    summary = summarise(folds).set_index(["trial", "category"])
+    left_out = leave_one_category_out(folds).iloc[-1]
+    chosen = percent(*summary.loc[(best, "average"), ["mean", "std"]])
+    honest = percent(left_out["accuracy"], left_out["std"])
+    assert f"Best trial {chosen} % trial {best}, chosen on the very queries it is reported on: selection" in page.text
+    assert f"Leave-one-category-out {honest} %" in page.text
+    assert f"| **Best trial** | **{chosen}** | trial {best}, chosen on the very queries" in markdown
+    assert f"| **Leave-one-category-out** | **{honest}** |" in markdown
+
+
+def test_marks_warnings_failures_and_costs_are_said(page: Page, markdown: str):
+    for said in (
+        *NOTES["marks"],
+        *NOTES["warnings"],
+        "out of memory in pretrain",
+        "10 min 11 s",
+        "3.00 GiB",
+        "features 4 (1 min 01 s), bank 4 (33 s), pseudo-defects 2",
+        "wood (no finished fold in 3)",
+    ):
+        assert said in page.text
+        assert said in markdown
+
+
+def test_the_page_loads_nothing_from_anywhere(page: Page):
+    assert all(source.startswith("data:image/png;base64,") for source in page.attributes("src", "srcset", "poster"))
+    assert [link for link in page.attributes("href") if link.startswith(("http", "//"))] == []
+    assert "link" not in {tag for tag, _ in page.tags}
+    assert "url(" not in "".join(page.raw["style"])
+    assert "@import" not in "".join(page.raw["style"])
+
+
+def test_confusions_add_up_to_the_folds(out: Path):
+    evidence = gather(out)
+    mine = evidence.folds[(evidence.folds["trial"] == evidence.best) & (evidence.folds["status"] == "ok")]
+    found = confusions(evidence)
+    assert [confusion.category for confusion in found] == sorted(mine["category"].unique())
+    for confusion in found:
+        of_category = mine[mine["category"] == confusion.category]
+        assert confusion.counts.sum() == of_category["queries"].sum()
+        assert confusion.counts.trace() == of_category["correct"].sum()
+        assert confusion.shares.sum(axis=1) == pytest.approx(1)
+
+
+def test_markdown_shows_only_plots_that_exist_and_tables_that_are_square(out: Path, markdown: str):
+    shown = re.findall(r"\]\((.*?)\)", markdown)
+    assert sorted(shown) == sorted(path.relative_to(out).as_posix() for path in (out / "plots").iterdir())
+    assert all((out / path).read_bytes().startswith(b"\x89PNG") for path in shown)
+    for table in re.findall(r"(?:^\|.*\n)+", markdown, flags=re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_names_are_text_and_never_markup(tmp_path: Path):
+    evil = {"<script>alert(1)</script>": ["$^$ <b>", "a|b*", "</script><img src=x>"], "c": ["[d](http://e)", "f"]}
+    page = Page(write_report(write_sweep(tmp_path, trials=2, categories=evil)))
+    assert not any("alert" in script for script in page.raw["script"])
+    assert {tag for tag, _ in page.tags} & {"b", "img"} == {"img"}
+    assert all(source.startswith("data:") for source in page.attributes("src"))
+    for name in (*evil, *evil["<script>alert(1)</script>"]):
+        assert name in page.text
+    markdown = (tmp_path / "report.md").read_text()
+    assert "<" not in markdown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in markdown
+
+
+def test_the_order_of_rows_does_not_matter(out: Path, tmp_path: Path):
+    for name in ("folds.csv", "predictions.csv"):
+        rows = pd.read_csv(out / name, dtype=str, keep_default_na=False).sample(frac=1, random_state=3)
+        rows.to_csv(tmp_path / name, index=False)
+    for name in ("plan.yaml", "sweep.json"):
+        (tmp_path / name).write_text((out / name).read_text())
+    write_report(tmp_path)
+    assert (tmp_path / "report.md").read_text() == (out / "report.md").read_text()
+
+
+def test_of_many_trials_the_best_thirty_and_the_base_are_shown(tmp_path: Path):
+    out = write_sweep(tmp_path, trials=45, categories={"pcb": CATEGORIES["pcb"]}, space={})
+    folds = read_folds(out)
+    folds.loc[folds["trial"] == 0, "accuracy"] = 0.01
+    folds.to_csv(out / "folds.csv", index=False)
+    content = compose(gather(out))
+    board = ranking(folds)["trial"].tolist()
+    assert board[-1] == 0
+    assert content.trials == [*board[:30], 0]
+    assert content.omitted == 14
+    assert len(content.ranking.rows) == len(content.scores.rows) == 31
+
+
+def test_one_category_and_one_seed_are_said_and_not_invented(tmp_path: Path):
+    write_report(write_sweep(tmp_path, trials=2, seeds=(1,), categories={"pcb": CATEGORIES["pcb"]}))
+    markdown = (tmp_path / "report.md").read_text()
+    assert "| **Leave-one-category-out** | **\N{EN DASH}** |" in markdown
+    assert "Impossible here" in markdown
+    assert "± \N{EN DASH}" in markdown
+    assert "± 0" not in markdown
+    assert "No other trial can be told apart from the best one" in markdown
+
+
+def test_a_single_trial_was_not_chosen(tmp_path: Path):
+    text = Page(write_report(write_sweep(tmp_path, trials=1, space={}))).text
+    assert "The only trial" in text
+    assert "chosen on the very queries" not in text
+    assert "Nothing is swept" in text
+
+
+def test_different_shots_are_ranked_with_a_word_of_caution(tmp_path: Path):
+    write_report(write_sweep(tmp_path, trials=4, shots=(1, 5)))
+    markdown = (tmp_path / "report.md").read_text()
+    assert "Trials of 1, 5 shots are ranked together" in markdown
+    assert len(re.findall(r"^\| average \| [15] \|", markdown, flags=re.MULTILINE)) == 2
+
+
+def test_a_running_sweep_without_notes_or_predictions_is_reported_as_far_as_it_got(tmp_path: Path):
+    write_sweep(tmp_path, trials=3)
+    (tmp_path / "predictions.csv").unlink()
+    (tmp_path / "sweep.json").write_text('{"status": "runn')
+    folds = (tmp_path / "folds.csv").read_text()
+    (tmp_path / "folds.csv").write_text(folds[: len(folds) // 2])
+    text = Page(write_report(tmp_path)).text
+    assert "Status: unknown" in text
+    assert "There are no predictions" in text
+
+
+@pytest.mark.parametrize("trials", [0, 2])
+def test_nothing_finished_is_one_line_and_writes_nothing(tmp_path: Path, trials: int):
+    write_sweep(tmp_path, trials=2, fail=(0, 1), categories={"pcb": CATEGORIES["pcb"]})
+    lines = (tmp_path / "folds.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "folds.csv").write_text("".join(lines[: 1 + 2 * trials]))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(BadInput, match=r"folds\.csv: no finished fold") as error:
+        write_report(tmp_path)
+    assert "\n" not in str(error.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["folds.csv", "plan.yaml"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str):
+    (write_sweep(tmp_path, trials=1) / name).unlink()
+    with pytest.raises(BadInput, match=rf"{name}: No such file"):
+        write_report(tmp_path)
+
+
+def test_axes_follow_the_plan(out: Path):
+    axes = {axis.name: axis for axis in swept_axes(gather(out))}
+    trials = gather(out).board["trial"]
+    rates = trials.map(read_folds(out).groupby("trial")["pretrain.lr"].first())
+    assert 10 ** axes["pretrain.lr"].places == pytest.approx(rates.to_numpy())
+    assert axes["pretrain.lr"].labels[0] == "1e-05"
+    assert axes["head.kind"].labels == ["contrastive", "prototype"]
+    assert set(axes["head.kind"].places) == {0, 1}
+    assert set(axes) == {*SPACE, "average, %"}
+    assert list(axes)[-1] == "average, %"
+    for axis in axes.values():
+        assert axis.bounds[0] <= axis.places.min()
+        assert axis.places.max() <= axis.bounds[1]
+
+
+def axis(name, places):
+    return Axis(name=name, places=np.asarray(places, float), ticks=[0.0, 1.0], labels=["0", "1"])
+
+
+def test_importance_goes_to_the_key_that_moves_the_accuracy():
+    rng = np.random.default_rng(0)
+    moves, idle = rng.random(40), rng.random(40)
+    shares, reason = importances([axis("idle", idle), axis("moves", moves), axis("accuracy", 50 + 30 * moves)])
+    assert reason == ""
+    assert list(shares) == ["moves", "idle"]
+    assert shares["moves"] > 0.9
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("axes", "why"),
+    [
+        ([], "no swept key"),
+        ([axis("a", range(20)), axis("accuracy", range(20))], "1 swept key"),
+        ([axis("a", range(20)), axis("b", [1] * 20), axis("accuracy", range(20))], "1 swept key"),
+        ([axis("a", range(5)), axis("b", range(5)), axis("accuracy", range(5))], "5 ranked trials are too few"),
+        ([axis("a", range(20)), axis("b", range(20)), axis("accuracy", [3] * 20)], "the same average"),
+    ],
+)
+def test_importances_that_cannot_be_estimated_say_why(axes, why):
+    shares, reason = importances(axes)
+    assert shares == {}
+    assert why in reason

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fsamc.errors import BadInput
+from sweeps import tables
+
+DASH = "\N{EN DASH}"
+HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.kind,pretrain.lr\n"
+
+
+def row(trial, category, seed, accuracy, *, draw=0, shots=2, status="ok"):
+    return {
+        "trial": trial,
+        "config": f"{trial:012x}",
+        "category": category,
+        "seed": seed,
+        "draw": draw,
+        "shots": shots,
+        "head": "contrastive",
+        "accuracy": accuracy,
+        "correct": 0,
+        "queries": 10,
+        "status": status,
+        "seconds": 1.0,
+    }
+
+
+def table(*rows):
+    return pd.DataFrame(list(rows))
+
+
+def grid(scores, **options):
+    """Folds from {trial: {category: [accuracy of seed 1, of seed 2, ...]}}."""
+    return table(
+        *(
+            row(trial, category, seed, accuracy, **options)
+            for trial, categories in scores.items()
+            for category, accuracies in categories.items()
+            for seed, accuracy in enumerate(accuracies, start=1)
+        )
+    )
+
+
+def cell(summary, trial, category):
+    found = summary[(summary["trial"] == trial) & (summary["category"] == category)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_draws_are_averaged_before_seeds():
+    # Seed 1 has three draws (mean 0.4), seed 2 one (0.8): mean of seeds 0.6, not the folds' mean 0.5.
+    folds = table(
+        row(0, "pcb", 1, 0.2, draw=0),
+        row(0, "pcb", 1, 0.4, draw=1),
+        row(0, "pcb", 1, 0.6, draw=2),
+        row(0, "pcb", 2, 0.8, draw=0),
+    )
+    pcb = cell(tables.summarise(folds), 0, "pcb")
+    assert pcb["mean"] == pytest.approx(0.6)
+    assert pcb["std"] == pytest.approx(math.sqrt(0.08))  # n - 1: (0.2² + 0.2²) / 1
+    assert pcb["seeds"] == 2
+
+
+def test_std_of_the_average_is_over_per_seed_averages():
+    # The categories move in opposite directions: each has a spread, their average has none.
+    summary = tables.summarise(grid({0: {"pcb": [0.2, 0.4], "tile": [0.8, 0.6]}}))
+    average = cell(summary, 0, "average")
+    assert (average["mean"], average["std"]) == (pytest.approx(0.5), pytest.approx(0.0, abs=1e-12))
+    assert cell(summary, 0, "pcb")["std"] == pytest.approx(math.sqrt(0.02))
+    assert average["categories"] == 2
+
+
+def test_average_is_over_the_categories_that_every_trial_has():
+    summary = tables.summarise(grid({0: {"pcb": [0.2], "tile": [1.0]}, 1: {"pcb": [0.3]}}))
+    assert cell(summary, 0, "average")["mean"] == pytest.approx(0.2)
+    assert cell(summary, 0, "average")["categories"] == 1
+    assert cell(summary, 0, "tile")["mean"] == pytest.approx(1.0)
+
+
+def test_a_trial_whose_folds_all_failed_takes_no_category_from_the_others():
+    folds = pd.concat([grid({0: {"pcb": [0.2], "tile": [0.4]}}), table(row(1, "pcb", 1, np.nan, status="failed: x"))])
+    summary = tables.summarise(folds)
+    assert cell(summary, 0, "average")["mean"] == pytest.approx(0.3)
+    assert set(summary["trial"]) == {0}
+
+
+def test_a_seed_that_lacks_a_common_category_has_no_average():
+    folds = grid({0: {"pcb": [0.2, 0.9], "tile": [0.4]}})
+    average = cell(tables.summarise(folds), 0, "average")
+    assert average["mean"] == pytest.approx(0.3)
+    assert average["seeds"] == 1
+
+
+def test_one_seed_has_a_dash_for_its_spread_and_a_missing_category_is_a_dash():
+    summary = tables.summarise(grid({0: {"pcb": [0.25], "tile": [0.5]}, 1: {"pcb": [0.125]}}))
+    assert math.isnan(cell(summary, 0, "pcb")["std"])
+    shown = tables.format_table(summary)
+    assert list(shown.columns) == ["pcb", "tile", "average"]
+    assert shown.loc[0].tolist() == [f"{mean} ± {DASH} *" for mean in ("25.0", "50.0", "25.0")]
+    assert shown.loc[1].tolist() == [f"12.5 ± {DASH}", DASH, f"12.5 ± {DASH}"]
+
+
+def test_every_equal_best_is_marked():
+    shown = tables.format_table(tables.summarise(grid({0: {"pcb": [0.1, 0.3]}, 1: {"pcb": [0.2, 0.2]}})))
+    assert shown["pcb"].tolist() == ["20.0 ± 14.1 *", "20.0 ± 0.0 *"]
+
+
+def test_paired_interval_by_hand():
+    # Differences of trial 1 to trial 0: -0.1, -0.2, -0.3, -0.2. Mean -0.2, s = sqrt(0.02 / 3), t(0.975; 3) = 3.18245.
+    folds = grid({0: {"pcb": [0.5, 0.6], "tile": [0.7, 0.8]}, 1: {"pcb": [0.4, 0.4], "tile": [0.4, 0.6]}})
+    board = tables.ranking(folds)
+    half = 3.182446 * math.sqrt(0.02 / 3) / 2
+    assert board["trial"].tolist() == [0, 1]
+    assert board.loc[1, ["difference", "low", "high"]].tolist() == pytest.approx([-0.2, -0.2 - half, -0.2 + half])
+    assert board["tied"].tolist() == [True, False]
+
+
+def test_pairing_tells_apart_what_unpaired_spread_hides():
+    # Categories differ by 80 points, the trials by 5 in every one of them.
+    folds = grid({0: {"a": [0.1, 0.11], "b": [0.9, 0.91]}, 1: {"a": [0.05, 0.06], "b": [0.85, 0.86]}})
+    assert tables.ranking(folds)["tied"].tolist() == [True, False]
+
+
+def test_differences_use_only_draws_that_both_trials_have():
+    folds = table(
+        *(row(trial, "pcb", seed, 0.5, draw=0) for trial in (0, 1) for seed in (1, 2)),
+        *(row(0, "pcb", seed, 0.9, draw=1) for seed in (1, 2)),
+    )
+    board = tables.ranking(folds)
+    assert board.loc[1, "difference"] == 0.0
+    assert board["complete"].tolist() == [True, False]
+
+
+def test_one_difference_cannot_tell_trials_apart():
+    board = tables.ranking(grid({0: {"pcb": [0.9]}, 1: {"pcb": [0.1]}}))
+    assert board["tied"].tolist() == [True, True]
+    assert board["low"].isna().all()
+
+
+def test_an_unfinished_trial_ranks_after_the_complete_ones():
+    folds = grid({0: {"pcb": [0.5, 0.5]}, 1: {"pcb": [0.4, 0.4]}, 2: {"pcb": [0.9]}})
+    assert tables.ranking(folds)["trial"].tolist() == [0, 1, 2]
+    assert tables.best_trial(folds) == 0
+
+
+def test_equal_averages_go_to_the_lower_trial_whatever_the_rounding():
+    # 0.1 + 0.2 and 0.3 + 0.0 differ in the last bit.
+    folds = grid({3: {"pcb": [0.3, 0.0]}, 5: {"pcb": [0.1, 0.2]}})
+    assert tables.best_trial(folds) == 3
+
+
+def test_trials_without_a_common_category_are_not_ranked():
+    folds = grid({0: {"pcb": [0.5]}, 1: {"tile": [0.4]}})
+    assert tables.best_trial(folds) is None
+    assert tables.ranking(folds).empty
+    assert tables.leave_one_category_out(folds).empty
+    assert "average" not in set(tables.summarise(folds)["category"])
+
+
+def test_no_finished_fold_gives_empty_tables():
+    folds = table(row(0, "pcb", 1, np.nan, status="failed: x"))
+    assert tables.summarise(folds).empty
+    assert tables.best_trial(folds) is None
+
+
+def test_leave_one_category_out_by_hand():
+    # Means:      a    b    c
+    # trial 0    0.5  0.5  0.5
+    # trial 1    0.9  0.2  0.3
+    # trial 2    0.1  0.6  0.5
+    # Without a: trial 2 (0.55) scores 0.1 on a. Without b: trial 1 (0.6) scores 0.2 on b.
+    # Without c: trial 1 (0.55) scores 0.3 on c. Average 0.2; the best trial's own average is 0.5.
+    folds = grid(
+        {
+            0: {"a": [0.5, 0.5], "b": [0.5, 0.5], "c": [0.5, 0.5]},
+            1: {"a": [0.8, 1.0], "b": [0.2, 0.2], "c": [0.3, 0.3]},
+            2: {"a": [0.0, 0.2], "b": [0.6, 0.6], "c": [0.5, 0.5]},
+        }
+    )
+    left_out = tables.leave_one_category_out(folds)
+    assert left_out["category"].tolist() == ["a", "b", "c", "average"]
+    assert left_out["trial"].tolist() == [2, 1, 1, pd.NA]
+    assert left_out["accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.2])
+    # Per seed: (0.0 + 0.2 + 0.3) / 3 and (0.2 + 0.2 + 0.3) / 3; they are 0.2 / 3 apart.
+    assert left_out["std"].iloc[-1] == pytest.approx(0.2 / 3 / math.sqrt(2))
+    assert tables.best_trial(folds) == 0
+
+
+def test_leave_one_category_out_ties_go_to_the_lower_trial():
+    folds = grid({1: {"a": [0.9], "b": [0.5]}, 0: {"a": [0.2], "b": [0.5]}})
+    left_out = tables.leave_one_category_out(folds)
+    assert left_out["trial"].tolist() == [0, 1, pd.NA]
+    assert left_out["accuracy"].tolist() == pytest.approx([0.2, 0.5, 0.35])
+
+
+def test_leave_one_category_out_chooses_within_each_shots():
+    folds = pd.concat(
+        [
+            grid({0: {"a": [0.1], "b": [0.2]}}, shots=1),
+            grid({1: {"a": [0.8], "b": [0.9]}}, shots=5),
+        ]
+    )
+    left_out = tables.leave_one_category_out(folds)
+    assert left_out["shots"].tolist() == [1, 1, 1, 5, 5, 5]
+    assert left_out["accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.15, 0.8, 0.9, 0.85])
+
+
+def test_a_single_category_leaves_nothing_to_choose_on():
+    assert tables.leave_one_category_out(grid({0: {"pcb": [0.5]}, 1: {"pcb": [0.4]}})).empty
+
+
+def test_shuffled_rows_give_the_same_tables():
+    rng = np.random.default_rng(7)
+    folds = pd.concat(
+        grid({t: {c: rng.random(3).tolist() for c in "abc"} for t in range(4)}, draw=draw) for draw in range(3)
+    )
+    for functions in (tables.summarise, tables.ranking, tables.leave_one_category_out):
+        pd.testing.assert_frame_equal(
+            functions(folds), functions(folds.sample(frac=1, random_state=1)), check_exact=True
+        )
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    lines = [
+        "0,aaaa,NA,1,0,2,contrastive,0.5,5,10,ok,1.5,contrastive,0.001\n",
+        "1,bbbb,NA,1,0,2,prototype,,,,failed: out of memory,0.5,prototype,0.01\n",
+        '0,aaaa,"b, c",1,0,2,contrastive,0.25,1,4,ok,1.5,contrastive,0.001\n',
+    ]
+    (tmp_path / "folds.csv").write_text(HEADER + "".join(lines))
+    return tmp_path
+
+
+def test_reading_keeps_names_and_types(out: Path):
+    folds = tables.read_folds(out)
+    assert folds["category"].tolist() == ["NA", "b, c", "NA"]
+    assert folds["trial"].dtype == "int64"
+    assert folds["accuracy"].tolist()[:2] == [0.5, 0.25]
+    assert math.isnan(folds["accuracy"].iloc[2])
+    assert folds["pretrain.lr"].tolist() == [0.001, 0.001, 0.01]
+    assert tables.swept_keys(folds) == ["head.kind", "pretrain.lr"]
+
+
+@pytest.mark.parametrize(
+    "torn", ["1,bbbb,pc", '1,bbbb,"half', '1,bbbb,"two\nlines', "1,bbbb,pcb,2,0,2,proto,0.5,5,10,ok,1.5,p,0.0"]
+)
+def test_a_torn_last_line_is_left_out(out: Path, torn: str):
+    whole = tables.read_folds(out)
+    with (out / "folds.csv").open("a") as file:
+        file.write(torn)
+    pd.testing.assert_frame_equal(tables.read_folds(out), whole)
+
+
+def test_a_fold_tried_again_counts_once_as_last_written(out: Path):
+    with (out / "folds.csv").open("a") as file:
+        file.write("1,bbbb,NA,1,0,2,prototype,0.75,3,4,ok,1.0,prototype,0.01\n")
+    assert tables.finished(tables.read_folds(out))["accuracy"].tolist() == [0.5, 0.25, 0.75]
+
+
+def test_bad_files_are_one_line_that_names_the_file(out: Path, tmp_path_factory):
+    with pytest.raises(BadInput, match=r"folds\.csv: No such file.*OUT folder"):
+        tables.read_folds(tmp_path_factory.mktemp("empty"))
+    (out / "folds.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BadInput, match="no column 'trial'"):
+        tables.read_folds(out)
+    (out / "folds.csv").write_text(HEADER + "zero,aaaa,pcb,1,0,2,p,0.5,5,10,ok,1.5,p,0.1\n")
+    with pytest.raises(BadInput, match="zero"):
+        tables.read_folds(out)
+
+
+def test_the_summary_is_written_as_the_contract_says(out: Path):
+    path = tables.write_summary(tables.summarise(tables.read_folds(out)), out)
+    assert path.read_text().splitlines() == [
+        "trial,category,mean,std,seeds,categories",
+        "0,NA,0.5,,1,",
+        '0,"b, c",0.25,,1,',
+        "0,average,0.375,,1,2",
+    ]
+    assert [file.name for file in out.iterdir() if file.suffix == ".part"] == []
+
+
+def test_intervals_are_over_category_and_seed_and_not_over_draws():
+    # Two draws whose differences cancel out leave -0.1 in each of the two cells: no spread, so told apart.
+    folds = table(
+        *(row(0, "pcb", seed, 0.5, draw=draw) for seed in (1, 2) for draw in (0, 1)),
+        *(row(1, "pcb", seed, accuracy, draw=draw) for seed in (1, 2) for draw, accuracy in enumerate((0.1, 0.7))),
+    )
+    second = tables.ranking(folds).loc[1]
+    assert second[["difference", "low", "high"]].tolist() == pytest.approx([-0.1, -0.1, -0.1])
+    assert not second["tied"]
+
+
+def test_an_unfinished_trial_is_not_chosen_by_the_others():
+    whole = {0: {"a": [0.5, 0.5], "b": [0.5, 0.5]}, 1: {"a": [0.4, 0.4], "b": [0.4, 0.4]}}
+    left_out = tables.leave_one_category_out(grid(whole | {2: {"a": [0.9], "b": [0.9]}}))
+    assert left_out["trial"].tolist() == [0, 0, pd.NA]
+
+
+def test_leave_one_category_out_averages_only_seeds_that_every_category_has():
+    left_out = tables.leave_one_category_out(grid({0: {"a": [0.2, 0.9], "b": [0.4]}, 1: {"a": [0.1, 0.1], "b": [0.1]}}))
+    assert left_out["accuracy"].iloc[-1] == pytest.approx(0.3)
+    assert math.isnan(left_out["std"].iloc[-1])
