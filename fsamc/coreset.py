@@ -75,7 +75,7 @@ def greedy_coreset(points: Tensor | np.ndarray, count: int, starts: np.ndarray, 
     """
     if isinstance(points, np.ndarray):
         points = torch.from_numpy(np.require(points, np.float32, "W"))
-    rows = points.float()
+    rows = points.detach().float()
     first = np.asarray(starts, dtype=np.int64)
     if rows.ndim != 2 or not 1 <= count <= len(rows):
         raise ValueError(f"expected points [N, D] and a count in 1..N, found {tuple(rows.shape)} and {count}")
@@ -116,7 +116,9 @@ class _FarthestFirst:
         """Choose at least one row, or lower at least one bound."""
         candidates, level, outside = self._largest_bounds(min(block, len(self.points) - self.done))
         self._refresh(candidates, level)
-        self._choose(candidates[self.bounds[candidates] >= level], level, outside)
+        candidates = candidates[self.bounds[candidates] >= level]
+        if len(candidates):
+            self._choose(candidates, level, outside)
 
     def _largest_bounds(self, size: int) -> tuple[np.ndarray, float, int]:
         """The `size` first rows by (bound, row number), sorted by number.
@@ -136,7 +138,7 @@ class _FarthestFirst:
         seen, bounds = self.seen[rows], self.bounds[rows]
         for begin in range(seen.min(), self.done, SEGMENT):
             end = min(begin + SEGMENT, self.done)
-            behind = np.flatnonzero((seen < end) & (bounds >= level))
+            behind = np.flatnonzero((seen < end) & (bounds >= level) & (bounds > 0))
             for start in range(0, len(behind), CHUNK):
                 part = behind[start : start + CHUNK]
                 bounds[part] = np.minimum(bounds[part], self._to_nearest_choice(rows[part], begin, end))
@@ -150,12 +152,11 @@ class _FarthestFirst:
         apart = self.scratch[: len(rows) * (end - begin)].view(len(rows), end - begin)
         torch.addmm(others, self.centred.index_select(0, index), self.chosen_centred[begin:end].T, alpha=-2, out=apart)
         nearest = apart.amin(dim=1)
-        noise = NOISE * (norms + others.max())
-        close = (nearest + norms < noise / TOLERANCE).nonzero()[:, 0]
         distances = nearest + norms
+        noise = NOISE * (norms + others.max())
+        close = (distances < noise / TOLERANCE).nonzero()[:, 0]
         if len(close):
-            near = apart[close] <= (nearest + 2 * noise)[close, None]
-            row, choice = near.nonzero(as_tuple=True)
+            row, choice = (apart[close] <= (nearest + 2 * noise)[close, None]).nonzero(as_tuple=True)
             chosen = torch.from_numpy(self.chosen[begin:end]).to(index.device)
             exact = self._difference(index[close][row], chosen[choice])
             distances[close] = torch.full_like(noise[close], torch.inf).scatter_reduce(0, row, exact, "amin")
@@ -173,12 +174,13 @@ class _FarthestFirst:
         apart = torch.addmm(norms, centred, centred.T, alpha=-2).add_(norms[:, None]).fill_diagonal_(torch.inf)
         between, sizes, distances = apart.cpu().numpy(), norms.cpu().numpy(), self.bounds[rows]
         picks: list[int] = []
-        while len(rows) and self.done + len(picks) < len(self.chosen):
+        while self.done + len(picks) < len(self.chosen):
             pick = int(distances.argmax())
-            if distances[pick] < level or (distances[pick] == level and rows[pick] >= outside):
+            if distances[pick] < level or (distances[pick] == level and rows[pick] > outside):
                 break
             noise = NOISE * (sizes + sizes[pick])
-            close = np.flatnonzero((between[pick] < noise / TOLERANCE) & (between[pick] <= distances + noise))
+            may_shrink = (between[pick] <= distances + noise) & (distances > 0)
+            close = np.flatnonzero((between[pick] < noise / TOLERANCE) & may_shrink)
             if len(close):
                 others = index[torch.from_numpy(close)]
                 between[pick, close] = self._difference(others, index[pick].expand(len(close))).cpu().numpy()

@@ -53,10 +53,10 @@ def run_fold(
     Raises:
         BadInput: the category is too small for `config.shots`, or textures are missing.
     """
-    if problem := category.problem(config.shots):
+    files = config.support.files
+    if problem := category.problem(config.shots, draw, files=files):
         raise BadInput(problem)
     inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
-    files = config.support.files
     support, queries = (choose(config.shots, draw, files=files) for choose in (category.support, category.queries))
     watch = Stopwatch()
     with threads(config.compute):

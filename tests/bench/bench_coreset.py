@@ -65,6 +65,7 @@ def main() -> None:
     count = int(len(points) * options.ratio)
     starts = numpy_generator("bench coreset starts").choice(len(points), size=10, replace=False)
     print(f"{source}: {len(points)} points of {points.shape[1]} channels, {count} choices, {options.threads} thread(s)")
+    greedy_coreset(points[:2000], 100, np.arange(10))  # the first matrix products of a process are slow
     seconds, chosen = _timed(greedy_coreset, points, count, starts)
     print(f"{'lazy blocked (fsamc.coreset)':38} {seconds:8.2f} s")
     for name, form in (("one at a time, lean", lean), ("one at a time, recomputing norms", recomputing)):

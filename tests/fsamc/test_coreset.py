@@ -122,10 +122,14 @@ def test_the_initial_distance_stays():
 @pytest.mark.parametrize("block", [1, 2, 9, 100, 4096])
 def test_ties_go_to_the_lower_number_whatever_the_block(block):
     grid = np.stack(np.meshgrid(range(15), range(15)), axis=-1).reshape(-1, 2).astype(np.float32)
-    points = np.random.default_rng(1).permutation(grid)
-    centre = np.flatnonzero((points == 7).all(axis=1))
-    expected = farthest_first(points, len(points), centre)
-    assert np.array_equal(greedy_coreset(points, len(points), centre, block=block), expected)
+    points = np.random.default_rng(1).permutation(grid)[:211]
+    expected = farthest_first(points, len(points), np.array([0]))
+    assert np.array_equal(greedy_coreset(points, len(points), np.array([0]), block=block), expected)
+
+
+def test_ties_do_not_widen_the_block():
+    equal = np.ones((300_000, 1), dtype=np.float32)  # as one block they would need 360 GB
+    assert greedy_coreset(equal, 150, np.array([7]), block=100).tolist() == list(range(150))
 
 
 def test_what_is_left_of_duplicates_comes_in_order_of_its_numbers():
