@@ -114,7 +114,8 @@ class Bank:
     @cached_property
     def key(self) -> str:
         """Hash of the good features, the reference settings and the seed."""
-        return digest(self.kind, 1, self.good.key, self.reference.model_dump(mode="json"), self.seed)
+        settings = self.reference.model_dump(mode="json", exclude={"scale"})  # that is done with it, not to it
+        return digest(self.kind, 1, self.good.key, settings, self.seed)
 
     @property
     def about(self) -> str:

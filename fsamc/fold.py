@@ -22,7 +22,7 @@ from fsamc.dataset import Category
 from fsamc.errors import BadInput
 from fsamc.heads.base import Head, head_class
 from fsamc.inputs import Inputs, fold_inputs, fold_key
-from fsamc.residual import Maps, ResidualMaps, concatenate, mean
+from fsamc.residual import Maps, ResidualMaps, channel_scale, concatenate, mean
 from fsamc.result import FoldResult
 from fsamc.seeds import torch_generator
 from fsamc.store import Store
@@ -121,7 +121,7 @@ class _Images:
 
     def __init__(self, category: Category, config: FoldConfig, inputs: Inputs, store: Store) -> None:
         self._config, self._inputs, self._store = config, inputs, store
-        self._maps = _residual_maps(config, inputs.test, store)
+        self._maps = _residual_maps(config, inputs, inputs.test, store)
         self._rows = {path: row for row, path in enumerate(category.defects)}
 
     def take(self, paths: Iterable[str]) -> Maps:
@@ -131,24 +131,29 @@ class _Images:
         """Per class the maps of its pixelwise average, where the configuration asks for them."""
         if self._inputs.means is None:
             return None
-        maps = _residual_maps(self._config, self._inputs.means, self._store)
+        maps = _residual_maps(self._config, self._inputs, self._inputs.means, self._store)
         return maps.take(range(len(maps)))
 
 
-def _residual_maps(config: FoldConfig, nearest: Nearest, store: Store) -> ResidualMaps:
+def _residual_maps(config: FoldConfig, inputs: Inputs, nearest: Nearest, store: Store) -> ResidualMaps:
     return ResidualMaps(
         features=store.get(nearest.queries)["features"],
         normal=store.get(nearest.bank)["rows"],
         indices=store.get(nearest)["indices"],
         residual=config.residual,
+        scale=_scale(config, inputs, store),
         device=config.compute.device,
     )
+
+
+def _scale(config: FoldConfig, inputs: Inputs, store: Store) -> np.ndarray | None:
+    return channel_scale(store.get(inputs.test.bank)["rows"]) if config.reference.scale == "bank" else None
 
 
 def _pseudo_maps(config: FoldConfig, inputs: Inputs, store: Store) -> ResidualMaps:
     """Pseudo-defects minus the bank's rows, or minus the very image that each was made from."""
     if inputs.pseudo_nearest is not None:
-        return _residual_maps(config, inputs.pseudo_nearest, store)
+        return _residual_maps(config, inputs, inputs.pseudo_nearest, store)
     assert inputs.pseudo is not None
     pseudo = store.get(inputs.pseudo)
     good = store.get(inputs.good)["features"]
@@ -158,6 +163,7 @@ def _pseudo_maps(config: FoldConfig, inputs: Inputs, store: Store) -> ResidualMa
         normal=good.reshape(-1, good.shape[-1]),
         indices=pseudo["sources"][:, None] * n_patches + np.arange(n_patches),
         residual=config.residual,
+        scale=_scale(config, inputs, store),
         device=config.compute.device,
     )
 

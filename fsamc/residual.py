@@ -39,6 +39,7 @@ class ResidualMaps:
         normal: float16 [K, D], the rows that are subtracted.
         indices: int [n, P], which row belongs to each patch.
         residual: False gives the raw features; the distances stay (tables 5 and 11).
+        scale: float32 [D], what the values are divided by; the distances are not. None leaves them.
         device: where the batches go.
     """
 
@@ -46,6 +47,7 @@ class ResidualMaps:
     normal: np.ndarray
     indices: np.ndarray
     residual: bool
+    scale: np.ndarray | None
     device: str
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Maps:
@@ -55,10 +57,19 @@ class ResidualMaps:
         nearest = torch.from_numpy(self.normal[self.indices[rows]].astype(np.float32)).to(self.device)
         difference = features - nearest
         distances = torch.linalg.vector_norm(difference, dim=-1)
-        return Maps(difference if self.residual else features, distances)
+        values = difference if self.residual else features
+        if self.scale is not None:
+            values = values / torch.from_numpy(self.scale).to(self.device)
+        return Maps(values, distances)
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+def channel_scale(rows: np.ndarray) -> np.ndarray:
+    """Standard deviation of each channel over a bank's rows [K, D], float32 [D]; 1 where a channel never varies."""
+    deviation = rows.std(axis=0, dtype=np.float32)
+    return np.where(deviation > 0, deviation, np.float32(1))
 
 
 def concatenate(batches: Sequence[Maps]) -> Maps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -65,7 +66,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the size, stop.")] = False,
 ) -> None:
     """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report."""
-    _quiet_ray()
+    quiet_ray()
     from sweeps.sweep import Request, run_sweep
 
     done = run_sweep(
@@ -183,9 +184,14 @@ def cache_prune(
 
 
 def main() -> None:
-    """Entry point: one line for what a user can mend, and the exit code that goes with it."""
+    """Entry point."""
+    guarded(app)
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run `command`; one line for what a user can mend, and the exit code that goes with it."""
     try:
-        app()
+        command()
     except BadInput as error:
         _fail(2, str(error))
     except KeyboardInterrupt:
@@ -207,7 +213,7 @@ def _default_cache() -> Path:
     return Path(platformdirs.user_cache_dir("fsamc"))
 
 
-def _quiet_ray() -> None:
+def quiet_ray() -> None:
     """Ray and Tune read these when they are imported: the screen and OUT belong to the sweep."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")

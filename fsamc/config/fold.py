@@ -79,6 +79,9 @@ class Reference(Settings):
     ratio: float = Field(0.1, gt=0.0, le=1.0, description="share of the good patches kept in the bank")
     projection: int = Field(128, ge=1, description="channels of the random projection the coreset is chosen in")
     starts: int = Field(10, ge=1, description="random points whose mean distance starts the coreset")
+    scale: Literal["bank", "none"] = Field(
+        "bank", description="`bank`: heads see each channel in units of its standard deviation over the bank's rows"
+    )
 
 
 class Support(Settings):
@@ -175,6 +178,9 @@ class HeadSettings(Settings):
     kind: str = Field("contrastive", description=f"one of {', '.join(sorted(HEADS))}")
     temperature: float = Field(0.07, gt=0.0, description="contrastive: divides the dot products")
     patches: int = Field(40, ge=1, description="prototype: how many of the most anomalous patches are averaged")
+    weights: Literal["excess", "uniform"] = Field(
+        "excess", description="prototype: a patch counts by its distance beyond the first one left out, or as any other"
+    )
     hidden: tuple[int, int] = Field((256, 128), description="contrastive: channels of the two 1x1 convolutions")
     embedding: int = Field(128, ge=1, description="contrastive: length of an embedding")
 
