@@ -71,14 +71,13 @@ class PseudoSet:
 
     @cached_property
     def key(self) -> str:
-        """Hash of good images, textures, generation and feature settings."""
+        """Hash of good images, textures, generation and feature settings, and the name that seeds the generation."""
         good = [self.category.digests[path] for path in self.category.train]
         chosen = self.textures.chosen(self.pseudo.textures_per_class)
         drawn = {name: [self.textures.digests[path] for path in paths] for name, paths in chosen.items()}
         settings = self.pseudo.model_dump(mode="json", exclude={"residual", "foreground"})
-        return digest(
-            self.kind, 1, good, drawn, settings, self.foreground, *_feature_parts(self.features, self.compute)
-        )
+        made_of = (self.category.name, good, drawn, settings, self.foreground)
+        return digest(self.kind, 2, *made_of, *_feature_parts(self.features, self.compute))
 
     @property
     def about(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from fsamc.config import Features
 from fsamc.errors import BadInput
 from fsamc.seeds import torch_generator
-from fsamc.weights import check_file, is_program, is_random
+from fsamc.weights import check_file, identity, is_program, is_random
 
 _RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2")
 
@@ -39,13 +38,17 @@ class Backbone:
         return [one.float() for one in maps]
 
 
-@lru_cache(maxsize=1)
 def load_backbone(features: Features, device: str) -> Backbone:
-    """The network that `features.backbone` names, checked on one blank image.
+    """The network that `features.backbone` names, checked on blank images. The last one is kept.
 
     Raises:
         BadInput: unknown name, missing or unusable file, weights that cannot be had, or outputs that are no maps.
     """
+    return _loaded(features, device, identity(features))
+
+
+@lru_cache(maxsize=1)
+def _loaded(features: Features, device: str, _content: str) -> Backbone:
     program = is_program(features)
     network = _load_program(features, device) if program else _load_resnet(features, device)
     backbone = Backbone(network, features, device)
@@ -59,7 +62,7 @@ def _load_program(features: Features, device: str) -> Callable[[Tensor], Sequenc
     try:
         module = torch.export.load(path).module().to(device)
     except Exception as error:  # torch raises a different type for every way in which a file can be wrong
-        raise BadInput(f"{path}: not a torch.export program ({_first_line(error)}); export it again") from error
+        raise BadInput(f"{path}: not a torch.export program ({_brief(error)}); export it again") from error
 
     def network(images: Tensor) -> Sequence[Tensor]:
         return _pick(module(images), features, path)
@@ -117,9 +120,9 @@ def _load_weights(network: nn.Module, features: Features) -> None:
     state = _pretrained(features.backbone) if features.weights is None else _state_from(features.weights)
     try:
         network.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise BadInput(
-            f"{features.weights}: not the weights of a {features.backbone} ({_first_line(error)})"
+            f"{features.weights}: not the weights of a {features.backbone} ({_brief(error)}); give its state dict"
         ) from error
 
 
@@ -131,9 +134,9 @@ def _pretrained(name: str) -> dict[str, Tensor]:
     file = weights.url.rsplit("/", 1)[-1]
     try:
         return weights.get_state_dict(progress=True, check_hash=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
+    except Exception as error:  # the network, and a torn file in the cache, raise many types
         raise BadInput(
-            f"the ImageNet weights of {name} are neither cached nor reachable ({_first_line(error)}): place {file} "
+            f"the ImageNet weights of {name} are neither cached nor reachable ({_brief(error)}): place {file} "
             f"in {Path(torch.hub.get_dir()) / 'checkpoints'}, or give --weights FILE, or --backbone FILE.pt2"
         ) from error
 
@@ -148,34 +151,41 @@ def _state_from(path: str) -> dict[str, Tensor]:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # both loaders raise many types
-        raise BadInput(f"{path}: not a state dict ({_first_line(error)}); expected .pth or .safetensors") from error
+        raise BadInput(f"{path}: not a state dict ({_brief(error)}); expected .pth or .safetensors") from error
 
 
 def _randomise(network: nn.Module) -> None:
     """Weights of a fixed seed, scaled so that activations keep their size through the depth."""
+    from torchvision.models.resnet import BasicBlock, Bottleneck
+
     generator = torch_generator(0, "random backbone")
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        elif isinstance(module, (BasicBlock, Bottleneck)):  # adds to its input: unscaled, 47 of them exceed float16
+            nn.init.constant_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight, 0.2)
 
 
 def _check_maps(backbone: Backbone, features: Features) -> None:
+    """One blank image and, as a program may have been exported for just one, two."""
+    blank = torch.zeros(min(2, features.batch), 3, features.size, features.size)
     try:
-        maps = backbone(torch.zeros(1, 3, features.size, features.size))
+        backbone(blank[:1])
+        maps = backbone(blank)
     except BadInput:
         raise
     except (AssertionError, RuntimeError, TypeError, AttributeError) as error:
         raise BadInput(
-            f"{features.backbone}: cannot take images of {features.size} x {features.size} ({_first_line(error)}); "
-            "set features.size to what it was exported for"
+            f"{features.backbone}: cannot take 1 to {features.batch} images of {features.size} x {features.size} "
+            f"({_brief(error)}); set features.size and features.batch to what it was exported for"
         ) from error
     shapes = [tuple(one.shape) for one in maps]
-    if any(len(shape) != 4 or shape[0] != 1 for shape in shapes):
+    if any(len(shape) != 4 or shape[0] != len(blank) for shape in shapes):
         raise BadInput(f"{features.backbone}: layers {list(features.layers)} are {shapes}, expected maps [B, C, H, W]")
     if any(shape[2] * shape[3] > shapes[0][2] * shapes[0][3] for shape in shapes):
         raise BadInput(f"features.layers {list(features.layers)}: the first must be the finest, found {shapes}")
     backbone.patches = shapes[0][2] * shapes[0][3]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -28,7 +28,7 @@ from fsamc.seeds import torch_generator
 from fsamc.store import Store
 from fsamc.textures import Textures
 
-_BATCH = 16  # images classified at once; a memory bound, each image's answer is its own
+_BATCH = 8  # images classified at once; a memory bound, each image's answer is its own
 
 
 def run_fold(

@@ -14,6 +14,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -21,6 +22,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import xxhash
 from filelock import FileLock
+from numpy.lib.format import open_memmap
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ class Store:
     def get(self, artifact: Artifact) -> Arrays:
         """The artifact's arrays, memory-mapped and read-only; built first if they are not there."""
         folder = self.find(artifact.kind, artifact.key) or self._build(artifact)
-        return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+        return {path.stem: open_memmap(path, mode="r") for path in sorted(folder.glob("*.npy"))}
 
     def has(self, artifact: Artifact) -> bool:
         """Whether `get` would find the artifact whole."""
@@ -104,10 +106,11 @@ class Store:
         return (folder / "content.json").read_text() if folder else None
 
     def put_text(self, kind: str, key: str, text: str) -> None:
-        """Keep a JSON text under (kind, key)."""
-        into = self._temporary()
-        (into / "content.json").write_text(text)
-        self._commit(into, kind, key)
+        """Keep a JSON text under (kind, key), unless there is one."""
+        if self.find(kind, key) is None:
+            with self._temporary() as into:
+                (into / "content.json").write_text(text)
+                self._commit(into, kind, key)
 
     def find(self, kind: str, key: str) -> Path | None:
         """The folder of a whole and verified artifact. A damaged one is set aside, and said so."""
@@ -120,6 +123,8 @@ class Store:
             log.warning("set aside a damaged artifact: %s %s (%s); it is built again", kind, key, damage)
             self._set_aside(folder)
             return None
+        with suppress(OSError):  # a cache that may only be read
+            os.utime(folder / CHECKSUMS)  # when it was last used, which pruning goes by
         self._verified.add(folder)
         return folder
 
@@ -128,9 +133,11 @@ class Store:
         return [Build(**json.loads(path.read_text())) for path in sorted(self._records.glob("*.json"))]
 
     def entries(self) -> Iterator[tuple[str, str, Path]]:
-        """(kind, key, folder) of everything kept."""
-        for folder in sorted(self.root.glob(f"*/*/{CHECKSUMS}")):
-            yield folder.parent.parent.name, folder.parent.name, folder.parent
+        """(kind, key, folder) of everything kept: not of what is being written or was set aside."""
+        for sums in sorted(self.root.glob(f"*/*/{CHECKSUMS}")):
+            kind, key = sums.parts[-3:-1]
+            if kind not in ("tmp", "damaged"):
+                yield kind, key, sums.parent
 
     @property
     def _records(self) -> Path:
@@ -143,19 +150,20 @@ class Store:
             if folder := self.find(artifact.kind, artifact.key):
                 return folder
             started = time.perf_counter()
-            into = self._temporary()
-            try:
+            with self._temporary() as into:
                 artifact.build(self, into)
                 folder = self._commit(into, artifact.kind, artifact.key)
-            finally:
-                shutil.rmtree(into, ignore_errors=True)
             self._record(Build(artifact.kind, artifact.key, artifact.about, time.perf_counter() - started))
             return folder
 
-    def _temporary(self) -> Path:
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
         into = self.root / "tmp" / uuid.uuid4().hex
         into.mkdir(parents=True)
-        return into
+        try:
+            yield into
+        finally:
+            shutil.rmtree(into, ignore_errors=True)
 
     def _commit(self, into: Path, kind: str, key: str) -> Path:
         """Seal the folder and rename it; where another process was first, its folder stays."""
@@ -170,8 +178,8 @@ class Store:
         except OSError:
             if not folder.is_dir():
                 raise
-            shutil.rmtree(into)
-        self._verified.add(folder)
+        else:
+            self._verified.add(folder)
         return folder
 
     def _record(self, build: Build) -> None:
@@ -194,11 +202,13 @@ def _damage(folder: Path) -> str | None:
     """What is wrong with an artifact's folder, or None."""
     try:
         sums: Any = json.loads((folder / CHECKSUMS).read_text())
-        if not isinstance(sums, dict):
-            return f"{CHECKSUMS} is no table of files"
+        if not isinstance(sums, dict) or {path.name for path in folder.iterdir()} != {*sums, CHECKSUMS}:
+            return f"{CHECKSUMS} does not list the files that are there"
         for name, expected in sums.items():
-            if Path(name).name != name or file_digest(folder / name) != expected:
+            if file_digest(folder / name) != expected:
                 return f"{name} is not as it was written"
+            if name.endswith(".npy"):
+                open_memmap(folder / name, mode="r")  # ValueError for pickled objects and for what is no array
     except (OSError, ValueError) as error:
         return str(error)
     return None

@@ -19,7 +19,7 @@ def is_program(features: Features) -> bool:
 
 def is_random(features: Features) -> bool:
     """Whether the weights mean nothing: such a run must be marked with `RANDOM_MARK`."""
-    return features.weights == "random"
+    return features.weights == "random" and not is_program(features)
 
 
 def identity(features: Features) -> str:
@@ -32,9 +32,14 @@ def identity(features: Features) -> str:
     return f"torchvision:{features.backbone}:{weights}"
 
 
-@lru_cache(maxsize=16)
 def check_file(path: str) -> str:
-    """Hash of a weights file's content. Raises BadInput if it is not there."""
+    """Hash of a weights file's content, read again once the file has changed. Raises BadInput if it is not there."""
     if not Path(path).is_file():
         raise BadInput(f"{path}: no such file; give the path of a .pt2 program, .pth or .safetensors weights")
+    found = Path(path).stat()
+    return _digest(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _digest(path: str, _size: int, _modified: int) -> str:
     return file_digest(Path(path))

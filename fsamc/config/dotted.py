@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -27,7 +27,7 @@ def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 def with_value(tree: Mapping[Any, Any], key: str, value: Any) -> dict[Any, Any]:
     """A copy of nested mappings in which the dotted `key` holds `value`."""
     name, _, rest = key.partition(".")
-    found: Any = int(name) if name.isdigit() else name
+    found = next((known for known in tree if str(known) == name), name)  # YAML reads `2: 45` as a number
     below = tree.get(found)
     nested = with_value(below if isinstance(below, Mapping) else {}, rest, value) if rest else value
     return {**tree, found: nested}
@@ -50,22 +50,30 @@ def validated(kind: type[Model], tree: Mapping[Any, Any], *, where: str = "") ->
     try:
         return kind.model_validate(dict(tree))
     except ValidationError as error:
-        raise BadInput(f"{where}{': ' if where else ''}{_first(error)}") from None
+        raise BadInput(f"{where}{': ' if where else ''}{_first(error, tree)}") from None
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: ValidationError, tree: Mapping[Any, Any]) -> str:
     """The first of the errors as one line; how many more there are at its end."""
     problem = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"] if not _is_type(part))
+    missing = problem["type"] == "missing"
+    key = ".".join(_known(problem["loc"][:-1] if missing else problem["loc"], tree))
     text = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         text = "unknown key; `fsamc plan show` lists them all"
+    elif missing:
+        text = f"{problem['loc'][-1]} is missing"
     elif problem["type"] != "value_error":
         text = f"found {problem['input']!r}; {text[0].lower()}{text[1:]}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{key}: {text}{more}" if key else f"{text}{more}"
 
 
-def _is_type(part: int | str) -> bool:
-    """Whether pydantic put a branch of a union into the place of an error, and not a key."""
-    return isinstance(part, str) and (part.startswith("function-") or "[" in part)
+def _known(place: Sequence[int | str], tree: Any) -> Iterator[str]:
+    """The parts of an error's place that are in `tree`: pydantic puts the branches of unions between them."""
+    for part in place:
+        below = dict(enumerate(tree)) if isinstance(tree, (list, tuple)) else tree
+        found = [key for key in below if str(key) == str(part)] if isinstance(below, Mapping) else []
+        if found:
+            tree = below[found[0]]
+            yield str(part)

@@ -152,7 +152,7 @@ class Finetune(Settings):
     """Fine-tuning on the support by Algorithm 1 (paper 4.1.3)."""
 
     epochs: dict[int, int] = Field(
-        {2: 45, 3: 25, 4: 15, 5: 15}, description="passes over the support, per number of shots; above 5 as 5"
+        {2: 10, 3: 5, 4: 3, 5: 2}, description="passes over the support, per number of shots; above 5 as 5"
     )
     lr: LearningRate = Field(1e-4, description="Adam's learning rate")
 
@@ -177,12 +177,16 @@ class HeadSettings(Settings):
 
     kind: str = Field("contrastive", description=f"one of {', '.join(sorted(HEADS))}")
     temperature: float = Field(0.07, gt=0.0, description="contrastive: divides the dot products")
-    patches: int = Field(40, ge=1, description="prototype: how many of the most anomalous patches are averaged")
+    patches: int = Field(40, ge=1, description="how many of an image's most anomalous patches are averaged")
     weights: Literal["excess", "uniform"] = Field(
-        "excess", description="prototype: a patch counts by its distance beyond the first one left out, or as any other"
+        "excess", description="an anomalous patch counts by its distance beyond the first one left out, or as any other"
+    )
+    pool: Literal["anomalous", "flatten"] = Field(
+        "anomalous",
+        description="contrastive: one vector from the most anomalous patches and their own mean, or from all in place",
     )
     hidden: tuple[int, int] = Field((256, 128), description="contrastive: channels of the two 1x1 convolutions")
-    embedding: int = Field(128, ge=1, description="contrastive: length of an embedding")
+    embedding: int = Field(128, ge=1, description="contrastive, flatten: length of an embedding")
 
     @field_validator("kind")
     @classmethod

@@ -1,4 +1,4 @@
-"""Small folders in MVTec layout for tests."""
+"""Small folders of images in MVTec and DTD layout, and a small exported network, for tests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from fsamc.seeds import numpy_generator
+from fsamc.seeds import numpy_generator, torch_generator
 
 
 def write_category(
@@ -53,3 +56,40 @@ def write_category(
         rows = "".join(f"{path},{group}\n" for path, group in groups.items())
         (folder / "groups.csv").write_text("path,group\n" + rows, encoding="utf-8")
     return folder
+
+
+def write_textures(root: Path, classes: Mapping[str, int], *, size: int = 64, seed: int = 0) -> Path:
+    """Write a folder of `size` x `size` pictures per texture class and return `root`: stripes, finer in each class."""
+    for place, (name, count) in enumerate(classes.items()):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            generator = numpy_generator("test textures", name, number, seed)
+            waves = np.sin(np.arange(size) * (0.3 + 0.4 * place) + generator.uniform(0, 6))[:, None, None]
+            pixels = generator.uniform(60, 200, 3) + 55 * waves + generator.normal(0, 4, (size, size, 3))
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{number:03}.png")
+    return root
+
+
+class TinyNetwork(nn.Module):
+    """Images [B, 3, S, S] to {"layer2": [B, 12, S/8, S/8], "layer3": [B, 16, S/16, S/16]}, with seeded weights."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 5, stride=4, padding=2)
+        self.layer2 = nn.Conv2d(8, 12, 3, stride=2, padding=1)
+        self.layer3 = nn.Conv2d(12, 16, 3, stride=2, padding=1)
+        generator = torch_generator("test network", seed)
+        for weights in self.parameters():
+            nn.init.normal_(weights, 0.0, 0.3, generator=generator)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        layer2 = F.relu(self.layer2(F.relu(self.stem(images))))
+        return {"layer2": layer2, "layer3": F.relu(self.layer3(layer2))}
+
+
+def export_program(network: nn.Module, file: Path, *, size: int = 64, fixed: bool = False) -> str:
+    """Export `network` to the .pt2 `file` and return its path; `fixed` takes only two images of `size`."""
+    free = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+    images = torch.zeros(2, 3, size, size)
+    torch.export.save(torch.export.export(network.eval(), (images,), dynamic_shapes=None if fixed else (free,)), file)
+    return str(file)

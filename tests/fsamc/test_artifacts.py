@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fsamc import building, images
+from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
+from fsamc.config import FoldConfig
+from fsamc.config.dotted import updated
+from fsamc.coreset import choose_bank
+from fsamc.dataset import Category, load_category
+from fsamc.errors import BadInput
+from fsamc.inputs import fold_inputs, fold_key
+from fsamc.store import Artifact, Store
+from fsamc.textures import Textures, load_textures
+from tests.fsamc.layouts import TinyNetwork, write_textures
+from tests.fsamc.test_patches import long_way
+
+
+def good_set(category: Category, config: FoldConfig) -> FeatureSet:
+    pictures = tuple((path,) for path in category.train)
+    return FeatureSet(category=category, pictures=pictures, features=config.features, compute=config.compute)
+
+
+def pseudo_set(category: Category, textures: Textures, config: FoldConfig) -> PseudoSet:
+    return PseudoSet(
+        category=category, textures=textures, pseudo=config.pseudo, features=config.features, compute=config.compute
+    )
+
+
+def features_by_hand(squares: list[np.ndarray], dim: int) -> np.ndarray:
+    """Patch features of square images by the definition, float16 [n, P, D]."""
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    pixels = torch.from_numpy((np.stack(squares) / 255 - mean) / std).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        maps = TinyNetwork()(pixels)
+        features = long_way([maps["layer2"].double(), maps["layer3"].double()], dim)
+    return features.half().numpy()
+
+
+def assert_close_halves(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for the rounding to float16: a unit in the last place where float32 stood between two."""
+    np.testing.assert_allclose(found.astype(np.float32), expected.astype(np.float32), rtol=2e-3, atol=1e-4)
+
+
+def square_of(category: Category, path: str) -> np.ndarray:
+    return images.read_image(category.folder / path)  # 64 x 64 already
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def pseudo(tiny_category, tiny_textures, tiny_config) -> PseudoSet:
+    return pseudo_set(tiny_category, tiny_textures, tiny_config)
+
+
+@pytest.fixture(scope="module")
+def bank(tiny_category, tiny_config) -> Bank:
+    return Bank(good=good_set(tiny_category, tiny_config), reference=tiny_config.reference, seed=1)
+
+
+def test_features_are_the_definitions(tiny_category, tiny_config, store):
+    found = store.get(good_set(tiny_category, tiny_config))["features"]
+    assert found.dtype == np.float16
+    assert found.shape == (5, 64, 16)
+    squares = [square_of(tiny_category, path) for path in tiny_category.train]
+    assert_close_halves(found, features_by_hand(squares, 16))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 99])
+def test_a_batch_bounds_the_memory_and_nothing_else(tiny_category, tiny_config, store, batch):
+    one = store.get(good_set(tiny_category, updated(tiny_config, {"features.batch": batch})))["features"]
+    assert_close_halves(one, store.get(good_set(tiny_category, tiny_config))["features"])
+
+
+def test_a_picture_of_several_images_is_their_average_pixel_by_pixel(tiny_category, tiny_config, store):
+    pictures = (tiny_category.classes["crack"][:3], tiny_category.classes["dent"][:1])
+    found = store.get(replace(good_set(tiny_category, tiny_config), pictures=pictures))["features"]
+    stacked = np.stack([square_of(tiny_category, path) for path in pictures[0]]).astype(float)
+    squares = [np.rint(stacked.mean(0)).astype(np.uint8), square_of(tiny_category, pictures[1][0])]
+    assert_close_halves(found, features_by_hand(squares, 16))
+
+
+def test_features_that_float16_cannot_hold_are_not_kept(tiny_category, tiny_config, store, monkeypatch):
+    loud = updated(tiny_config, {"features.batch": 4})
+    monkeypatch.setattr(building, "patch_features_of", lambda maps, *, dim: torch.full((4, 64, dim), 7e4))
+    with pytest.raises(ValueError, match="exceed the range of float16"):
+        store.get(good_set(tiny_category, loud))
+    assert not store.has(good_set(tiny_category, loud))
+
+
+def test_pseudo_defects_are_class_after_class_and_from_good_images(pseudo, store):
+    arrays = store.get(pseudo)
+    assert arrays["labels"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert arrays["features"].shape == (12, 64, 16)
+    made = list(building.pseudo_defects(pseudo))
+    assert arrays["sources"].tolist() == [one.source for one in made]
+    assert set(arrays["sources"]) <= set(range(5))
+    assert_close_halves(arrays["features"], features_by_hand([one.image for one in made], 16))
+
+
+def test_pseudo_defects_are_their_sources_outside_the_mask(pseudo, tiny_category):
+    for one in building.pseudo_defects(pseudo):
+        source = square_of(tiny_category, tiny_category.train[one.source])
+        np.testing.assert_array_equal(one.image[~one.mask], source[~one.mask])
+        assert (one.image != source).any()
+
+
+def test_a_bank_is_rows_of_the_good_features(bank, store):
+    arrays = store.get(bank)
+    good = store.get(bank.good)["features"].reshape(-1, 16)
+    assert len(arrays["rows"]) == len(good) // 10 == 32
+    assert len(set(arrays["indices"].tolist())) == 32
+    np.testing.assert_array_equal(arrays["indices"], choose_bank(good, ratio=0.1, projection=8, starts=10, seed=1))
+    np.testing.assert_array_equal(arrays["rows"], good[arrays["indices"]])
+
+
+def test_another_seed_is_another_bank(bank, store):
+    assert (store.get(bank)["indices"] != store.get(replace(bank, seed=2))["indices"]).any()
+
+
+def test_nearest_rows_are_those_of_brute_force(bank, pseudo, store):
+    found, rows, features = (store.get(one) for one in (Nearest(bank=bank, queries=pseudo), bank, pseudo))
+    apart = features["features"].astype(float)[:, :, None] - rows["rows"].astype(float)
+    distances = np.sqrt((apart**2).sum(-1))  # [n, P, K]
+    assert (found["indices"].dtype, found["distances"].dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(found["indices"], distances.argmin(-1))
+    np.testing.assert_allclose(found["distances"], distances.min(-1), rtol=1e-5, atol=1e-6)
+
+
+def test_artifacts_travel_to_other_processes(bank, pseudo):
+    for artifact in (bank, bank.good, pseudo, Nearest(bank=bank, queries=pseudo)):
+        assert pickle.loads(pickle.dumps(artifact)).key == artifact.key
+
+
+def test_what_an_artifact_needs_comes_before_it(tiny_category, tiny_textures, tiny_config):
+    config = updated(tiny_config, {"pseudo.residual": "bank", "support.mean": "image"})
+    inputs = fold_inputs(tiny_category, config, seed=1, textures=tiny_textures)
+    ordered = inputs.artifacts()
+    keys = [artifact.key for artifact in ordered]
+    assert (
+        len(set(keys)) == len(keys) == 8
+    )  # good, bank, test, means and pseudo, and the nearest rows of the last three
+    for place, artifact in enumerate(ordered):
+        assert {need.key for need in artifact.needs()} <= set(keys[:place])
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, ["features", "bank", "features", "nearest", "pseudo"]),
+        ({"pretrain.enabled": False}, ["features", "bank", "features", "nearest"]),
+        ({"head.kind": "prototype"}, ["features", "bank", "features", "nearest"]),
+        ({"support.mean": "image"}, ["features", "bank", "features", "nearest", "features", "nearest", "pseudo"]),
+        ({"support.mean": "image", "shots": 1}, ["features", "bank", "features", "nearest", "pseudo"]),
+        ({"pseudo.residual": "bank"}, ["features", "bank", "features", "nearest", "pseudo", "nearest"]),
+    ],
+)
+def test_a_fold_reads_no_more_than_it_uses(tiny_category, tiny_textures, tiny_config, changes, kinds):
+    inputs = fold_inputs(tiny_category, updated(tiny_config, changes), seed=1, textures=tiny_textures)
+    assert [artifact.kind for artifact in inputs.artifacts()] == kinds
+
+
+def test_pretraining_needs_textures_enough(tiny_category, tiny_textures, tiny_config):
+    with pytest.raises(BadInput, match="give --textures DIR, or switch it off"):
+        fold_inputs(tiny_category, tiny_config, seed=1)
+    many = updated(tiny_config, {"pretrain.pseudo_classes": 4})
+    with pytest.raises(BadInput, match=r"pretrain\.pseudo_classes is 4, but .* holds 3 texture classes"):
+        fold_inputs(tiny_category, many, seed=1, textures=tiny_textures)
+    assert fold_inputs(tiny_category, updated(many, {"head.kind": "prototype"}), seed=1).pseudo is None
+
+
+def keys_of(category: Category, textures: Textures, config: FoldConfig, *, seed: int = 1) -> dict[str, str]:
+    inputs = fold_inputs(category, config, seed=seed, textures=textures)
+    nearest = inputs.pseudo_nearest
+    named: dict[str, Artifact | None] = {
+        "good": inputs.good,
+        "test": inputs.test.queries,
+        "bank": inputs.test.bank,
+        "nearest": inputs.test,
+        "pseudo": inputs.pseudo,
+        "pseudo nearest": nearest,
+    }
+    return {name: artifact.key for name, artifact in named.items() if artifact}
+
+
+EVERYTHING = {"good", "test", "bank", "nearest", "pseudo", "pseudo nearest"}
+OF_BANK = {"bank", "nearest", "pseudo nearest"}
+OF_PSEUDO = {"pseudo", "pseudo nearest"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({"features.size": 96}, EVERYTHING),
+        ({"features.dim": 8}, EVERYTHING),
+        ({"features.fit": "letterbox"}, EVERYTHING),
+        ({"features.fit": "crop", "features.resize": 80}, EVERYTHING),
+        ({"features.layers": ["layer2"]}, EVERYTHING),
+        ({"features.precision": "bf16"}, EVERYTHING),
+        ({"features.batch": 3}, EVERYTHING),
+        ({"compute.threads": 2}, EVERYTHING),
+        ({"reference.ratio": 0.2}, OF_BANK),
+        ({"reference.projection": 4}, OF_BANK),
+        ({"reference.starts": 3}, OF_BANK),
+        ({"reference.scale": "none"}, set()),
+        ({"pseudo.beta": [0.1, 0.5]}, OF_PSEUDO),
+        ({"pseudo.per_class": 5}, OF_PSEUDO),
+        ({"pseudo.textures_per_class": 2}, OF_PSEUDO),
+        ({"pseudo.foreground": "flood"}, OF_PSEUDO),
+        ({"pseudo.foreground": {"tiles": "flood"}}, OF_PSEUDO),
+        ({"pseudo.foreground": {"tiles": "whole", "screws": "flood"}}, set()),
+        ({"pseudo.segmentation.part": 0.2}, OF_PSEUDO),
+        ({"pseudo.rate": 9.0}, OF_PSEUDO),
+        ({"pseudo.threshold": 0.8}, OF_PSEUDO),
+        ({"shots": 3, "residual": False, "pretrain.lr": 0.1, "finetune.lr": 0.1, "head.temperature": 1.0}, set()),
+    ],
+)
+def test_an_artifact_is_another_where_it_depends_on_it_and_only_there(
+    tiny_category, tiny_textures, tiny_config, changes, changed
+):
+    base = updated(tiny_config, {"pseudo.residual": "bank"})
+    before = keys_of(tiny_category, tiny_textures, base)
+    after = keys_of(tiny_category, tiny_textures, updated(base, changes))
+    assert set(before) == set(after) == EVERYTHING
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_what_is_done_with_pseudo_features_is_no_part_of_them(tiny_category, tiny_textures, tiny_config):
+    source, rows = (updated(tiny_config, {"pseudo.residual": way}) for way in ("source", "bank"))
+    keys = [keys_of(tiny_category, tiny_textures, config)["pseudo"] for config in (source, rows)]
+    assert keys[0] == keys[1]
+
+
+def test_the_seed_changes_the_bank_alone(tiny_category, tiny_textures, tiny_config):
+    config = updated(tiny_config, {"pseudo.residual": "bank"})
+    before, after = (keys_of(tiny_category, tiny_textures, config, seed=seed) for seed in (1, 2))
+    assert {name for name in before if before[name] != after[name]} == OF_BANK
+
+
+def copy_of(category: Category, root: Path, *, name: str = "tiles") -> Path:
+    """The category's files under another root, written in the reverse order and with other times."""
+    for file in sorted(category.folder.rglob("*"), reverse=True):
+        if file.is_file():
+            place = root / name / file.relative_to(category.folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+    return root
+
+
+def test_equal_content_gives_equal_keys_in_another_process(tmp_path, tiny_category, tiny_textures, tiny_config):
+    root = copy_of(tiny_category, tmp_path / "data")
+    backbone = shutil.copy(tiny_config.features.backbone, tmp_path / "renamed.pt2")
+    textures = shutil.copytree(tiny_textures.folder, tmp_path / "textures")
+    config = updated(tiny_config, {"features.backbone": str(backbone)})
+    code = """
+import sys
+from pathlib import Path
+from fsamc.config import FoldConfig
+from fsamc.dataset import load_category
+from fsamc.inputs import fold_inputs, fold_key
+from fsamc.textures import load_textures
+
+category, textures = load_category(Path(sys.argv[1]), "tiles"), load_textures(Path(sys.argv[2]))
+config = FoldConfig.model_validate_json(sys.argv[3])
+inputs = fold_inputs(category, config, seed=1, textures=textures)
+assert not {"torch", "cv2", "faiss"} & set(sys.modules), "whoever schedules folds should load none of them"
+print(fold_key(category, config, seed=1, textures=textures), *(artifact.key for artifact in inputs.artifacts()))
+"""
+    command = [sys.executable, "-c", code, str(root), str(textures), config.model_dump_json()]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    here = fold_inputs(tiny_category, tiny_config, seed=1, textures=tiny_textures)
+    key = fold_key(tiny_category, tiny_config, seed=1, textures=tiny_textures)
+    assert found == [key, *(artifact.key for artifact in here.artifacts())]
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("train/good/002.png", EVERYTHING - {"test"}),
+        ("test/hole/004.png", {"test", "nearest"}),
+        ("test/good/000.png", set()),
+    ],
+)
+def test_another_image_gives_other_keys(tmp_path, tiny_category, tiny_textures, tiny_config, file, changed):
+    root, config = copy_of(tiny_category, tmp_path), updated(tiny_config, {"pseudo.residual": "bank"})
+    (root / "tiles" / file).parent.mkdir(exist_ok=True)
+    shutil.copyfile(tiny_category.folder / "test/crack/000.png", root / "tiles" / file)
+    before = keys_of(tiny_category, tiny_textures, config)
+    after = keys_of(load_category(root, "tiles"), tiny_textures, config)
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_another_texture_gives_other_pseudo_defects(tmp_path, tiny_category, tiny_textures, tiny_config):
+    classes = {"banded": 2, "dotted": 2, "woven": 2}
+    other = load_textures(write_textures(tmp_path / "other", classes, seed=1))
+    before, after = (keys_of(tiny_category, textures, tiny_config) for textures in (tiny_textures, other))
+    assert {name for name in before if before[name] != after[name]} == {"pseudo"}
+
+
+def test_pseudo_defects_are_a_function_of_their_key(tmp_path, tiny_category, tiny_textures, tiny_config, pseudo):
+    """The category's name is what the random numbers are for: under another name there are others."""
+    renamed = load_category(copy_of(tiny_category, tmp_path, name="plates"), "plates")
+    other = pseudo_set(renamed, tiny_textures, tiny_config)
+    drawn = [[one.beta for one in building.pseudo_defects(wanted)] for wanted in (pseudo, other)]
+    assert drawn[0] != drawn[1]
+    assert pseudo.key != other.key
+    assert good_set(renamed, tiny_config).key == good_set(tiny_category, tiny_config).key
+
+
+def test_the_foreground_is_the_categorys_own(tiny_category, tiny_textures, tiny_config):
+    for chosen, method in [("flood", "flood"), ({"tiles": "grabcut"}, "grabcut"), ({"screws": "flood"}, "auto")]:
+        config = updated(tiny_config, {"pseudo.foreground": chosen})
+        assert pseudo_set(tiny_category, tiny_textures, config).foreground == method
+
+
+def fold_keys(category: Category, textures: Textures, configs: Iterable[FoldConfig]) -> list[str]:
+    return [fold_key(category, config, seed=1, textures=textures) for config in configs]
+
+
+def test_a_folds_key_is_all_that_it_depends_on(tiny_category, tiny_textures, tiny_config):
+    changes = ({}, {"head.temperature": 0.1}, {"finetune.epochs.2": 3}, {"shots": 3})
+    keys = fold_keys(tiny_category, tiny_textures, (updated(tiny_config, change) for change in changes))
+    keys.append(fold_key(tiny_category, tiny_config, seed=2, textures=tiny_textures))
+    keys.append(fold_key(tiny_category, tiny_config, seed=1, draw=1, textures=tiny_textures))
+    regrouped = replace(tiny_category, groups={})
+    keys.append(fold_key(regrouped, tiny_config, seed=1, textures=tiny_textures))
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_folds_key_knows_how_the_object_is_found_here_and_not_elsewhere(tiny_category, tiny_textures, tiny_config):
+    foregrounds = ("whole", {"tiles": "whole"}, {"tiles": "whole", "screws": "flood"}, "flood")
+    configs = (updated(tiny_config, {"pseudo.foreground": one}) for one in foregrounds)
+    keys = fold_keys(tiny_category, tiny_textures, configs)
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+
+
+def test_configurations_survive_json(tiny_config):
+    assert FoldConfig.model_validate(json.loads(tiny_config.model_dump_json())) == tiny_config

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from fsamc.episodes import Round, algorithm_1, pretraining_round
+
+
+def test_algorithm_1_at_two_shots_of_three_classes():
+    # (class of the query, which of its shots, which shot of every class is the support)
+    assert list(algorithm_1(3, 2)) == [
+        (0, 0, 1), (0, 1, 0),
+        (1, 0, 1), (1, 1, 0),
+        (2, 0, 1), (2, 1, 0),
+    ]  # fmt: skip
+
+
+def test_algorithm_1_at_three_shots_of_three_classes():
+    assert list(algorithm_1(3, 3)) == [
+        (0, 0, 1), (0, 0, 2), (0, 1, 0), (0, 1, 2), (0, 2, 0), (0, 2, 1),
+        (1, 0, 1), (1, 0, 2), (1, 1, 0), (1, 1, 2), (1, 2, 0), (1, 2, 1),
+        (2, 0, 1), (2, 0, 2), (2, 1, 0), (2, 1, 2), (2, 2, 0), (2, 2, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("classes", "shots"), [(3, 5), (6, 5), (2, 4), (5, 1), (1, 2)])
+def test_each_image_is_the_query_once_for_each_other_image_of_its_class(classes, shots):
+    episodes = list(algorithm_1(classes, shots))
+    assert len(episodes) == len(set(episodes)) == classes * shots * (shots - 1)
+    assert all(episode.query != episode.support for episode in episodes)
+    turns = Counter((episode.label, episode.query) for episode in episodes)
+    assert set(turns.values()) == ({shots - 1} if shots > 1 else set())
+
+
+LABELS = np.array([7, 7, 3, 3, 3, 5, 5, 5, 5, 9, 9])
+
+
+def rounds(count: int, *, n_classes: int = 3, n_queries: int = 4, seed: int = 0) -> list[Round]:
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        pretraining_round(LABELS, n_classes=n_classes, n_queries=n_queries, generator=generator) for _ in range(count)
+    ]
+
+
+def test_a_round_is_one_support_of_each_drawn_class_and_other_images_of_theirs():
+    for drawn in rounds(200):
+        classes = LABELS[drawn.support]
+        assert len(classes) == len(set(classes)) == 3, "no pseudo-class twice"
+        assert len(drawn.queries) == len(set(drawn.queries)) == len(drawn.labels) == 4
+        assert not set(drawn.support) & set(drawn.queries), "a support image among the queries"
+        np.testing.assert_array_equal(classes[drawn.labels], LABELS[drawn.queries])
+
+
+@pytest.mark.parametrize(("n_classes", "available"), [(2, None), (4, 7), (99, 7)])
+def test_a_round_takes_all_there_are_where_more_are_asked_for(n_classes, available):
+    for drawn in rounds(20, n_classes=n_classes, n_queries=1000):
+        others = [(label == LABELS).sum() - 1 for label in LABELS[drawn.support]]
+        assert len(drawn.support) == min(n_classes, 4)
+        assert len(drawn.queries) == len(set(drawn.queries)) == sum(others)
+        assert available in (None, len(drawn.queries))
+
+
+def test_everything_is_drawn_and_about_evenly():
+    drawn = rounds(2000)
+    classes = Counter(label for one in drawn for label in LABELS[one.support])
+    assert all(abs(classes[label] / 2000 - 0.75) < 0.05 for label in (3, 5, 7, 9))
+    supports = Counter(row for one in drawn for row in one.support)
+    assert all(abs(supports[row] / classes[5] - 0.25) < 0.05 for row in np.flatnonzero(LABELS == 5))
+    assert {row for one in drawn for row in one.queries} == set(range(len(LABELS)))
+    places = Counter(label for one in drawn for label in one.labels)
+    assert all(abs(places[place] / 8000 - 1 / 3) < 0.05 for place in range(3)), "a class's place says what it is"
+
+
+def test_rounds_are_a_function_of_the_generator():
+    def listed(seed: int) -> list[list[list[int]]]:
+        return [[part.tolist() for part in one] for one in rounds(5, seed=seed)]
+
+    assert listed(0) == listed(0) != listed(1)
+    assert len({str(one) for one in listed(0)}) == 5

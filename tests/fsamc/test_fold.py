@@ -1,0 +1,429 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from fsamc.building import pseudo_defects
+from fsamc.compute import threads
+from fsamc.config import Compute, FoldConfig
+from fsamc.config.dotted import updated
+from fsamc.dataset import Category, load_category
+from fsamc.episodes import pretraining_round
+from fsamc.errors import BadInput
+from fsamc.fold import run_fold
+from fsamc.heads.base import Head, head_class
+from fsamc.inputs import fold_inputs, fold_key
+from fsamc.residual import Maps
+from fsamc.result import FoldResult
+from fsamc.seeds import torch_generator
+from fsamc.store import Store
+from fsamc.textures import Textures
+from tests.fsamc.layouts import TinyNetwork
+from tests.fsamc.test_patches import long_way
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "contrastive": {},
+    "prototype": {"head.kind": "prototype"},
+    "everything else": {
+        "shots": 3,
+        "support.mean": "image",
+        "pseudo.residual": "bank",
+        "pseudo.foreground": "auto",
+        "residual": False,
+        "features.precision": "bf16",
+        "features.fit": "letterbox",
+        "head.pool": "flatten",
+    },
+}
+
+
+def content(result: FoldResult) -> dict[str, Any]:
+    """Everything but the times, as JSON gives it back."""
+    whole = json.loads(result.to_json())
+    del whole["stages"]
+    return whole
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def run(tiny_category, tiny_textures, tiny_config, store):
+    """Run a fold of the tiny category with changes to the tiny configuration."""
+
+    def run(
+        changes: dict[str, Any] | None = None,
+        *,
+        seed: int = 1,
+        draw: int = 0,
+        category: Category = tiny_category,
+        textures: Textures | None = tiny_textures,
+        store: Store = store,
+    ) -> FoldResult:
+        config = updated(tiny_config, changes or {})
+        return run_fold(category, config, seed=seed, draw=draw, store=store, textures=textures)
+
+    return run
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_same_bit_for_bit_with_a_warm_and_with_a_cold_store(run, tmp_path, name):
+    first = run(CHANGES[name], store=Store(tmp_path / "one"))
+    warm = run(CHANGES[name], store=Store(tmp_path / "one"))
+    torch.rand(7)
+    np.random.rand(7)
+    run(seed=2)
+    cold = run(CHANGES[name], store=Store(tmp_path / "two"))
+    assert content(first) == content(warm) == content(cold)
+
+
+OTHER_PROCESS = """
+import sys, json
+from pathlib import Path
+import numpy, torch
+from fsamc.config import FoldConfig
+from fsamc.dataset import load_category
+from fsamc.fold import run_fold
+from fsamc.store import Store
+from fsamc.textures import load_textures
+
+data, textures, cache, *configs = sys.argv[1:]
+category, textures, store = load_category(Path(data), "tiles"), load_textures(Path(textures)), Store(Path(cache))
+torch.manual_seed(99), numpy.random.seed(99), torch.set_num_threads(2)
+for text in reversed(configs):
+    config = FoldConfig.model_validate_json(text)
+    print(run_fold(category, config, seed=1, store=store, textures=textures).to_json())
+"""
+
+
+def copied(category: Category, root: Path) -> Path:
+    """The category's files under another root, made in the reverse order."""
+    for file in sorted(category.folder.rglob("*"), reverse=True):
+        if file.is_file():
+            place = root / "tiles" / file.relative_to(category.folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+    return root
+
+
+def test_the_same_bit_for_bit_in_another_process_from_files_made_in_another_order(
+    run, tmp_path, tiny_category, tiny_textures, tiny_config
+):
+    data, textures = copied(tiny_category, tmp_path / "data"), shutil.copytree(tiny_textures.folder, tmp_path / "dtd")
+    configs = [updated(tiny_config, changes).model_dump_json() for changes in CHANGES.values()]
+    command = [sys.executable, "-c", OTHER_PROCESS, str(data), str(textures), str(tmp_path / "cache"), *configs]
+    environment = {**os.environ, "PYTHONHASHSEED": "5"}
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+    there = [content(FoldResult.from_json(line)) for line in reversed(lines)]
+    assert there == [content(run(changes)) for changes in CHANGES.values()]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_seed_gives_other_scores_on_the_same_images(run, name):
+    one, other = run(CHANGES[name]), run(CHANGES[name], seed=2)
+    assert (one.support, one.images, one.truth) == (other.support, other.images, other.truth)
+    assert one.scores != other.scores
+    assert one.key != other.key
+
+
+def test_another_draw_is_another_support(run, tiny_category):
+    results = [run({"head.kind": "prototype"}, draw=draw) for draw in range(4)]
+    assert len({str(result.support) for result in results}) > 2
+    for draw, result in enumerate(results):
+        assert result.support == tiny_category.support(2, draw)
+        assert result.draw == draw
+    assert len({result.key for result in results}) == 4
+
+
+def test_support_and_queries_by_hand(run):
+    """The first crack shows part 1, as do another crack and a dent: neither of these two is a query."""
+    result = run({"head.kind": "prototype"})
+    assert result.classes == ("crack", "dent", "hole")
+    assert result.support == {
+        name: (f"test/{name}/000.png", f"test/{name}/001.png") for name in ("crack", "dent", "hole")
+    }
+    queries = {"crack": ("002", "004"), "dent": ("002", "003"), "hole": ("002", "003", "004")}
+    assert result.images == tuple(f"test/{name}/{n}.png" for name, numbers in queries.items() for n in numbers)
+    assert result.truth == (0, 0, 1, 1, 2, 2, 2)
+    assert result.left_out == 2
+
+
+def test_a_listed_support_is_used_as_listed(run):
+    files = [f"tiles/test/{name}/{number}.png" for name in ("hole", "crack", "dent") for number in ("003", "001")]
+    result = run({"head.kind": "prototype", "support.shots_from": "files", "support.files": files})
+    assert result.support["hole"] == ("test/hole/003.png", "test/hole/001.png")
+    assert result.left_out == 2  # the first crack and the last dent show the part of the listed one
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_result_says_hangs_together(run, tiny_category, tiny_config, tiny_textures, name):
+    result, config = run(CHANGES[name]), updated(tiny_config, CHANGES[name])
+    scores = np.array(result.scores)
+    assert scores.shape == (result.queries, 3)
+    assert np.isfinite(scores).all()
+    assert result.predicted == tuple(scores.argmax(1).tolist())
+    assert [result.classes[label] for label in result.truth] == [path.split("/")[1] for path in result.images]
+    assert result.correct == sum(np.array(result.truth) == np.array(result.predicted))
+    assert result.accuracy == result.correct / result.queries
+    assert (result.category, result.seed, result.shots, result.head) == ("tiles", 1, config.shots, config.head.kind)
+    assert result.key == fold_key(tiny_category, config, seed=1, textures=tiny_textures)
+    assert result.rounds == len(result.learning) == (0 if name == "prototype" else 3)
+    stages = {"inputs", "classify"} if name == "prototype" else {"inputs", "pretrain", "finetune", "classify"}
+    assert set(result.stages) == stages
+    assert result.seconds == pytest.approx(sum(result.stages.values()))
+    assert FoldResult.from_json(result.to_json()) == result
+
+
+def test_a_result_by_hand():
+    result = FoldResult(
+        key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
+        classes=("a", "b"), support={"a": (), "b": ()},
+        images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 0, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
+        left_out=0, rounds=0, learning=(), stages={"inputs": 1.0, "classify": 0.5},
+    )  # fmt: skip
+    assert (result.queries, result.correct, result.accuracy) == (5, 3, 0.6)
+    assert result.balanced_accuracy == 0.75  # half of the first class, all of the second
+    assert result.seconds == 1.5
+
+
+def squares(category: Category, pictures: list[tuple[str, ...]]) -> np.ndarray:
+    """Averages of 64 x 64 images, uint8 [n, 64, 64, 3]."""
+    read = [np.stack([np.array(Image.open(category.folder / path)) for path in paths]) for paths in pictures]
+    return np.stack([np.rint(one.astype(float).mean(0)).astype(np.uint8) for one in read])
+
+
+def features_of(pixels: np.ndarray) -> np.ndarray:
+    """Patch features [n, P, D] of square images by the definition, rounded as they are kept."""
+    normalised = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    with torch.no_grad():
+        maps = TinyNetwork()(torch.from_numpy(normalised).permute(0, 3, 1, 2).float())
+        return long_way([maps["layer2"].double(), maps["layer3"].double()], 16).half().double().numpy()
+
+
+class Slow:
+    """A fold from the definitions, whose bank is all of the good patches."""
+
+    def __init__(self, category: Category, config: FoldConfig) -> None:
+        assert config.reference.ratio == 1
+        self.category, self.config = category, config
+        self.good = features_of(squares(category, [(path,) for path in category.train]))
+        self.bank = self.good.reshape(-1, 16)
+        self.scale = self.bank.std(0) if config.reference.scale == "bank" else 1.0
+
+    def maps(self, features: np.ndarray, normal: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Values [n, P, D] and distances [n, P]; `normal` is what is subtracted instead of the nearest rows."""
+        if normal is None:
+            apart = np.linalg.norm(features[:, :, None] - self.bank, axis=-1)
+            normal = self.bank[apart.argmin(-1)]
+        difference = features - normal
+        values = difference if self.config.residual else features
+        return values / self.scale, np.linalg.norm(difference, axis=-1)
+
+    def of(self, pictures: list[tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
+        return self.maps(features_of(squares(self.category, pictures)))
+
+
+def prototype(values: np.ndarray, distances: np.ndarray, config: FoldConfig) -> np.ndarray:
+    """The weighted mean of the k most anomalous patches of one image, brought to length 1."""
+    k = config.head.patches
+    order = np.argsort(-distances, kind="stable")
+    weights = distances[order[:k]] - distances[order[k]] if config.head.weights == "excess" else np.ones(k)
+    mean = (weights[:, None] * values[order[:k]]).sum(0)
+    return mean / np.linalg.norm(mean)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head.weights": "uniform", "reference.scale": "none"},
+        {"head.weights": "excess"},
+        {"residual": False},
+        {"support.mean": "residual"},
+        {"support.mean": "image"},
+        {"shots": 1, "head.patches": 1},
+        {"shots": 3, "head.patches": 40, "support.mean": "image", "reference.scale": "none"},
+    ],
+    ids=str,
+)
+def test_a_prototype_fold_is_the_definitions(run, tiny_category, tiny_config, changes):
+    whole = {"head.kind": "prototype", "head.patches": 10, "reference.ratio": 1.0, **changes}
+    config, result = updated(tiny_config, whole), run(whole)
+    slow = Slow(tiny_category, config)
+    anchors = []
+    for paths in result.support.values():
+        together = config.support.mean == "image"
+        values, distances = slow.of([paths] if together else [(path,) for path in paths])
+        if config.support.mean == "residual":
+            values, distances = values.mean(0, keepdims=True), distances.mean(0, keepdims=True)
+        mean = np.mean([prototype(*one, config) for one in zip(values, distances, strict=True)], axis=0)
+        anchors.append(mean / np.linalg.norm(mean))
+    queries = slow.of([(path,) for path in result.images])
+    scores = np.stack([prototype(*one, config) for one in zip(*queries, strict=True)]) @ np.stack(anchors).T
+    np.testing.assert_allclose(result.scores, scores, atol=1e-3)
+
+
+def as_maps(values: np.ndarray, distances: np.ndarray) -> Maps:
+    return Maps(torch.from_numpy(values).float(), torch.from_numpy(distances).float())
+
+
+def fresh_head(config: FoldConfig, seed: int) -> Head:
+    generator = torch_generator(seed, "head weights")
+    return head_class(config.head.kind)(config.head, patches=64, dim=16, generator=generator)
+
+
+def step(head: Head, optimiser: torch.optim.Optimizer, query: Maps, labels: torch.Tensor, support: Maps) -> None:
+    logits = head.relate(head.encode(query), head.encode(support).detach())
+    optimiser.zero_grad()
+    F.cross_entropy(logits, labels).backward()
+    optimiser.step()
+
+
+def slow_contrastive(category: Category, textures: Textures, config: FoldConfig) -> np.ndarray:
+    """Scores of a contrastive fold at two shots and draw 0, with its loops written out."""
+    slow, head = Slow(category, config), fresh_head(config, 1).train()
+    if config.pretrain.enabled:
+        wanted = fold_inputs(category, config, seed=1, textures=textures).pseudo
+        assert wanted is not None
+        made = list(pseudo_defects(wanted))
+        sources = slow.good[[one.source for one in made]] if config.pseudo.residual == "source" else None
+        pseudo = as_maps(*slow.maps(features_of(np.stack([one.image for one in made])), sources))
+        labels = np.array([one.label for one in made])
+        generator = torch_generator(1, "pretraining rounds")
+        optimiser = torch.optim.Adam(head.parameters(), lr=config.pretrain.lr)
+        for _ in range(config.pretrain.max_rounds):
+            drawn = pretraining_round(
+                labels,
+                n_classes=config.pretrain.pseudo_classes,
+                n_queries=config.pretrain.queries,
+                generator=generator,
+            )
+            truth = torch.from_numpy(drawn.labels)
+            step(head, optimiser, pseudo.take(drawn.queries), truth, pseudo.take(drawn.support))
+    support = [slow.of([(path,) for path in paths]) for paths in category.support(2).values()]
+    optimiser = torch.optim.Adam(head.parameters(), lr=config.finetune.lr)
+    shots = [as_maps(np.stack([v[j] for v, _ in support]), np.stack([d[j] for _, d in support])) for j in (0, 1)]
+    for _ in range(config.finetune.epochs[2]):
+        for label in range(len(support)):
+            for query in (0, 1):
+                step(head, optimiser, shots[query].take([label]), torch.tensor([label]), shots[1 - query])
+    head.eval()
+    with torch.no_grad():
+        anchors = torch.stack([head.encode(as_maps(*of_class)).mean(0) for of_class in support])
+        asked = [(path,) for paths in category.queries(2).values() for path in paths]
+        return head.relate(head.encode(as_maps(*slow.of(asked))), anchors).numpy()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pretrain.enabled": False},
+        {"pseudo.residual": "bank"},
+        {"residual": False, "reference.scale": "none"},
+    ],
+    ids=str,
+)
+def test_a_contrastive_fold_is_the_definitions(run, tiny_category, tiny_textures, tiny_config, changes):
+    whole = {"reference.ratio": 1.0, "finetune.epochs.2": 3, **changes}
+    expected = slow_contrastive(tiny_category, tiny_textures, updated(tiny_config, whole))
+    np.testing.assert_allclose(run(whole).scores, expected, atol=0.1)  # of logits up to 14
+    untrained = run({**whole, "pretrain.enabled": False, "finetune.epochs": {}}).scores
+    assert np.abs(np.array(untrained) - expected).max() > 1, "training must show"
+
+
+def test_one_shot_uses_the_pretrained_head_without_finetuning(run):
+    one, other = (run({"shots": 1, "finetune.lr": lr}) for lr in (1e-3, 0.5))
+    assert one.scores == other.scores
+    assert one.rounds == 3
+    assert run({"shots": 1, "pretrain.lr": 0.01}).scores != one.scores
+
+
+def test_a_copy_of_the_support_among_the_queries_is_recognised(run, tmp_path, tiny_category):
+    root = copied(tiny_category, tmp_path)
+    for name in tiny_category.classes:
+        shutil.copyfile(root / "tiles/test" / name / "000.png", root / "tiles/test" / name / "099.png")
+    result = run({"head.kind": "prototype", "shots": 1}, category=load_category(root, "tiles"))
+    for label, name in enumerate(result.classes):
+        row = result.images.index(f"test/{name}/099.png")
+        assert result.predicted[row] == label
+        assert result.scores[row][label] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_names_of_classes_and_order_of_images_mean_nothing(run, tmp_path, tiny_category):
+    root = copied(tiny_category, tmp_path)
+    tests = root / "tiles/test"
+    (root / "tiles/groups.csv").unlink()
+    (tests / "crack").rename(tests / "z crack")
+    for number, new in ((2, 13), (3, 12), (4, 11)):
+        (tests / "hole" / f"00{number}.png").rename(tests / "hole" / f"0{new}.png")
+    plain = load_category(copied(tiny_category, tmp_path / "plain"), "tiles")
+    (plain.folder / "groups.csv").unlink()
+    one = run({"head.kind": "prototype"}, category=load_category(tmp_path / "plain", "tiles"))
+    other = run({"head.kind": "prototype"}, category=load_category(root, "tiles"))
+    assert one.accuracy == other.accuracy
+    assert other.classes == ("dent", "hole", "z crack")
+    crack = np.array(other.scores)[6:, [2, 0, 1]]
+    np.testing.assert_allclose(crack, np.array(one.scores)[:3], atol=1e-5)
+    holes = np.array(other.scores)[3:6][::-1][:, [2, 0, 1]]
+    np.testing.assert_allclose(holes, np.array(one.scores)[6:], atol=1e-5)
+
+
+def test_each_artifact_is_computed_once_for_all_folds(run, tmp_path):
+    for seed in (1, 2):
+        for draw in (0, 1):
+            for changes in ({}, {"head.kind": "prototype"}, {"shots": 1}, {"residual": False, "pretrain.lr": 0.01}):
+                run(changes, seed=seed, draw=draw, store=Store(tmp_path))
+    built = Counter(build.kind for build in Store(tmp_path).builds())
+    assert built == {"features": 2, "pseudo": 1, "bank": 2, "nearest": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"shots": 5}, "5 shots and a query need 6 groups"),
+        ({"pretrain.pseudo_classes": 4}, "holds 3 texture classes"),
+        ({"pseudo.textures_per_class": 3}, "pseudo.textures_per_class asks for 3"),
+        ({"support.shots_from": "files", "support.files": ["tiles/test/crack/000.png"]}, "2 shots need 2"),
+    ],
+)
+def test_what_cannot_be_scored_is_told_before_anything_is_written(run, tmp_path, changes, problem):
+    with pytest.raises(BadInput, match=problem):
+        run(changes, store=Store(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_textures_are_needed_by_a_head_that_pretrains_and_by_no_other(run):
+    with pytest.raises(BadInput, match="--textures"):
+        run(textures=None)
+    assert run({"pretrain.enabled": False}, textures=None).rounds == 0
+    assert run({"head.kind": "prototype"}, textures=None).scores == run({"head.kind": "prototype"}).scores
+
+
+def test_threads_are_set_inside_and_put_back_whatever_happens():
+    def found() -> tuple[int, int]:
+        return torch.get_num_threads(), cv2.getNumThreads()
+
+    def fail() -> None:
+        with threads(Compute(threads=3)):
+            assert found() == (3, 3)
+            raise RuntimeError("half-way")
+
+    before = found()
+    with pytest.raises(RuntimeError, match="half-way"):
+        fail()
+    assert found() == before

@@ -1,0 +1,243 @@
+"""Every knob bites: each field of a fold's configuration changes the scores, or is declared to change none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import get_model
+
+from fsamc.config import FoldConfig, Settings
+from fsamc.config.dotted import updated
+from fsamc.dataset import load_category
+from fsamc.errors import BadInput
+from fsamc.fold import run_fold
+from fsamc.result import FoldResult
+from fsamc.seeds import numpy_generator
+from fsamc.store import Store
+from tests.fsamc.layouts import TinyNetwork, export_program
+
+CLASSES = ("crack", "dent", "hole")
+
+
+@dataclass(frozen=True)
+class Bites:
+    """Values that give other scores than what `base` has there; `with_it` is what a value cannot do without."""
+
+    values: tuple[Any, ...]
+    base: Mapping[str, Any] = field(default_factory=dict)
+    with_it: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NoOp:
+    """A value that changes no score beyond rounding, and why; without one there is no other value to try."""
+
+    reason: str
+    values: tuple[Any, ...] = ()
+
+
+PROTOTYPE = {"head.kind": "prototype", "head.patches": 8}
+FLATTEN = {"head.pool": "flatten"}
+RESNET = {**PROTOTYPE, "features.backbone": "resnet18", "features.weights": "random"}
+FLOOD, GRABCUT, AUTO = ({"pseudo.foreground": method} for method in ("flood", "grabcut", "auto"))
+FIRST, OTHERS = (
+    tuple(f"parts/test/{name}/{number}.png" for name in CLASSES for number in numbers)
+    for numbers in (("000", "002"), ("001", "003"))
+)
+
+# The base is contrastive, pretrained for three rounds and fine-tuned for one epoch at two shots (conftest.py).
+KNOBS: dict[str, Bites | NoOp] = {
+    "shots": Bites((1, 3)),
+    "compute.device": NoOp("where the same arithmetic runs"),
+    "compute.threads": NoOp("how sums are cut into parts, which rounds otherwise", (2,)),
+    "features.backbone": Bites(("another.pt2",), PROTOTYPE),
+    "features.weights": Bites(("resnet18.pth",), RESNET),
+    "features.layers": Bites((("layer2",), ("layer3",)), PROTOTYPE),
+    "features.dim": Bites((8, 17), PROTOTYPE),
+    "features.fit": Bites(("crop", "letterbox"), PROTOTYPE),
+    "features.size": Bites((96,), PROTOTYPE),
+    "features.resize": Bites((80,), {**PROTOTYPE, "features.fit": "crop"}),
+    "features.precision": Bites(("bf16",), PROTOTYPE),
+    "features.batch": NoOp("images per forward pass bound the memory", (3, 16)),
+    "reference.kind": NoOp("there is one detector so far"),
+    "reference.ratio": Bites((0.05, 0.3), PROTOTYPE),
+    "reference.projection": Bites((4,), PROTOTYPE),
+    "reference.starts": Bites((1,), PROTOTYPE),
+    "reference.scale": Bites(("none",), PROTOTYPE),
+    "residual": Bites((False,)),
+    "support.shots_from": Bites(("files",), with_it={"support.files": OTHERS}),
+    "support.files": Bites((OTHERS,), {"support.shots_from": "files", "support.files": FIRST}),
+    "support.mean": Bites(("image", "residual"), PROTOTYPE),
+    "pseudo.mask": NoOp("there is one shape so far"),
+    "pseudo.foreground": Bites(("auto", "flood", "grabcut", {"parts": "flood"})),
+    "pseudo.segmentation.flood": Bites(((80, 255), (0, 0)), FLOOD),
+    "pseudo.segmentation.grabcut": Bites((1,), GRABCUT),
+    "pseudo.segmentation.part": Bites((0.9,), FLOOD),
+    "pseudo.segmentation.area": Bites(((0.03, 0.1), (0.8, 0.9)), FLOOD),
+    "pseudo.segmentation.edge": Bites((50.0,), AUTO),
+    "pseudo.segmentation.sample": Bites((1,), AUTO),
+    "pseudo.segmentation.agree": Bites((1.0,), AUTO),
+    "pseudo.beta": Bites(((0.0, 0.1), (0.4, 0.5))),
+    "pseudo.per_class": Bites((5,)),
+    "pseudo.textures_per_class": Bites((2,)),
+    "pseudo.rate": Bites((2.0,)),
+    "pseudo.blur": Bites((0.1,)),
+    "pseudo.threshold": Bites((0.6,)),
+    "pseudo.area": Bites(((0.25, 0.3),)),
+    "pseudo.tries": NoOp("when to give up: fewer than are needed is an error", (60, 200)),
+    "pseudo.residual": Bites(("bank",)),
+    "pretrain.enabled": Bites((False,)),
+    "pretrain.pseudo_classes": Bites((2,)),
+    "pretrain.stop_threshold": Bites((0.0,)),
+    "pretrain.max_rounds": Bites((2, 4)),
+    "pretrain.queries": Bites((4,)),
+    "pretrain.lr": Bites((1e-4, 1e-2)),
+    "finetune.epochs": Bites(({2: 2}, {3: 1})),
+    "finetune.lr": Bites((1e-4, 1e-2)),
+    "head.kind": Bites(("prototype",)),
+    "head.temperature": Bites((0.2,)),
+    "head.hidden": Bites(((9, 4), (8, 5))),
+    "head.pool": Bites(("flatten",)),
+    "head.embedding": Bites((9,), FLATTEN),
+    "head.patches": Bites((7, 1), PROTOTYPE),
+    "head.weights": Bites(("uniform",), PROTOTYPE),
+}
+
+
+def leaves(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted key and the type of every field below `kind`."""
+    for name, found in kind.model_fields.items():
+        if isinstance(found.annotation, type) and issubclass(found.annotation, Settings):
+            yield from leaves(found.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", found.annotation
+
+
+FIELDS = dict(leaves(FoldConfig))
+CHOICES = {key: get_args(kind) for key, kind in FIELDS.items() if get_origin(kind) is Literal}
+
+
+def write_parts(root: Path) -> None:
+    """A category `parts` of 64 x 96 pixels: a bright disc with a small one beside it, but none on the first image."""
+    rows, columns = np.mgrid[:64, :96]
+    disc, beside = (rows - 30) ** 2 + (columns - 40) ** 2 < 400, (rows - 45) ** 2 + (columns - 80) ** 2 < 100
+    for part, count in [("train/good", 6), *((f"test/{name}", 5) for name in CLASSES)]:
+        folder = root / "parts" / part
+        folder.mkdir(parents=True)
+        for number in range(count):
+            generator = numpy_generator("test knobs", part, number)
+            pixels = generator.normal(30, 5, (64, 96, 3)) + generator.normal(0, 12, (64, 96, 1))
+            pixels[disc | beside] += 0 if part == "train/good" and number == 0 else 120
+            if part != "train/good":
+                place = 8 + CLASSES.index(folder.name) * 10 + number
+                pixels[place : place + 9, 30:45] += 70 - 50 * CLASSES.index(folder.name)
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number:03}.png")
+
+
+Run = Callable[[Mapping[str, Any]], FoldResult]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_config, tiny_textures) -> Run:
+    """Run a fold with changes to the tiny configuration; files are named relative to a folder that is made here."""
+    folder = tmp_path_factory.mktemp("knobs")
+    write_parts(folder)
+    category, store = load_category(folder, "parts"), Store(folder / "cache")
+    export_program(TinyNetwork(seed=1), folder / "another.pt2")
+    torch.save(get_model("resnet18", weights=None).state_dict(), folder / "resnet18.pth")
+
+    def run(changes: Mapping[str, Any]) -> FoldResult:
+        files = {k: str(folder / v) for k, v in changes.items() if isinstance(v, str) and (folder / v).is_file()}
+        config = updated(tiny_config, {**changes, **files})
+        return run_fold(category, config, seed=1, store=store, textures=tiny_textures)
+
+    return run
+
+
+def test_every_field_is_declared():
+    assert sorted(KNOBS) == sorted(FIELDS), "a new field needs a line in KNOBS: which values change the scores?"
+
+
+def test_every_choice_of_a_field_is_tried(tiny_config):
+    for key, choices in CHOICES.items():
+        knob = KNOBS[key]
+        base = knob.base.get(key) if isinstance(knob, Bites) else None
+        default = base or tiny_config.model_dump()[key.split(".")[0]][key.split(".")[1]]
+        untried = {*choices} - {default, *knob.values} - {"cuda", "fp32"}  # `auto` is fp32 within a fold
+        assert not untried, f"{key}: {untried}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param(key, value, id=f"{key}={value}".replace("parts/test/", ""))
+        for key, knob in KNOBS.items()
+        if isinstance(knob, Bites)
+        for value in knob.values
+    ],
+)
+def test_a_knob_bites(run, key, value):
+    knob = KNOBS[key]
+    assert isinstance(knob, Bites)
+    before, after = run(knob.base), run({**knob.base, key: value, **knob.with_it})
+    assert before.key != after.key
+    assert before.scores != after.scores
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(key, value) for key, knob in KNOBS.items() if isinstance(knob, NoOp) for value in knob.values],
+)
+def test_a_declared_no_op_changes_nothing(run, key, value):
+    for base in ({}, PROTOTYPE):
+        before, after = run(base), run({**base, key: value})
+        assert before.key != after.key, "rounding may tell them apart, so they are results of their own"
+        np.testing.assert_allclose(before.scores, after.scores, rtol=1e-2, atol=1e-2)
+
+
+def test_knobs_of_one_choice_have_one():
+    only = {key for key, knob in KNOBS.items() if isinstance(knob, NoOp) and not knob.values} - {"compute.device"}
+    assert {key for key, choices in CHOICES.items() if len(choices) == 1} == only
+
+
+def test_too_few_tries_are_an_error(run):
+    with pytest.raises(BadInput, match=r"`pseudo\.area` \[0\.25, 0\.26\]: 1 masks covered"):
+        run({"pseudo.tries": 1, "pseudo.area": (0.25, 0.26)})
+
+
+def test_precision_auto_is_fp32_within_a_fold(run):
+    assert run({**PROTOTYPE, "features.precision": "fp32"}).scores == run(PROTOTYPE).scores
+
+
+LEARNING = [key for key in KNOBS if key.startswith(("pretrain.", "finetune.", "pseudo."))]
+IGNORED = {
+    "prototype": (PROTOTYPE, [*LEARNING, "head.temperature", "head.hidden", "head.embedding", "head.pool"]),
+    "contrastive, flatten": (FLATTEN, ["head.patches", "head.weights"]),
+    "contrastive, anomalous": ({}, ["head.embedding"]),
+    "no pretraining": ({"pretrain.enabled": False}, [key for key in LEARNING if key.startswith("p")]),
+    "one shot": ({"shots": 1}, ["finetune.epochs", "finetune.lr"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("base", "key"),
+    [pytest.param(base, key, id=f"{name}: {key}") for name, (base, keys) in IGNORED.items() for key in keys],
+)
+def test_a_knob_of_something_else_changes_nothing(run, base, key):
+    for value in KNOBS[key].values[:1]:
+        assert run({key: value, **base}).scores == run(base).scores
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("base", [{}, PROTOTYPE], ids=["contrastive", "prototype"])
+def test_the_device_changes_rounding_alone(run, base):
+    there = run({**base, "compute.device": "cuda"}).scores
+    np.testing.assert_allclose(run(base).scores, there, rtol=0.05, atol=0.05)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fsamc.bank import MemoryBank
+from fsamc.residual import Maps, ResidualMaps, channel_scale, concatenate, mean
+
+N, P, D, K = 5, 6, 7, 9
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float16)
+
+
+def residual_maps(*, residual: bool = True, scale: np.ndarray | None = None) -> ResidualMaps:
+    indices = np.random.default_rng(2).integers(0, K, (N, P)).astype(np.int32)
+    return ResidualMaps(
+        features=numbers(N, P, D),
+        normal=numbers(K, D, seed=1),
+        indices=indices,
+        residual=residual,
+        scale=scale,
+        device="cpu",
+    )
+
+
+def slowly(maps: ResidualMaps, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values [P, D] and distances [P] of one image, patch by patch."""
+    values, distances = np.empty((P, D), np.float32), np.empty(P, np.float32)
+    for patch in range(P):
+        feature = maps.features[row, patch].astype(np.float32)
+        difference = feature - maps.normal[maps.indices[row, patch]].astype(np.float32)
+        distances[patch] = np.sqrt(sum(float(one) ** 2 for one in difference))
+        values[patch] = (difference if maps.residual else feature) / (1.0 if maps.scale is None else maps.scale)
+    return values, distances
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("scale", [None, np.linspace(0.5, 3, D, dtype=np.float32)], ids=["plain", "scaled"])
+def test_taken_images_are_the_definitions(residual, scale):
+    maps = residual_maps(residual=residual, scale=scale)
+    taken = maps.take([3, 0, 3])
+    assert (taken.values.dtype, taken.distances.dtype) == (torch.float32, torch.float32)
+    for place, row in enumerate([3, 0, 3]):
+        values, distances = slowly(maps, row)
+        np.testing.assert_allclose(taken.values[place], values, rtol=1e-6)
+        np.testing.assert_allclose(taken.distances[place], distances, rtol=1e-6)
+
+
+def test_raw_features_keep_the_distances_and_lose_nothing():
+    raw, residual = residual_maps(residual=False), residual_maps()
+    np.testing.assert_array_equal(raw.take(range(N)).values, raw.features.astype(np.float32))
+    np.testing.assert_array_equal(raw.take(range(N)).distances, residual.take(range(N)).distances)
+    assert (raw.take(range(N)).values != residual.take(range(N)).values).any()
+
+
+def test_a_scale_divides_the_values_and_not_the_distances():
+    plain, doubled = residual_maps(), residual_maps(scale=np.full(D, 2, np.float32))
+    assert torch.equal(plain.take([1]).values, doubled.take([1]).values * 2)
+    assert torch.equal(plain.take([1]).distances, doubled.take([1]).distances)
+
+
+def test_a_query_in_the_bank_has_no_residual():
+    good = numbers(20, D)
+    bank = MemoryBank.build(good, ratio=0.5, seed=1, projection=4)
+    queries = bank.rows[[3, 0, 7, 3]].reshape(2, 2, D)
+    _, indices = bank.nearest(queries.reshape(-1, D))
+    maps = ResidualMaps(
+        features=queries, normal=bank.rows, indices=indices.reshape(2, 2), residual=True, scale=None, device="cpu"
+    )
+    assert maps.take([0, 1]).values.count_nonzero() == 0
+    assert maps.take([0, 1]).distances.count_nonzero() == 0
+
+
+def test_any_order_and_any_kind_of_rows():
+    maps = residual_maps()
+    everything = maps.take(range(N))
+    assert len(maps) == len(everything) == N
+    for rows in ([4, 1], (4, 1), np.array([4, 1]), np.array([4, 1], np.int32)):
+        assert torch.equal(maps.take(rows).values, everything.values[[4, 1]])
+    assert maps.take([]).values.shape == (0, P, D)
+
+
+def test_what_was_taken_is_a_copy():
+    maps = residual_maps(residual=False)
+    maps.take([0]).values.zero_()
+    assert torch.equal(maps.take([0]).values[0], torch.from_numpy(maps.features[0].astype(np.float32)))
+
+
+def test_channel_scale_by_hand():
+    rows = np.array([[1, 5, 0.0], [3, 5, 0.0], [1, 5, 6.0], [3, 5, 6.0]], np.float16)
+    scale = channel_scale(rows)
+    assert scale.dtype == np.float32
+    assert scale.tolist() == [1, 1, 3]  # the second never varies
+
+
+def test_channel_scale_of_many_rows_does_not_lose_them_in_float16():
+    rows = (numbers(20000, 2) * np.float16(0.1) + np.float16(50)).astype(np.float16)
+    np.testing.assert_allclose(channel_scale(rows), rows.astype(np.float64).std(0), rtol=1e-3)
+
+
+def test_take_concatenate_and_mean_by_hand():
+    one = Maps(torch.tensor([[[1.0, 2.0]], [[3.0, 6.0]]]), torch.tensor([[1.0], [5.0]]))
+    assert mean(one).values.tolist() == [[[2.0, 4.0]]]
+    assert mean(one).distances.tolist() == [[3.0]]
+    both = concatenate([one.take([1]), one])
+    assert both.values.tolist() == [[[3.0, 6.0]], [[1.0, 2.0]], [[3.0, 6.0]]]
+    assert both.distances.tolist() == [[5.0], [1.0], [5.0]]
+    assert len(both) == 3

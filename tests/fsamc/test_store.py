@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from fsamc.store import CHECKSUMS, Store, digest, file_digest
+
+# The same artifact in other processes. Its build says so, writes half, waits for a line on its input, writes the rest.
+SLOW = """
+import sys
+from pathlib import Path
+import numpy as np
+from fsamc.store import Store
+
+class Slow:
+    kind, key, about = "numbers", "slow", "a test"
+    def needs(self):
+        return ()
+    def build(self, store, into):
+        np.save(into / "first.npy", np.arange(3))
+        print("building", flush=True)
+        sys.stdin.readline()
+        np.save(into / "second.npy", np.arange(4))
+
+print("asking", flush=True)
+arrays = Store(Path(sys.argv[1]), run="test").get(Slow())
+print({name: array.tolist() for name, array in arrays.items()}, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Counts to `n`; with `broken` its build raises half-way."""
+
+    kind: ClassVar[str] = "numbers"
+    n: int = 5
+    broken: bool = False
+    needed: tuple[Numbers, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return digest(self.kind, self.n)
+
+    @property
+    def about(self) -> str:
+        return f"up to {self.n}"
+
+    def needs(self) -> tuple[Numbers, ...]:
+        return self.needed
+
+    def build(self, store: Store, into: Path) -> None:
+        for need in self.needed:
+            store.get(need)
+        np.save(into / "values.npy", np.arange(self.n))
+        if self.broken:
+            raise RuntimeError("the power went")
+        np.save(into / "squares.npy", np.arange(self.n) ** 2)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "cache", run="test")
+
+
+def again(store: Store) -> Store:
+    """The same folder as another process would see it: nothing is taken as verified."""
+    return Store(store.root, run=store.run)
+
+
+def folder_of(store: Store, artifact: Numbers) -> Path:
+    return store.root / artifact.kind / artifact.key
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_was_built_is_found_and_built_no_second_time(store):
+    assert not store.has(Numbers())
+    arrays = store.get(Numbers())
+    assert {name: array.tolist() for name, array in arrays.items()} == {
+        "squares": [0, 1, 4, 9, 16],
+        "values": [0, 1, 2, 3, 4],
+    }
+    for other in (store, again(store)):
+        assert other.has(Numbers())
+        assert other.get(replace(Numbers(), broken=True))["values"].tolist() == [0, 1, 2, 3, 4]
+    assert [build.key for build in store.builds()] == [Numbers().key]
+
+
+def test_asking_builds_nothing_and_writes_nothing(store):
+    assert not store.has(Numbers())
+    assert store.get_text("fold", "key") is None
+    assert store.builds() == []
+    assert not store.root.exists()
+
+
+def test_arrays_are_read_only_and_memory_mapped(store):
+    for source in (store, again(store)):
+        for array in source.get(Numbers()).values():
+            assert isinstance(array, np.memmap)
+            assert not array.flags.writeable
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 9
+
+
+def test_builds_are_recorded_per_run_with_what_they_were(store):
+    store.get(Numbers(2))
+    again(store).get(Numbers(3, needed=(Numbers(4),)))
+    Store(store.root, run="other").get(Numbers(5))
+    found = [(build.kind, build.about) for build in store.builds()]
+    assert found == [("numbers", "up to 2"), ("numbers", "up to 4"), ("numbers", "up to 3")]
+    assert all(build.seconds > 0 for build in store.builds())
+    assert [build.about for build in Store(store.root, run="other").builds()] == ["up to 5"]
+
+
+def test_digest_is_a_function_of_content_alone():
+    assert digest({"a": 1, "b": [2, "c"]}) == digest({"b": (2, "c"), "a": 1})
+    assert digest("a", "b") != digest("ab") != digest(["a", "b"])
+    assert digest(1) != digest("1") != digest(1.5)
+    with pytest.raises(TypeError):
+        digest(object())
+
+
+def test_digests_are_the_same_in_another_process(tmp_path):
+    (tmp_path / "file").write_bytes(b"some bytes")
+    code = "import sys, pathlib; from fsamc.store import digest, file_digest\n"
+    code += "print(digest('kind', 1, {'b': 2.5, 'a': None}), file_digest(pathlib.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(tmp_path / "file")]
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
+    assert found == [digest("kind", 1, {"a": None, "b": 2.5}), file_digest(tmp_path / "file")]
+
+
+def test_file_digest_reads_the_whole_file(tmp_path):
+    block = bytes(1 << 20)
+    digests = set()
+    for place, content in enumerate((block, block + b"1", block + b"2", b"1" + block, b"")):
+        (tmp_path / str(place)).write_bytes(content)
+        digests.add(file_digest(tmp_path / str(place)))
+    assert len(digests) == 5
+
+
+def truncate(folder: Path) -> None:
+    os.truncate(folder / "values.npy", 150)
+
+
+def flip_a_bit(folder: Path) -> None:
+    content = bytearray((folder / "values.npy").read_bytes())
+    content[-8] ^= 1
+    (folder / "values.npy").write_bytes(content)
+
+
+def swap_files(folder: Path) -> None:
+    shutil.copyfile(folder / "squares.npy", folder / "values.npy")
+
+
+def write_sums(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
+    sums = json.loads((folder / CHECKSUMS).read_text())
+    (folder / CHECKSUMS).write_text(json.dumps(change(sums)))
+
+
+def leave_the_folder(folder: Path) -> None:
+    outside = folder.parent.parent / "outside.npy"
+    np.save(outside, np.arange(2))
+    write_sums(folder, lambda sums: {**sums, "../../outside.npy": file_digest(outside)})
+
+
+def leave_the_folder_absolutely(folder: Path) -> None:
+    outside = folder.parent.parent / "outside.npy"
+    np.save(outside, np.arange(2))
+    write_sums(folder, lambda sums: {**sums, str(outside): file_digest(outside)})
+
+
+def put_a_sealed_picture(folder: Path) -> None:
+    (folder / "values.npy").write_bytes(b"\x89PNG no array at all")
+    write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
+
+
+DAMAGES = [
+    truncate,
+    flip_a_bit,
+    swap_files,
+    leave_the_folder,
+    leave_the_folder_absolutely,
+    put_a_sealed_picture,
+    pytest.param(lambda folder: (folder / "values.npy").write_bytes(b""), id="empty file"),
+    pytest.param(lambda folder: (folder / "values.npy").unlink(), id="file gone"),
+    pytest.param(lambda folder: np.save(folder / "foreign.npy", np.arange(9)), id="foreign file"),
+    pytest.param(lambda folder: (folder / CHECKSUMS).unlink(), id="no checksums"),
+    pytest.param(lambda folder: os.truncate(folder / CHECKSUMS, 10), id="torn checksums"),
+    pytest.param(lambda folder: (folder / CHECKSUMS).write_text("[]"), id="checksums are a list"),
+    pytest.param(lambda folder: (folder / CHECKSUMS).write_text("{}"), id="checksums of nothing"),
+    pytest.param(lambda folder: (folder / CHECKSUMS).write_bytes(b"\xff\xfe{"), id="checksums are no text"),
+    pytest.param(lambda folder: write_sums(folder, lambda sums: dict.fromkeys(sums, 0)), id="checksums are numbers"),
+    pytest.param(lambda folder: write_sums(folder, lambda sums: {**sums, "..": "0"}), id="checksum of the parent"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_set_aside_and_built_again(store, caplog, damage):
+    expected = {name: array.tolist() for name, array in store.get(Numbers()).items()}
+    damage(folder_of(store, Numbers()))
+    assert not again(store).has(Numbers())
+    assert "set aside a damaged artifact" in caplog.text
+    assert Numbers().key in caplog.text
+    assert {name: array.tolist() for name, array in again(store).get(Numbers()).items()} == expected
+    assert again(store).has(Numbers())
+    assert len(store.builds()) == 2
+    assert len(list((store.root / "damaged").iterdir())) == 1
+
+
+def test_a_damaged_file_is_met_by_get_as_well(store, caplog):
+    store.get(Numbers())
+    flip_a_bit(folder_of(store, Numbers()))
+    assert again(store).get(Numbers())["values"].tolist() == [0, 1, 2, 3, 4]
+    assert "values.npy is not as it was written" in caplog.text
+
+
+class Trap:
+    """Pickled, a command that runs when it is read."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.file,)
+
+
+def test_nothing_is_ever_unpickled(store, tmp_path, caplog):
+    sprung = tmp_path / "sprung"
+    pickle.loads(pickle.dumps(Trap(sprung)))
+    assert sprung.exists(), "the trap works"
+    sprung.unlink()
+    store.get(Numbers())
+    folder = folder_of(store, Numbers())
+    np.save(folder / "values.npy", np.array([Trap(sprung)], dtype=object), allow_pickle=True)
+    write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
+    assert again(store).get(Numbers())["values"].tolist() == [0, 1, 2, 3, 4]
+    assert not sprung.exists()
+    assert "set aside" in caplog.text
+
+
+def test_a_build_that_raises_leaves_nothing(store):
+    with pytest.raises(RuntimeError, match="the power went"):
+        store.get(Numbers(broken=True))
+    assert not store.has(Numbers())
+    assert [file for file in files_below(store.root) if not file.startswith("locks/")] == []
+    assert store.builds() == []
+    assert store.get(Numbers())["values"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_build_killed_half_way_is_never_found(store):
+    process = start(SLOW, store.root)
+    lines = [process.stdout.readline().strip() for _ in range(2)]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert lines == ["asking", "building"]
+    assert files_below(store.root / "tmp") != [], "it was killed between two files"
+    assert store.find("numbers", "slow") is None
+    assert list(store.entries()) == []
+    finished, _ = start(SLOW, store.root).communicate("\n", timeout=60)
+    assert finished.splitlines()[-1] == "{'first': [0, 1, 2], 'second': [0, 1, 2, 3]}"
+    assert [build.key for build in store.builds()] == ["slow"]
+
+
+def test_two_processes_that_want_the_same_build_it_once(store):
+    first, second = start(SLOW, store.root), None
+    try:
+        assert [first.stdout.readline().strip() for _ in range(2)] == ["asking", "building"]
+        second = start(SLOW, store.root)
+        second.stdin.close()  # a build of its own would not wait
+        assert second.stdout.readline().strip() == "asking"
+        time.sleep(0.5)  # time enough to look, find nothing and meet the lock
+        assert second.poll() is None, "it did not wait"
+        built = first.communicate("\n", timeout=60)[0]
+        found = second.stdout.read()
+        second.wait(timeout=60)
+    finally:
+        for process in filter(None, (first, second)):
+            process.kill()
+            process.wait()
+    assert built == found == "{'first': [0, 1, 2], 'second': [0, 1, 2, 3]}\n"
+    assert [build.key for build in store.builds()] == ["slow"]
+
+
+def test_text_is_kept_and_the_first_one_stays(store):
+    store.put_text("fold", "key", '{"a": 1}')
+    store.put_text("fold", "key", '{"a": 2}')
+    for source in (store, again(store)):
+        assert source.get_text("fold", "key") == '{"a": 1}'
+        assert source.get_text("fold", "other") is None
+    assert files_below(store.root / "tmp") == []
+
+
+def test_damaged_text_is_replaced_by_the_next(store, caplog):
+    store.put_text("fold", "key", '{"a": 1}')
+    (store.root / "fold" / "key" / "content.json").write_text('{"a":')
+    later = again(store)
+    later.put_text("fold", "key", '{"a": 1}')
+    assert "set aside" in caplog.text
+    assert later.get_text("fold", "key") == again(store).get_text("fold", "key") == '{"a": 1}'
+
+
+def test_where_another_process_was_first_its_folder_stays(store):
+    """As on a file system whose locks do not hold: the second to finish finds the first one's folder."""
+
+    @dataclass(frozen=True)
+    class Overtaken(Numbers):
+        def build(self, inner: Store, into: Path) -> None:
+            super().build(inner, into)
+            shutil.copytree(into, into.parent / "copy")
+            other = Store(store.root, run="other")
+            with other._temporary() as theirs:
+                np.save(theirs / "values.npy", np.arange(99))
+                other._commit(theirs, self.kind, self.key)
+
+    assert len(store.get(Overtaken())["values"]) == 99
+    assert len(again(store).get(Overtaken())["values"]) == 99
+
+
+def test_entries_are_what_is_kept(store):
+    store.get(Numbers(2))
+    store.get(Numbers(3))
+    store.put_text("fold", "key", "{}")
+    expected = {("numbers", Numbers(2).key), ("numbers", Numbers(3).key), ("fold", "key")}
+    assert {(kind, key) for kind, key, _ in store.entries()} == expected
+    assert all(store.find(kind, key) == folder for kind, key, folder in store.entries())
+
+
+def test_entries_hold_nothing_that_was_set_aside_or_is_being_written(store):
+    store.get(Numbers(2))
+    flip_a_bit(folder_of(store, Numbers(2)))
+    assert not again(store).has(Numbers(2))
+    with store._temporary() as into:
+        (into / CHECKSUMS).write_text("{}")
+        assert list(store.entries()) == []
