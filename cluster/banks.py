@@ -1,117 +1,132 @@
 """Actors that have artifacts built once on the whole cluster, and serve banks from memory.
 
-One actor per (category, seed) looks after its banks and nearest rows; one per category after what no seed changes,
-its features and pseudo-defects. The disk is the truth: an actor that dies comes back empty and loads again.
+One actor per (category, seed) serves its banks and nearest rows. The disk is the truth: an actor that dies comes back
+empty and loads again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
 from fsamc.config import Compute
 from fsamc.store import Arrays, Artifact, Store
 
-NAMESPACE = "fsamc"
 _LOST = (ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError)
 _ATTEMPTS = 6
-# Tune runs a trial inside a placement group that captures what the trial starts; folds and actors are not its own.
-OUTSIDE_TRIAL = PlacementGroupSchedulingStrategy(placement_group=None)
+Offer = dict[str, dict[str, Any]]  # artifact's key -> array's name -> reference in the object store
 T = TypeVar("T")
 
 
-@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)
-class BankActor:
-    """Serves the artifacts of one (category, seed); async, so that a build holds up nobody else.
+class Builder:
+    """What all actors here are: they have artifacts built, and no build holds up anybody else.
 
-    It does no arithmetic: builds are tasks with CPUs of their own, and this process loads no torch.
+    They do no arithmetic: builds are tasks with CPUs of their own, and the actors' processes load no torch.
+
+    Args:
+        root: of the store.
+        run: the sweep's name for its builds.
+        gpus: of one build.
     """
 
-    def __init__(self, root: Path, run: str) -> None:
+    def __init__(self, root: Path, run: str, gpus: float) -> None:
         self._store = Store(root, run=run)
+        self._gpus = gpus
         self._building: dict[str, asyncio.Task[None]] = {}
-        self._served: dict[str, dict[str, Any]] = {}
 
-    async def ensure(self, artifact: Artifact, gpus: float, *_after: None) -> None:
-        """Return once the artifact is on disk, built if it was not. `_after`: results to wait for first."""
+    async def ensure(self, artifact: Artifact) -> None:
+        """Return once the artifact is on disk: whoever asks while it is being built waits for the same build."""
         if artifact.key not in self._building:
-            self._building[artifact.key] = asyncio.ensure_future(self._ensure(artifact, gpus))
+            self._building[artifact.key] = asyncio.ensure_future(self._build_if_missing(artifact))
         try:
             await asyncio.shield(self._building[artifact.key])
         except BaseException:
             self._building.pop(artifact.key, None)
             raise
 
-    async def serve(self, artifact: Artifact) -> dict[str, Any]:
-        """References to the artifact's arrays in the object store, one copy for all who ask."""
+    async def _build_if_missing(self, artifact: Artifact) -> None:
+        if not await asyncio.to_thread(self._store.has, artifact):
+            task = _build.options(num_cpus=compute_of(artifact).threads, num_gpus=self._gpus)
+            await task.remote(self._store.root, self._store.run, artifact)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)
+class BankActor(Builder):
+    """Serves the banks of one (category, seed), and their nearest rows."""
+
+    def __init__(self, root: Path, run: str, gpus: float) -> None:
+        super().__init__(root, run, gpus)
+        self._served: dict[str, dict[str, Any]] = {}
+
+    async def provide(self, artifact: Artifact) -> Offer:
+        """The artifact in the object store, one copy for all who ask; built first where the disk has none."""
+        await self.ensure(artifact)
         if artifact.key not in self._served:
             arrays = await asyncio.to_thread(self._store.get, artifact)
-            self._served[artifact.key] = {name: ray.put(np.asarray(array)) for name, array in arrays.items()}
-        return self._served[artifact.key]
-
-    async def _ensure(self, artifact: Artifact, gpus: float) -> None:
-        if not await asyncio.to_thread(self._store.has, artifact):
-            threads = compute_of(artifact).threads
-            await _build.options(num_cpus=threads, num_gpus=gpus).remote(self._store.root, self._store.run, artifact)
+            self._served.setdefault(artifact.key, {name: ray.put(np.asarray(array)) for name, array in arrays.items()})
+        return {artifact.key: self._served[artifact.key]}
 
 
 @ray.remote(max_retries=3)
 def _build(root: Path, run: str, artifact: Artifact) -> None:
-    Store(root, run=run).get(artifact)
+    files_of(root, run).get(artifact)
 
 
 class ClusterStore(Store):
-    """A fold's view of the artifacts on a Ray worker.
+    """A fold's view of the artifacts on a Ray worker, read-only and without a copy.
 
-    Banks and nearest rows come from their actor's memory, shared by all workers of a node; features are files that
-    the workers map, so that pages are shared too.
+    Banks and nearest rows lie in the object store, shared by all workers of a node; features are files that the
+    workers map, so that pages are shared too.
+
+    Args:
+        files: what is on disk.
+        offered: what the bank actors serve to this fold.
+        ask_again: has an artifact served anew whose actor died meanwhile.
     """
 
+    def __init__(self, files: Store, offered: Offer, ask_again: Callable[[Artifact], Offer]) -> None:
+        super().__init__(files.root, run=files.run)
+        self._files, self._offered, self._ask_again = files, dict(offered), ask_again
+
     def get(self, artifact: Artifact) -> Arrays:
-        """The artifact's arrays, read-only and without a copy."""
-        if not isinstance(artifact, Bank | Nearest):
-            return super().get(artifact)
-
-        def fetch() -> Arrays:
-            references = ray.get(actor_for(artifact, self.root, self.run).serve.remote(artifact))
-            return {name: ray.get(reference) for name, reference in references.items()}
-
-        return patiently(fetch)
+        """The artifact's arrays."""
+        if artifact.key not in self._offered:
+            return self._files.get(artifact)
+        try:
+            return _fetched(self._offered[artifact.key])
+        except _LOST:
+            return patiently(lambda: self._fetched_anew(artifact))
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether the artifact can be had without building it: what actors serve always can."""
-        return isinstance(artifact, Bank | Nearest) or super().has(artifact)
+        """Whether the artifact can be had without building it."""
+        return artifact.key in self._offered or self._files.has(artifact)
+
+    def _fetched_anew(self, artifact: Artifact) -> Arrays:
+        self._offered |= self._ask_again(artifact)
+        return _fetched(self._offered[artifact.key])
 
 
-def ensure(artifacts: list[Artifact], root: Path, run: str, gpus: float) -> list[Any]:
-    """Ask the actors for artifacts, given in the order of their needs; references to wait for, one each."""
-    done: dict[str, Any] = {}
-    for artifact in artifacts:
-        after = [done[need.key] for need in artifact.needs()]
-        done[artifact.key] = actor_for(artifact, root, run).ensure.remote(artifact, gpus, *after)
-    return list(done.values())
-
-
-def actor_for(artifact: Artifact, root: Path, run: str) -> Any:
-    """The one actor on the cluster that looks after the artifact; made if it is not there."""
-    category, seed = _owner(artifact)
-    name = f"bank:{root}:{run}:{category}:{seed}"
-    options = {"name": name, "namespace": NAMESPACE, "get_if_exists": True, "scheduling_strategy": OUTSIDE_TRIAL}
-    return BankActor.options(**options).remote(root, run)  # type: ignore[attr-defined]
+@lru_cache(maxsize=4)
+def files_of(root: Path, run: str) -> Store:
+    """The process's own store: what a warm worker has verified for one fold stays so for the next."""
+    return Store(root, run=run)
 
 
 def compute_of(artifact: Artifact) -> Compute:
     """What the artifact's arithmetic runs on."""
-    return _features_of(artifact).compute
+    bank = artifact.bank if isinstance(artifact, Nearest) else artifact
+    features = bank.good if isinstance(bank, Bank) else bank
+    assert isinstance(features, FeatureSet | PseudoSet)
+    return features.compute
 
 
 def patiently(ask: Callable[[], T]) -> T:
@@ -126,16 +141,5 @@ def patiently(ask: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _owner(artifact: Artifact) -> tuple[str, int | None]:
-    """(category, seed), or (category, None) for what no seed changes."""
-    bank = artifact.bank if isinstance(artifact, Nearest) else artifact
-    return _features_of(artifact).category.name, bank.seed if isinstance(bank, Bank) else None
-
-
-def _features_of(artifact: Artifact) -> FeatureSet | PseudoSet:
-    if isinstance(artifact, Nearest):
-        return artifact.bank.good
-    if isinstance(artifact, Bank):
-        return artifact.good
-    assert isinstance(artifact, FeatureSet | PseudoSet)
-    return artifact
+def _fetched(references: Mapping[str, Any]) -> Arrays:
+    return {name: ray.get(reference) for name, reference in references.items()}

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import click
 import typer
 from rich.console import Console
 
 from fsamc.errors import BadInput
+from sweeps.errors import Unfinished
 
 app = typer.Typer(
     help="Names the kind of an industrial defect from one to five examples, and finds the settings that do it best.",
@@ -28,7 +30,8 @@ cache_app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
 for name, sub in (("data", data_app), ("plan", plan_app), ("pseudo", pseudo_app), ("cache", cache_app)):
     app.add_typer(sub, name=name)
 
-console = Console()
+# A pipe has no width; in a log, tables should not be squeezed into 80 columns.
+console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
 
 DataArgument = Annotated[Path, typer.Argument(help="Folder with one folder per category, in MVTec layout.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder with one folder per category, in MVTec layout.")]
@@ -67,9 +70,10 @@ def sweep(
 ) -> None:
     """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report."""
     quiet_ray()
-    from sweeps.sweep import Request, run_sweep
+    from sweeps.request import Request
+    from sweeps.sweep import run_sweep
 
-    done = run_sweep(
+    run_sweep(
         Request(
             plan=plan,
             changes=tuple(changes or ()),
@@ -87,7 +91,6 @@ def sweep(
         ),
         console,
     )
-    raise typer.Exit(0 if done else 1)
 
 
 @app.command()
@@ -166,7 +169,7 @@ def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], change
 @cache_app.command("list")
 def cache_list(cache: CacheOption = None) -> None:
     """Print what the cache holds, by kind."""
-    from sweeps.show import cache_table
+    from sweeps.cache import cache_table
 
     console.print(cache_table(cache or _default_cache()))
 
@@ -177,7 +180,7 @@ def cache_prune(
     days: Annotated[float, typer.Option(min=0, help="Keep what was used within so many days.")] = 30.0,
 ) -> None:
     """Remove artifacts that were not used for a while, and what killed runs left behind."""
-    from sweeps.show import prune_cache
+    from sweeps.cache import prune_cache
 
     freed = prune_cache(cache or _default_cache(), days=days)
     console.print(f"freed {freed / 1e6:.0f} MB")
@@ -185,24 +188,28 @@ def cache_prune(
 
 def main() -> None:
     """Entry point."""
-    guarded(app)
+    guarded(lambda: app(standalone_mode=False))
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run `command`; one line for what a user can mend, and the exit code that goes with it."""
+    """Run `command` and exit; one line for what a user can mend."""
     try:
-        command()
-    except BadInput as error:
-        _fail(2, str(error))
-    except KeyboardInterrupt:
+        code = command()
+    except (BadInput, click.UsageError) as error:
+        _fail(2, error.format_message() if isinstance(error, click.UsageError) else str(error))
+    except Unfinished as error:
+        _fail(1, str(error))
+    except (KeyboardInterrupt, click.Abort):
         _fail(1, "interrupted")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         _fail(1, f"{error.filename or 'the disk'}: {error.strerror}; make room and run the same command again")
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(code: int, line: str) -> None:
+def _fail(code: int, line: str) -> NoReturn:
     print(f"fsamc: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(code)
 
@@ -220,4 +227,5 @@ def quiet_ray() -> None:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from fsamc.config import Distribution, FoldConfig, Plan
 from fsamc.config.dotted import updated, validated, with_value
 from fsamc.errors import BadInput
 from fsamc.store import digest
+from fsamc.weights import identity, is_program
 
 # What changes how fast a sweep is, and no number in it.
 _PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries"}}
+# A backbone is hashed by content, wherever the file lies.
+_FILES: dict[str, Any] = {"features": {"backbone", "weights"}}
 
 
 def preset_names() -> list[str]:
@@ -61,14 +65,34 @@ def base_values(plan: Plan) -> dict[str, Any]:
     return {key: _lookup(plan.base.model_dump(mode="json"), key) for key in plan.space}
 
 
+def variants(plan: Plan, *, changed: int = 1) -> Iterator[FoldConfig]:
+    """The base, and the base with the ends of up to `changed` ranges at a time: what is right for them is for all.
+
+    Raises BadInput for a combination that may not be.
+    """
+    for count in range(changed + 1):
+        for keys in combinations(plan.space, count):
+            for values in product(*(plan.space[key].extremes for key in keys)):
+                yield updated(plan.base, dict(zip(keys, values, strict=True)))
+
+
+def with_absolute_files(plan: Plan) -> Plan:
+    """The plan with the base's files named from the root: a worker's working directory may be another."""
+    features = plan.base.features
+    files = {"features.backbone": features.backbone if is_program(features) else None}
+    files |= {"features.weights": features.weights if features.weights != "random" else None}
+    found = {key: str(Path(path).absolute()) for key, path in files.items() if path is not None}
+    return plan.model_copy(update={"base": updated(plan.base, found)})
+
+
 def plan_hash(plan: Plan) -> str:
     """Hash of all that the table depends on: not of how many folds run at once."""
-    return digest(plan.model_dump(mode="json", exclude=_PACE))
+    return digest(identity(plan.base.features), plan.model_dump(mode="json", exclude=_PACE | {"base": _FILES}))
 
 
 def config_hash(config: FoldConfig) -> str:
     """Twelve hex digits that name a configuration."""
-    return digest(config.model_dump(mode="json"))[:12]
+    return digest(identity(config.features), config.model_dump(mode="json", exclude=_FILES))[:12]
 
 
 def to_yaml(plan: Plan) -> str:
@@ -120,7 +144,7 @@ def _changed(tree: dict[Any, Any], key: str, value: Any) -> dict[Any, Any]:
 
 
 def _check_space(plan: Plan, source: str) -> None:
-    """Every end of every range must be a valid value by itself."""
+    """Every end of every range must be a valid value, by itself and beside those of another key."""
     known = plan.base.model_dump(mode="json")
     for key, distribution in plan.space.items():
         if plan.search.algorithm == "grid" and distribution.choice is None:
@@ -131,6 +155,11 @@ def _check_space(plan: Plan, source: str) -> None:
             raise BadInput(f"{source}: space.{key}: set resources.cpus instead; it is not a knob of the method")
         for value in distribution.extremes:
             updated(plan.base, {key: value}, where=f"{source}: space")
+    try:
+        for _ in variants(plan, changed=2):
+            pass
+    except BadInput as error:
+        raise BadInput(f"{source}: space: a combination that may not be: {error}") from None
 
 
 def _lookup(tree: Any, key: str, *, missing: bool = False) -> Any:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from ray import tune
-from ray.tune.stopper import Stopper
 
-from cluster.runtime import Fold, Outcome
+from cluster.folds import Fold, Outcome
 from fsamc.config import FoldConfig
 from fsamc.result import FoldResult
 from sweeps import tables
-from sweeps.folder import SweepFolder
+from sweeps.folder import SweepFolder, TrialRecord
 from sweeps.progress import SweepProgress
 from sweeps.search import Proposer
-from sweeps.tracking import Tracker
+from sweeps.spending import Spending
+from sweeps.tracking import Tracker, TrackingError
 from sweeps.trial import Unsaved
 
 
@@ -33,45 +34,46 @@ class Running:
     results: list[FoldResult] = field(default_factory=list)
 
     @property
-    def complete(self) -> bool:
-        """Whether every fold has an outcome."""
-        return len(self.rows) == len(self.folds)
+    def config(self) -> FoldConfig:
+        """The configuration that its folds share."""
+        return self.folds[0].config
 
-
-@dataclass
-class Spending:
-    """What the sweep has used."""
-
-    stages: Counter[str] = field(default_factory=Counter)
-    folds: int = 0
-    reused: int = 0
-    failed: int = 0
-    started: float = field(default_factory=time.monotonic)
-    before: float = 0.0  # seconds of the runs that this one continues
-
-    @property
-    def seconds(self) -> float:
-        """Wall time, earlier runs of a resumed sweep included."""
-        return self.before + time.monotonic() - self.started
+    def knows(self, fold: Fold) -> bool:
+        """Whether the fold has been told."""
+        where = (fold.category, fold.seed, fold.draw)
+        return any((row["category"], row["seed"], row["draw"]) == where for row in self.rows)
 
 
 class Recorder(Unsaved, tune.Callback):
-    """Tune's callback. Results are on disk before anybody hears of them; a fold is told once."""
+    """Tune's callback. Results are on disk before anybody hears of them; a fold is told once.
+
+    Attributes:
+        ended: numbers of the trials that have come to an end, in whatever way.
+        stopped_by: why the sweep cannot go on, if it cannot: the disk is full, MLflow is gone.
+    """
 
     def __init__(
         self, folder: SweepFolder, tracker: Tracker, progress: SweepProgress, proposer: Proposer, spending: Spending
     ) -> None:
         self._folder, self._tracker, self._progress, self._proposer = folder, tracker, progress, proposer
-        self.spending = spending
-        self.fatal: str | None = None
-        self.unfinished = 0
+        self._spending = spending
         self._running: dict[str, Running] = {}
+        self.ended: set[int] = set()
+        self.stopped_by: str | None = None
+
+    def proposed(self, record: TrialRecord) -> None:
+        """Write a new trial down before it starts."""
+        with self._or_stop():
+            self._folder.proposed(record)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Open the trial's MLflow run. Told again when Tune restarts a trial: its folds are then told again."""
-        config = trial.config
-        self._running[trial.trial_id] = Running(config["number"], config["values"], config["folds"])
-        self._tracker.start(config["number"], _configuration(config["folds"]))
+        """Open the trial's MLflow run. A trial whose process died starts again, and its folds are told again."""
+        if trial.trial_id not in self._running:
+            config = trial.config
+            running = Running(config["number"], config["values"], config["folds"])
+            self._running[trial.trial_id] = running
+            with self._or_stop():
+                self._tracker.start(running.number, running.config)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -79,84 +81,81 @@ class Recorder(Unsaved, tune.Callback):
         """Write a fold's row."""
         outcome: Outcome | None = result.get("outcome")
         running = self._running[trial.trial_id]
-        if outcome is None or _known(outcome.fold, running):
+        if outcome is None or running.knows(outcome.fold):
             return
-        row = self._folder.fold(running.number, running.values, outcome)
-        running.rows.append(row)
-        self._spend(outcome)
-        self._progress.fold(row)
-        if outcome.result is not None:
-            running.results.append(outcome.result)
         if outcome.fatal:
-            self.fatal = outcome.error
+            self._stop(str(outcome.error))
+            return
+        with self._or_stop():
+            row = self._folder.fold(running.number, running.values, outcome)
+            running.rows.append(row)
+            if outcome.result is not None:
+                running.results.append(outcome.result)
+            self._spending.add(outcome)
+            self._progress.fold(row)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Log a trial whose folds are all there, and tell the search."""
         running = self._running.pop(trial.trial_id)
-        if not running.complete:
-            self.unfinished += 1
-            return
-        rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
-        ok = bool((rows["status"] == "ok").all())
-        results = sorted(running.results, key=lambda r: (r.category, r.seed, r.draw))
-        self._tracker.finish(running.number, _configuration(running.folds), rows, results)
-        mean, std = average(rows)
-        self._proposer.tell(running.number, mean if ok else None)
-        if ok:
-            self._folder.done(running.number)
-        self._progress.trial(running.number, label(_configuration(running.folds), running.values), mean, std)
+        if len(running.rows) == len(running.folds):
+            with self._or_stop():
+                self._finish(running)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial's own process failed for good: count it, so that the sweep does not pass for done."""
-        running = self._running.pop(trial.trial_id, None)
-        self.unfinished += 1
-        if running is not None:
+        """A trial's own process died for good: say so, and let the sweep not pass for done."""
+        running = self._running.pop(trial.trial_id)
+        self._proposer.tell(running.number, None)
+        self.ended.add(running.number)
+        with self._or_stop():
+            self._tracker.fail(running.number)
+        self._progress.lost(running.number)
+
+    def _finish(self, running: Running) -> None:
+        rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
+        results = sorted(running.results, key=lambda r: (r.category, r.seed, r.draw))
+        mean, std = average(rows)
+        if (rows["status"] == "ok").all():
+            self._tracker.finish(running.number, running.config, rows, results)
+            self._folder.done(running.number)
+            self._proposer.tell(running.number, mean)
+        else:
+            self._tracker.fail(running.number)
             self._proposer.tell(running.number, None)
+        self.ended.add(running.number)
+        self._progress.trial(running.number, label(running.config, running.values), mean, std)
+        self._folder.note(self._spending.notes())
 
-    def _spend(self, outcome: Outcome) -> None:
-        self.spending.folds += 1
-        self.spending.reused += outcome.reused
-        self.spending.failed += outcome.result is None
-        if outcome.result is not None and not outcome.reused:
-            self.spending.stages.update(outcome.result.stages)
+    @contextmanager
+    def _or_stop(self) -> Iterator[None]:
+        """End the sweep in good order where its results can be written down no more."""
+        try:
+            yield
+        except OSError as error:
+            self._stop(f"{error.filename or self._folder.root}: {error.strerror or error}")
+        except TrackingError as error:
+            self._stop(f"MLflow: {' '.join(str(error).split())[:200]}")
 
-
-class StopOnFatal(Unsaved, Stopper):
-    """Ends the sweep when the recorder has met an error that every fold would meet."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """One trial is never stopped alone."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Whether to end."""
-        return self._recorder.fatal is not None
+    def _stop(self, reason: str) -> None:
+        self.stopped_by = self.stopped_by or reason
 
 
 def average(rows: pd.DataFrame) -> tuple[float, float]:
-    """Mean and std over seeds of one trial's average over its categories; NaN where nothing was scored."""
-    done = rows[rows["status"] == "ok"]
-    if done.empty:
-        return float("nan"), float("nan")
-    summary = tables.summarise(done.astype({"accuracy": float}))
-    (row,) = summary[summary["category"] == tables.AVERAGE].to_dict("records")
-    return float(row["mean"]), float(row["std"])
+    """Mean and std over seeds of one trial's average over its categories; NaN where no seed has all of them."""
+    done = rows[rows["status"] == "ok"].astype({"accuracy": float})
+    found = tables.summarise(done).to_dict("records") if len(done) else []
+    for row in found:
+        if row["category"] == tables.AVERAGE:
+            return row["mean"], row["std"]
+    return float("nan"), float("nan")
 
 
 def label(config: FoldConfig, values: dict[str, Any]) -> str:
-    """A trial in a few words: its head, its shots, and what else is swept."""
-    rest = {key.rpartition(".")[2]: value for key, value in values.items() if key not in ("head.kind", "shots")}
-    shown = [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in rest.items()]
-    return ", ".join([config.head.kind, f"{config.shots} shots", *shown])
-
-
-def _known(fold: Fold, running: Running) -> bool:
-    where = (fold.category, fold.seed, fold.draw)
-    return any((row["category"], row["seed"], row["draw"]) == where for row in running.rows)
-
-
-def _configuration(folds: list[Fold]) -> FoldConfig:
-    return folds[0].config
+    """A trial in a few words: its head, its shots, and what else is swept, by the last part of its key if it can be."""
+    short = Counter(key.rpartition(".")[2] for key in values)
+    words = [config.head.kind, f"{config.shots} shots"]
+    for key, value in values.items():
+        if key not in ("head.kind", "shots"):
+            last = key.rpartition(".")[2]
+            shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+            words.append(f"{last if short[last] == 1 else key} {shown}")
+    return ", ".join(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -122,7 +122,8 @@ class Optuna(Budgeted):
 
 def make_proposer(plan: Plan) -> Proposer:
     """The proposer that `search.algorithm` names."""
-    return {"grid": Grid, "random": Random, "optuna": Optuna}[plan.search.algorithm](plan)
+    kinds: dict[str, Callable[[Plan], Proposer]] = {"grid": Grid, "random": Random, "optuna": Optuna}
+    return kinds[plan.search.algorithm](plan)
 
 
 def _draw(given: Distribution, share: float) -> Any:

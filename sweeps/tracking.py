@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
@@ -24,6 +27,7 @@ from fsamc.result import FoldResult
 from sweeps import tables
 from sweeps.plan import config_hash
 
+TrackingError = MlflowException
 SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
 _PACKAGES = ("fsamc", "torch", "torchvision", "ray", "faiss-gpu", "faiss-cpu", "optuna", "mlflow", "numpy")
 _BATCH = 100  # the most params that one call takes
@@ -49,13 +53,12 @@ class Tracker:
         self._sweep = sweep
         self._tags = dict(tags)
         self._experiment = self._find_experiment(experiment, artifacts)
-        self._parent = self._run(f"{SWEEP} = '{sweep}' and tags.`{TRIAL}` = 'parent'", "parent", experiment)
+        self._parent = self._open("parent", experiment)
         self._children: dict[int, str] = {}
 
     def start(self, number: int, config: FoldConfig) -> None:
         """Open the trial's run, or the one that an interrupted sweep left."""
-        name = f"trial {number}: {config.head.kind}, {config.shots} shots"
-        run = self._run(f"{SWEEP} = '{self._sweep}' and tags.`{TRIAL}` = '{number}'", str(number), name)
+        run = self._open(str(number), f"trial {number}: {config.head.kind}, {config.shots} shots")
         self._children[number] = run
         known = self._client.get_run(run).data.params
         flat = {key: str(value) for key, value in flatten(config.model_dump(mode="json")).items()}
@@ -65,16 +68,18 @@ class Tracker:
         self._client.set_tag(run, "config_hash", config_hash(config))
 
     def finish(self, number: int, config: FoldConfig, rows: pd.DataFrame, results: Sequence[FoldResult]) -> None:
-        """Log a trial's scores, its support lists and confusion matrices, and close its run."""
+        """Log the scores of a trial whose folds were all scored, its support and confusion matrices; close its run."""
         run = self._children.pop(number)
-        if self._client.get_run(run).info.status == "FINISHED":
-            return
-        self._client.log_batch(run, metrics=_metrics(rows))
+        if "accuracy" not in self._client.get_run(run).data.metrics:  # a sweep killed right here has logged them
+            self._client.log_batch(run, metrics=_metrics(rows))
         with tempfile.TemporaryDirectory() as folder:
             _write_artifacts(Path(folder), config, results)
             self._client.log_artifacts(run, folder)
-        failed = len(rows) == 0 or (rows["status"] != "ok").any()
-        self._client.set_terminated(run, "FAILED" if failed else "FINISHED")
+        self._client.set_terminated(run, "FINISHED")
+
+    def fail(self, number: int) -> None:
+        """Close the run of a trial that has no score: one over fewer folds than the others' would mislead."""
+        self._client.set_terminated(self._children.pop(number), "FAILED")
 
     def close(self, status: str, summary: pd.DataFrame | None, files: Sequence[Path]) -> None:
         """Close the sweep's run, with the best average and the files that show it."""
@@ -99,13 +104,12 @@ class Tracker:
         self._client.set_experiment_tag(experiment, "mlflow.experimentKind", "custom_model_development")
         return str(experiment)
 
-    def _run(self, wanted: str, trial: str, name: str) -> str:
-        """The run with these tags, reopened; made if it is not there."""
-        found = self._client.search_runs([self._experiment], f"tags.`{wanted.replace(' =', '` =', 1)}", max_results=1)
-        if found:
-            run = str(found[0].info.run_id)
-            if trial == "parent":
-                self._client.update_run(run, "RUNNING")
+    def _open(self, trial: str, name: str) -> str:
+        """The run with this sweep's and this trial's tags, running again; made if it is not there."""
+        wanted = f"tags.`{SWEEP}` = '{self._sweep}' and tags.`{TRIAL}` = '{trial}'"
+        for found in self._client.search_runs([self._experiment], wanted, max_results=1):
+            run = str(found.info.run_id)
+            self._client.update_run(run, "RUNNING")
             return run
         tags = {**self._tags, SWEEP: self._sweep, TRIAL: trial}
         if trial == "parent":
@@ -115,15 +119,33 @@ class Tracker:
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
 
-def check_uri(uri: str) -> str | None:
+def check_uri(uri: str, experiment: str) -> str | None:
     """Why a tracking URI cannot be used, in one line; None if it can."""
     if uri.startswith("file:") or "://" not in uri:
         return f"--tracking-uri {uri}: MLflow keeps no runs in folders any more; use sqlite:///FILE.db or http://HOST"
     try:
-        MlflowClient(uri).search_experiments(max_results=1)
+        with _impatient():
+            found = MlflowClient(uri).get_experiment_by_name(experiment)
     except Exception as error:  # every backend has its own errors
-        return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]})"
+        return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]}); start it or correct it"
+    if found is not None and found.lifecycle_stage != "active":
+        return f"--tracking-uri {uri}: experiment {experiment} was deleted there; restore it or give another name="
     return None
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Let MLflow fail at once: by default it asks an absent server for minutes."""
+    names = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def describe(fingerprint: str) -> dict[str, str]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from cluster.runtime import Fold, Materials, run_folds
+from cluster.folds import Fold
+from cluster.keeper import FoldRunner
+from cluster.runtime import run_folds
 from sweeps.folder import TrialRecord
 from sweeps.search import Proposer
 
 
-def run_trial(config: dict[str, Any], *, materials: list[Any], at_once: int, retries: int) -> None:
+def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retries: int) -> None:
     """Tune's trainable. `config` holds the trial's number and its folds; each result is one fold's outcome."""
-    shared: Materials = ray.get(materials[0])
-    folds: list[Fold] = config["folds"]
-    for outcome in run_folds(folds, materials[0], shared, at_once=at_once, retries=retries):
+    for outcome in run_folds(config["folds"], runner, at_once=at_once, retries=retries):
         tune.report({"outcome": outcome})
     tune.report({"outcome": None})  # Tune keeps a trial's last report in memory; let it be a small one
 

@@ -1,43 +1,40 @@
-"""A thread beside the sweep: the most memory its processes held, and what has been built."""
+"""A thread beside the sweep that looks after what no event tells: memory held, builds under way."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable
+from types import TracebackType
 
 import psutil
 
-from fsamc.store import Store
-
 
 class Watch(threading.Thread):
-    """Looks every few seconds until stopped.
+    """Calls `look` every few seconds, from entering its context to leaving it."""
 
-    Attributes:
-        peak_memory: bytes, proportional set size (shared pages once) over this process and all below it.
-    """
-
-    def __init__(self, store: Store, on_builds: Callable[[Counter[str]], None], *, period: float = 2.0) -> None:
+    def __init__(self, look: Callable[[], None], *, period: float = 2.0) -> None:
         super().__init__(daemon=True, name="watch")
-        self.peak_memory = 0
-        self._store, self._on_builds, self._period = store, on_builds, period
+        self._look, self._period = look, period
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Look, tell, wait."""
+        """Wait, look, wait."""
         while not self._stopped.wait(self._period):
-            self.peak_memory = max(self.peak_memory, tree_memory())
-            self._on_builds(Counter(build.kind for build in self._store.builds()))
+            self._look()
 
-    def stop(self) -> None:
-        """End the thread."""
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stopped.set()
         self.join()
 
 
 def tree_memory() -> int:
-    """Bytes that this process and all below it hold, shared pages counted once."""
+    """Bytes that this process and all below it hold, shared pages counted once (proportional set size)."""
     this = psutil.Process()
     total = 0
     for process in (this, *this.children(recursive=True)):

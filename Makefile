@@ -1,0 +1,52 @@
+# Every target sets itself up: .venv is made once, and again when what is to be installed changes.
+PYTHON ?= python3
+OUT ?= demo/out
+PORT ?= 5000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SHARED := ../shared
+REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench ui clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
+	@$(BIN)/python -m sweeps.demo
+
+test: $(INSTALLED)  ## the tests; ARGS goes to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED)  ## lint, format, types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(INSTALLED)  ## mend what lint and format can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on real patches where there are some
+	$(BIN)/python tests/bench/bench_coreset.py $(if $(wildcard $(SHARED)/datasets),$(REAL_PATCHES)) $(ARGS)
+
+ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
+	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///$(abspath $(OUT))/mlflow.db
+
+clean:  ## remove the demo and the tools' caches; .venv stays
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$$($(PYTHON) -V 2>&1) is too old: Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 2; }
+	@echo "installing into $(VENV): about 8 GB, a few minutes the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

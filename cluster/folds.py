@@ -1,0 +1,64 @@
+"""Folds as they travel between processes: what they share, what is asked, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsamc.config import FoldConfig
+from fsamc.dataset import Category
+from fsamc.inputs import Inputs, fold_inputs, fold_key
+from fsamc.result import FoldResult
+from fsamc.store import Store
+from fsamc.textures import Textures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materials:
+    """What all folds of a sweep share."""
+
+    categories: dict[str, Category]
+    textures: Textures | None
+    store: Path  # artifacts
+    results: tuple[Path, ...]  # stores of finished folds: all are read, the first is written
+    run: str  # the sweep's name for its builds
+    gpus: float  # of one fold or build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One (category, seed, draw) of a configuration."""
+
+    category: str
+    seed: int
+    draw: int
+    config: FoldConfig
+
+    def inputs(self, categories: Mapping[str, Category], textures: Textures | None) -> Inputs:
+        """What the fold reads."""
+        category = categories[self.category]
+        return fold_inputs(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
+
+    def key(self, categories: Mapping[str, Category], textures: Textures | None) -> str:
+        """Address of the fold's result."""
+        category = categories[self.category]
+        return fold_key(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A finished fold: its result, or why there is none."""
+
+    fold: Fold
+    result: FoldResult | None
+    reused: bool = False
+    error: str | None = None
+    fatal: bool = False  # the error will meet every fold alike
+
+
+def find_result(fold: Fold, shared: Materials) -> str | None:
+    """The fold's result as JSON, if one of the stores has it."""
+    key = fold.key(shared.categories, shared.textures)
+    found = (Store(root).get_text("fold", key) for root in shared.results)
+    return next((text for text in found if text is not None), None)

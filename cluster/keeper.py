@@ -1,0 +1,129 @@
+"""The one actor that a sweep's trials talk to: it runs folds, after having built what they read."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from cluster.banks import BankActor, Builder, ClusterStore, Offer, files_of, patiently
+from cluster.folds import Fold, Materials, find_result
+from fsamc.artifacts import Bank, Nearest
+from fsamc.store import Artifact, Store
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)
+class Keeper(Builder):
+    """Runs folds; has features and pseudo-defects built; makes the bank actors, on demand.
+
+    All tasks are submitted from here and not from the trials, which Tune gives an environment of their own: Ray
+    keeps workers apart by environment, and none would stay warm for both builds and folds.
+    """
+
+    def __init__(self, root: Path, run: str, gpus: float) -> None:
+        super().__init__(root, run, gpus)
+        self._shared: Materials | None = None
+        self._banks: dict[tuple[str, int], Any] = {}
+        self._under_way: dict[str, Artifact] = {}
+        # A keeper's actors die with it: those of its successor have other names.
+        self._namespace = f"fsamc-{uuid.uuid4().hex}"
+
+    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool]:
+        """The fold's result as JSON, on disk by now; and whether it was there before.
+
+        `materials` holds a reference to the sweep's `Materials`: an argument by itself would be copied every time.
+        """
+        if self._shared is None:
+            self._shared = await materials[0]
+        shared = self._shared
+        if saved := await asyncio.to_thread(find_result, fold, shared):
+            return saved, True
+        offered = await self._provide_all(fold.inputs(shared.categories, shared.textures).artifacts())
+        keeper = ray.get_runtime_context().current_actor
+        task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
+        return await task.remote(materials[0], fold, offered, keeper), False
+
+    async def provide(self, artifact: Artifact) -> Offer:
+        """Have the artifact on disk, and in the object store if a bank actor serves it."""
+        if not isinstance(artifact, Bank | Nearest):
+            await self.ensure(artifact)
+            return {}
+        offer: Offer = await self._bank_actor(artifact).provide.remote(artifact)
+        return offer
+
+    async def under_way(self) -> list[str]:
+        """What is being built, for people."""
+        return [f"{artifact.kind} of {artifact.about}" for artifact in self._under_way.values()]
+
+    async def _provide_all(self, artifacts: Iterable[Artifact]) -> Offer:
+        """What is offered of artifacts that come in the order of their needs."""
+        tasks: dict[str, asyncio.Task[Offer]] = {}
+        for artifact in artifacts:
+            needs = [tasks[need.key] for need in artifact.needs()]
+            tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact))
+        return {key: arrays for offer in await asyncio.gather(*tasks.values()) for key, arrays in offer.items()}
+
+    async def _provide_after(self, needs: Iterable[asyncio.Task[Offer]], artifact: Artifact) -> Offer:
+        await asyncio.gather(*needs)
+        self._under_way[artifact.key] = artifact
+        try:
+            return await self.provide(artifact)
+        finally:
+            self._under_way.pop(artifact.key, None)
+
+    def _bank_actor(self, artifact: Bank | Nearest) -> Any:
+        """The one actor of the artifact's (category, seed)."""
+        bank = artifact.bank if isinstance(artifact, Nearest) else artifact
+        owner = bank.good.category.name, bank.seed
+        if owner not in self._banks:
+            named = BankActor.options(name=f"bank:{owner[0]}:{owner[1]}", namespace=self._namespace)  # type: ignore[attr-defined]
+            self._banks[owner] = named.remote(self._store.root, self._store.run, self._gpus)
+        return self._banks[owner]
+
+
+@dataclass(frozen=True)
+class FoldRunner:
+    """Hands folds to a sweep's keeper, from any process. The keeper and its actors live until `start`'s caller goes."""
+
+    keeper: Any
+    materials: Any  # reference to the sweep's `Materials`
+
+    @classmethod
+    def start(cls, shared: Materials) -> FoldRunner:
+        """A keeper for a sweep."""
+        return cls(Keeper.remote(shared.store, shared.run, shared.gpus), ray.put(shared))  # type: ignore[attr-defined]
+
+    def submit(self, fold: Fold) -> Any:
+        """Reference to what `Keeper.run` gives."""
+        return self.keeper.run.remote(fold, [self.materials])
+
+    def under_way(self, *, timeout: float) -> list[str]:
+        """What is being built. Raises a RayError if the keeper does not answer within `timeout` seconds."""
+        found: list[str] = ray.get(self.keeper.under_way.remote(), timeout=timeout)
+        return found
+
+
+@ray.remote(max_retries=3)
+def _run_fold(shared: Materials, fold: Fold, offered: Offer, keeper: Any) -> str:
+    from fsamc.fold import run_fold  # here, because whoever submits folds loads no torch
+
+    def ask_again(artifact: Artifact) -> Offer:
+        offer: Offer = patiently(lambda: ray.get(keeper.provide.remote(artifact)))
+        return offer
+
+    result = run_fold(
+        shared.categories[fold.category],
+        fold.config,
+        seed=fold.seed,
+        draw=fold.draw,
+        store=ClusterStore(files_of(shared.store, shared.run), offered, ask_again),
+        textures=shared.textures,
+    )
+    text = result.to_json()
+    Store(shared.results[0]).put_text("fold", result.key, text)
+    return text

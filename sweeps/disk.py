@@ -1,0 +1,73 @@
+"""Whether the disks can hold what a sweep will write, and OUT and the cache can be written to at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
+from fsamc.errors import BadInput
+from fsamc.store import Artifact
+from sweeps.plan import variants
+from sweeps.prepare import Prepared
+
+_RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
+
+
+def check_space(prepared: Prepared, *, cache: Path, out: Path) -> None:
+    """Raise BadInput if the disks cannot hold what the sweep will write."""
+    artifacts = {artifact.key: artifact for artifact in _artifacts(prepared)}
+    missing = [artifact for artifact in artifacts.values() if not (cache / artifact.kind / artifact.key).is_dir()]
+    _require(cache, sum(map(_bytes, missing)), "the cache")
+    _require(out, _RESULTS, "the results")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise BadInput if `folder` cannot be made or written to; leaves nothing behind."""
+    there = _nearest(folder)
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is a file")
+        probe = there / f".{folder.name}.probe"
+        probe.write_bytes(bytes(4096))
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written to ({error.strerror or error}); choose another folder") from error
+
+
+def _artifacts(prepared: Prepared) -> Iterator[Artifact]:
+    for config in variants(prepared.plan):
+        for fold in prepared.folds(config):
+            yield from fold.inputs(prepared.categories, prepared.textures).artifacts()
+
+
+def _bytes(artifact: Artifact) -> int:
+    """Roughly what an artifact takes on disk."""
+    from fsamc.backbone import load_backbone
+
+    if isinstance(artifact, Bank):
+        return int(_bytes(artifact.good) * artifact.reference.ratio)
+    if isinstance(artifact, Nearest):
+        return _bytes(artifact.queries) // 200
+    assert isinstance(artifact, FeatureSet | PseudoSet)
+    pictures = (
+        len(artifact.pictures)
+        if isinstance(artifact, FeatureSet)
+        else artifact.pseudo.per_class * len(artifact.textures.classes)
+    )
+    return pictures * load_backbone(artifact.features, "cpu").patches * artifact.features.dim * 2
+
+
+def _require(folder: Path, needed: int, what: str) -> None:
+    free = shutil.disk_usage(_nearest(folder)).free
+    if free < needed:
+        raise BadInput(
+            f"{folder}: {what} need about {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; "
+            "make room or choose another folder"
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

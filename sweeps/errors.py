@@ -1,0 +1,10 @@
+"""What can happen to a sweep that was asked rightly."""
+
+from __future__ import annotations
+
+
+class Unfinished(Exception):
+    """A sweep ended with something left to do: one line with the reason. What is done is kept, and can be continued.
+
+    The command line prints it and exits with 1.
+    """

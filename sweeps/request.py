@@ -1,0 +1,61 @@
+"""What `fsamc sweep` was asked, and whether that can be: the checks in the order of their cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsamc.errors import BadInput
+from fsamc.store import Store
+from sweeps import tracking
+from sweeps.disk import check_space, check_writable
+from sweeps.plan import load_plan
+from sweeps.prepare import Prepared, prepare
+from sweeps.resources import resolve_resources
+from sweeps.resume import check_resumable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `fsamc sweep` was asked."""
+
+    plan: str
+    changes: tuple[str, ...]
+    data: Path
+    textures: Path | None
+    out: Path
+    cache: Path
+    backbone: str | None = None
+    weights: str | None = None
+    tracking_uri: str | None = None
+    address: str | None = None
+    resume: str = "auto"
+    reuse: bool = True
+    dry_run: bool = False
+    random_backbone: bool = False
+
+    @property
+    def runs_at(self) -> str:
+        """Where MLflow keeps the runs."""
+        return self.tracking_uri or f"sqlite:///{(self.out / 'mlflow.db').absolute()}"
+
+
+def check(request: Request) -> tuple[Prepared, int]:
+    """The plan, ready to run, and how many folds may run at once. Raises BadInput for whatever would stop it."""
+    plan = load_plan(request.plan, request.changes, backbone=request.backbone, weights=request.weights)
+    check_writable(request.out)
+    check_writable(request.cache)
+    plan, workers = resolve_resources(plan, request.address)
+    prepared = prepare(
+        plan,
+        data=request.data,
+        textures=request.textures,
+        store=Store(request.cache),
+        device="cuda" if plan.resources.gpus else "cpu",
+        random=request.random_backbone,
+    )
+    check_resumable(request.out, prepared.plan, prepared.contents, request.resume)
+    check_space(prepared, cache=request.cache, out=request.out)
+    if request.tracking_uri and (problem := tracking.check_uri(request.tracking_uri, plan.name)):
+        raise BadInput(problem)
+    return prepared, workers

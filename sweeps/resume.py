@@ -1,0 +1,62 @@
+"""Whose an OUT folder is: the plan and the data that a sweep there ran on, and must go on with."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fsamc.config import Plan
+from fsamc.config.dotted import flatten
+from fsamc.errors import BadInput
+from sweeps.files import read_json, write_whole
+from sweeps.plan import plan_hash, to_yaml
+
+_IDENTITY = "identity.json"
+
+
+def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: str) -> None:
+    """Raise BadInput where `--resume MODE` does not go with what OUT holds.
+
+    `contents`: hashes of the data by what they are of, for people: "category bottle".
+    """
+    was = read_json(out / _IDENTITY)
+    if not was:
+        if mode == "must":
+            raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")
+        if out.is_dir() and any(not path.name.startswith(_IDENTITY) for path in out.iterdir()):
+            raise BadInput(f"{out}: is not empty and holds no sweep; choose another folder for the results")
+        return
+    if mode == "never":
+        raise BadInput(f"{out}: holds a sweep already; choose another folder, or --resume auto to continue it")
+    if changed := [what for what in {**was["data"], **contents} if was["data"].get(what) != contents.get(what)]:
+        raise BadInput(
+            f"{out}: the sweep there ran on other data ({', '.join(changed)} differs); choose another folder"
+        )
+    if was["plan"] != plan_hash(plan):
+        raise BadInput(
+            f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it"
+        )
+
+
+def claim(out: Path, plan: Plan, contents: Mapping[str, str]) -> str:
+    """Make OUT this sweep's, or find it so; what tells the sweep from others of the same plan."""
+    out.mkdir(parents=True, exist_ok=True)
+    run = str(read_json(out / _IDENTITY).get("run") or uuid.uuid4().hex[:12])
+    write_whole(out / _IDENTITY, json.dumps({"plan": plan_hash(plan), "data": dict(contents), "run": run}))
+    write_whole(out / "plan.yaml", to_yaml(plan))
+    return run
+
+
+def _difference(out: Path, plan: Plan) -> str:
+    """The first dotted key in which the plan in OUT and this one differ."""
+    old: dict[str, Any] = flatten(yaml.safe_load((out / "plan.yaml").read_text(encoding="utf-8")))
+    new: dict[str, Any] = flatten(yaml.safe_load(to_yaml(plan)))
+    for key in [*new, *old]:
+        if old.get(key) != new.get(key) and not key.startswith("resources."):
+            return f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
+    return "its backbone file or its resources differ"

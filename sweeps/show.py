@@ -1,0 +1,151 @@
+"""What one looks at before a sweep: the images, the pseudo-defects, the knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from PIL import Image
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fsamc.artifacts import PseudoSet
+from fsamc.config import Compute, Features, Plan
+from fsamc.dataset import Category, find_categories, load_category, scan_category
+from fsamc.inspection import Problem, Row, inspect_category, summarise
+from fsamc.textures import load_textures
+from sweeps.disk import check_writable
+from sweeps.plan import load_plan
+
+
+def inspect_data(data: Path, features: Features, console: Console) -> bool:
+    """Print what each category holds, how many shots it can serve and every problem; whether none is serious.
+
+    Raises BadInput if `data` is no folder or holds no category.
+    """
+    names = find_categories(data)
+    found = {name: inspect_category(data, name, features) for name in names}
+    console.print(_image_table(row for name in names for row in summarise(found[name][0] or scan_category(data, name))))
+    for name, (category, problems) in found.items():
+        if category is not None:
+            console.print(_shots(category), highlight=False, soft_wrap=True)
+        for problem in problems:
+            console.print(_problem(data / name, problem), soft_wrap=True)
+    problems = [problem for _, of_category in found.values() for problem in of_category]
+    serious = sum(problem.serious for problem in problems)
+    console.print(f"problems: {len(problems)}, serious: {serious}")
+    return serious == 0
+
+
+def draw_previews(
+    plan: str, changes: Sequence[str], *, data: Path, textures: Path, out: Path, rows: int
+) -> Iterator[Path]:
+    """Draw the pseudo-defects that a plan's base would pretrain on: `out/CATEGORY-FOREGROUND.png` each.
+
+    A sheet begins with one pseudo-defect of each pseudo-class and has `rows` of them. The name says how the foreground
+    was found, which matters where that is `auto`.
+
+    Raises BadInput, before anything is drawn, for what would also stop a sweep.
+    """
+    loaded = load_plan(plan, changes)
+    names = find_categories(data) if loaded.folds.categories == "all" else loaded.folds.categories
+    categories = [load_category(data, name) for name in names]
+    given = load_textures(textures)
+    given.chosen(loaded.base.pseudo.textures_per_class)
+    check_writable(out)
+    per_class = -(-rows // len(given.classes))
+    pseudo = loaded.base.pseudo.model_copy(update={"per_class": per_class})
+    for category in categories:
+        wanted = PseudoSet(
+            category=category, textures=given, pseudo=pseudo, features=loaded.base.features, compute=Compute()
+        )
+        yield _draw_preview(wanted, out, rows)
+
+
+def knob_table() -> Table:
+    """Every dotted key of a plan with its default and meaning."""
+    table = Table(title="every knob of a plan", title_justify="left")
+    table.add_column("key", no_wrap=True)
+    table.add_column("default", overflow="fold")
+    table.add_column("meaning")
+    for key, default, meaning in knobs():
+        table.add_row(key, Text(default), Text(meaning))
+    return table
+
+
+def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """(dotted key, default as YAML, meaning) of every field below `model`; KEY stands for a key of the user's own.
+
+    `base.compute` is left out: a plan takes it from `resources`.
+    """
+    for name, field in model.model_fields.items():
+        key, kind = f"{prefix}{name}", field.annotation
+        if kind is Compute:
+            continue
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from knobs(kind, f"{key}.")
+            continue
+        yield key, "" if field.is_required() else _as_yaml(field.default), field.description or ""
+        for inner in get_args(kind):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from knobs(inner, f"{key}.KEY.")
+
+
+def _image_table(rows: Iterator[Row]) -> Table:
+    table = Table("category", "part", title_justify="left")
+    for name in ("images", "groups", "masks"):
+        table.add_column(name, justify="right")
+    table.add_column("sizes (height x width)")
+    before = ""
+    for row in rows:
+        if before and row.category != before:
+            table.add_section()
+        first = row.category if row.category != before else ""
+        table.add_row(Text(first), Text(row.part), str(row.images), str(row.groups), str(row.masks), _sizes(row))
+        before = row.category
+    return table
+
+
+def _sizes(row: Row) -> str:
+    ends = [f"{size[0]} x {size[1]}" for size in (row.smallest, row.largest) if size]
+    return " to ".join(dict.fromkeys(ends)) or "-"
+
+
+def _shots(category: Category) -> str:
+    """Up to how many shots a category can serve, and what it lacks for one more."""
+    shots, problem = next((n, problem) for n in count() if (problem := category.problem(n + 1)))
+    served = f"up to {shots} shots; for more" if shots else "no shots"
+    return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}"
+
+
+def _problem(folder: Path, problem: Problem) -> Text:
+    """`path: what is wrong`, where errors name their path themselves."""
+    path = folder if problem.path == folder.name else folder / problem.path
+    text = problem.text if problem.text.startswith(str(folder)) else f"{path}: {problem.text}"
+    return Text.assemble(("serious  ", "bold red") if problem.serious else ("note     ", "yellow"), text)
+
+
+def _draw_preview(wanted: PseudoSet, out: Path, rows: int) -> Path:
+    from fsamc.building import foreground_method, good_squares, texture_squares  # torch takes seconds
+    from fsamc.foreground import Foregrounds
+    from fsamc.preview import preview_sheet
+    from fsamc.pseudo import generate
+
+    good = good_squares(wanted.category, wanted.features)
+    method = foreground_method(wanted)
+    foregrounds = Foregrounds(good, method, wanted.pseudo.segmentation)
+    made = generate(good, foregrounds, texture_squares(wanted), wanted.pseudo, purpose=wanted.category.name)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"{wanted.category.name}-{method}.png"
+    Image.fromarray(preview_sheet(made, good, foregrounds, rows=rows)).save(file)
+    return file
+
+
+def _as_yaml(value: Any) -> str:
+    text: str = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")

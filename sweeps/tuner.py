@@ -1,0 +1,90 @@
+"""Ray Tune, told to do what a sweep needs of it: start trials, hand on what they report, start again what died."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.stopper import Stopper
+
+from cluster.keeper import FoldRunner
+from fsamc.config import Plan
+from sweeps.recorder import Recorder
+from sweeps.trial import PlanSearch, Unsaved, run_trial
+
+
+def run_trials(
+    search: PlanSearch, recorder: Recorder, plan: Plan, *, runner: FoldRunner, workers: int, folds: int, scratch: Path
+) -> None:
+    """Run all trials that `search` proposes, or as many as come to an end before Ctrl-C.
+
+    Args:
+        search: proposes.
+        recorder: is told.
+        plan: says how many folds run side by side and how often they are tried again.
+        runner: runs the folds.
+        workers: folds that can run at once on the whole.
+        folds: of one trial.
+        scratch: folder for Tune's own files; gone afterwards.
+    """
+    asked = plan.resources.folds_at_once
+    at_once = max(1, min(folds, workers)) if asked == "auto" else asked
+    trials = math.ceil(workers / at_once)
+    if plan.search.algorithm != "optuna":
+        trials += 1  # the next trial fills the gap before the last fold; Optuna had better wait for what it teaches
+    trainable = tune.with_parameters(run_trial, runner=runner, at_once=at_once, retries=plan.resources.retries)
+    # A trial's own process only waits for its folds: it takes no CPU from them, and lives on the head node.
+    needs = tune.PlacementGroupFactory([{"node:__internal_head__": 1e-4}])
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, needs),
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            num_samples=-1,
+            max_concurrent_trials=trials,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch.absolute()),
+            callbacks=[recorder, _NoOutput()],
+            stop=_StopWithRecorder(recorder),
+            failure_config=tune.FailureConfig(max_failures=3),
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _NoOutput(Unsaved, TrialProgressCallback):
+    """In place of Tune's own, which prints a line per trial whatever `verbose` says."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Nothing: the recorder tells."""
+
+
+class _StopWithRecorder(Unsaved, Stopper):
+    """Ends the sweep when the recorder cannot go on."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __call__(self, *_: Any) -> bool:
+        """One trial is never stopped alone."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end."""
+        return self._recorder.stopped_by is not None
+
+
+def _name(trial: Any) -> str:
+    return f"trial_{trial.config['number']}"

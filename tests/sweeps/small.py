@@ -1,0 +1,137 @@
+"""Sweeps so small that one takes seconds, and what they leave, read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+# Two heads at two shot counts: 4 trials x 2 categories x 2 seeds. Epochs give a fold some tenths of a second.
+PLAN: dict[str, Any] = {
+    "name": "small",
+    "base": {
+        "shots": 2,
+        "features": {"size": 64, "dim": 16},
+        "reference": {"projection": 8, "starts": 3},
+        "head": {"kind": "prototype", "patches": 5, "hidden": [8, 4], "embedding": 8},
+        "pseudo": {"foreground": "whole", "per_class": 4},
+        "pretrain": {"pseudo_classes": 3, "max_rounds": 4, "queries": 6, "stop_threshold": 1.0},
+        "finetune": {"epochs": {2: 15, 3: 10}, "lr": 1e-3},
+    },
+    "space": {"head.kind": {"choice": ["prototype", "contrastive"]}, "shots": {"choice": [2, 3]}},
+    "folds": {"seeds": [1, 2]},
+    "resources": {"gpus": 0},
+    "search": {"algorithm": "grid"},
+}
+FSAMC = [sys.executable, "-c", "from sweeps.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The files that small sweeps start from; `root` is a folder for what they leave."""
+
+    data: Path
+    textures: Path
+    backbone: Path
+    root: Path
+
+    def plan(self, name: str = "plan.yaml", **parts: Any) -> Path:
+        """Write PLAN with some of its parts replaced."""
+        file = self.root / name
+        file.write_text(yaml.safe_dump({**PLAN, **parts}, sort_keys=False))
+        return file
+
+    def words(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> list[str]:
+        """The words after `fsamc` of a sweep from `root / cache` to `root / out`."""
+        given = {"--data": self.data, "--textures": self.textures, "--backbone": self.backbone}
+        kept = {"--out": self.root / out, "--cache": self.root / cache}
+        return ["sweep", str(plan), *more, *(str(word) for pair in (given | kept).items() for word in pair)]
+
+    def start(self, words: list[str], **environment: str) -> subprocess.Popen[str]:
+        """Begin a command in a process of its own."""
+        return subprocess.Popen(
+            [*FSAMC, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.root,
+            env=os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1"} | environment,
+            start_new_session=True,
+        )
+
+    def run(self, words: list[str], *, code: int = 0, **environment: str) -> tuple[str, str]:
+        """What a command printed, once it has ended with this exit code."""
+        process = self.start(words, **environment)
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{errors}"
+        return output, errors
+
+    def sweep(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache", code: int = 0) -> Path:
+        """Run a sweep to its end; its OUT."""
+        self.run(self.words(plan, *more, out=out, cache=cache), code=code)
+        return self.root / out
+
+    def kill_when(self, reached: Callable[[], bool], words: list[str]) -> None:
+        """Begin a sweep and kill its driver, and nothing else, with SIGKILL. Ray must go down by itself."""
+        process = self.start(words)
+        wait_for(reached, process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert not alive, f"outlived their driver: {alive}"
+
+
+def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert process.poll() is None, f"ended before: {process.communicate()}"
+        assert time.monotonic() < end, "not reached"
+        time.sleep(0.02)
+
+
+def n_rows(out: Path) -> int:
+    """Folds in folds.csv by now."""
+    file = out / "folds.csv"
+    return max(0, file.read_text().count("\n") - 1) if file.exists() else 0
+
+
+def table(out: Path) -> pd.DataFrame:
+    """folds.csv as it stands in the file, without what may differ between equal sweeps."""
+    return pd.read_csv(out / "folds.csv", dtype=str, keep_default_na=False).drop(columns="seconds")
+
+
+def without_numbers(folds: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The rows without the trials' numbers, in a fixed order: equal for two sweeps of the same configurations."""
+    return sorted(folds.drop(columns="trial").itertuples(index=False, name=None))
+
+
+def notes(out: Path) -> dict[str, Any]:
+    return json.loads((out / "sweep.json").read_text())
+
+
+def client(out: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
+
+
+def runs(out: Path) -> tuple[list[Run], dict[int, Run]]:
+    """The parent runs, and the trials' runs by number; fails on two of one trial."""
+    mlflow = client(out)
+    found = mlflow.search_runs([experiment.experiment_id for experiment in mlflow.search_experiments()])
+    parents = [run for run in found if run.data.tags["fsamc.trial"] == "parent"]
+    children = [(int(run.data.tags["fsamc.trial"]), run) for run in found if run not in parents]
+    assert len({number for number, _ in children}) == len(children), "a trial has two runs"
+    return parents, dict(children)

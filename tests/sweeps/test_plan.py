@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fsamc.config import FoldConfig, Plan
+from fsamc.errors import BadInput
+from sweeps.plan import (
+    base_values,
+    config_hash,
+    configuration,
+    load_plan,
+    plan_hash,
+    to_yaml,
+    variants,
+    with_absolute_files,
+)
+
+TEXT = """
+name: example
+base: {shots: 2, head: {kind: prototype}, finetune: {epochs: {2: 12, 5: 2}}}
+space:
+  head.kind: {choice: [prototype, contrastive]}
+  pretrain.stop_threshold: {uniform: [0.2, 0.8]}
+folds: {seeds: [1, 2]}
+search: {algorithm: random, trials: 5}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str, name: str = "plan.yaml") -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def file(write) -> str:
+    return write(TEXT)
+
+
+def refused(source: str, *changes: str) -> str:
+    with pytest.raises(BadInput) as error:
+        load_plan(source, changes)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# --- reading
+
+
+def test_what_is_left_out_takes_the_default(file):
+    plan = load_plan(file)
+    assert plan.base == FoldConfig(shots=2, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 2}})
+    assert plan.folds.draws == (0,)
+    assert plan.resources.workers == "auto"
+
+
+def test_a_plan_without_a_name_is_called_after_its_file(write):
+    assert load_plan(write("base: {shots: 1}", "tiles.yaml")).name == "tiles"
+    assert load_plan(write("{}", "empty.yaml")) == Plan(name="empty")
+
+
+def test_the_command_line_wins_over_the_plan_and_later_changes_over_earlier(file):
+    plan = load_plan(file, ["base.shots=3", "base.shots=4"], backbone="resnet18", weights="random")
+    assert plan.base.shots == 4
+    assert plan.base.features.backbone == "resnet18"
+    assert plan.base.features.weights == "random"
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "value"),
+    [
+        ("folds.seeds=[3,4,5]", "folds.seeds", (3, 4, 5)),
+        ("folds.categories=[cap]", "folds.categories", ("cap",)),
+        ("base.shots=5", "base.shots", 5),
+        ("base.residual=false", "base.residual", False),
+        ("base.pseudo.beta=[0.1, 0.2]", "base.pseudo.beta", (0.1, 0.2)),
+        ("base.head={kind: contrastive, temperature: 0.1}", "base.head.temperature", 0.1),
+        ("base.pretrain.lr=1.0e-3", "base.pretrain.lr", 1e-3),
+        ("base.features.resize=null", "base.features.resize", None),
+        ("search.algorithm=optuna", "search.algorithm", "optuna"),
+        ("resources.folds_at_once=3", "resources.folds_at_once", 3),
+        ("name=other", "name", "other"),
+    ],
+)
+def test_a_change_sets_a_dotted_key_to_a_yaml_value(file, change, key, value):
+    found = load_plan(file, [change])
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+def test_epochs_are_changed_one_shot_count_at_a_time(file):
+    assert load_plan(file, ["base.finetune.epochs.2=7"]).base.finetune.epochs == {2: 7, 5: 2}
+    assert load_plan(file, ["base.finetune.epochs.3=7"]).base.finetune.epochs == {2: 12, 3: 7, 5: 2}
+
+
+def test_the_space_takes_a_knob_with_its_form_in_the_key_or_in_the_value(file):
+    for change in ("space.shots.choice=[1,2]", "space.shots={choice: [1, 2]}"):
+        assert load_plan(file, [change]).space["shots"].choice == (1, 2)
+    plan = load_plan(file, ["space.pretrain.stop_threshold.choice=[0.3]"])
+    assert plan.space["pretrain.stop_threshold"].choice == (0.3,)
+    assert plan.space["pretrain.stop_threshold"].uniform is None
+
+
+def test_null_takes_a_knob_out_of_the_space(file):
+    assert list(load_plan(file, ["space.head.kind=null"]).space) == ["pretrain.stop_threshold"]
+    assert load_plan(file, ["space.head.kind=null", "space.pretrain.stop_threshold=null"]).space == {}
+
+
+# --- refusing
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("base.head.kind=resnet", ["base.head.kind", "'resnet'", "prototype"]),
+        ("base.pretrain.stop_threshold=1.7", ["base.pretrain.stop_threshold", "1.7", "1"]),
+        ("base.hed.kind=prototype", ["base.hed", "unknown key"]),
+        ("fold.seeds=[1]", ["fold", "unknown key"]),
+        ("space.head.knid={choice: [a]}", ["space.head.knid", "unknown key"]),
+        ("space.head.kind={choice: [prototype, forest]}", ["space: head.kind", "forest"]),
+        ("space.shots={integers: [0, 3]}", ["space: shots", "0"]),
+        ("space.shots={choice: []}", ["space.shots", "choice"]),
+        ("space.shots={choice: [1], integers: [1, 2]}", ["space.shots", "one of"]),
+        ("space.pretrain.lr={loguniform: [0, 1]}", ["space.pretrain.lr", "above 0"]),
+        ("space.pretrain.lr={uniform: [0.5, 0.1]}", ["space.pretrain.lr", "below"]),
+        ("space.compute.threads={choice: [1]}", ["space.compute.threads", "resources.cpus"]),
+        ("search.algorithm=grid", ["space.pretrain.stop_threshold", "choice"]),
+        ("search.trials=0", ["search.trials", "0"]),
+        ("folds.seeds=[]", ["folds.seeds"]),
+        ("folds.seeds=[1,1]", ["folds.seeds", "twice"]),
+        ("folds.draws=[-1]", ["folds.draws", "-1"]),
+        ("resources.workers=0", ["resources.workers", "0"]),
+        ("base.compute.threads=4", ["base.compute.threads", "resources.cpus"]),
+        ("base.features.resize=300", ["base.features", "resize", "crop"]),
+        ("base.finetune.epochs={1: 4}", ["base.finetune.epochs", "start at 2"]),
+        ("base.pretrain.lr=.nan", ["base.pretrain.lr"]),
+        ("name=", ["name"]),
+        ("shots", ["'shots'", "key=value"]),
+        ("=3", ["'=3'", "key=value"]),
+        ("base.shots=[1", ["base.shots=[1", "YAML"]),
+    ],
+)
+def test_a_wrong_change_is_refused_in_one_line_that_names_key_and_value(file, change, words):
+    text = refused(file, change)
+    assert all(word in text for word in words), text
+
+
+def test_two_values_that_are_right_alone_may_be_wrong_together(file):
+    crop = ["base.features.fit=crop", "space.features.fit.choice=[crop, squash]"]
+    assert load_plan(file, crop)
+    text = refused(file, *crop, "space.features.resize.choice=[null, 256]")
+    assert "combination" in text
+    assert "squash" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- a\n- b\n", ["expected a plan", "list"]),
+        ("just words", ["expected a plan", "str"]),
+        ("", ["expected a plan", "NoneType"]),
+        ("base: {shots: [", ["not YAML"]),
+        ("base: 3", ["base", "3"]),
+        ("space: [shots]", ["space"]),
+        ("search:\n", ["search"]),
+        ("name: x\n1: y", ["1", "keys should be strings"]),
+        ("base: !!python/object/apply:os.getcwd []", ["not YAML"]),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(write, text, words):
+    said = refused(write(text))
+    assert all(word in said for word in words), said
+
+
+def test_a_plan_that_is_not_there_names_the_presets(tmp_path):
+    text = refused(str(tmp_path / "missing.yaml"))
+    assert "missing.yaml" in text
+    assert "smoke" in text
+
+
+# --- what a plan means
+
+
+def test_a_plan_is_read_back_from_what_is_written(file):
+    plan = load_plan(file)
+    assert Plan.model_validate(yaml.safe_load(to_yaml(plan))) == plan
+    assert plan_hash(Plan.model_validate(yaml.safe_load(to_yaml(plan)))) == plan_hash(plan)
+
+
+def test_the_base_of_the_swept_keys_is_trial_0(file):
+    plan = load_plan(file)
+    assert base_values(plan) == {"head.kind": "prototype", "pretrain.stop_threshold": 0.4}
+    assert configuration(plan, base_values(plan)) == plan.base
+
+
+def test_variants_hold_every_end_alone_and_every_pair_of_ends(file):
+    plan = load_plan(file)
+    alone = [(config.head.kind, config.pretrain.stop_threshold) for config in variants(plan)]
+    ends = {("prototype", 0.4), ("contrastive", 0.4), ("prototype", 0.2), ("prototype", 0.8)}
+    assert set(alone) == ends
+    pairs = {(config.head.kind, config.pretrain.stop_threshold) for config in variants(plan, changed=2)}
+    assert pairs == ends | {("contrastive", 0.2), ("contrastive", 0.8)}
+
+
+def test_the_hash_depends_on_all_that_the_table_does_and_not_on_the_pace(file):
+    plan = load_plan(file)
+    for change in ("resources.workers=7", "resources.folds_at_once=2", "resources.retries=3"):
+        assert plan_hash(load_plan(file, [change])) == plan_hash(plan)
+    changes = ["name=b", "base.shots=3", "folds.seeds=[1]", "search.trials=6", "space.shots.choice=[1]"]
+    changes += ["resources.cpus=2", "search.seed=1"]
+    assert len({plan_hash(load_plan(file, [change])) for change in changes} | {plan_hash(plan)}) == len(changes) + 1
+
+
+def test_a_backbone_is_hashed_by_content_wherever_it_lies(file, tmp_path):
+    (tmp_path / "a.pt2").write_bytes(b"network")
+    shutil.copy(tmp_path / "a.pt2", tmp_path / "b.pt2")
+    (tmp_path / "c.pt2").write_bytes(b"another")
+    a, b, c = (load_plan(file, backbone=str(tmp_path / f"{name}.pt2")) for name in "abc")
+    assert plan_hash(a) == plan_hash(b) != plan_hash(c)
+    assert config_hash(a.base) == config_hash(b.base) != config_hash(c.base)
+
+
+def test_files_are_named_from_the_root_before_they_are_written_down(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = with_absolute_files(load_plan(file, backbone="nets/a.pt2"))
+    assert plan.base.features.backbone == str(tmp_path / "nets" / "a.pt2")
+    named = load_plan(file, backbone="resnet18", weights="w.pth")
+    assert with_absolute_files(named).base.features.weights == str(Path.cwd() / "w.pth")
+    assert with_absolute_files(named).base.features.backbone == "resnet18"
+    unchanged = load_plan(file, backbone="resnet18", weights="random")
+    assert with_absolute_files(unchanged) == unchanged

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from rich.console import Console
+
+from fsamc.artifacts import PseudoSet
+from fsamc.building import pseudo_defects
+from fsamc.config import Compute, Features, Plan
+from fsamc.config.dotted import flatten
+from fsamc.dataset import load_category
+from fsamc.errors import BadInput
+from fsamc.textures import load_textures
+from sweeps.plan import load_plan
+from sweeps.show import draw_previews, inspect_data, knob_table, knobs
+from tests.fsamc.layouts import write_category, write_textures
+
+SMALL = ["base.features.size=64", "base.pseudo.foreground=whole"]
+
+
+def screen(data, **features):
+    console = Console(record=True, width=160)
+    sound = inspect_data(data, Features(**features), console)
+    return sound, console.export_text()
+
+
+def line(text, start):
+    return next(each for each in text.splitlines() if each.startswith(start))
+
+
+def table_row(text, part):
+    found = next(each for each in text.splitlines() if part in each)
+    return [cell.strip() for cell in found.strip("│\n ").split("│")]
+
+
+# --- inspect
+
+
+@pytest.fixture
+def data(tmp_path):
+    groups = {f"test/dent/{n:03}.png": f"part {n % 2}" for n in range(5)}
+    write_category(tmp_path, "tiles", good=3, classes={"crack": 4, "dent": 5}, masks=True, groups=groups)
+    write_category(tmp_path, "wires", good=2, classes={"bent": 3, "cut": 3}, size=(40, 64))
+    return tmp_path
+
+
+def test_the_table_counts_images_groups_and_masks_and_shows_sizes(data):
+    Image.new("RGB", (100, 80)).save(data / "tiles" / "test" / "dent" / "000.png")
+    _, text = screen(data)
+    assert table_row(text, "train/good") == ["tiles", "train/good", "3", "3", "0", "64 x 64"]
+    assert table_row(text, "test/dent")[-5:] == ["test/dent", "5", "2", "5", "64 x 64 to 80 x 100"]
+    assert table_row(text, "test/cut")[-5:] == ["test/cut", "3", "3", "0", "40 x 64"]
+
+
+@pytest.mark.parametrize(("name", "shots", "limit"), [("tiles", 1, "class dent"), ("wires", 2, "class bent")])
+def test_the_shots_served_are_the_most_that_a_sweep_accepts(data, name, shots, limit):
+    category = load_category(data, name)
+    assert category.problem(shots) is None
+    assert category.problem(shots + 1) is not None
+    _, text = screen(data)
+    assert line(text, f"{name}: ").startswith(f"{name}: up to {shots} shots; for more: {limit}")
+
+
+def test_a_sound_folder_has_no_problem_and_a_remark_is_not_serious(data):
+    assert screen(data) == (True, screen(data)[1])
+    assert line(screen(data)[1], "problems") == "problems: 0, serious: 0"
+    (data / "wires" / "notes.txt").write_text("x")
+    sound, text = screen(data)
+    assert sound
+    assert line(text, "note") == f"note     {data}/wires/notes.txt: stray file, not used"
+    assert line(text, "problems") == "problems: 1, serious: 0"
+
+
+def test_every_serious_problem_is_one_line_with_its_path_once(data):
+    for path in ("tiles/test/crack/001.png", "wires/train/good/000.png"):
+        (data / path).write_bytes((data / path).read_bytes()[:100])
+    sound, text = screen(data)
+    assert not sound
+    serious = [each for each in text.splitlines() if each.startswith("serious")]
+    assert len(serious) == 2
+    for path, found in zip(("tiles/test/crack/001.png", "wires/train/good/000.png"), serious, strict=True):
+        assert found.count(path) == 1
+        assert f"{data / path}: " in found
+
+
+def test_a_category_that_cannot_be_loaded_is_counted_all_the_same(data):
+    for file in (data / "wires" / "train" / "good").iterdir():
+        file.unlink()
+    sound, text = screen(data)
+    assert not sound
+    assert table_row(text, "test/cut")[-5:] == ["test/cut", "3", "3", "0", "40 x 64"]
+    assert not any(each.startswith("wires: ") for each in text.splitlines())
+
+
+def test_what_the_crop_hides_depends_on_the_fit_asked_for(data):
+    assert "crop cuts their ends off" in screen(data, fit="crop")[1]
+    assert "crop" not in screen(data, fit="squash")[1]
+
+
+# --- previews
+
+
+@pytest.fixture
+def textures(tmp_path_factory):
+    return write_textures(tmp_path_factory.mktemp("textures"), {"dots": 1, "lines": 1, "waves": 1})
+
+
+def draw(data, textures, out, changes=(), rows=3):
+    return list(draw_previews("smoke", [*SMALL, *changes], data=data, textures=textures, out=out, rows=rows))
+
+
+def test_a_sheet_per_category_named_after_it_and_its_foreground(data, textures, tmp_path):
+    out = tmp_path / "sheets"
+    assert draw(data, textures, out) == [out / "tiles-whole.png", out / "wires-whole.png"]
+    assert draw(data, textures, out, ["folds.categories=[wires]"]) == [out / "wires-whole.png"]
+    flood = draw(data, textures, out, ["base.pseudo.foreground={tiles: flood, wires: whole}"])
+    assert flood == [out / "tiles-flood.png", out / "wires-whole.png"]
+
+
+def test_fewer_rows_are_the_beginning_of_more(data, textures, tmp_path):
+    few, many = (
+        np.asarray(Image.open(draw(data, textures, tmp_path / str(rows), rows=rows)[0])).astype(int) for rows in (3, 6)
+    )
+    assert len(many) - len(few) == 3 * (224 + 22 + 6)
+    assert np.array_equal(many[: len(few)], few)
+
+
+def test_a_sheet_shows_the_very_pictures_that_a_sweep_pretrains_on(data, textures, tmp_path):
+    plan = load_plan("smoke", [*SMALL, "base.pseudo.per_class=4"])
+    wanted = PseudoSet(
+        category=load_category(data, "tiles"),
+        textures=load_textures(textures),
+        pseudo=plan.base.pseudo,
+        features=plan.base.features,
+        compute=Compute(),
+    )
+    first_of_each = list(pseudo_defects(wanted))[::4]
+    sheet = np.asarray(Image.open(draw(data, textures, tmp_path / "out")[0]))
+    for row, made in enumerate(first_of_each):
+        top = row * (224 + 22 + 6) + 22
+        cell = sheet[top : top + 224, -224 - 6 : -6]
+        assert np.array_equal(cell, np.asarray(Image.fromarray(made.image).resize((224, 224))))
+
+
+def test_bad_input_stops_before_a_sheet_is_drawn(data, textures, tmp_path):
+    out = tmp_path / "sheets"
+    with pytest.raises(BadInput, match=r"pseudo\.textures_per_class asks for 2"):
+        draw(data, textures, out, ["base.pseudo.textures_per_class=2"])
+    with pytest.raises(BadInput, match="nowhere: no such folder"):
+        draw(data, textures, out, ["folds.categories=[tiles, nowhere]"])
+    assert not out.exists()
+
+
+# --- knobs
+
+
+def test_every_key_of_a_plan_is_listed_once_and_described():
+    listed = [key for key, _, _ in knobs()]
+    assert len(listed) == len(set(listed))
+    tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute"}})
+    plain = {"base.finetune.epochs" if key.startswith("base.finetune.epochs.") else key for key in flatten(tree)}
+    assert {key for key in listed if "KEY" not in key} == plain
+    assert {f"space.KEY.{form}" for form in ("choice", "uniform", "loguniform", "integers")} < set(listed)
+    assert all(meaning for _, _, meaning in knobs())
+
+
+@pytest.mark.parametrize(("key", "default"), [(k, d) for k, d, _ in knobs() if d and "KEY" not in k])
+def test_a_listed_default_is_what_the_plan_has_and_what_the_command_line_takes(key, default):
+    plain = Plan(name="x")
+    assert load_plan("smoke", [f"{key}={default}"]) is not None
+    value = plain
+    for part in key.split("."):
+        value = getattr(value, part)
+    assert plain.model_validate({"name": "x"} | nested(key, yaml.safe_load(default))) == plain
+    assert yaml.safe_load(default) == (list(value) if isinstance(value, tuple) else value)
+
+
+def nested(key, value):
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def test_the_table_prints_brackets_as_they_are():
+    console = Console(record=True, width=200)
+    console.print(knob_table())
+    text = console.export_text()
+    assert table_row(text, "base.features.layers")[1] == "[layer2, layer3]"
+    assert table_row(text, "base.finetune.epochs")[1] == "{2: 45, 3: 25, 4: 15, 5: 15}"
