@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -60,7 +62,8 @@ def _load_program(features: Features, device: str) -> Callable[[Tensor], Sequenc
     path = features.backbone
     check_file(path)
     try:
-        module = torch.export.load(path).module().to(device)
+        with _silent("torch.export"):
+            module = torch.export.load(path).module().to(device)
     except Exception as error:  # torch raises a different type for every way in which a file can be wrong
         raise BadInput(f"{path}: not a torch.export program ({_brief(error)}); export it again") from error
 
@@ -185,6 +188,18 @@ def _check_maps(backbone: Backbone, features: Features) -> None:
     if any(shape[2] * shape[3] > shapes[0][2] * shapes[0][3] for shape in shapes):
         raise BadInput(f"features.layers {list(features.layers)}: the first must be the finest, found {shapes}")
     backbone.patches = shapes[0][2] * shapes[0][3]
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep a logger from telling what is raised anyway."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _brief(error: Exception) -> str:

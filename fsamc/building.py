@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 
 from fsamc import backbone, images
+from fsamc.arrays import create_array, save_array
 from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
 from fsamc.bank import MemoryBank
 from fsamc.compute import threads
@@ -40,8 +40,8 @@ def build_pseudo_defects(wanted: PseudoSet, into: Path) -> None:
 
     with threads(wanted.compute):
         _write_features(squares(), count, wanted.features, wanted.compute, into)
-    np.save(into / "labels.npy", labels)
-    np.save(into / "sources.npy", sources)
+    save_array(into / "labels.npy", labels)
+    save_array(into / "sources.npy", sources)
 
 
 def build_bank(wanted: Bank, store: Store, into: Path) -> None:
@@ -56,8 +56,8 @@ def build_bank(wanted: Bank, store: Store, into: Path) -> None:
             starts=wanted.reference.starts,
             device=wanted.good.compute.device,
         )
-    np.save(into / "indices.npy", bank.indices)
-    np.save(into / "rows.npy", bank.rows.astype(np.float16))
+    save_array(into / "indices.npy", bank.indices)
+    save_array(into / "rows.npy", bank.rows.astype(np.float16))
 
 
 def build_nearest(wanted: Nearest, store: Store, into: Path) -> None:
@@ -67,8 +67,8 @@ def build_nearest(wanted: Nearest, store: Store, into: Path) -> None:
     features = store.get(wanted.queries)["features"]
     with threads(compute):
         distances, indices = bank.nearest(features.reshape(-1, features.shape[-1]), device=compute.device)
-    np.save(into / "distances.npy", distances.reshape(features.shape[:2]))
-    np.save(into / "indices.npy", indices.astype(np.int32).reshape(features.shape[:2]))
+    save_array(into / "distances.npy", distances.reshape(features.shape[:2]))
+    save_array(into / "indices.npy", indices.astype(np.int32).reshape(features.shape[:2]))
 
 
 def pseudo_defects(wanted: PseudoSet) -> Iterator[PseudoDefect]:
@@ -123,7 +123,7 @@ def _write_features(
         if not np.isfinite(half).all():
             raise ValueError(f"{features.backbone}: features exceed the range of float16")
         if kept is None:
-            kept = open_memmap(into / "features.npy", "w+", np.float16, (count, *half.shape[1:]))
+            kept = create_array(into / "features.npy", np.float16, (count, *half.shape[1:]))
         kept[first : first + len(half)] = half
     if kept is not None:
         kept.flush()

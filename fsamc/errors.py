@@ -1,6 +1,10 @@
-"""The one error that users can mend."""
+"""The one error that users can mend, and errors of the disk that say where."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class BadInput(ValueError):
@@ -8,3 +12,12 @@ class BadInput(ValueError):
 
     The command line prints it and exits with 2. Raised before work starts and nothing is written.
     """
+
+
+@contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Errors of the disk name `place` where they name no file: what is told on closing one has forgotten which."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or str(place)) from error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from fsamc.config import FoldConfig
+from fsamc.compute import threads
+from fsamc.config import Compute, FoldConfig
 from fsamc.config.dotted import updated
 from fsamc.dataset import Category, load_category
 from fsamc.textures import Textures, load_textures
@@ -26,6 +29,13 @@ SETTINGS = {
     "head.hidden": (8, 4),
     "head.embedding": 8,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in a fold. On images this small more threads only wait for each other."""
+    with threads(Compute()):
+        yield
 
 
 @pytest.fixture(scope="session")

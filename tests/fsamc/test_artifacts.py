@@ -112,11 +112,14 @@ def test_pseudo_defects_are_class_after_class_and_from_good_images(pseudo, store
     assert_close_halves(arrays["features"], features_by_hand([one.image for one in made], 16))
 
 
-def test_pseudo_defects_are_their_sources_outside_the_mask(pseudo, tiny_category):
+def test_pseudo_defects_are_their_sources_with_their_textures_in_the_mask(pseudo, tiny_category, tiny_textures):
     for one in building.pseudo_defects(pseudo):
         source = square_of(tiny_category, tiny_category.train[one.source])
+        file = tiny_textures.folder / list(tiny_textures.classes.values())[one.label][0]
+        texture = images.read_image(file)  # 64 x 64 already
+        blended = (1 - one.beta) * texture + one.beta * source.astype(float)
         np.testing.assert_array_equal(one.image[~one.mask], source[~one.mask])
-        assert (one.image != source).any()
+        np.testing.assert_allclose(one.image[one.mask], blended[one.mask], atol=0.501)
 
 
 def test_a_bank_is_rows_of_the_good_features(bank, store):

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional as F
 
+from fsamc.artifacts import PseudoSet
 from fsamc.building import pseudo_defects
 from fsamc.compute import threads
 from fsamc.config import Compute, FoldConfig
@@ -286,64 +288,80 @@ def fresh_head(config: FoldConfig, seed: int) -> Head:
     return head_class(config.head.kind)(config.head, patches=64, dim=16, generator=generator)
 
 
-def step(head: Head, optimiser: torch.optim.Optimizer, query: Maps, labels: torch.Tensor, support: Maps) -> None:
+def step(head: Head, optimiser: torch.optim.Optimizer, query: Maps, labels: Tensor, support: Maps) -> Tensor:
     logits = head.relate(head.encode(query), head.encode(support).detach())
     optimiser.zero_grad()
     F.cross_entropy(logits, labels).backward()
     optimiser.step()
+    return logits
 
 
-def slow_contrastive(category: Category, textures: Textures, config: FoldConfig) -> np.ndarray:
-    """Scores of a contrastive fold at two shots and draw 0, with its loops written out."""
-    slow, head = Slow(category, config), fresh_head(config, 1).train()
-    if config.pretrain.enabled:
-        wanted = fold_inputs(category, config, seed=1, textures=textures).pseudo
-        assert wanted is not None
-        made = list(pseudo_defects(wanted))
-        sources = slow.good[[one.source for one in made]] if config.pseudo.residual == "source" else None
-        pseudo = as_maps(*slow.maps(features_of(np.stack([one.image for one in made])), sources))
+def slowly_pretrained(slow: Slow, head: Head, wanted: PseudoSet) -> list[float]:
+    """Train `head` on rounds of pseudo-classes; the accuracy of each."""
+    config, made, learning = slow.config, list(pseudo_defects(wanted)), []
+    sources = slow.good[[one.source for one in made]] if config.pseudo.residual == "source" else None
+    pseudo = as_maps(*slow.maps(features_of(np.stack([one.image for one in made])), sources))
+    generator = torch_generator(1, "pretraining rounds")
+    optimiser = torch.optim.Adam(head.parameters(), lr=config.pretrain.lr)
+    n_classes, n_queries = config.pretrain.pseudo_classes, config.pretrain.queries
+    for _ in range(config.pretrain.max_rounds):
         labels = np.array([one.label for one in made])
-        generator = torch_generator(1, "pretraining rounds")
-        optimiser = torch.optim.Adam(head.parameters(), lr=config.pretrain.lr)
-        for _ in range(config.pretrain.max_rounds):
-            drawn = pretraining_round(
-                labels,
-                n_classes=config.pretrain.pseudo_classes,
-                n_queries=config.pretrain.queries,
-                generator=generator,
-            )
-            truth = torch.from_numpy(drawn.labels)
-            step(head, optimiser, pseudo.take(drawn.queries), truth, pseudo.take(drawn.support))
-    support = [slow.of([(path,) for path in paths]) for paths in category.support(2).values()]
+        drawn = pretraining_round(labels, n_classes=n_classes, n_queries=n_queries, generator=generator)
+        truth = torch.from_numpy(drawn.labels)
+        logits = step(head, optimiser, pseudo.take(drawn.queries), truth, pseudo.take(drawn.support))
+        learning.append(float((logits.argmax(1) == truth).float().mean()))
+    return learning
+
+
+def slowly_finetuned(head: Head, support: list[tuple[np.ndarray, np.ndarray]], config: FoldConfig) -> None:
+    """Train `head` on two shots of each class."""
     optimiser = torch.optim.Adam(head.parameters(), lr=config.finetune.lr)
     shots = [as_maps(np.stack([v[j] for v, _ in support]), np.stack([d[j] for _, d in support])) for j in (0, 1)]
     for _ in range(config.finetune.epochs[2]):
         for label in range(len(support)):
             for query in (0, 1):
                 step(head, optimiser, shots[query].take([label]), torch.tensor([label]), shots[1 - query])
+
+
+def slow_contrastive(category: Category, textures: Textures, config: FoldConfig) -> tuple[np.ndarray, list[float]]:
+    """Scores and learning of a contrastive fold of seed 1 and draw 0, with its loops written out."""
+    slow, head = Slow(category, config), fresh_head(config, 1).train()
+    wanted = fold_inputs(category, config, seed=1, textures=textures).pseudo
+    learning = slowly_pretrained(slow, head, wanted) if wanted else []
+    support = [slow.of([(path,) for path in paths]) for paths in category.support(config.shots).values()]
+    if config.shots == 2:
+        slowly_finetuned(head, support, config)
     head.eval()
     with torch.no_grad():
         anchors = torch.stack([head.encode(as_maps(*of_class)).mean(0) for of_class in support])
-        asked = [(path,) for paths in category.queries(2).values() for path in paths]
-        return head.relate(head.encode(as_maps(*slow.of(asked))), anchors).numpy()
+        asked = [(path,) for paths in category.queries(config.shots).values() for path in paths]
+        return head.relate(head.encode(as_maps(*slow.of(asked))), anchors).numpy(), learning
+
+
+PRETRAINED = {"shots": 1, "pretrain.max_rounds": 20, "pretrain.lr": 3e-3}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
         {"pretrain.enabled": False},
-        {"pseudo.residual": "bank"},
+        {},
         {"residual": False, "reference.scale": "none"},
+        PRETRAINED,
+        {**PRETRAINED, "pseudo.residual": "bank"},
+        {**PRETRAINED, "reference.scale": "none"},
     ],
     ids=str,
 )
 def test_a_contrastive_fold_is_the_definitions(run, tiny_category, tiny_textures, tiny_config, changes):
     whole = {"reference.ratio": 1.0, "finetune.epochs.2": 3, **changes}
-    expected = slow_contrastive(tiny_category, tiny_textures, updated(tiny_config, whole))
-    np.testing.assert_allclose(run(whole).scores, expected, atol=0.1)  # of logits up to 14
-    untrained = run({**whole, "pretrain.enabled": False, "finetune.epochs": {}}).scores
-    assert np.abs(np.array(untrained) - expected).max() > 1, "training must show"
+    expected, learning = slow_contrastive(tiny_category, tiny_textures, updated(tiny_config, whole))
+    result, untrained = run(whole), run({**whole, "pretrain.enabled": False, "finetune.epochs": {}})
+    assert len(result.learning) == len(learning)
+    assert np.abs(np.subtract(result.learning, learning)).sum() < 0.06 * max(len(learning), 1)
+    apart, moved = (np.abs(np.array(each) - result.scores).max() for each in (expected, untrained.scores))
+    assert apart < 0.1  # of logits up to 14
+    assert moved > 1, "training must show"
 
 
 def test_one_shot_uses_the_pretrained_head_without_finetuning(run):

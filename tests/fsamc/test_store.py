@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -88,9 +89,16 @@ def files_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+@contextmanager
+def started(root: Path) -> Iterator[tuple[subprocess.Popen[str], Callable[[], str]]]:
+    """A process that asks for the slow artifact, and how to read its next line."""
+    command = [sys.executable, "-c", SLOW, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, lambda: process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def test_what_was_built_is_found_and_built_no_second_time(store):
@@ -269,36 +277,31 @@ def test_a_build_that_raises_leaves_nothing(store):
 
 
 def test_a_build_killed_half_way_is_never_found(store):
-    process = start(SLOW, store.root)
-    lines = [process.stdout.readline().strip() for _ in range(2)]
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert lines == ["asking", "building"]
+    with started(store.root) as (process, line):
+        assert (line(), line()) == ("asking", "building")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert files_below(store.root / "tmp") != [], "it was killed between two files"
     assert store.find("numbers", "slow") is None
     assert list(store.entries()) == []
-    finished, _ = start(SLOW, store.root).communicate("\n", timeout=60)
+    with started(store.root) as (process, _):
+        finished, _ = process.communicate("\n", timeout=60)
     assert finished.splitlines()[-1] == "{'first': [0, 1, 2], 'second': [0, 1, 2, 3]}"
     assert [build.key for build in store.builds()] == ["slow"]
 
 
 def test_two_processes_that_want_the_same_build_it_once(store):
-    first, second = start(SLOW, store.root), None
-    try:
-        assert [first.stdout.readline().strip() for _ in range(2)] == ["asking", "building"]
-        second = start(SLOW, store.root)
-        second.stdin.close()  # a build of its own would not wait
-        assert second.stdout.readline().strip() == "asking"
-        time.sleep(0.5)  # time enough to look, find nothing and meet the lock
-        assert second.poll() is None, "it did not wait"
-        built = first.communicate("\n", timeout=60)[0]
-        found = second.stdout.read()
-        second.wait(timeout=60)
-    finally:
-        for process in filter(None, (first, second)):
-            process.kill()
-            process.wait()
-    assert built == found == "{'first': [0, 1, 2], 'second': [0, 1, 2, 3]}\n"
+    with started(store.root) as (first, line):
+        assert (line(), line()) == ("asking", "building")
+        with started(store.root) as (second, other_line):
+            assert other_line() == "asking"
+            second.stdin.write("\n")  # a build of its own would not wait
+            second.stdin.flush()
+            time.sleep(0.5)  # time enough to look, find nothing and meet the lock
+            assert second.poll() is None, "it did not wait"
+            first.stdin.write("\n")
+            first.stdin.flush()
+            assert line() == other_line() == "{'first': [0, 1, 2], 'second': [0, 1, 2, 3]}"
     assert [build.key for build in store.builds()] == ["slow"]
 
 
