@@ -17,7 +17,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
 
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
-	@$(BIN)/python -m sweeps.demo
+	@$(BIN)/python -m sweeps.demo $(ARGS)
 
 test: $(INSTALLED)  ## the tests; ARGS goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
@@ -37,7 +37,8 @@ bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on rea
 
 ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
 	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }
-	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///$(abspath $(OUT))/mlflow.db
+	@echo "runs: http://127.0.0.1:$(PORT)/#/experiments/1?workflowType=machine_learning"
+	@$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///$(abspath $(OUT))/mlflow.db
 
 clean:  ## remove the demo and the tools' caches; .venv stays
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

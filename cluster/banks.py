@@ -19,6 +19,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostErro
 
 from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
 from fsamc.config import Compute
+from fsamc.errors import naming
 from fsamc.store import Arrays, Artifact, Store
 
 _LOST = (ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError)
@@ -78,7 +79,8 @@ class BankActor(Builder):
 
 @ray.remote(max_retries=3)
 def _build(root: Path, run: str, artifact: Artifact) -> None:
-    files_of(root, run).get(artifact)
+    with naming(root):
+        files_of(root, run).get(artifact)
 
 
 class ClusterStore(Store):

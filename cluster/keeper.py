@@ -14,6 +14,7 @@ import ray
 from cluster.banks import BankActor, Builder, ClusterStore, Offer, files_of, patiently
 from cluster.folds import Fold, Materials, find_result
 from fsamc.artifacts import Bank, Nearest
+from fsamc.errors import naming
 from fsamc.store import Artifact, Store
 
 
@@ -125,5 +126,6 @@ def _run_fold(shared: Materials, fold: Fold, offered: Offer, keeper: Any) -> str
         textures=shared.textures,
     )
     text = result.to_json()
-    Store(shared.results[0]).put_text("fold", result.key, text)
+    with naming(shared.results[0]):
+        Store(shared.results[0]).put_text("fold", result.key, text)
     return text

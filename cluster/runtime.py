@@ -60,7 +60,8 @@ def _outcome(fold: Fold, done: Any) -> Outcome:
         text, reused = ray.get(done)
     except Exception as error:  # whatever a fold may raise is this fold's outcome, not the sweep's
         cause = _cause(error)
-        return Outcome(fold=fold, result=None, error=_one_line(cause), fatal=_is_fatal(cause))
+        full = full_disk(cause)
+        return Outcome(fold=fold, result=None, error=full or _one_line(cause), fatal=full is not None)
     return Outcome(fold=fold, result=FoldResult.from_json(text), reused=reused)
 
 
@@ -71,9 +72,11 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _is_fatal(cause: BaseException) -> bool:
-    """A full or read-only disk."""
-    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+def full_disk(error: BaseException) -> str | None:
+    """In one line where the disk is full or may not be written to, if that is what was raised."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return f"{error.filename or 'the disk'}: {error.strerror}"
+    return None
 
 
 def _one_line(cause: BaseException) -> str:

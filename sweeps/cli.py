@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 from rich.console import Console
 
@@ -32,6 +31,8 @@ for name, sub in (("data", data_app), ("plan", plan_app), ("pseudo", pseudo_app)
 
 # A pipe has no width; in a log, tables should not be squeezed into 80 columns.
 console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # Typer has a copy of click of its own, or click's
 
 DataArgument = Annotated[Path, typer.Argument(help="Folder with one folder per category, in MVTec layout.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder with one folder per category, in MVTec layout.")]
@@ -98,7 +99,7 @@ def report(out: Annotated[Path, typer.Argument(help="The results' folder of a sw
     """Write report.md, report.html and their plots from what OUT holds."""
     from sweeps.report import write_report
 
-    console.print(str(write_report(out).with_suffix(".html")), soft_wrap=True, highlight=False)
+    console.print(str(write_report(out).with_suffix(".html")), soft_wrap=True, highlight=False, markup=False)
 
 
 @data_app.command("inspect")
@@ -123,7 +124,7 @@ def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and t
     from fsamc.demo_data import write_demo
 
     write_demo(folder)
-    console.print(f"{folder / 'datasets'}\n{folder / 'textures'}", soft_wrap=True, highlight=False)
+    console.print(f"{folder / 'datasets'}\n{folder / 'textures'}", soft_wrap=True, highlight=False, markup=False)
 
 
 @pseudo_app.command("preview")
@@ -139,7 +140,7 @@ def pseudo_preview(
     from sweeps.show import draw_previews
 
     for sheet in draw_previews(plan, changes or [], data=data, textures=textures, out=out, rows=rows):
-        console.print(str(sheet), soft_wrap=True, highlight=False)
+        console.print(str(sheet), soft_wrap=True, highlight=False, markup=False)
 
 
 @plan_app.command("show")
@@ -153,7 +154,7 @@ def plan_show(
     if plan is None:
         console.print(knob_table())
     else:
-        console.print(to_yaml(load_plan(plan)), highlight=False, soft_wrap=True, end="")
+        console.print(to_yaml(load_plan(plan)), highlight=False, soft_wrap=True, markup=False, end="")
 
 
 @plan_app.command("check")
@@ -163,7 +164,8 @@ def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], change
     from sweeps.search import make_proposer
 
     loaded = load_plan(plan, changes or [])
-    console.print(f"{plan}: {make_proposer(loaded).count()} trials, search {loaded.search.algorithm}")
+    size = f"{make_proposer(loaded).count()} trials, search {loaded.search.algorithm}"
+    console.print(f"{plan}: {size}", soft_wrap=True, highlight=False, markup=False)
 
 
 @cache_app.command("list")
@@ -188,18 +190,20 @@ def cache_prune(
 
 def main() -> None:
     """Entry point."""
-    guarded(lambda: app(standalone_mode=False))
+    guarded(lambda: app(standalone_mode=False, prog_name="fsamc"))
 
 
 def guarded(command: Callable[[], object]) -> None:
     """Run `command` and exit; one line for what a user can mend."""
     try:
         code = command()
-    except (BadInput, click.UsageError) as error:
-        _fail(2, error.format_message() if isinstance(error, click.UsageError) else str(error))
+    except BadInput as error:
+        _fail(2, str(error))
+    except _UsageError as error:
+        _fail(2, _usage(error))
     except Unfinished as error:
         _fail(1, str(error))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail(1, "interrupted")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
@@ -207,6 +211,12 @@ def guarded(command: Callable[[], object]) -> None:
         _fail(1, f"{error.filename or 'the disk'}: {error.strerror}; make room and run the same command again")
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the words, and where the right ones are listed."""
+    command = error.ctx.command_path if error.ctx else "fsamc"
+    return f"{error.format_message().rstrip('.') or 'no command'}; `{command} --help` lists what there is"
 
 
 def _fail(code: int, line: str) -> NoReturn:

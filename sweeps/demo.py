@@ -1,11 +1,12 @@
 """The demo: procedural products, the `demo` preset, and random weights where ImageNet's cannot be had.
 
-`python -m sweeps.demo` puts all of it into the folder `demo`.
+`python -m sweeps.demo [key=value ...]` puts all of it into the folder `demo`.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from fsamc.demo_data import write_demo
@@ -24,7 +25,7 @@ def main() -> None:
 
     request = Request(
         plan="demo",
-        changes=(),
+        changes=tuple(sys.argv[1:]),
         data=data / "datasets",
         textures=data / "textures",
         out=out,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from itertools import combinations, product
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 
 from fsamc.config import Distribution, FoldConfig, Plan
-from fsamc.config.dotted import updated, validated, with_value
+from fsamc.config.dotted import flatten, updated, validated, with_value
 from fsamc.errors import BadInput
 from fsamc.store import digest
 from fsamc.weights import identity, is_program
@@ -52,7 +53,7 @@ def load_plan(
     tree.setdefault("name", Path(source).stem)
     plan = validated(Plan, tree, where=source)
     _check_space(plan, source)
-    return plan
+    return plan.model_copy(update={"space": {key: _plain(plan, key, given) for key, given in plan.space.items()}})
 
 
 def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
@@ -62,7 +63,7 @@ def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
 
 def base_values(plan: Plan) -> dict[str, Any]:
     """The base's own values of the swept keys: the configuration of trial 0."""
-    return {key: _lookup(plan.base.model_dump(mode="json"), key) for key in plan.space}
+    return {key: _value(plan.base, key) for key in plan.space}
 
 
 def variants(plan: Plan, *, changed: int = 1) -> Iterator[FoldConfig]:
@@ -145,15 +146,15 @@ def _changed(tree: dict[Any, Any], key: str, value: Any) -> dict[Any, Any]:
 
 def _check_space(plan: Plan, source: str) -> None:
     """Every end of every range must be a valid value, by itself and beside those of another key."""
-    known = plan.base.model_dump(mode="json")
-    for key, distribution in plan.space.items():
-        if plan.search.algorithm == "grid" and distribution.choice is None:
+    known = flatten(plan.base.model_dump(mode="json"))
+    for key, given in plan.space.items():
+        if plan.search.algorithm == "grid" and given.choice is None:
             raise BadInput(f"{source}: space.{key}: a grid needs `choice`; list its values or use random or optuna")
-        if not key.startswith("finetune.epochs.") and _lookup(known, key, missing=True):
+        if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in known):
             raise BadInput(f"{source}: space.{key}: unknown key; `fsamc plan show` lists them all")
         if key.startswith("compute"):
             raise BadInput(f"{source}: space.{key}: set resources.cpus instead; it is not a knob of the method")
-        for value in distribution.extremes:
+        for value in given.extremes + _between(given):
             updated(plan.base, {key: value}, where=f"{source}: space")
     try:
         for _ in variants(plan, changed=2):
@@ -162,11 +163,27 @@ def _check_space(plan: Plan, source: str) -> None:
         raise BadInput(f"{source}: space: a combination that may not be: {error}") from None
 
 
-def _lookup(tree: Any, key: str, *, missing: bool = False) -> Any:
-    """The value at a dotted key; with `missing`, whether there is none."""
+def _between(given: Distribution) -> tuple[float, ...]:
+    """A number inside a continuous range: where only whole ones may be, its ends do not show it."""
+    bounds = given.uniform or given.loguniform
+    return (bounds[0] + (bounds[1] - bounds[0]) / math.pi,) if bounds else ()
+
+
+def _plain(plan: Plan, key: str, given: Distribution) -> Distribution:
+    """Choices as the configuration holds them, so that `1e-4`, which YAML takes for text, is the base's 0.0001."""
+    if given.choice is None:
+        return given
+    values = [_value(updated(plan.base, {key: value}), key) for value in given.choice]
+    if any(value in values[:place] for place, value in enumerate(values)):
+        raise BadInput(f"space.{key}: {list(given.choice)} names a value twice; leave one out")
+    return Distribution(choice=tuple(values))
+
+
+def _value(config: FoldConfig, key: str) -> Any:
+    """The value at a dotted key; of epochs for so many shots, what goes for them."""
+    if key.startswith("finetune.epochs."):
+        return config.finetune.epochs_for(int(key.rpartition(".")[2]))
+    found: Any = config.model_dump(mode="json")
     for part in key.split("."):
-        name: Any = int(part) if part.isdigit() else part
-        if not isinstance(tree, Mapping) or name not in tree:
-            return True if missing else None
-        tree = tree[name]
-    return False if missing else tree
+        found = found[part]
+    return found

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sweeps import tables
 from sweeps.prepare import Prepared
+from sweeps.splits import left_out_lines, splits
 
 _WIDTH = 44  # columns for what is being done, before the bar
 
@@ -61,8 +62,8 @@ class SweepProgress:
         self._bar.update(self._task, completed=self._done)
         if row["status"] != "ok":
             where = f"trial {row['trial']}, {row['category']}, seed {row['seed']}, draw {row['draw']}"
-            reason = escape(row["status"].removeprefix("failed: "))
-            self._console.print(f"[red]failed[/red] {where}: {reason}", highlight=False)
+            reason = row["status"].removeprefix("failed: ")
+            self._console.print(f"[red]failed[/red] {escape(where)}: {escape(reason)}", highlight=False, soft_wrap=True)
 
     def trial(self, number: int, label: str, mean: float, std: float) -> None:
         """A trial has finished with this average over its categories."""
@@ -101,6 +102,8 @@ def announce(prepared: Prepared, *, trials: int, folds: int, console: Console) -
     """The sweep's size, and what to beware of."""
     for warning in prepared.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+    for line in left_out_lines(splits(prepared)):
+        console.print(escape(line), highlight=False, soft_wrap=True)
     for mark in prepared.marks:
         console.print(f"[bold red]{mark}[/bold red]")
     plan = prepared.plan
@@ -120,13 +123,15 @@ def announce(prepared: Prepared, *, trials: int, folds: int, console: Console) -
 def summary_table(summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> Table:
     """Trial by category: mean ± std over seeds in percent, best of each column marked."""
     text = tables.format_table(summary)
-    table = Table(title=title, title_justify="left", caption="accuracy in %, mean ± std over seeds; * best of a column")
+    table = Table(
+        title=escape(title), title_justify="left", caption="accuracy in %, mean ± std over seeds; * best of a column"
+    )
     table.add_column("trial", justify="right")
     table.add_column("configuration")
     for name in text.columns:
-        table.add_column(str(name), justify="right")
+        table.add_column(escape(str(name)), justify="right")
     for trial, row in text.iterrows():
-        table.add_row(str(trial), labels.get(int(str(trial)), ""), *row)
+        table.add_row(str(trial), escape(labels.get(int(str(trial)), "")), *row)
     return table
 
 

@@ -19,7 +19,8 @@ from sweeps.folder import SweepFolder, TrialRecord
 from sweeps.progress import SweepProgress
 from sweeps.search import Proposer
 from sweeps.spending import Spending
-from sweeps.tracking import Tracker, TrackingError
+from sweeps.tracking import Tracker
+from sweeps.tracking_uri import obstacle
 from sweeps.trial import Unsaved
 
 
@@ -68,7 +69,7 @@ class Recorder(Unsaved, tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's MLflow run. A trial whose process died starts again, and its folds are told again."""
-        if trial.trial_id not in self._running:
+        if trial.trial_id not in self._running and not self.stopped_by:
             config = trial.config
             running = Running(config["number"], config["values"], config["folds"])
             self._running[trial.trial_id] = running
@@ -80,8 +81,8 @@ class Recorder(Unsaved, tune.Callback):
     ) -> None:
         """Write a fold's row."""
         outcome: Outcome | None = result.get("outcome")
-        running = self._running[trial.trial_id]
-        if outcome is None or running.knows(outcome.fold):
+        running = self._running.get(trial.trial_id)
+        if self.stopped_by or running is None or outcome is None or running.knows(outcome.fold):
             return
         if outcome.fatal:
             self._stop(str(outcome.error))
@@ -96,19 +97,20 @@ class Recorder(Unsaved, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Log a trial whose folds are all there, and tell the search."""
-        running = self._running.pop(trial.trial_id)
-        if len(running.rows) == len(running.folds):
+        running = self._running.pop(trial.trial_id, None)
+        if running and len(running.rows) == len(running.folds) and not self.stopped_by:
             with self._or_stop():
                 self._finish(running)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial's own process died for good: say so, and let the sweep not pass for done."""
-        running = self._running.pop(trial.trial_id)
-        self._proposer.tell(running.number, None)
-        self.ended.add(running.number)
-        with self._or_stop():
-            self._tracker.fail(running.number)
-        self._progress.lost(running.number)
+        running = self._running.pop(trial.trial_id, None)
+        if running and not self.stopped_by:
+            self._proposer.tell(running.number, None)
+            self.ended.add(running.number)
+            self._progress.lost(running.number)
+            with self._or_stop():
+                self._tracker.fail(running.number)
 
     def _finish(self, running: Running) -> None:
         rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
@@ -130,10 +132,10 @@ class Recorder(Unsaved, tune.Callback):
         """End the sweep in good order where its results can be written down no more."""
         try:
             yield
-        except OSError as error:
-            self._stop(f"{error.filename or self._folder.root}: {error.strerror or error}")
-        except TrackingError as error:
-            self._stop(f"MLflow: {' '.join(str(error).split())[:200]}")
+        except Exception as error:
+            if (reason := obstacle(error)) is None:
+                raise
+            self._stop(reason)
 
     def _stop(self, reason: str) -> None:
         self.stopped_by = self.stopped_by or reason

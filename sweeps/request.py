@@ -7,12 +7,12 @@ from pathlib import Path
 
 from fsamc.errors import BadInput
 from fsamc.store import Store
-from sweeps import tracking
 from sweeps.disk import check_space, check_writable
 from sweeps.plan import load_plan
 from sweeps.prepare import Prepared, prepare
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
+from sweeps.tracking_uri import check_uri
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,6 @@ def check(request: Request) -> tuple[Prepared, int]:
     )
     check_resumable(request.out, prepared.plan, prepared.contents, request.resume)
     check_space(prepared, cache=request.cache, out=request.out)
-    if request.tracking_uri and (problem := tracking.check_uri(request.tracking_uri, plan.name)):
+    if request.tracking_uri and (problem := check_uri(request.tracking_uri, plan.name)):
         raise BadInput(problem)
     return prepared, workers

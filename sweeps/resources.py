@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import ray
 
@@ -17,13 +18,7 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
     Raises BadInput if there is no cluster, or it has not what one fold takes.
     """
     if address:
-        try:
-            runtime.start(address, cpus=0, gpus=0)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise BadInput(
-                f"--address {address}: no Ray cluster there ({' '.join(str(error).split())[:200]}); "
-                "start one with `ray start --head`, or leave --address out"
-            ) from None
+        _join(address)
         has = ray.cluster_resources()
         cpus, gpus_there = int(has.get("CPU", 0)), float(has.get("GPU", 0.0))
         if cpus < plan.resources.cpus:
@@ -36,6 +31,20 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
         raise BadInput(f"resources.gpus is {gpus:g}, but there are {gpus_there:g} GPUs; set resources.gpus=0")
     workers = max(1, cpus // plan.resources.cpus) if wanted == "auto" else wanted
     return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
+
+
+def _join(address: str) -> None:
+    """Ray itself would ask a head that is not there for minutes."""
+    host, colon, port = address.rpartition(":")
+    try:
+        if colon:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        runtime.start(address, cpus=0, gpus=0)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"--address {address}: no Ray cluster there ({' '.join(str(error).split())[:200]}); "
+            "give HOST:PORT of its head or auto, or leave --address out"
+        ) from None
 
 
 def _gpus_here() -> int:

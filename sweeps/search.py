@@ -109,7 +109,7 @@ class Optuna(Budgeted):
     def replay(self, number: int, values: Values) -> None:
         """Enter the trial into the study; a base outside the space stays out, since Optuna cannot hold it."""
         params = {key: _stored(self.plan.space[key], value) for key, value in values.items()}
-        if all(self._space[key]._contains(self._space[key].to_internal_repr(params[key])) for key in params):
+        if all(_holds(self._space[key], value) for key, value in params.items()):
             self._study.enqueue_trial(params)
             self._trials[number] = self._study.ask(self._space)
 
@@ -149,6 +149,13 @@ def _distribution(given: Distribution) -> BaseDistribution:
         return FloatDistribution(*given.loguniform, log=True)
     assert given.uniform is not None
     return FloatDistribution(*given.uniform)
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except ValueError:  # no such choice
+        return False
 
 
 def _stored(given: Distribution, value: Any) -> Any:

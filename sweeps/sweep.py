@@ -26,6 +26,8 @@ from sweeps.report import write_report
 from sweeps.request import Request, check
 from sweeps.search import Proposer, make_proposer
 from sweeps.spending import Spending, builds_by_kind
+from sweeps.splits import left_out_lines, splits, write_splits
+from sweeps.tracking_uri import obstacle
 from sweeps.trial import PlanSearch
 from sweeps.tuner import run_trials
 from sweeps.watch import Watch, tree_memory
@@ -68,21 +70,26 @@ class _Sweep:
 
     def run(self) -> None:
         """Run what is left to run. Raises Unfinished if something still is afterwards."""
+        try:
+            self._run()
+        except Exception as error:
+            if (reason := obstacle(error)) is None:
+                raise
+            raise Unfinished(f"{reason}; {_MEND}") from error
+
+    def _run(self) -> None:
         remember_checks(self.prepared, self.store)
+        write_splits(splits(self.prepared), self.request.out)
         self._replay()
         with self.console.status("opening MLflow"):
             tracker = self._tracker()
-        try:
+        with tracker:
             self._note("running")
             left = _folds_in_all(self.prepared, self.proposer, self.records)
             with SweepProgress(self.console, folds=left) as progress:
                 recorder = Recorder(self.folder, tracker, progress, self.proposer, self.spending)
                 self._run_trials(recorder, progress)
             self._finish(recorder, tracker)
-        except BaseException:
-            with suppress(OSError, tracking.TrackingError):
-                tracker.close("KILLED", None, [])
-            raise
 
     def _replay(self) -> None:
         """Tell the search what earlier runs of this sweep found."""
@@ -98,7 +105,7 @@ class _Sweep:
             self.request.runs_at,
             experiment=self.plan.name,
             sweep=self.folder.run,
-            artifacts=None if self.request.tracking_uri else self.request.out / "mlartifacts",
+            artifacts=self.request.out / "mlartifacts",
             tags=tracking.describe(self.prepared.fingerprint) | marks,
         )
 
@@ -141,20 +148,15 @@ class _Sweep:
     def _finish(self, recorder: Recorder, tracker: tracking.Tracker) -> None:
         """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
         status, reason = self._verdict(recorder)
-        summary: pd.DataFrame | None = None
         files = ["plan.yaml"]
-        try:
-            self._note(status)
-            if self.folder.has_rows():
-                summary = self.folder.finish()
-                files += ["folds.csv", "summary.csv", "best.yaml"]
-                if status in ("done", "failed"):
-                    with self.console.status("writing the report"):
-                        files.append(write_report(self.request.out).with_suffix(".html").name)
-            tracker.close(_MLFLOW_STATUS[status], summary, [self.request.out / name for name in files])
-        except (OSError, tracking.TrackingError):
-            if not reason:
-                raise
+        self._note(status)
+        summary = self.folder.finish() if self.folder.has_rows() else None
+        if summary is not None:
+            files += ["folds.csv", "summary.csv", "best.yaml"]
+            if status in ("done", "failed"):
+                with self.console.status("writing the report"):
+                    files.append(write_report(self.request.out).with_suffix(".html").name)
+        tracker.close(_MLFLOW_STATUS[status], summary, [self.request.out / name for name in files])
         if summary is not None:
             self._show(summary)
         if reason:
@@ -163,7 +165,7 @@ class _Sweep:
     def _verdict(self, recorder: Recorder) -> tuple[str, str]:
         """The sweep's status, and what is left to do; nothing where it is done."""
         if recorder.stopped_by:
-            return "stopped", f"{recorder.stopped_by}; mend that and run the same command again"
+            return "stopped", f"{recorder.stopped_by}; {_MEND}"
         records = [record for record in self.folder.records() if self._has_folds(record)]
         failed = sum(record.number in recorder.ended and not record.done for record in records)
         open_ones = sum(record.number not in recorder.ended and not record.done for record in records)
@@ -201,7 +203,7 @@ class _Sweep:
                 "run": self.folder.run,
                 "status": status,
                 "marks": list(self.prepared.marks),
-                "warnings": list(self.prepared.warnings),
+                "warnings": [*self.prepared.warnings, *left_out_lines(splits(self.prepared))],
                 "builds": {kind: count for kind, (count, _) in builds.items()},
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},
                 "trials": len(self.folder.records()),
@@ -213,6 +215,7 @@ class _Sweep:
         )
 
 
+_MEND = "mend that and run the same command again"
 _MLFLOW_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED", "interrupted": "KILLED"}
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
+import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import pandas as pd
 from mlflow.entities import Metric, Param
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from fsamc.config import FoldConfig
 from fsamc.config.dotted import flatten
@@ -26,8 +25,8 @@ from fsamc.metrics import confusion_matrix
 from fsamc.result import FoldResult
 from sweeps import tables
 from sweeps.plan import config_hash
+from sweeps.tracking_uri import MLFLOW_ERRORS, artifact_root, impatient, open_client
 
-TrackingError = MlflowException
 SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
 _PACKAGES = ("fsamc", "torch", "torchvision", "ray", "faiss-gpu", "faiss-cpu", "optuna", "mlflow", "numpy")
 _BATCH = 100  # the most params that one call takes
@@ -36,33 +35,42 @@ _BATCH = 100  # the most params that one call takes
 class Tracker:
     """Writes a sweep's runs. A resumed sweep finds its own by their tags and goes on with them.
 
+    Leaving its context closes as killed what was not closed before.
+
     Args:
         uri: MLflow tracking URI.
         experiment: the plan's name.
         sweep: what tells this sweep from others of the same plan.
-        artifacts: where a new experiment keeps its artifacts; None leaves it to the server.
+        artifacts: where a new experiment keeps its artifacts, if neither a server nor a file's folder does.
         tags: of every run.
     """
 
-    def __init__(
-        self, uri: str, *, experiment: str, sweep: str, artifacts: Path | None, tags: Mapping[str, str]
-    ) -> None:
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
-        self._client = MlflowClient(uri)
+    def __init__(self, uri: str, *, experiment: str, sweep: str, artifacts: Path, tags: Mapping[str, str]) -> None:
+        self._client = open_client(uri)
         self._sweep = sweep
         self._tags = dict(tags)
-        self._experiment = self._find_experiment(experiment, artifacts)
+        self._experiment = self._find_experiment(experiment, artifact_root(uri, artifacts))
         self._parent = self._open("parent", experiment)
         self._children: dict[int, str] = {}
+        self._closed = False
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._closed:
+            with suppress(*MLFLOW_ERRORS):
+                self.close("KILLED", None, [])
 
     def start(self, number: int, config: FoldConfig) -> None:
         """Open the trial's run, or the one that an interrupted sweep left."""
         run = self._open(str(number), f"trial {number}: {config.head.kind}, {config.shots} shots")
         self._children[number] = run
         known = self._client.get_run(run).data.params
-        flat = {key: str(value) for key, value in flatten(config.model_dump(mode="json")).items()}
-        params = [Param(key, value) for key, value in flat.items() if key not in known]
+        flat = {_name(key): str(value) for key, value in flatten(config.model_dump(mode="json")).items()}
+        params = [Param(key, _short(value)) for key, value in flat.items() if key not in known]
         for first in range(0, len(params), _BATCH):
             self._client.log_batch(run, params=params[first : first + _BATCH])
         self._client.set_tag(run, "config_hash", config_hash(config))
@@ -83,16 +91,17 @@ class Tracker:
 
     def close(self, status: str, summary: pd.DataFrame | None, files: Sequence[Path]) -> None:
         """Close the sweep's run, with the best average and the files that show it."""
-        if summary is not None:
-            averages = summary[summary["category"] == tables.AVERAGE]
-            if len(averages):
-                self._client.log_metric(self._parent, "best_accuracy", float(averages["mean"].max()))
-        for file in files:
-            if file.exists():
-                self._client.log_artifact(self._parent, str(file))
-        for run in self._children.values():
-            self._client.set_terminated(run, "KILLED")
-        self._client.set_terminated(self._parent, status)
+        self._closed = True
+        with impatient():
+            for run in self._children.values():
+                self._client.set_terminated(run, "KILLED")
+            self._client.set_terminated(self._parent, status)
+            for file in files:
+                if file.exists():
+                    self._client.log_artifact(self._parent, str(file))
+            averages = [] if summary is None else summary.loc[summary["category"] == tables.AVERAGE, "mean"].tolist()
+            if averages:
+                self._client.log_metric(self._parent, "best_accuracy", max(averages))
 
     def _find_experiment(self, name: str, artifacts: Path | None) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -119,35 +128,6 @@ class Tracker:
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
 
-def check_uri(uri: str, experiment: str) -> str | None:
-    """Why a tracking URI cannot be used, in one line; None if it can."""
-    if uri.startswith("file:") or "://" not in uri:
-        return f"--tracking-uri {uri}: MLflow keeps no runs in folders any more; use sqlite:///FILE.db or http://HOST"
-    try:
-        with _impatient():
-            found = MlflowClient(uri).get_experiment_by_name(experiment)
-    except Exception as error:  # every backend has its own errors
-        return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]}); start it or correct it"
-    if found is not None and found.lifecycle_stage != "active":
-        return f"--tracking-uri {uri}: experiment {experiment} was deleted there; restore it or give another name="
-    return None
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    """Let MLflow fail at once: by default it asks an absent server for minutes."""
-    names = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
 def describe(fingerprint: str) -> dict[str, str]:
     """Tags that say what a run was made with: the commit, the packages, the data."""
     tags = {"data_fingerprint": fingerprint, **{f"version.{name}": found for name, found in versions().items()}}
@@ -172,13 +152,23 @@ def _metrics(rows: pd.DataFrame) -> list[Metric]:
     now = int(time.time() * 1000)
     metrics = []
     for row in tables.summarise(rows).to_dict("records"):
-        suffix = "" if row["category"] == tables.AVERAGE else f"/{row['category']}"
+        suffix = "" if row["category"] == tables.AVERAGE else f"/{_name(row['category'])}"
         metrics.append(Metric(f"accuracy{suffix}", row["mean"], now, 0))
         if not np.isnan(row["std"]):
             metrics.append(Metric(f"accuracy_std{suffix}", row["std"], now, 0))
     for row in tables.seed_scores(rows).to_dict("records"):
-        metrics.append(Metric(f"seed_accuracy/{row['category']}", row["accuracy"], now, row["seed"]))
+        metrics.append(Metric(f"seed_accuracy/{_name(row['category'])}", row["accuracy"], now, row["seed"]))
     return metrics
+
+
+def _name(text: str) -> str:
+    """As MLflow allows names; a category is called whatever its folder is."""
+    return re.sub(r"[^\w/.\- :]", "_", text)
+
+
+def _short(value: str) -> str:
+    """MLflow refuses longer ones; the configuration among the artifacts is whole."""
+    return value if len(value) <= MAX_PARAM_VAL_LENGTH else f"{value[: MAX_PARAM_VAL_LENGTH - 3]}..."
 
 
 def _write_artifacts(folder: Path, config: FoldConfig, results: Sequence[FoldResult]) -> None:

@@ -18,6 +18,7 @@ from sweeps.plan import (
     variants,
     with_absolute_files,
 )
+from sweeps.search import make_proposer
 
 TEXT = """
 name: example
@@ -114,6 +115,23 @@ def test_null_takes_a_knob_out_of_the_space(file):
     assert load_plan(file, ["space.head.kind=null", "space.pretrain.stop_threshold=null"]).space == {}
 
 
+def test_a_choice_is_what_the_configuration_makes_of_it(file):
+    # PyYAML takes 1e-4 for text
+    changes = ["space.pretrain.lr.choice=[1e-4, 0.01]", "space.pseudo.beta.choice=[[0, 0.5], [0.5, 1]]"]
+    plan = load_plan(file, [*changes, "space.pretrain.stop_threshold=null", "search.algorithm=grid"])
+    assert plan.space["pretrain.lr"].choice == (0.0001, 0.01)
+    assert base_values(plan) == {"head.kind": "prototype", "pretrain.lr": 0.0001, "pseudo.beta": [0.0, 0.5]}
+    assert make_proposer(plan).count() == 8  # the base is one of them
+
+
+def test_epochs_of_one_shot_count_may_be_swept(file):
+    plan = load_plan(file, ["space.finetune.epochs.2.choice=[3, 6]", "space.finetune.epochs.3.integers=[1, 9]"])
+    assert base_values(plan)["finetune.epochs.2"] == 12
+    assert base_values(plan)["finetune.epochs.3"] == 12  # what goes for 2 goes for 3
+    config = configuration(plan, {"finetune.epochs.2": 3, "finetune.epochs.3": 4})
+    assert config.finetune.epochs == {2: 3, 3: 4, 5: 2}
+
+
 # --- refusing
 
 
@@ -131,6 +149,11 @@ def test_null_takes_a_knob_out_of_the_space(file):
         ("space.shots={choice: [1], integers: [1, 2]}", ["space.shots", "one of"]),
         ("space.pretrain.lr={loguniform: [0, 1]}", ["space.pretrain.lr", "above 0"]),
         ("space.pretrain.lr={uniform: [0.5, 0.1]}", ["space.pretrain.lr", "below"]),
+        ("space.head.patches={uniform: [1, 9]}", ["space: head.patches", "integer"]),
+        ("space.pretrain.lr={choice: [1e-4, 0.0001]}", ["space.pretrain.lr", "twice"]),
+        ("space.finetune.epochs.1={choice: [3]}", ["finetune.epochs", "start at 2"]),
+        ("space.finetune.epochs.x={choice: [3]}", ["finetune.epochs", "x"]),
+        ("space.head={choice: [3]}", ["space: head", "3"]),
         ("space.compute.threads={choice: [1]}", ["space.compute.threads", "resources.cpus"]),
         ("search.algorithm=grid", ["space.pretrain.stop_threshold", "choice"]),
         ("search.trials=0", ["search.trials", "0"]),

@@ -7,7 +7,7 @@ from fsamc.config import Plan
 from fsamc.inputs import pretrains
 from sweeps.plan import configuration, load_plan, plan_hash, preset_names, to_yaml
 from sweeps.search import make_proposer
-from tests.sweeps.test_cli import fsamc
+from tests.sweeps.small import fsamc
 
 PRESETS = preset_names()
 

@@ -126,11 +126,6 @@ def test_a_grid_takes_no_notice_of_the_number_of_trials():
     assert len(proposals(plan("grid", {"shots": {"choice": [1, 2, 3, 4, 5]}}, trials=2))) == 5
 
 
-def test_a_choice_is_the_base_however_it_is_written():
-    space = {"pseudo.beta": {"choice": [[0, 0.5], [0.5, 1]]}, "pretrain.lr": {"choice": ["1e-4", 0.01]}}
-    assert len(proposals(plan("grid", space))) == 4
-
-
 # --- random
 
 

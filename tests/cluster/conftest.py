@@ -1,0 +1,60 @@
+"""An embedded Ray with two CPUs, and what small folds are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from cluster import runtime
+from cluster.folds import Fold, Materials
+from fsamc.config import FoldConfig
+from fsamc.config.dotted import updated, validated
+from fsamc.dataset import load_category
+from fsamc.textures import load_textures
+from sweeps.cli import quiet_ray
+from tests.sweeps.small import PLAN, write_materials
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[None]:
+    quiet_ray()
+    runtime.start(None, cpus=2, gpus=0)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> Path:
+    return write_materials(tmp_path_factory.mktemp("materials"))
+
+
+@pytest.fixture(scope="session")
+def base(files) -> FoldConfig:
+    config = validated(FoldConfig, PLAN["base"])
+    return updated(config, {"features.backbone": str(files / "tiny.pt2"), "features.precision": "fp32"})
+
+
+@pytest.fixture
+def shared(files, tmp_path) -> Materials:
+    return Materials(
+        categories={name: load_category(files / "data", name) for name in ("cap", "tile")},
+        textures=load_textures(files / "textures"),
+        store=tmp_path / "store",
+        results=(tmp_path / "results",),
+        run="test",
+        gpus=0.0,
+    )
+
+
+@pytest.fixture
+def fold(base):
+    """A fold of the base with some values changed."""
+
+    def fold(category: str = "cap", seed: int = 1, **values) -> Fold:
+        dotted = {key.replace("__", "."): value for key, value in values.items()}
+        return Fold(category=category, seed=seed, draw=0, config=updated(base, dotted))
+
+    return fold

@@ -1,0 +1,247 @@
+"""Artifacts on Ray: built once, served without a copy, served again after a death."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import ray
+from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError
+
+from cluster.banks import ClusterStore, files_of, patiently
+from cluster.keeper import FoldRunner
+from fsamc.artifacts import Bank
+from fsamc.fold import run_fold
+from fsamc.result import FoldResult
+from fsamc.store import Store
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def runner(started, shared) -> FoldRunner:
+    return FoldRunner.start(shared)
+
+
+def offered(runner: FoldRunner, artifact):
+    return ray.get(runner.keeper.provide.remote(artifact))
+
+
+def store_of(runner: FoldRunner, shared, offer) -> ClusterStore:
+    return ClusterStore(files_of(shared.store, shared.run), offer, lambda artifact: offered(runner, artifact))
+
+
+def builds(shared) -> Counter[str]:
+    return Counter(f"{build.kind} of {build.about}" for build in Store(shared.store, run=shared.run).builds())
+
+
+def bank_pids() -> dict[str, int]:
+    """Process of every living bank actor, by name."""
+    found = ray.util.list_named_actors(all_namespaces=True)
+    handles = {each["name"]: ray.get_actor(each["name"], each["namespace"]) for each in found}
+    return {name: ray.get(handle.__ray_call__.remote(lambda _: os.getpid())) for name, handle in handles.items()}
+
+
+def answer(result: FoldResult) -> tuple[object, ...]:
+    """All of a result but the time it took."""
+    return result.key, result.predicted, result.scores, result.learning, result.support
+
+
+def test_a_fold_on_ray_is_the_fold_without_it(runner, shared, fold, tmp_path):
+    for one in (fold(), fold("tile", 2, head__kind="contrastive"), fold(support__mean="image")):
+        text, reused = ray.get(runner.submit(one))
+        assert not reused
+        plain = run_fold(
+            shared.categories[one.category],
+            one.config,
+            seed=one.seed,
+            store=Store(tmp_path / "plain"),
+            textures=shared.textures,
+        )
+        assert answer(FoldResult.from_json(text)) == answer(plain)
+
+
+def test_each_artifact_is_built_once_however_many_ask_at_the_same_time(runner, shared, fold):
+    heads = [{"head__patches": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
+    asked = [fold(category, seed, **head) for head in heads for category in ("cap", "tile") for seed in (1, 2)]
+    ray.get([runner.submit(one) for one in asked])
+    assert builds(shared) == Counter(
+        [
+            *("features of cap, 5 images", "features of cap, 15 images"),
+            *("features of tile, 4 images", "features of tile, 10 images"),
+            *(f"bank of {name}, seed {seed}" for name in ("cap", "tile") for seed in (1, 2)),
+            *(f"nearest of {name}, seed {seed}, features" for name in ("cap", "tile") for seed in (1, 2)),
+            *("pseudo of cap, 3 pseudo-classes", "pseudo of tile, 3 pseudo-classes"),
+        ]
+    )
+
+
+def test_there_is_one_actor_per_category_and_seed(runner, fold):
+    asked = [fold(name, seed, head__patches=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
+    ray.get([runner.submit(one) for one in asked])
+    assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2", "bank:tile:1", "bank:tile:2"]
+
+
+def test_the_actors_go_with_their_sweep(started, shared, fold):
+    runner = FoldRunner.start(shared)
+    ray.get(runner.submit(fold()))
+    pids = bank_pids().values()
+    del runner
+    wait_until_gone(pids)
+
+
+def wait_until_gone(pids) -> None:
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=30)
+    assert not alive
+
+
+def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, fold):
+    inputs = fold().inputs(shared.categories, shared.textures)
+    offer = {}
+    for artifact in inputs.artifacts():
+        offer |= offered(runner, artifact)
+    store = store_of(runner, shared, offer)
+    for artifact in (inputs.test.bank, inputs.test):
+        plain = Store(shared.store).get(artifact)
+        first, second = store.get(artifact), store.get(artifact)
+        assert set(first) == set(plain)
+        for name, array in first.items():
+            np.testing.assert_array_equal(array, plain[name])
+            assert not array.flags.writeable
+            assert not array.flags.owndata
+            with pytest.raises(ValueError, match="read-only"):
+                array[:] = 0
+        large = "rows" if isinstance(artifact, Bank) else "distances"
+        assert first[large].__array_interface__["data"] == second[large].__array_interface__["data"]
+    features = store.get(inputs.good)["features"]
+    assert isinstance(features, np.memmap)
+    assert not features.flags.writeable
+
+
+def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
+    inputs = fold().inputs(shared.categories, shared.textures)
+    for artifact in inputs.artifacts():
+        offered(runner, artifact)
+    store_of(runner, shared, {}).get(inputs.good)
+    monkeypatch.setattr("fsamc.store.file_digest", lambda _: pytest.fail("read again"))
+    assert store_of(runner, shared, {}).has(inputs.good)
+    assert store_of(runner, shared, {}).get(inputs.good)["features"].shape[0] == 5
+
+
+@pytest.mark.parametrize("how", ["ray", "SIGKILL"])
+def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold, how):
+    one, other = fold(), fold(head__patches=4)
+    before = FoldResult.from_json(ray.get(runner.submit(one))[0])
+    inputs = one.inputs(shared.categories, shared.textures)
+    stale = offered(runner, inputs.test.bank) | offered(runner, inputs.test)
+    ((name, pid),) = bank_pids().items()
+    kill(name, pid, how)
+    store = store_of(runner, shared, stale)
+    again = run_fold(shared.categories["cap"], one.config, seed=1, store=store, textures=shared.textures)
+    assert answer(again) == answer(before)
+    ray.get(runner.submit(other))
+    assert list(bank_pids()) == [name]
+    assert bank_pids()[name] != pid
+    assert builds(shared)["bank of cap, seed 1"] == 1
+
+
+def kill(name: str, pid: int, how: str) -> None:
+    if how == "ray":
+        (found,) = [each for each in ray.util.list_named_actors(all_namespaces=True) if each["name"] == name]
+        ray.kill(ray.get_actor(name, found["namespace"]), no_restart=False)
+    else:
+        os.kill(pid, signal.SIGKILL)
+    wait_until_gone([pid])
+
+
+LOST = [
+    OwnerDiedError("0", "", ""),
+    ObjectLostError("0", "", ""),
+    ActorUnavailableError("", b"0" * 16),
+    ActorDiedError(),
+]
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+def test_what_was_lost_is_asked_for_again_until_it_is_there(tmp_path, monkeypatch, error):
+    def fetched(references):
+        if references["rows"] is error:
+            raise error
+        return references
+
+    offers = iter([error, error, "rows"])
+    asked = []
+
+    def ask_again(artifact):
+        asked.append(artifact)
+        return {"k": {"rows": next(offers)}}
+
+    monkeypatch.setattr("cluster.banks._fetched", fetched)
+    monkeypatch.setattr("cluster.banks.time.sleep", lambda _: None)
+    wanted = SimpleNamespace(key="k", kind="bank")
+    store = ClusterStore(Store(tmp_path), {"k": {"rows": error}}, ask_again)
+    assert store.has(wanted)
+    assert store.get(wanted) == {"rows": "rows"}
+    assert store.get(wanted) == {"rows": "rows"}  # kept
+    assert asked == [wanted] * 3
+
+
+def test_what_stays_lost_is_not_asked_for_for_ever(monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr("cluster.banks.time.sleep", waits.append)
+    with pytest.raises(ActorDiedError):
+        patiently(lambda: (_ for _ in ()).throw(LOST[-1]))
+    assert 5 < sum(waits) < 60
+
+
+def test_a_keeper_that_dies_comes_back_and_goes_on(runner, shared, fold):
+    ray.get(runner.submit(fold()))
+    pid = ray.get(runner.keeper.__ray_call__.remote(lambda _: os.getpid()))
+    os.kill(pid, signal.SIGKILL)
+    ray.get([runner.submit(fold(seed=seed, head__patches=4)) for seed in (1, 2)])
+    assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2"]
+    assert builds(shared)["bank of cap, seed 1"] == 1
+
+
+def test_a_damaged_file_is_built_again(runner, shared, fold):
+    ray.get(runner.submit(fold()))
+    bank = fold().inputs(shared.categories, shared.textures).test.bank
+    rows = shared.store / "bank" / bank.key / "rows.npy"
+    whole = rows.read_bytes()
+    rows.write_bytes(whole[:-2] + b"xx")
+    fresh = FoldRunner.start(shared)
+    served = store_of(fresh, shared, offered(fresh, bank)).get(bank)["rows"]
+    np.testing.assert_array_equal(served, np.load(rows))
+    assert rows.read_bytes() == whole
+    assert builds(shared)["bank of cap, seed 1"] == 2
+
+
+def test_a_build_that_fails_says_why_and_is_tried_again_when_asked_again(runner, shared, fold, files):
+    lost = shared.categories["cap"].folder / "train" / "good" / "004.png"
+    away = lost.rename(lost.with_name("away"))
+    try:
+        with pytest.raises(Exception, match=r"004\.png"):
+            ray.get(runner.submit(fold()))
+    finally:
+        away.rename(lost)
+    text, _ = ray.get(runner.submit(fold()))
+    assert FoldResult.from_json(text).queries == 9
+
+
+def test_what_is_under_way_is_told(runner, shared, fold):
+    assert runner.under_way(timeout=10) == []
+    pending = runner.submit(fold(head__kind="contrastive"))
+    seen: set[str] = set()
+    while not ray.wait([pending], timeout=0.005)[0]:
+        seen.update(runner.under_way(timeout=10))
+    assert "features of cap, 5 images" in seen
+    assert seen <= {
+        *("features of cap, 5 images", "features of cap, 15 images", "pseudo of cap, 3 pseudo-classes"),
+        *("bank of cap, seed 1", "nearest of cap, seed 1, features"),
+    }
+    assert runner.under_way(timeout=10) == []

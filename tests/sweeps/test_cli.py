@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fsamc.errors import BadInput
+from sweeps import cli
+from sweeps.errors import Unfinished
+from tests.sweeps.small import fsamc
+
+COMMANDS = [
+    [],
+    ["sweep"],
+    ["report"],
+    ["data"],
+    ["data", "inspect"],
+    ["data", "demo"],
+    ["plan"],
+    ["plan", "show"],
+    ["plan", "check"],
+    ["pseudo"],
+    ["pseudo", "preview"],
+    ["cache"],
+    ["cache", "list"],
+    ["cache", "prune"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(command, capsys):
+    assert fsamc(*command, "--help") == 0
+    output = capsys.readouterr().out
+    assert " ".join(["Usage:", "fsamc", *command]) in " ".join(output.split())
+
+
+def test_the_options_of_a_sweep_are_those_that_callers_rely_on(capsys):
+    assert fsamc("sweep", "--help") == 0
+    output = capsys.readouterr().out
+    options = ["data", "textures", "out", "backbone", "weights", "cache", "tracking-uri", "address", "resume"]
+    assert [name for name in [*options, "no-reuse", "dry-run"] if f"--{name}" not in output] == []
+
+
+def test_the_installed_command_answers():
+    command = Path(sys.executable).with_name("fsamc")
+    shown = subprocess.run([command, "plan", "check", "smoke"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("smoke: 4 trials")
+
+
+def test_a_word_is_answered_before_the_large_libraries_are_loaded():
+    program = "import sys, sweeps.cli; print(sorted({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+
+
+def test_a_dry_run_says_how_large_a_sweep_is_and_writes_nothing(lab, capfd):
+    more = ["folds.draws=[0,1,2]", "space.shots=null", "--dry-run"]
+    assert fsamc(*lab.words(lab.plan(), *more)) == 0
+    output, errors = capfd.readouterr()
+    assert output == "small: 2 trials (grid), 24 folds on 2 categories x 2 seeds x 3 draws: cap, tile\n"
+    assert errors == ""
+    assert [path.name for path in lab.root.iterdir()] == ["plan.yaml"]
+
+
+@pytest.mark.parametrize("algorithm", ["random", "optuna"])
+def test_the_size_of_a_search_is_its_budget(lab, capfd, algorithm):
+    assert fsamc(*lab.words(lab.plan(), f"search={{algorithm: {algorithm}, trials: 7}}", "--dry-run")) == 0
+    assert capfd.readouterr().out.startswith(f"small: 7 trials ({algorithm}), 28 folds")
+
+
+def test_no_path_need_be_absolute(lab, capfd, monkeypatch):
+    monkeypatch.chdir(lab.data.parent)
+    words = ["sweep", lab.plan(), "--data", "data", "--textures", "textures", "--backbone", "tiny.pt2"]
+    assert fsamc(*words, "--out", lab.root / "o", "--cache", lab.root / "c", "--dry-run") == 0
+    assert "16 folds" in capfd.readouterr().out
+
+
+def test_the_users_cache_folder_is_the_default(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert fsamc("cache", "list") == 0
+    assert "fsamc" in capsys.readouterr().out
+
+
+# --- exit codes
+
+
+def raising(error: BaseException):
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (BadInput("data: no such\n folder"), 2, "fsamc: data: no such folder\n"),
+        (Unfinished("interrupted; again"), 1, "fsamc: interrupted; again\n"),
+        (KeyboardInterrupt(), 1, "fsamc: interrupted\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x"),
+            1,
+            "fsamc: /x: No space left on device; make room and run the same command again\n",
+        ),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_a_code(error, code, line, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.guarded(raising(error))
+    assert end.value.code == code
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), FileNotFoundError(errno.ENOENT, "gone", "x"), KeyError("k")])
+def test_an_error_of_ours_is_not_dressed_up(error):
+    with pytest.raises(type(error)):
+        cli.guarded(raising(error))
+
+
+@pytest.mark.parametrize(("given", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_a_command_may_say_its_code(given, code):
+    with pytest.raises(SystemExit) as end:
+        cli.guarded(lambda: given)
+    assert end.value.code == code

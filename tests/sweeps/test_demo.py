@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from fsamc.demo_data import write_demo
+from fsamc.weights import RANDOM_MARK
+from sweeps import demo
+
+# The demo as it is, on fewer images and where ImageNet's weights cannot be had, whatever this machine has.
+SMALL = """
+from functools import partial
+from fsamc import backbone
+from fsamc.errors import BadInput
+from sweeps import demo
+from sweeps.cli import guarded
+
+def nowhere(name):
+    raise BadInput(f"the ImageNet weights of {name} are nowhere: place them")
+
+backbone._pretrained = nowhere
+demo.write_demo = partial(demo.write_demo, train=3, good=1, per_class=4, textures=1)
+guarded(demo.main)
+"""
+CHANGES = [
+    "folds.categories=[bottle_cap,fabric]",
+    "base.features.size=64",
+    "base.shots=1",
+    "base.pseudo.per_class=2",
+    "base.pretrain.max_rounds=1",
+]
+
+
+def run(folder):
+    command = [sys.executable, "-c", SMALL, *CHANGES]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"COLUMNS": "160"})
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return folder / "demo", run(folder), run(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown):
+    folder, first, _ = shown
+    (line,) = [each for each in first.splitlines() if "nowhere" in each]
+    assert line.startswith("warning the ImageNet weights of resnet50 are nowhere: place them; going on with random")
+    table = first[first.index("configuration") :]
+    assert table.index(RANDOM_MARK) > table.index("bottle_cap")
+    for report in ("report.md", "report.html"):
+        assert RANDOM_MARK in (folder / "out" / report).read_text()
+    client = MlflowClient(f"sqlite:///{folder / 'out' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("demo")
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 1 + 4, "the sweep and its trials"
+    assert {each.data.tags["mark"] for each in runs} == {RANDOM_MARK}
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
+    folder, first, _ = shown
+    report, opens = first.splitlines()[-2:]
+    assert report.split() == ["report", "demo/out/report.html"]
+    assert opens.partition("mlflow ui")[2] == f" --backend-store-uri sqlite:///{folder / 'out' / 'mlflow.db'}"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_second_demo_starts_again_and_says_so_and_builds_nothing(shown):
+    folder, first, second = shown
+    assert "starting again" not in first
+    assert second.splitlines()[0] == "demo/out holds an earlier demo: starting again, with what demo/cache keeps"
+    assert "building" in first
+    assert "building" not in second
+    rows = pd.read_csv(folder / "out" / "folds.csv")
+    assert len(rows) == 4 * 2 * 2, "once: 4 trials, 2 categories, 2 seeds"
+    summary = [next(line for line in text.splitlines() if line.startswith("│     0 │")) for text in (first, second)]
+    assert summary[0] == summary[1]
+
+
+def test_data_are_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    def dies_half_way(folder):
+        write_demo(folder, train=1, good=1, per_class=1, textures=1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "write_demo", dies_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        demo._data(tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+    monkeypatch.setattr(demo, "write_demo", lambda folder: write_demo(folder, train=2, good=1, per_class=1, textures=1))
+    assert demo._data(tmp_path / "data") == tmp_path / "data"
+    assert len(list((tmp_path / "data" / "datasets" / "bottle_cap" / "train" / "good").iterdir())) == 2
+    monkeypatch.setattr(demo, "write_demo", dies_half_way)
+    demo._data(tmp_path / "data")  # whole already: nothing is written

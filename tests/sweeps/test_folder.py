@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cluster.folds import Fold, Outcome
+from fsamc.config import Plan
+from fsamc.config.dotted import updated, validated
+from fsamc.errors import BadInput
+from fsamc.result import FoldResult
+from sweeps import tables
+from sweeps.files import append, read_json, write_whole
+from sweeps.folder import SweepFolder, TrialRecord
+from sweeps.plan import config_hash, load_plan
+from sweeps.resume import check_resumable
+
+DATA = {"category cap": "c1", "textures": "t1"}
+PLAN = validated(
+    Plan,
+    {
+        "name": "p",
+        "space": {"shots": {"choice": [2, 3]}, "residual": {"choice": [True, False]}},
+        "base": {"features": {"backbone": "resnet18", "weights": "random"}},
+        "search": {"algorithm": "grid"},
+    },
+)
+
+
+@pytest.fixture
+def folder(tmp_path) -> SweepFolder:
+    folder = SweepFolder(tmp_path / "out", PLAN)
+    assert folder.open(DATA) == []
+    return folder
+
+
+def again(folder: SweepFolder) -> tuple[SweepFolder, list[TrialRecord]]:
+    """The folder as the next run of the sweep opens it."""
+    opened = SweepFolder(folder.root, PLAN)
+    return opened, opened.open(DATA)
+
+
+def outcome(seed: int, *, error: str | None = None, right: int = 1, category: str = "cap", **values) -> Outcome:
+    config = updated(PLAN.base, values)
+    fold = Fold(category=category, seed=seed, draw=0, config=config)
+    if error is not None:
+        return Outcome(fold=fold, result=None, error=error)
+    result = FoldResult(
+        key="k",
+        category=category,
+        seed=seed,
+        draw=0,
+        shots=config.shots,
+        head=config.head.kind,
+        classes=("crack", "dent, deep"),
+        support={"crack": ("test/crack/0.png",), "dent, deep": ("test/dent, deep/0.png",)},
+        images=("test/crack/1.png", "test/dent, deep/1.png"),
+        truth=(0, 1),
+        predicted=(0, 1) if right == 2 else (0, 0),
+        scores=((0.75, -1.5), (1 / 3, 1e-9)),
+        left_out=0,
+        rounds=0,
+        learning=(),
+        stages={"inputs": 0.25, "classify": 1.0},
+    )
+    return Outcome(fold=fold, result=result)
+
+
+def tell(folder: SweepFolder, number: int, *outcomes: Outcome, done: bool = True, **values) -> None:
+    folder.proposed(TrialRecord(number, values))
+    for one in outcomes:
+        folder.fold(number, values, one)
+    if done:
+        folder.done(number)
+
+
+def rows(folder: SweepFolder, name: str = "folds.csv") -> list[dict[str, str]]:
+    return pd.read_csv(folder.root / name, dtype=str, keep_default_na=False).to_dict("records")
+
+
+# --- rows
+
+
+def test_a_fold_is_a_row_with_a_column_per_swept_key(folder):
+    tell(folder, 4, outcome(7, shots=3, residual=False), shots=3, residual=False)
+    config = config_hash(updated(PLAN.base, {"shots": 3, "residual": False}))
+    assert rows(folder) == [
+        {
+            "trial": "4",
+            "config": config,
+            "category": "cap",
+            "seed": "7",
+            "draw": "0",
+            "shots": "3",
+            "head": "contrastive",
+            "accuracy": "0.5",
+            "correct": "1",
+            "queries": "2",
+            "status": "ok",
+            "seconds": "1.25",
+            "residual": "false",
+        }
+    ]
+
+
+def test_a_query_is_a_row_with_its_classes_and_a_score_per_class(folder):
+    tell(folder, 0, outcome(1), shots=2, residual=True)
+    first, second = rows(folder, "predictions.csv")
+    assert first | {"scores": None} == {
+        "trial": "0",
+        "category": "cap",
+        "seed": "1",
+        "draw": "0",
+        "image": "test/crack/1.png",
+        "truth": "crack",
+        "predicted": "crack",
+        "scores": None,
+    }
+    assert (second["truth"], second["predicted"]) == ("dent, deep", "crack")
+    assert json.loads(second["scores"]) == {"crack": 0.333333, "dent, deep": 1e-9}
+
+
+def test_a_failed_fold_is_a_row_with_its_reason_and_no_prediction(folder):
+    reason = 'ValueError: "features", too\nlarge'
+    tell(folder, 0, outcome(1, error=reason), done=False, shots=2, residual=True)
+    (row,) = rows(folder)
+    assert row["status"] == f"failed: {reason}"
+    assert row["accuracy"] == row["correct"] == row["queries"] == row["seconds"] == ""
+    assert rows(folder, "predictions.csv") == []
+    assert not folder.has_rows()
+
+
+def test_the_tables_are_sorted_at_the_end_whatever_the_order_of_arrival(folder, tmp_path):
+    for number, seed in [(10, 2), (2, 2), (10, 1), (2, 1)]:
+        tell(folder, number, outcome(seed), shots=2, residual=True)
+    summary = folder.finish()
+    assert [(row["trial"], row["seed"]) for row in rows(folder)] == [("2", "1"), ("2", "2"), ("10", "1"), ("10", "2")]
+    assert [row["trial"] for row in rows(folder, "predictions.csv")] == ["2"] * 4 + ["10"] * 4
+    pd.testing.assert_frame_equal(summary, tables.summarise(tables.read_folds(folder.root)))
+    assert (folder.root / "summary.csv").exists()
+
+
+def test_the_best_trial_becomes_a_plan_of_its_own(folder):
+    tell(folder, 0, outcome(1), outcome(2), shots=2, residual=True)
+    tell(folder, 1, outcome(1, right=2, shots=3), outcome(2, right=2, shots=3), shots=3, residual=True)
+    folder.finish()
+    best = load_plan(str(folder.root / "best.yaml"))
+    assert best.name == "p-best"
+    assert best.space == {}
+    assert best.base == updated(PLAN.base, {"shots": 3})
+    assert best.folds == PLAN.folds
+
+
+# --- going on
+
+
+def test_a_new_sweep_has_no_rows_and_goes_on_under_its_own_name(folder):
+    assert rows(folder) == rows(folder, "predictions.csv") == []
+    opened, _ = again(folder)
+    assert opened.run == folder.run
+    other = SweepFolder(folder.root.with_name("other"), PLAN)
+    other.open(DATA)
+    assert other.run != folder.run
+
+
+def test_trials_come_back_with_what_was_proposed_and_only_finished_ones_keep_their_rows(folder):
+    tell(folder, 0, outcome(1), outcome(2), shots=2, residual=True)
+    tell(folder, 1, outcome(1), done=False, shots=2, residual=False)
+    tell(folder, 2, outcome(1, error="x"), outcome(2), done=False, shots=3, residual=True)
+    opened, records = again(folder)
+    assert records == [
+        TrialRecord(0, {"shots": 2, "residual": True}, done=True),
+        TrialRecord(1, {"shots": 2, "residual": False}),
+        TrialRecord(2, {"shots": 3, "residual": True}),
+    ]
+    assert [row["trial"] for row in rows(opened)] == ["0", "0"]
+    assert [row["trial"] for row in rows(opened, "predictions.csv")] == ["0"] * 4
+    assert opened.averages() == {0: 0.5}
+
+
+@pytest.mark.parametrize("name", ["folds.csv", "predictions.csv", "trials.jsonl"])
+@pytest.mark.parametrize("left", [1, 10, 25])
+def test_a_line_torn_by_a_kill_is_dropped_and_takes_nothing_with_it(folder, name, left):
+    tell(folder, 0, outcome(1), outcome(2), shots=2, residual=True)
+    whole = {file: (folder.root / file).read_text() for file in ("folds.csv", "predictions.csv")}
+    tell(folder, 1, outcome(1), done=False, shots=2, residual=False)
+    file = folder.root / name
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]) + lines[-1][:left])
+    opened, records = again(folder)
+    assert {file: (folder.root / file).read_text() for file in whole} == whole
+    assert [record.number for record in records] == ([0] if name == "trials.jsonl" else [0, 1])
+    opened.proposed(TrialRecord(len(records), {"shots": 3, "residual": True}))
+    opened.done(len(records))
+    _, after = again(folder)
+    assert after == [*records, TrialRecord(len(records), {"shots": 3, "residual": True}, done=True)]
+
+
+def test_notes_add_up_over_the_runs(folder):
+    folder.note({"status": "running", "seconds": 3})
+    folder.note({"status": "done"})
+    opened, _ = again(folder)
+    assert opened.notes == read_json(folder.root / "sweep.json") == {"status": "done", "seconds": 3}
+
+
+# --- whose the folder is
+
+
+def test_the_sweep_that_began_may_go_on(folder):
+    for mode in ("auto", "must"):
+        check_resumable(folder.root, PLAN, DATA, mode)
+
+
+@pytest.mark.parametrize(
+    ("contents", "named"),
+    [
+        ({**DATA, "category cap": "c2"}, "category cap"),
+        ({**DATA, "category nut": "n1"}, "category nut"),
+        ({"category cap": "c1"}, "textures"),
+        ({"category nut": "n1", "textures": "t2"}, "category cap, textures, category nut"),
+    ],
+)
+def test_other_data_may_not_and_is_named(folder, contents, named):
+    with pytest.raises(BadInput, match=rf"\({named} differs\)"):
+        check_resumable(folder.root, PLAN, contents, "auto")
+
+
+def test_a_kill_before_the_identity_was_whole_leaves_a_folder_that_is_as_good_as_empty(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "identity.json.part").write_text("{")
+    check_resumable(out, PLAN, DATA, "auto")
+    (out / "other").write_text("x")
+    with pytest.raises(BadInput, match="not empty"):
+        check_resumable(out, PLAN, DATA, "auto")
+
+
+# --- files
+
+
+def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path, monkeypatch):
+    file = tmp_path / "a.json"
+    write_whole(file, "before")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(OSError, match=r"full.*a\.json") as error:
+        write_whole(file, "after")
+    assert file.read_text() == "before"
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(file))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_with_the_name_of_the_file():
+    with pytest.raises(OSError, match="No space left on device") as error:
+        append(Path("/dev/full"), "line\n")
+    assert error.value.filename == "/dev/full"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from fsamc.config import Plan
+from fsamc.dataset import load_category
+from sweeps.prepare import Prepared
+from sweeps.splits import left_out_lines, splits, write_splits
+from tests.fsamc.layouts import write_category
+
+
+def prepared(root: Path, groups: dict[str, str] | None, shots: object = 1) -> Prepared:
+    write_category(root, "plate", classes={"dent": 6, "scratch": 6}, groups=groups)
+    space = {} if isinstance(shots, int) else {"shots": {"choice": shots}}
+    plan = Plan.model_validate({"name": "x", "base": {"shots": 1}, "space": space, "folds": {"draws": [0, 1]}})
+    categories = {"plate": load_category(root, "plate")}
+    return Prepared(plan=plan, categories=categories, textures=None, warnings=(), marks=())
+
+
+def test_every_image_is_support_query_or_left_out(tmp_path: Path) -> None:
+    groups = {f"test/dent/{n:03}.png": f"part {n // 3}" for n in range(6)}
+    found = splits(prepared(tmp_path, groups, [1, 2]))
+    assert [(split.shots, split.draw) for split in found] == [(1, 0), (1, 1)]  # two groups: no query at two shots
+    for split in found:
+        in_support = sum(map(len, split.support.values()))
+        assert in_support + split.queries + len(split.left_out) == 12
+        assert len(split.left_out) == 2  # the other two exposures of the one dent in the support
+
+
+def test_what_is_left_out_is_counted_in_words_and_listed(tmp_path: Path) -> None:
+    groups = {f"test/dent/{n:03}.png": f"part {n // 3}" for n in range(6)}
+    found = splits(prepared(tmp_path, groups))
+    (line,) = left_out_lines(found)
+    assert line.startswith("plate, 1 shots: 2 images left out")
+    assert "8 queries stay" in line
+    write_splits(found, tmp_path)
+    table = pd.read_csv(tmp_path / "support.csv")
+    assert list(table.columns) == ["category", "shots", "draw", "role", "image"]
+    first = table[table["draw"] == 0]
+    assert list(first[first["role"] == "support"]["image"]) == ["test/dent/000.png", "test/scratch/000.png"]
+    assert list(first[first["role"] == "left out"]["image"]) == ["test/dent/001.png", "test/dent/002.png"]
+
+
+def test_nothing_is_said_where_nothing_is_left_out(tmp_path: Path) -> None:
+    assert left_out_lines(splits(prepared(tmp_path, None))) == []
