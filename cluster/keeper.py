@@ -44,10 +44,12 @@ class Keeper(Builder):
         shared = self._shared
         if saved := await asyncio.to_thread(find_result, fold, shared):
             return saved, True
-        offered = await self._provide_all(fold.inputs(shared.categories, shared.textures).artifacts())
+        artifacts = fold.inputs(shared.categories, shared.textures).artifacts()
+        offered = await self._provide_all(artifacts)
+        files = [artifact for artifact in artifacts if artifact.key not in offered]
         keeper = ray.get_runtime_context().current_actor
         task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
-        return await task.remote(materials[0], fold, offered, keeper), False
+        return await task.remote(materials[0], fold, offered, files, keeper), False
 
     async def provide(self, artifact: Artifact) -> Offer:
         """Have the artifact on disk, and in the object store if a bank actor serves it."""
@@ -110,19 +112,23 @@ class FoldRunner:
 
 
 @ray.remote(max_retries=3)
-def _run_fold(shared: Materials, fold: Fold, offered: Offer, keeper: Any) -> str:
+def _run_fold(shared: Materials, fold: Fold, offered: Offer, files: list[Artifact], keeper: Any) -> str:
+    """Run a fold on what is `offered` and on `files`, which the keeper has verified once for all workers."""
     from fsamc.fold import run_fold  # here, because whoever submits folds loads no torch
 
     def ask_again(artifact: Artifact) -> Offer:
         offer: Offer = patiently(lambda: ray.get(keeper.provide.remote(artifact)))
         return offer
 
+    store = files_of(shared.store, shared.run)
+    for artifact in files:
+        store.trust(artifact)
     result = run_fold(
         shared.categories[fold.category],
         fold.config,
         seed=fold.seed,
         draw=fold.draw,
-        store=ClusterStore(files_of(shared.store, shared.run), offered, ask_again),
+        store=ClusterStore(store, offered, ask_again),
         textures=shared.textures,
     )
     text = result.to_json()

@@ -356,3 +356,15 @@ def test_entries_hold_nothing_that_was_set_aside_or_is_being_written(store):
     with store._temporary() as into:
         (into / CHECKSUMS).write_text("{}")
         assert list(store.entries()) == []
+
+
+def test_what_another_process_has_verified_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path).get(Numbers())
+    read: list[Path] = []
+    monkeypatch.setattr("fsamc.store._damage", lambda folder: read.append(folder))
+    trusting = Store(tmp_path)
+    trusting.trust(Numbers())
+    trusting.get(Numbers())
+    assert read == []
+    trusting.trust(Numbers(n=7))
+    assert not trusting.has(Numbers(n=7))
