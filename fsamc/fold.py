@@ -63,6 +63,7 @@ def run_fold(
         _complete(inputs, store, watch)
         with watch.stage("inputs"):
             images = _Images(category, config, inputs, store)
+        with watch.stage("classify"):  # residual maps of support and queries alike are made when a head takes them
             support_maps = [images.take(paths) for paths in support.values()]
         head = _fresh_head(config, support_maps[0], seed)
         accuracies = _train(head, config, inputs, support_maps, seed=seed, store=store, watch=watch)

@@ -283,7 +283,7 @@ def test_every_process_may_die_once(done):
     assert_same_results(out, done.root / "reference")
     assert_tracked(out, trials=4)
     assert notes(out)["builds"] == BUILDS
-    assert "Traceback" not in output + errors
+    assert not re.search("Traceback|raylet|Ray", output + errors)
 
 
 def kill_one(driver: int, title: str) -> bool:
