@@ -23,6 +23,7 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
     ray.init(
+        address="local",  # else what RAY_ADDRESS names, or a cluster that a killed driver left, is joined
         num_cpus=cpus,
         num_gpus=int(gpus) or None,
         include_dashboard=False,
