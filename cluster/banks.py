@@ -17,7 +17,7 @@ import numpy as np
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError
 
-from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
+from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.config import Compute
 from fsamc.errors import naming
 from fsamc.store import Arrays, Artifact, Store
@@ -86,8 +86,8 @@ def _build(root: Path, run: str, artifact: Artifact) -> None:
 class ClusterStore(Store):
     """A fold's view of the artifacts on a Ray worker, read-only and without a copy.
 
-    Banks and nearest rows lie in the object store, shared by all workers of a node; features are files that the
-    workers map, so that pages are shared too.
+    Banks and nearest rows lie in the object store, shared by all workers of a node; features, which are a detector's
+    rows where it retrieves good images, are files that the workers map, so that pages are shared too.
 
     Args:
         files: what is on disk.
@@ -125,7 +125,7 @@ def files_of(root: Path, run: str) -> Store:
 
 def compute_of(artifact: Artifact) -> Compute:
     """What the artifact's arithmetic runs on."""
-    bank = artifact.bank if isinstance(artifact, Nearest) else artifact
+    bank = artifact.bank if isinstance(artifact, GoodScores | Nearest) else artifact
     features = bank.good if isinstance(bank, Bank) else bank
     assert isinstance(features, FeatureSet | PseudoSet)
     return features.compute

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fsamc.config import FoldConfig
 from fsamc.dataset import Category
-from fsamc.inputs import Inputs, fold_inputs, fold_key
+from fsamc.inputs import fold_artifacts, fold_key
 from fsamc.result import FoldResult
-from fsamc.store import Store
+from fsamc.store import Artifact, Store
 from fsamc.textures import Textures
 
 
@@ -24,6 +24,7 @@ class Materials:
     results: tuple[Path, ...]  # stores of finished folds: all are read, the first is written
     run: str  # the sweep's name for its builds
     gpus: float  # of one fold or build
+    workers: int  # folds that run at once, on the whole cluster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +36,10 @@ class Fold:
     draw: int
     config: FoldConfig
 
-    def inputs(self, categories: Mapping[str, Category], textures: Textures | None) -> Inputs:
-        """What the fold reads."""
+    def artifacts(self, categories: Mapping[str, Category], textures: Textures | None) -> list[Artifact]:
+        """What the fold reads, each after what it needs."""
         category = categories[self.category]
-        return fold_inputs(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
+        return fold_artifacts(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
 
     def key(self, categories: Mapping[str, Category], textures: Textures | None) -> str:
         """Address of the fold's result."""

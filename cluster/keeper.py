@@ -26,8 +26,9 @@ class Keeper(Builder):
     keeps workers apart by environment, and none would stay warm for both builds and folds.
     """
 
-    def __init__(self, root: Path, run: str, gpus: float) -> None:
+    def __init__(self, root: Path, run: str, gpus: float, workers: int) -> None:
         super().__init__(root, run, gpus)
+        self._free = asyncio.Semaphore(workers)
         self._shared: Materials | None = None
         self._banks: dict[tuple[str, int], Any] = {}
         self._under_way: dict[str, Artifact] = {}
@@ -44,12 +45,13 @@ class Keeper(Builder):
         shared = self._shared
         if saved := await asyncio.to_thread(find_result, fold, shared):
             return saved, True
-        artifacts = fold.inputs(shared.categories, shared.textures).artifacts()
+        artifacts = fold.artifacts(shared.categories, shared.textures)
         offered = await self._provide_all(artifacts)
         files = [artifact for artifact in artifacts if artifact.key not in offered]
         keeper = ray.get_runtime_context().current_actor
         task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
-        return await task.remote(materials[0], fold, offered, files, keeper), False
+        async with self._free:
+            return await task.remote(materials[0], fold, offered, files, keeper), False
 
     async def provide(self, artifact: Artifact) -> Offer:
         """Have the artifact on disk, and in the object store if a bank actor serves it."""
@@ -99,7 +101,8 @@ class FoldRunner:
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
         """A keeper for a sweep."""
-        return cls(Keeper.remote(shared.store, shared.run, shared.gpus), ray.put(shared))  # type: ignore[attr-defined]
+        keeper = Keeper.remote(shared.store, shared.run, shared.gpus, shared.workers)  # type: ignore[attr-defined]
+        return cls(keeper, ray.put(shared))
 
     def submit(self, fold: Fold) -> Any:
         """Reference to what `Keeper.run` gives."""

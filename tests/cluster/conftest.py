@@ -46,6 +46,7 @@ def shared(files, tmp_path) -> Materials:
         results=(tmp_path / "results",),
         run="test",
         gpus=0.0,
+        workers=2,
     )
 
 

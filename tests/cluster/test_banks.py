@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,9 +15,11 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError
 
 from cluster.banks import ClusterStore, files_of, patiently
+from cluster.folds import Fold
 from cluster.keeper import FoldRunner
 from fsamc.artifacts import Bank
 from fsamc.fold import run_fold
+from fsamc.inputs import Inputs, fold_inputs
 from fsamc.result import FoldResult
 from fsamc.store import Store
 
@@ -36,6 +39,12 @@ def store_of(runner: FoldRunner, shared, offer) -> ClusterStore:
     return ClusterStore(files_of(shared.store, shared.run), offer, lambda artifact: offered(runner, artifact))
 
 
+def inputs_of(one: Fold, shared) -> Inputs:
+    inputs = fold_inputs(shared.categories[one.category], one.config, seed=one.seed, textures=shared.textures)
+    assert inputs is not None
+    return inputs
+
+
 def builds(shared) -> Counter[str]:
     return Counter(f"{build.kind} of {build.about}" for build in Store(shared.store, run=shared.run).builds())
 
@@ -47,14 +56,22 @@ def bank_pids() -> dict[str, int]:
     return {name: ray.get(handle.__ray_call__.remote(lambda _: os.getpid())) for name, handle in handles.items()}
 
 
-def answer(result: FoldResult) -> tuple[object, ...]:
+def answer(result: FoldResult) -> FoldResult:
     """All of a result but the time it took."""
-    return result.key, result.predicted, result.scores, result.learning, result.support
+    return replace(result, stages={})
 
 
 def test_a_fold_on_ray_is_the_fold_without_it(runner, shared, fold, tmp_path):
-    for one in (fold(), fold("tile", 2, head__kind="contrastive"), fold(support__mean="image")):
-        text, reused = ray.get(runner.submit(one))
+    padim = {"reference__kind": "padim", "head__kind": "contrastive", "pseudo__residual": "bank"}
+    folds = [
+        fold(),
+        fold("tile", 2, head__kind="contrastive"),
+        fold(support__mean="image"),
+        fold(detection__enabled=True, **padim),
+        fold("tile", 2, reference__kind="spade", reference__images=2),
+        fold("tile", 2, reference__kind="cpr", reference__images=2, reference__words=4, detection__enabled=True),
+    ]
+    for one, (text, reused) in zip(folds, ray.get([runner.submit(one) for one in folds]), strict=True):
         assert not reused
         plain = run_fold(
             shared.categories[one.category],
@@ -87,6 +104,22 @@ def test_there_is_one_actor_per_category_and_seed(runner, fold):
     assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2", "bank:tile:1", "bank:tile:2"]
 
 
+def test_a_detector_that_draws_nothing_has_one_bank_for_all_seeds(runner, shared, fold):
+    spade = {"reference__kind": "spade", "reference__images": 2}
+    ray.get([runner.submit(fold(seed=seed, head__patches=n, **spade)) for seed in (1, 2) for n in (3, 4)])
+    assert list(bank_pids()) == ["bank:cap:0"]
+    built = builds(shared)
+    assert (built["bank of cap, seed 0, spade"], built["nearest of cap, seed 0, spade, features"]) == (1, 1)
+
+
+def test_good_images_are_held_out_once_for_all_folds(runner, shared, fold):
+    more = [{"head__patches": n, "detection__false_alarms": share} for n in (3, 4) for share in (0.1, 0.2)]
+    ray.get([runner.submit(fold(seed=seed, detection__enabled=True, **each)) for seed in (1, 2) for each in more])
+    built = builds(shared)
+    assert [built[f"goodscores of cap, seed {seed}, 1 good images"] for seed in (1, 2)] == [1, 1]
+    assert built["features of cap, 5 images"] == 1
+
+
 def test_the_actors_go_with_their_sweep(started, shared, fold):
     runner = FoldRunner.start(shared)
     ray.get(runner.submit(fold()))
@@ -101,7 +134,7 @@ def wait_until_gone(pids) -> None:
 
 
 def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, fold):
-    inputs = fold().inputs(shared.categories, shared.textures)
+    inputs = inputs_of(fold(), shared)
     offer = {}
     for artifact in inputs.artifacts():
         offer |= offered(runner, artifact)
@@ -124,7 +157,7 @@ def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, 
 
 
 def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
-    inputs = fold().inputs(shared.categories, shared.textures)
+    inputs = inputs_of(fold(), shared)
     for artifact in inputs.artifacts():
         offered(runner, artifact)
     store_of(runner, shared, {}).get(inputs.good)
@@ -137,7 +170,7 @@ def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, f
 def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold, how):
     one, other = fold(), fold(head__patches=4)
     before = FoldResult.from_json(ray.get(runner.submit(one))[0])
-    inputs = one.inputs(shared.categories, shared.textures)
+    inputs = inputs_of(one, shared)
     stale = offered(runner, inputs.test.bank) | offered(runner, inputs.test)
     ((name, pid),) = bank_pids().items()
     kill(name, pid, how)
@@ -210,7 +243,7 @@ def test_a_keeper_that_dies_comes_back_and_goes_on(runner, shared, fold):
 
 def test_a_damaged_file_is_built_again(runner, shared, fold):
     ray.get(runner.submit(fold()))
-    bank = fold().inputs(shared.categories, shared.textures).test.bank
+    bank = inputs_of(fold(), shared).test.bank
     rows = shared.store / "bank" / bank.key / "rows.npy"
     whole = rows.read_bytes()
     rows.write_bytes(whole[:-2] + b"xx")

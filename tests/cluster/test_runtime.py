@@ -147,6 +147,18 @@ def test_a_result_is_on_disk_before_it_is_told_and_found_by_the_next(started, sh
     assert json.loads(apart.result.to_json())["scores"] == json.loads(first.result.to_json())["scores"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_more_folds_run_at_once_than_there_are_workers_asked_for(started, shared, fold, workers):
+    slow = {"head__kind": "contrastive", "finetune__epochs": {2: 200}}
+    folds = [fold("tile", seed, head__patches=n, **slow) for n in (3, 4) for seed in (1, 2)]
+    runner = FoldRunner.start(replace(shared, workers=workers))
+    most, pending = 0, [runner.submit(one) for one in folds]
+    while len(ray.wait(pending, num_returns=len(pending), timeout=0.05)[0]) < len(pending):
+        titles = [each.name() for each in psutil.Process().children(recursive=True)]
+        most = max(most, titles.count("ray::_run_fold"))
+    assert most == workers
+
+
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
 def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(started, shared, fold):
     """A fold after the first loads no library and no network again; who only waits loads none at all."""

@@ -68,12 +68,13 @@ class Lab:
         return file
 
     def words(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> list[str]:
-        """The words after `fsamc` of a sweep from `root / cache` to `root / out`."""
+        """The words after `fsamc` of a sweep from `root / cache` to `root / out`; no figures unless `more` asks."""
         given = {"--data": self.data, "--textures": self.textures, "--backbone": self.backbone}
         kept = {"--out": self.root / out, "--cache": self.root / cache}
-        return ["sweep", str(plan), *more, *(str(word) for pair in (given | kept).items() for word in pair)]
+        folders = [str(word) for pair in (given | kept).items() for word in pair]
+        return ["sweep", str(plan), "--no-figures", *more, *folders]
 
-    def start(self, words: list[str], **environment: str) -> subprocess.Popen[str]:
+    def start(self, words: list[str]) -> subprocess.Popen[str]:
         """Begin a command in a process of its own."""
         return subprocess.Popen(
             [*FSAMC, *words],
@@ -81,20 +82,17 @@ class Lab:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.root,
-            env=os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1"} | environment,
+            env=os.environ | {"COLUMNS": "120"},
             start_new_session=True,
         )
 
-    def run(self, words: list[str], *, code: int = 0, **environment: str) -> tuple[str, str]:
-        """What a command printed, once it has ended with this exit code."""
-        process = self.start(words, **environment)
-        output, errors = process.communicate(timeout=300)
-        assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{errors}"
-        return output, errors
+    def finish(self, words: list[str]) -> None:
+        """Run a sweep to its end, in this process: it need not load everything again."""
+        assert fsamc(*words) == 0
 
-    def sweep(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache", code: int = 0) -> Path:
+    def sweep(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> Path:
         """Run a sweep to its end; its OUT."""
-        self.run(self.words(plan, *more, out=out, cache=cache), code=code)
+        self.finish(self.words(plan, *more, out=out, cache=cache))
         return self.root / out
 
     def kill_when(self, reached: Callable[[], bool], words: list[str]) -> None:

@@ -16,6 +16,7 @@ COMMANDS = [
     [],
     ["sweep"],
     ["report"],
+    ["figures"],
     ["data"],
     ["data", "inspect"],
     ["data", "demo"],
@@ -41,7 +42,7 @@ def test_the_options_of_a_sweep_are_those_that_callers_rely_on(capsys):
     assert fsamc("sweep", "--help") == 0
     output = capsys.readouterr().out
     options = ["data", "textures", "out", "backbone", "weights", "cache", "tracking-uri", "address", "resume"]
-    assert [name for name in [*options, "no-reuse", "dry-run"] if f"--{name}" not in output] == []
+    assert [name for name in [*options, "no-reuse", "no-figures", "dry-run"] if f"--{name}" not in output] == []
 
 
 def test_the_installed_command_answers():
@@ -60,7 +61,13 @@ def test_a_dry_run_says_how_large_a_sweep_is_and_writes_nothing(lab, capfd):
     more = ["folds.draws=[0,1,2]", "space.shots=null", "--dry-run"]
     assert fsamc(*lab.words(lab.plan(), *more)) == 0
     output, errors = capfd.readouterr()
-    assert output == "small: 2 trials (grid), 24 folds on 2 categories x 2 seeds x 3 draws: cap, tile\n"
+    size, _, cost = output.partition("\n")
+    assert size == "small: 2 trials (grid), 24 folds on 2 categories x 2 seeds x 3 draws: cap, tile"
+    assert [line.split()[0] for line in cost.splitlines() if line[:4] in ("time", "memo", "disk")] == [
+        "time",
+        "memory",
+        "disk",
+    ]
     assert errors == ""
     assert [path.name for path in lab.root.iterdir()] == ["plan.yaml"]
 
@@ -112,6 +119,12 @@ def test_what_a_user_can_mend_is_one_line_and_a_code(error, code, line, capsys):
         cli.guarded(raising(error))
     assert end.value.code == code
     assert capsys.readouterr().err == line
+
+
+def test_ctrl_c_is_one_line_wherever_it_is_pressed(monkeypatch, capsys):
+    monkeypatch.setattr("sweeps.cli._default_cache", raising(KeyboardInterrupt()))
+    assert fsamc("cache", "list") == 1
+    assert capsys.readouterr().err == "fsamc: interrupted\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("ours"), FileNotFoundError(errno.ENOENT, "gone", "x"), KeyError("k")])

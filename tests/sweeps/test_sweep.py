@@ -16,8 +16,15 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+import ray
+from ray.cluster_utils import Cluster
 
+from fsamc.dataset import load_category
+from fsamc.fold import run_fold
 from fsamc.store import Store
+from fsamc.textures import load_textures
+from sweeps.plan import configuration, load_plan
+from sweeps.search import make_proposer
 from tests.sweeps.small import (
     FSAMC,
     PLAN,
@@ -47,7 +54,9 @@ def done(materials: Path, tmp_path_factory) -> Lab:
     """A lab in which a cold sweep with two workers has run into `reference`, from the cache `cache`."""
     root = tmp_path_factory.mktemp("sweeps")
     lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", root)
-    output, errors = lab.run(lab.words(lab.plan(), "resources.workers=2", out="reference"))
+    process = lab.start(lab.words(lab.plan(), "resources.workers=2", out="reference"))
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, f"{output}\n{errors}"
     (root / "screen").write_text(output)
     (root / "errors").write_text(errors)
     return lab
@@ -172,28 +181,21 @@ def test_a_warm_cache_builds_nothing_and_gives_the_same_table(done):
     assert heads / sum(stages.values()) > 0.9, stages
 
 
-def test_finished_folds_are_shared_with_another_out(done):
-    out = done.sweep(done.plan(), out="shared")
+def test_the_plan_in_out_runs_again_as_it_is_on_folds_that_are_finished(done):
+    out = done.sweep(done.root / "reference" / "plan.yaml", out="again")
     assert_same_results(out, done.root / "reference")
     assert notes(out)["folds_reused"] == N_FOLDS
     assert notes(out)["stages"] == {}
     assert_tracked(out, trials=4)
 
 
-def test_the_plan_in_out_runs_again_as_it_is_and_so_does_the_best(done):
-    reference = done.root / "reference"
-    again = done.sweep(reference / "plan.yaml", out="again")
-    assert_same_results(again, reference)
-    best = done.sweep(reference / "best.yaml", out="best")
-    everything = table(reference)
-    chosen = pd.read_csv(reference / "summary.csv").query("category == 'average'").sort_values("mean").iloc[-1]
-    scores = pd.read_csv(reference / "summary.csv").query("category == 'average'").set_index("trial")["mean"]
-    assert len(table(best)) == 4
-    config = table(best)["config"].unique().item()
-    number = int(everything.loc[everything["config"] == config, "trial"].unique().item())
-    assert scores[number] == chosen["mean"]
-    expected = everything[everything["config"] == config].drop(columns="head.kind")
-    assert without_numbers(table(best)) == without_numbers(expected)
+def test_the_best_configuration_is_a_plan_that_runs(done):
+    out = done.sweep(done.root / "reference" / "best.yaml", out="best")
+    folds, summary = table(done.root / "reference"), pd.read_csv(done.root / "reference" / "summary.csv")
+    averages = summary[summary["category"] == "average"].set_index("trial")["mean"]
+    mine = folds[folds["config"] == table(out)["config"].unique().item()]
+    assert averages[int(mine["trial"].unique().item())] == averages.max()
+    assert without_numbers(table(out)) == without_numbers(mine.drop(columns="head.kind"))
 
 
 def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
@@ -202,7 +204,7 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
     done.kill_when(lambda: n_rows(out) >= N_FOLDS // 2, words)
     assert N_FOLDS // 2 <= n_rows(out) < N_FOLDS
     before = {number: run.info.run_id for number, run in runs(out)[1].items()}
-    done.run([*words, "--resume", "must"])
+    done.finish([*words, "--resume", "must"])
     assert_same_results(out, done.root / "reference")
     assert notes(out)["builds"] == BUILDS
     assert_tracked(out, trials=4)
@@ -210,20 +212,34 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
 
 
 def test_ctrl_c_in_a_terminal_ends_a_random_search_in_seconds_and_it_goes_on_later(done):
-    plan = done.plan("random.yaml", **RANDOM)
-    straight = done.sweep(plan, "--no-reuse", out="straight")
-    words = done.words(plan, "--no-reuse", out="interrupted")
-    screen, code, seconds = in_a_terminal(words, done.root, until=lambda: n_rows(done.root / "interrupted") >= 6)
+    out = done.root / "interrupted"
+    words = done.words(done.plan("random.yaml", **RANDOM), out="interrupted")
+    screen, code, seconds = in_a_terminal(words, done.root, until=lambda: n_rows(out) >= 6)
     assert code == 1
     assert seconds < 30
     assert "Traceback" not in screen
     assert screen.splitlines()[-1] == "fsamc: interrupted; the same command goes on where this one stopped"
-    assert 6 <= n_rows(done.root / "interrupted") < N_FOLDS
-    parents, children = runs(done.root / "interrupted")
+    assert 6 <= n_rows(out) < N_FOLDS
+    parents, children = runs(out)
     assert "RUNNING" not in [run.info.status for run in (*parents, *children.values())]
-    done.run(words)
-    assert_same_results(done.root / "interrupted", straight)
-    assert_tracked(done.root / "interrupted", trials=4)
+    done.finish(words)
+    assert_tracked(out, trials=4)
+    assert_as_without_ray(out, done)
+
+
+def assert_as_without_ray(out: Path, lab: Lab) -> None:
+    """Every row is what the plan's trials and a fold by itself say."""
+    plan = load_plan(str(out / "plan.yaml"))
+    proposer, store, textures = make_proposer(plan), Store(lab.root / "cache"), load_textures(lab.textures)
+    folds = pd.read_csv(out / "folds.csv")
+    assert len(folds) == N_FOLDS
+    for row in folds.to_dict("records"):
+        config = configuration(plan, proposer.propose(row["trial"]))
+        category = load_category(lab.data, row["category"])
+        result = run_fold(category, config, seed=row["seed"], draw=row["draw"], store=store, textures=textures)
+        assert (row["correct"], row["queries"]) == (result.correct, result.queries)
+        assert row["head.patches"] == config.head.patches
+        assert row["finetune.lr"] == pytest.approx(config.finetune.lr)
 
 
 def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int, float]:
@@ -231,7 +247,7 @@ def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int, f
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
-        os.execve(FSAMC[0], [*FSAMC, *words], os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1", "TERM": "xterm"})
+        os.execve(FSAMC[0], [*FSAMC, *words], os.environ | {"COLUMNS": "120", "TERM": "xterm"})
     os.set_blocking(terminal, False)
     screen, pressed = b"", 0.0
     while True:
@@ -259,7 +275,7 @@ def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
     words = done.words(plan, out="optuna")
     done.kill_when(lambda: n_rows(out) >= 10, words)
     early = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
-    done.run(words)
+    done.finish(words)
     late = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     proposed = {entry["trial"]: entry["values"] for entry in late if "values" in entry}
     assert sorted(proposed) == list(range(6))
@@ -269,6 +285,23 @@ def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
     assert len(folds) == len(folds.drop_duplicates(["trial", "category", "seed"])) == 24
     assert (folds["status"] == "ok").all()
     assert_tracked(out, trials=6)
+
+
+def test_a_running_cluster_is_used_and_left_as_it_was(done):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        out = done.sweep(done.plan(), "--no-reuse", "--address", cluster.address, out="cluster")
+        assert_same_results(out, done.root / "reference")
+        assert_tracked(out, trials=4)
+        with pytest.raises(AssertionError):
+            done.sweep(done.plan(), "resources.cpus=3", "--address", cluster.address, out="too-many")
+        assert not (done.root / "too-many").exists()
+        ray.init(address=cluster.address)
+        assert ray.util.list_named_actors(all_namespaces=True) == []
+        assert ray.available_resources()["CPU"] == 2
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def test_every_process_may_die_once(done):
@@ -320,7 +353,7 @@ def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(done):
     assert [run.info.status for run in (*parents, *children.values())] == ["FAILED"] * 5
     assert not any(run.data.metrics for run in children.values())
     (done.root / "kept.png").rename(lost)
-    lab.run(words)
+    lab.finish(words)
     assert_same_results(out, done.root / "reference")
     assert_tracked(out, trials=4)
 
@@ -351,7 +384,7 @@ def test_a_disk_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(do
     assert re.match(r"fsamc: .*(No space left on device|disk is full).*run the same command again$", errors)
     assert "Traceback" not in output
     filler.unlink()
-    done.run(words)
+    done.finish(words)
     assert_same_results(out, done.root / "reference")
     assert_tracked(out, trials=4)
 
