@@ -52,7 +52,7 @@ def load_backbone(features: Features, device: str) -> Backbone:
 @lru_cache(maxsize=1)
 def _loaded(features: Features, device: str, _content: str) -> Backbone:
     program = is_program(features)
-    network = _load_program(features, device) if program else _load_resnet(features, device)
+    network = _load_program(features, device) if program else _load_resnet_maps(features, device)
     backbone = Backbone(network, features, device)
     _check_maps(backbone, features)
     return backbone
@@ -91,19 +91,30 @@ def _pick(output: object, features: Features, path: str) -> list[Tensor]:
     return [named[name] for name in features.layers]
 
 
-def _load_resnet(features: Features, device: str) -> nn.Module:
+def load_resnet(features: Features) -> nn.Module:
+    """The whole ResNet that `features.backbone` names, on the CPU and in evaluation mode, a new one with each call.
+
+    Raises:
+        BadInput: unknown name, or weights that cannot be had.
+    """
     from torchvision.models import get_model
-    from torchvision.models.feature_extraction import create_feature_extractor
 
     if features.backbone not in _RESNETS:
         raise BadInput(f"backbone {features.backbone!r}: expected a .pt2 file or one of {', '.join(_RESNETS)}")
-    network = get_model(features.backbone, weights=None)
+    network: nn.Module = get_model(features.backbone, weights=None)
     if is_random(features):
         _randomise(network)
     else:
         _load_weights(network, features)
+    return network.eval()
+
+
+def _load_resnet_maps(features: Features, device: str) -> nn.Module:
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    network = load_resnet(features)
     try:
-        extractor = create_feature_extractor(network.eval(), {name: name for name in features.layers})
+        extractor = create_feature_extractor(network, {name: name for name in features.layers})
     except ValueError as error:
         raise BadInput(f"features.layers {list(features.layers)}: not layers of {features.backbone}") from error
     return _InOrder(extractor, features.layers).to(device).eval()

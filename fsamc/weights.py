@@ -19,7 +19,7 @@ def is_program(features: Features) -> bool:
 
 def is_random(features: Features) -> bool:
     """Whether the weights mean nothing: such a run must be marked with `RANDOM_MARK`."""
-    return features.weights == "random" and not is_program(features)
+    return features.weights == "random"
 
 
 def identity(features: Features) -> str:

@@ -1,23 +1,16 @@
-"""Every knob, validated: one fold's in `fold`, a sweep's in `plan`. Configuration lives here and in the presets."""
+"""Every knob, validated: a fold's in `fold` and those beside it, a sweep's in `plan`. All configuration is here."""
 
-from fsamc.config.fold import (
-    Compute,
-    Features,
-    Finetune,
-    FoldConfig,
-    Foreground,
-    HeadSettings,
-    Pretrain,
-    Pseudo,
-    Reference,
-    Segmentation,
-    Settings,
-    Support,
-)
+from fsamc.config.fold import Compute, Features, FoldConfig, Support
+from fsamc.config.learning import Direct, Finetune, HeadSettings, Maml, Pretrain
 from fsamc.config.plan import Distribution, Folds, Plan, Resources, Search
+from fsamc.config.pseudo import Foreground, Perlin, Polygon, Pseudo, Segmentation
+from fsamc.config.reference import Detection, Reference
+from fsamc.config.settings import Settings
 
 __all__ = [
     "Compute",
+    "Detection",
+    "Direct",
     "Distribution",
     "Features",
     "Finetune",
@@ -25,7 +18,10 @@ __all__ = [
     "Folds",
     "Foreground",
     "HeadSettings",
+    "Maml",
+    "Perlin",
     "Plan",
+    "Polygon",
     "Pretrain",
     "Pseudo",
     "Reference",

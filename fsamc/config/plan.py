@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fsamc.config.fold import FoldConfig, Settings
+from fsamc.config.fold import FoldConfig
+from fsamc.config.settings import Settings
 
 Auto = Literal["auto"]
 
@@ -81,8 +82,10 @@ class Resources(Settings):
 class Search(Settings):
     """How the space is explored. Trial 0 is always the plan's base itself."""
 
-    algorithm: Literal["grid", "random", "optuna"] = Field("optuna", description="who proposes configurations")
-    trials: int = Field(20, ge=1, description="configurations to try, the base among them; a grid tries all")
+    algorithm: Literal["grid", "random", "optuna", "list"] = Field(
+        "optuna", description="who proposes configurations; list: the plan's `configurations`"
+    )
+    trials: int = Field(20, ge=1, description="configurations to try, the base among them; a grid or a list: all")
     seed: int = Field(0, ge=0, description="seed of the proposals")
 
 
@@ -92,9 +95,21 @@ class Plan(Settings):
     name: str = Field(min_length=1, description="the MLflow experiment's name")
     base: FoldConfig = FoldConfig()
     space: dict[str, Distribution] = Field({}, description="dotted keys of `base` and where their values come from")
+    configurations: tuple[dict[str, Any], ...] = Field(
+        (), description="in place of a space: the trials after the base, each as dotted keys that differ from it"
+    )
     folds: Folds = Folds()
     resources: Resources = Resources()
     search: Search = Search()
+
+    @model_validator(mode="after")
+    def _a_list_or_a_space(self) -> Plan:
+        listed = self.search.algorithm == "list"
+        if listed and self.space:
+            raise ValueError("search.algorithm is list, which takes `configurations` and no `space`; leave one out")
+        if self.configurations and not listed:
+            raise ValueError(f"`configurations` need search.algorithm: list, found {self.search.algorithm}")
+        return self
 
     @model_validator(mode="after")
     def _compute_comes_from_resources(self) -> Plan:

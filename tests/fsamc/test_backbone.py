@@ -171,7 +171,8 @@ def test_identity_of_named_networks(tmp_path):
 def test_random_is_a_named_network_without_weights():
     assert is_random(RANDOM)
     assert not is_random(Features(backbone="resnet18"))
-    assert not is_random(Features(backbone="program.pt2", weights="random"))
+    with pytest.raises(ValueError, match=r"`weights` \(random\) is for a named ResNet; program\.pt2 holds its own"):
+        Features(backbone="program.pt2", weights="random")
 
 
 def randomised() -> nn.Module:

@@ -45,7 +45,12 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
         ("finetune.epochs.1", 3, "finetune.epochs: epochs for 1 shot", "start at 2"),
         ("finetune.epochs.3", -1, "finetune.epochs: epochs for 3 shots are -1", "expected 0 or more"),
         ("pseudo.beta", [0.5, 0.1], "pseudo.beta: the lower bound 0.5", "above the upper bound 0.1"),
-        ("pseudo.foreground", "flod", "pseudo.foreground: found 'flod'", "'auto', 'flood', 'grabcut' or 'whole'"),
+        (
+            "pseudo.foreground",
+            "flod",
+            "pseudo.foreground: found 'flod'",
+            "'flood', 'flood_centre', 'grabcut' or 'whole'",
+        ),
         ("pseudo.segmentation.flood", [80, 256], "pseudo.segmentation.flood.1: found 256", "equal to 255"),
         ("support.mean", "median", "support.mean: found 'median'", "'image', 'residual' or 'embedding'"),
         ("head.temperature", 0, "head.temperature: found 0", "greater than 0"),

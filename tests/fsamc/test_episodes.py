@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.episodes import Round, algorithm_1, pretraining_round
+from fsamc.episodes import Round, algorithm_1, algorithm_2, another_round, pretraining_round
 
 
 def test_algorithm_1_at_two_shots_of_three_classes():
@@ -23,6 +23,40 @@ def test_algorithm_1_at_three_shots_of_three_classes():
         (0, 0, 1), (0, 0, 2), (0, 1, 0), (0, 1, 2), (0, 2, 0), (0, 2, 1),
         (1, 0, 1), (1, 0, 2), (1, 1, 0), (1, 1, 2), (1, 2, 0), (1, 2, 1),
         (2, 0, 1), (2, 0, 2), (2, 1, 0), (2, 1, 2), (2, 2, 0), (2, 2, 1),
+    ]  # fmt: skip
+
+
+def test_algorithm_1_at_five_shots_of_three_classes():
+    of_a_class = [
+        (0, 1), (0, 2), (0, 3), (0, 4),
+        (1, 0), (1, 2), (1, 3), (1, 4),
+        (2, 0), (2, 1), (2, 3), (2, 4),
+        (3, 0), (3, 1), (3, 2), (3, 4),
+        (4, 0), (4, 1), (4, 2), (4, 3),
+    ]  # fmt: skip
+    found = list(algorithm_1(3, 5))
+    assert found[:20] == [(0, query, support) for query, support in of_a_class]
+    assert found[20:40] == [(1, query, support) for query, support in of_a_class]
+    assert found[40:] == [(2, query, support) for query, support in of_a_class]
+
+
+def test_algorithm_2_at_two_shots_of_three_classes():
+    assert list(algorithm_2(3, 2)) == [(0, 1, 0), (1, 1, 0), (2, 1, 0)]
+
+
+def test_algorithm_2_at_three_shots_of_three_classes():
+    assert list(algorithm_2(3, 3)) == [
+        (0, 1, 0), (0, 2, 0),
+        (1, 1, 0), (1, 2, 0),
+        (2, 1, 0), (2, 2, 0),
+    ]  # fmt: skip
+
+
+def test_algorithm_2_at_five_shots_of_three_classes():
+    assert list(algorithm_2(3, 5)) == [
+        (0, 1, 0), (0, 2, 0), (0, 3, 0), (0, 4, 0),
+        (1, 1, 0), (1, 2, 0), (1, 3, 0), (1, 4, 0),
+        (2, 1, 0), (2, 2, 0), (2, 3, 0), (2, 4, 0),
     ]  # fmt: skip
 
 
@@ -61,6 +95,28 @@ def test_a_round_takes_all_there_are_where_more_are_asked_for(n_classes, availab
         assert len(drawn.support) == min(n_classes, 4)
         assert len(drawn.queries) == len(set(drawn.queries)) == sum(others)
         assert available in (None, len(drawn.queries))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 4])
+def test_another_round_is_of_other_classes_as_far_as_there_are(n_classes):
+    generator, recurring = torch.Generator().manual_seed(0), []
+    for first in rounds(50, n_classes=n_classes):
+        other = another_round(LABELS, first, n_queries=4, generator=generator)
+        classes = LABELS[other.support]
+        assert len(set(classes)) == n_classes
+        assert not set(other.support) & set(other.queries)
+        np.testing.assert_array_equal(classes[other.labels], LABELS[other.queries])
+        recurring.append(bool(set(classes) & set(LABELS[first.support])))
+    assert set(recurring) == {n_classes > 2}, "two of four leave two; three of four leave one"
+
+
+def test_another_round_of_the_same_classes_has_them_in_another_order_and_other_images():
+    generator = torch.Generator().manual_seed(1)
+    pairs = [
+        (first, another_round(LABELS, first, n_queries=4, generator=generator)) for first in rounds(50, n_classes=4)
+    ]
+    assert sum(list(LABELS[a.support]) != list(LABELS[b.support]) for a, b in pairs) > 40
+    assert sum(set(a.queries) != set(b.queries) for a, b in pairs) > 40
 
 
 def test_everything_is_drawn_and_about_evenly():

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from fsamc.config import HeadSettings
 from fsamc.heads import HEADS
@@ -23,19 +22,28 @@ def maps(count: int = 4, *, seed: int = 0) -> Maps:
 
 
 def make(kind: str = "contrastive", *, seed: int = 0, n_patches: int = P, dim: int = D, **settings: Any) -> Head:
-    chosen = HeadSettings(**{"kind": kind, "hidden": (8, 4), "embedding": 32, **settings})
+    chosen = HeadSettings(**{"kind": kind, "hidden": (8, 4), "relation": (8, 4), "embedding": 32, **settings})
     return head_class(kind)(chosen, patches=n_patches, dim=dim, generator=torch.Generator().manual_seed(seed))
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "prototype": {"kind": "prototype"},
-    "contrastive, flatten": {"kind": "contrastive", "pool": "flatten"},
-    "contrastive, anomalous": {"kind": "contrastive", "pool": "anomalous", "patches": 4},
 }
+for kind in ("contrastive", "maml", "matchingnet", "protonet", "siamese", "vanilla"):
+    VARIANTS[f"{kind}, flatten"] = {"kind": kind, "pool": "flatten"}
+    VARIANTS[f"{kind}, anomalous"] = {"kind": kind, "pool": "anomalous", "patches": 4}
+ON_THE_SPHERE = [
+    name for name, settings in VARIANTS.items() if settings["kind"] in ("prototype", "contrastive", "maml")
+]
 
 
-def test_every_head_is_among_the_variants():
-    assert {settings["kind"] for settings in VARIANTS.values()} == set(HEADS)
+def classes(head: Head, support: Maps) -> Tensor:
+    """What stands for classes of one support image each."""
+    return torch.stack([head.represent(one[None]) for one in head.encode(support)])
+
+
+def test_every_head_that_sees_maps_is_among_the_variants():
+    assert {settings["kind"] for settings in VARIANTS.values()} == {k for k, e in HEADS.items() if e.sees == "maps"}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -57,20 +65,20 @@ class TestEveryHead:
 
     def test_logits_have_a_row_per_query_and_a_column_per_class(self, variant):
         head = make(**VARIANTS[variant]).eval()
-        logits = head.relate(head.encode(maps(4)), head.encode(maps(3, seed=1)))
-        assert logits.shape == (4, 3)
-        assert logits.dtype == torch.float32
+        for logits in (head.relate(head.encode(maps(4)), several(head)), head(maps(4), maps(3, seed=1))):
+            assert logits.shape == (4, 3)
+            assert logits.dtype == torch.float32
 
     def test_permuting_the_classes_permutes_the_logits(self, variant):
         head = make(**VARIANTS[variant]).eval()
-        queries, support = head.encode(maps(4)), head.encode(maps(3, seed=1))
+        queries, support = head.encode(maps(4)), several(head)
         logits = head.relate(queries, support)
         torch.testing.assert_close(head.relate(queries, support[[2, 0, 1]]), logits[:, [2, 0, 1]])
         torch.testing.assert_close(head.relate(queries[[3, 1]], support), logits[[3, 1]])
 
     def test_permuting_the_classes_leaves_the_loss(self, variant):
         head = make(**VARIANTS[variant]).eval()
-        logits, labels = head.relate(head.encode(maps(4)), head.encode(maps(3, seed=1))), torch.tensor([0, 2, 1, 1])
+        logits, labels = head.relate(head.encode(maps(4)), several(head)), torch.tensor([0, 2, 1, 1])
         permuted = head.loss(logits[:, [2, 0, 1]], torch.tensor([1, 0, 2, 2]))  # 0, 1, 2 are now in places 1, 2, 0
         torch.testing.assert_close(permuted, head.loss(logits, labels))
 
@@ -79,15 +87,47 @@ class TestEveryHead:
         alone = torch.cat([head.encode(maps(4).take([i])) for i in range(4)])
         torch.testing.assert_close(head.encode(maps(4)), alone)
 
-    def test_representations_are_unit_vectors(self, variant):
-        norms = make(**VARIANTS[variant]).eval().encode(maps(50)).norm(dim=-1)
-        torch.testing.assert_close(norms, torch.ones(50))
-
-    def test_a_query_equal_to_a_support_scores_highest_there(self, variant):
+    def test_an_episode_is_relate_of_encode(self, variant):
         head = make(**VARIANTS[variant]).eval()
-        logits = head.relate(head.encode(maps(4)), head.encode(maps(4)))
-        assert logits.argmax(1).tolist() == [0, 1, 2, 3]
-        assert (logits.diagonal() >= logits.max() - 1e-4).all(), "no score exceeds that of an image with itself"
+        expected = head.relate(head.encode(maps(4)), classes(head, maps(3, seed=1)))
+        torch.testing.assert_close(head(maps(4), maps(3, seed=1)), expected)
+
+    def test_the_order_of_a_classs_support_does_not_matter(self, variant):
+        head = make(**VARIANTS[variant]).eval()
+        queries, encoded = head.encode(maps(4)), head.encode(maps(6, seed=1))
+        one, other = (
+            torch.stack([head.represent(encoded[rows]), head.represent(encoded[[4, 5, 2]])])
+            for rows in ([0, 1, 3], [3, 0, 1])
+        )
+        torch.testing.assert_close(head.relate(queries, one), head.relate(queries, other))
+
+
+def several(head: Head) -> Tensor:
+    """What stands for three classes of two support images."""
+    return torch.stack([head.represent(head.encode(maps(2, seed=seed))) for seed in (1, 2, 3)])
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "prototype"])
+def test_every_parameter_learns(variant):
+    head = make(**VARIANTS[variant]).train()
+    head.loss(head(maps(6), maps(3, seed=1)), torch.tensor([0, 1, 2, 0, 1, 2])).backward()
+    dead = [name for name, values in head.named_parameters() if values.grad is None or not values.grad.any()]
+    # A norm undoes the bias before it.
+    assert {name.rpartition("encoder.")[2] for name in dead} <= {"conv1.bias", "conv2.bias", "hidden.bias"}
+
+
+@pytest.mark.parametrize("variant", ON_THE_SPHERE)
+def test_representations_are_unit_vectors(variant):
+    norms = make(**VARIANTS[variant]).eval().encode(maps(50)).norm(dim=-1)
+    torch.testing.assert_close(norms, torch.ones(50))
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if "vanilla" not in name])
+def test_a_query_equal_to_a_support_scores_highest_there(variant):
+    head = make(**VARIANTS[variant]).eval()
+    logits = head.relate(head.encode(maps(4)), classes(head, maps(4)))
+    assert logits.argmax(1).tolist() == [0, 1, 2, 3]
+    assert (logits.diagonal() >= logits.max() - 1e-4).all(), "no score exceeds that of an image with itself"
 
 
 @pytest.mark.parametrize(
@@ -127,172 +167,33 @@ def test_temperature_divides():
     torch.testing.assert_close(one, 10 * other)
 
 
-def papers_encoder(head: Any, values: Tensor) -> Tensor:
-    """Two 1x1 convolutions with batch normalisation and ReLU on [B, D, 3, 3], flattened, a linear layer, ReLU, norm."""
-    x = values.transpose(1, 2).unflatten(2, (3, 3))
-    for linear, norm in ((head.conv1, head.norm1), (head.conv2, head.norm2)):
-        convolution, norm2d = nn.Conv2d(linear.in_features, linear.out_features, 1), nn.BatchNorm2d(linear.out_features)
-        convolution.weight.data, convolution.bias.data = linear.weight.data[..., None, None], linear.bias.data
-        norm2d.load_state_dict(norm.state_dict())
-        x = F.relu(norm2d.train(head.training)(convolution(x)))
-    channels = x.shape[1]
-    weights = head.out.weight.unflatten(1, (P, channels)).transpose(1, 2).flatten(1)  # as convolutions flatten
-    embedding = F.relu(x.flatten(1) @ weights.T + head.out.bias)
-    return embedding / embedding.norm(dim=1, keepdim=True)
+def test_prototypical_logits_by_hand():
+    head = make("protonet")
+    mean = head.represent(torch.tensor([[0.0, 2.0], [4.0, 2.0]]))  # (2, 2)
+    logits = head.relate(torch.tensor([[2.0, 5.0], [0.0, 0.0]]), torch.stack([mean, torch.zeros(2)]))
+    torch.testing.assert_close(logits, torch.tensor([[-9.0, -29.0], [-8.0, 0.0]]))
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_linear_layers_over_patches_are_the_papers_convolutions(training):
-    head = make(pool="flatten").train(training)
-    with torch.no_grad():
-        for values in head.parameters():
-            values.add_(torch.linspace(-0.1, 0.1, values.numel()).reshape(values.shape))
-        expected = papers_encoder(head, maps(4).values)
-        torch.testing.assert_close(head.encode(maps(4)), expected)
+def test_attention_by_hand():
+    """Cosines 1, 0.8 and 0.6, 0 at a temperature of 0.5: attention in proportion to e^2, e^1.6 and e^1.2, 1."""
+    head = make("matchingnet", temperature=0.5)
+    support = torch.tensor([[[1.0, 0.0], [0.8, 0.6]], [[0.6, 0.8], [0.0, 1.0]]])
+    attention = head.relate(torch.tensor([[1.0, 0.0]]), support).softmax(1)
+    first, second = math.exp(2) + math.exp(1.6), math.exp(1.2) + 1
+    torch.testing.assert_close(attention, torch.tensor([[first, second]]) / (first + second))
 
 
-@pytest.mark.parametrize("pool", ["flatten", "anomalous"])
-def test_batch_statistics_are_used_in_training_and_kept_ones_afterwards(pool):
-    head = make(pool=pool, patches=4).train()
-    together = head.encode(maps(4))
-    alone = torch.cat([head.encode(maps(4).take([i])) for i in range(4)])
-    assert not torch.allclose(together, alone, atol=1e-3)
-    seen = head.eval().encode(maps(4))
-    fresh = make(pool=pool, patches=4).eval().encode(maps(4))
-    assert not torch.allclose(seen, fresh, atol=1e-3)
+def test_siamese_logits_by_hand():
+    head: Any = make("siamese", embedding=2, pool="flatten")
+    head.last.weight.data, head.last.bias.data = torch.tensor([[-1.0, -2.0]]), torch.tensor([3.0])
+    support = torch.tensor([[[1.0, 1.0], [3.0, 0.0]]])  # one class of two images, (0, 0) apart by (1, 1) and (3, 0)
+    logits = head.relate(torch.zeros(1, 2), support)
+    torch.testing.assert_close(logits, torch.tensor([[(3 - 1 - 2 + 3 - 3) / 2]]))
 
 
-def test_sizes_are_the_settings():
-    head: Any = make(pool="flatten", hidden=(7, 3), embedding=11)
-    shapes = {name: tuple(values.shape) for name, values in head.named_parameters() if values.ndim == 2}
-    assert shapes == {"conv1.weight": (7, D), "conv2.weight": (3, 7), "out.weight": (11, P * 3)}
-
-
-def test_weights_are_kaiming_normal_and_biases_nothing():
-    head: Any = make(pool="flatten", dim=400, hidden=(300, 200), n_patches=4)
-    for layer in (head.conv1, head.conv2, head.out):
-        assert layer.weight.std().item() == pytest.approx((2 / layer.in_features) ** 0.5, rel=0.1)
-        assert abs(layer.weight.mean().item()) < 0.01
-        assert not layer.bias.any()
-
-
-@pytest.mark.parametrize("pool", ["flatten", "anomalous"])
-def test_every_parameter_of_the_contrastive_head_learns(pool):
-    head = make(pool=pool, patches=4).train()
-    logits = head.relate(head.encode(maps(6)), head.encode(maps(3, seed=1)).detach())
-    head.loss(logits, torch.tensor([0, 1, 2, 0, 1, 2])).backward()
-    dead = [name for name, values in head.named_parameters() if values.grad is None or not values.grad.any()]
-    assert [name for name in dead if not name.startswith("conv")] == []
-    assert {name for name in dead if name.startswith("conv")} <= {"conv1.bias", "conv2.bias"}  # the norms undo biases
-
-
-# Heads that look at the most anomalous patches.
-LOOKING = pytest.mark.parametrize("kind", ["prototype", "contrastive"])
-WEIGHTS = pytest.mark.parametrize("weights", ["uniform", "excess"])
-
-
-def scores(kind: str, queries: Maps, support: Maps, **settings: Any) -> Tensor:
-    head = make(kind, **settings).eval()
-    return head.relate(head.encode(queries), head.encode(support))
-
-
-def changed(batch: Maps, patches: Tensor) -> Maps:
-    """Other values at some patches [B, k] of each image, the distances as they were."""
-    values = batch.values.clone()
-    values.scatter_(1, patches[..., None].expand(-1, -1, D), 7.0)
-    return Maps(values, batch.distances)
-
-
-@LOOKING
-@WEIGHTS
-@pytest.mark.parametrize("k", [1, 3, 8])
-def test_the_k_most_anomalous_patches_speak_and_no_other(kind, k, weights):
-    queries, support = maps(4), maps(3, seed=1)
-    order = queries.distances.argsort(1, descending=True)
-    before = scores(kind, queries, support, patches=k, weights=weights)
-    assert torch.equal(scores(kind, changed(queries, order[:, k:]), support, patches=k, weights=weights), before)
-    assert (scores(kind, changed(queries, order[:, k - 1 : k]), support, patches=k, weights=weights) != before).all()
-
-
-@LOOKING
-@WEIGHTS
-def test_the_order_of_the_patches_does_not_matter(kind, weights):
-    queries, support = maps(4), maps(3, seed=1)
-    shuffled = torch.randperm(P, generator=torch.Generator().manual_seed(0))
-    moved = Maps(queries.values[:, shuffled], queries.distances[:, shuffled])
-    before = scores(kind, queries, support, patches=4, weights=weights)
-    torch.testing.assert_close(scores(kind, moved, support, patches=4, weights=weights), before)
-
-
-def test_the_place_of_a_patch_matters_where_all_are_flattened():
-    queries, support = maps(4), maps(3, seed=1)
-    moved = Maps(queries.values.flip(1), queries.distances.flip(1))
-    one, other = (scores("contrastive", each, support, pool="flatten") for each in (queries, moved))
-    assert not torch.allclose(one, other, atol=0.1)
-
-
-@LOOKING
-@WEIGHTS
-def test_the_unit_of_distances_does_not_matter(kind, weights):
-    queries, support = maps(4), maps(3, seed=1)
-    before = scores(kind, queries, support, patches=4, weights=weights)
-    farther = Maps(queries.values, queries.distances * 3)
-    torch.testing.assert_close(scores(kind, farther, support, patches=4, weights=weights), before)
-
-
-@WEIGHTS
-def test_the_length_of_residuals_does_not_matter_to_a_cosine(weights):
-    queries, support = maps(4), maps(3, seed=1)
-    before = scores("prototype", queries, support, patches=4, weights=weights)
-    for factor, expected in ((3, before), (-1, -before)):
-        scaled = Maps(queries.values * factor, queries.distances)
-        torch.testing.assert_close(scores("prototype", scaled, support, patches=4, weights=weights), expected)
-
-
-@WEIGHTS
-@pytest.mark.parametrize("k", [P, P + 1, 1000])
-def test_more_patches_than_there_are_means_all_of_them(k, weights):
-    queries, support = maps(4), maps(3, seed=1)
-    expected = F.cosine_similarity(queries.values.mean(1)[:, None], support.values.mean(1)[None], dim=-1)
-    torch.testing.assert_close(scores("prototype", queries, support, patches=k, weights=weights), expected)
-
-
-def hand_made() -> Maps:
-    """One image of four patches of two channels; from far to near: the third, the first, the last, the second."""
-    values = torch.tensor([[[4.0, 0.0], [9.0, 9.0], [0.0, 3.0], [5.0, 5.0]]])
-    return Maps(values, torch.tensor([[3.0, 1.0, 6.0, 2.0]]))
-
-
-@pytest.mark.parametrize(
-    ("k", "weights", "expected"),
-    [
-        (1, "uniform", (0.0, 1.0)),
-        (2, "uniform", (0.8, 0.6)),  # (0, 3) + (4, 0)
-        (1, "excess", (0.0, 1.0)),
-        (2, "excess", (4 / 160**0.5, 12 / 160**0.5)),  # 4 (0, 3) + 1 (4, 0), beyond the distance 2 of the last
-    ],
-)
-def test_prototypes_by_hand(k, weights, expected):
-    head = make("prototype", n_patches=4, dim=2, patches=k, weights=weights)
-    torch.testing.assert_close(head.encode(hand_made()), torch.tensor([expected]))
-
-
-def test_without_any_excess_the_patches_count_alike():
-    flat = Maps(hand_made().values, torch.ones(1, 4))
-    found = make("prototype", n_patches=4, dim=2, patches=2, weights="excess").encode(flat)
-    torch.testing.assert_close(found, F.normalize(torch.tensor([[13.0, 9.0]])))  # ties: the first two
-
-
-def test_the_pooled_contrastive_head_is_half_prototype_and_half_its_convolutions():
-    settings = {"patches": 3, "weights": "excess", "hidden": (8, 4)}
-    head: Any = make(pool="anomalous", **settings).eval()
-    queries = maps(5)
-    found = head.encode(queries)
-    prototype = make("prototype", **settings).encode(queries)
-    torch.testing.assert_close(found[:, :D] * 2**0.5, prototype)
-    order = queries.distances.argsort(1, descending=True)
-    for image, learnt in enumerate(found[:, D:]):
-        patches, distances = queries.values[image, order[image, :3]], queries.distances[image, order[image]]
-        convolved = F.relu(head.norm2(head.conv2(F.relu(head.norm1(head.conv1(patches))))))  # [3, 4]
-        mean = (distances[:3] - distances[3]) @ convolved
-        torch.testing.assert_close(learnt * 2**0.5, mean / mean.norm())
+def test_an_untrained_siamese_head_takes_the_nearer_for_the_likelier():
+    head: Any = make("siamese", pool="flatten")
+    query = torch.rand(1, 1, 32)
+    near, far = query + 0.1, query + 0.2
+    logits = head.relate(query[0], torch.cat([near, far]))
+    assert logits[0, 0] > logits[0, 1]

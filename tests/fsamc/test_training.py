@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from fsamc import training
 from fsamc.config import Finetune, HeadSettings, Pretrain
 from fsamc.episodes import pretraining_round
+from fsamc.heads import HEADS
 from fsamc.heads.base import Head, head_class
 from fsamc.residual import Maps, ResidualMaps
 
@@ -30,17 +32,22 @@ def problem(per_class: int, *, seed: int = 0, noise: float = 1.0) -> tuple[Resid
     return maps, labels
 
 
-def make_head(seed: int = 0) -> Head:
-    settings = HeadSettings(kind="contrastive", pool="flatten", hidden=(32, 16), embedding=32)
-    generator = torch.Generator().manual_seed(seed)
-    return head_class("contrastive")(settings, patches=P, dim=D, generator=generator)
+LEARNERS = [kind for kind, entry in HEADS.items() if entry.trained]
 
 
-def make_still() -> Head:
+def make_head(seed: int = 0, *, kind: str = "contrastive", pool: str = "flatten") -> Head:
+    settings = HeadSettings(
+        kind=kind, pool=pool, hidden=(32, 16), relation=(32, 16), embedding=32, patches=4, weights="uniform"
+    )
+    return head_class(kind)(settings, patches=P, dim=D, generator=torch.Generator().manual_seed(seed))
+
+
+def make_still(kind: str = "contrastive") -> Head:
     """A head without the biases that its norms undo: their gradients are rounding errors, which Adam makes steps of."""
-    head = make_head()
+    head = make_head(kind=kind)
     for name, values in head.named_parameters():
-        values.requires_grad_(name not in ("conv1.bias", "conv2.bias"))
+        undone = name.endswith((".conv1.bias", ".conv2.bias", "hidden.bias")) or name in ("conv1.bias", "conv2.bias")
+        values.requires_grad_(not undone)
     return head
 
 
@@ -78,26 +85,20 @@ def test_no_gradient_flows_through_the_support():
     constant, through = (
         gradients(copy.deepcopy(head), queries, truth, support, through_support=way) for way in (False, True)
     )
-    training._step(head, torch.optim.SGD(head.parameters(), lr=0.1), queries, truth, support)
+    head.loss(head(queries, support), truth).backward()
     found = [values.grad for values in head.parameters()]
     torch.testing.assert_close(found, constant)
     assert all((one - other).norm() > 0.01 * other.norm() for one, other in zip(found[:2], through[:2], strict=True))
 
 
-def test_a_step_goes_against_the_gradient_of_this_step_alone():
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_gradients_flow_through_the_support_where_the_head_says_so(kind):
     maps, labels = problem(3)
-    head, truth = make_head().train(), torch.from_numpy(labels[[1, 4]])
-    optimiser = torch.optim.SGD(head.parameters(), lr=0.1)
-    for rows in ([1, 4], [2, 5]):
-        before = copy.deepcopy(head)
-        slopes = gradients(copy.deepcopy(head), maps.take(rows), truth, maps.take([0, 3]), through_support=False)
-        logits = training._step(head, optimiser, maps.take(rows), truth, maps.take([0, 3]))
-        for values, old, slope in zip(head.parameters(), before.parameters(), slopes, strict=True):
-            torch.testing.assert_close(values, old - 0.1 * slope)
-        torch.testing.assert_close(
-            logits, before.relate(before.encode(maps.take(rows)), before.encode(maps.take([0, 3])))
-        )
-        assert not logits.requires_grad
+    queries, truth = maps.take([1, 2, 4, 8]), torch.from_numpy(labels[[1, 2, 4, 8]])
+    head, support = make_head(kind=kind).train(), maps.take([0, 3, 6, 9])
+    support = Maps(support.values.requires_grad_(), support.distances)
+    head.loss(head(queries, support), truth).backward()
+    assert (support.values.grad is not None) == head.support_learns == (kind not in ("contrastive", "maml"))
 
 
 def test_pretraining_is_its_rounds_one_adam_step_each():
@@ -209,8 +210,88 @@ def test_finetuning_learns_what_tells_the_classes_apart():
     assert np.mean(after) > 0.7, "well above the 0.25 of chance"
 
 
+def test_finetuning_the_vanilla_head_is_algorithm_2_one_adam_step_each():
+    head, by_hand, support = make_still("vanilla"), make_still("vanilla").train(), support_of(3)[:3]
+    training.finetune(head, support, Finetune(epochs={2: 2}, lr=1e-3))
+    optimiser = torch.optim.Adam(by_hand.parameters(), lr=1e-3)
+    anchors = torch.stack([maps.values[0] for maps in support])
+    for label, query in [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)] * 2:
+        logits = by_hand.relate(support[label].values[[query]], anchors)
+        same = F.one_hot(torch.tensor([label]), 3).float()
+        weights = 1 + same  # C - 1 = 2 for the positive
+        optimiser.zero_grad()
+        F.binary_cross_entropy(torch.sigmoid(logits), same, weights).backward()
+        optimiser.step()
+    assert_same_state(head, by_hand, exactly=False)
+    assert states_differ(head, make_head(kind="vanilla"))
+
+
+@pytest.mark.parametrize(("kind", "own", "other"), [("vanilla", 2, 1), ("contrastive", 1, 2), ("protonet", 1, 2)])
+def test_episodes_are_the_heads_own_unless_named(kind, own, other):
+    def trained(episodes: str) -> Head:
+        head = make_head(kind=kind)
+        training.finetune(head, support_of(3), Finetune.model_validate({"epochs": {2: 1}, "episodes": episodes}))
+        return head
+
+    assert_same_state(trained("own"), trained(f"algorithm_{own}"))
+    assert states_differ(trained("own"), trained(f"algorithm_{other}"))
+
+
+def stop_metric(metric: Literal["episode", "pairs"]) -> Pretrain:
+    return Pretrain(stop_metric=metric)
+
+
+def test_calling_every_pair_different_is_right_in_nine_of_ten():
+    logits, labels = torch.full((32, 10), -1.0), torch.arange(32) % 10
+    head = make_head(kind="vanilla")
+    assert training.round_accuracy(head, logits, labels, stop_metric("pairs")) == pytest.approx(0.9)
+    assert training.round_accuracy(head, logits, labels, stop_metric("episode")) == pytest.approx(4 / 32)  # all say 0
+
+
+def test_round_accuracy_by_hand():
+    logits = torch.tensor([[2.0, -1.0, 3.0], [-3.0, -1.0, -2.0]])
+    labels = torch.tensor([0, 1])  # pairs: right, right, wrong; right, wrong, right
+    vanilla, contrastive = make_head(kind="vanilla"), make_head()
+    assert training.round_accuracy(vanilla, logits, labels, stop_metric("pairs")) == pytest.approx(4 / 6)
+    assert training.round_accuracy(vanilla, logits, labels, stop_metric("episode")) == 0.5
+    assert training.round_accuracy(contrastive, logits, labels, stop_metric("pairs")) == 0.5, "it judges no pairs"
+
+
+def test_counting_pairs_stops_the_vanilla_head_before_it_knows_anything():
+    maps, labels = problem(20)
+
+    def rounds(metric: str) -> list[float]:
+        settings = Pretrain.model_validate({"pseudo_classes": 4, "max_rounds": 30, "stop_metric": metric, "lr": 1e-4})
+        return training.pretrain(make_head(kind="vanilla"), maps, labels, settings, torch.Generator().manual_seed(0))
+
+    assert len(rounds("pairs")) == 1
+    assert len(rounds("episode")) > 1
+
+
+@pytest.mark.parametrize("pool", ["flatten", "anomalous"])
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_every_head_learns_what_tells_the_classes_apart(kind, pool):
+    (maps, labels), (fresh, truth) = problem(20, noise=0.5), problem(20, seed=9, noise=0.5)
+    head, support = make_head(kind=kind, pool=pool), support_of(2, seed=7, noise=0.5)
+    before = accuracy(head, support, fresh, truth)
+    settings = Pretrain(pseudo_classes=4, stop_threshold=1.0, max_rounds=60, queries=32, lr=3e-3)
+    training.pretrain(head, maps, labels, settings, torch.Generator().manual_seed(0))
+    after = accuracy(head, support, fresh, truth)
+    assert after > before + 0.1
+    assert after > 0.7, "well above the 0.25 of chance, on images that it never saw"
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_training_is_a_function_of_head_and_generator(kind):
+    one, same = make_head(kind=kind), make_head(kind=kind)
+    for head in (one, same):
+        pretrain(head, rounds=3)
+        training.finetune(head, support_of(2), Finetune(epochs={2: 1}))
+    assert_same_state(one, same)
+
+
 @torch.no_grad()
 def accuracy(head: Head, support: list[Maps], maps: ResidualMaps, labels: np.ndarray) -> float:
     head.eval()
-    anchors = torch.stack([head.encode(of_class).mean(0) for of_class in support])
+    anchors = torch.stack([head.represent(head.encode(of_class)) for of_class in support])
     return float(np.mean(head.relate(head.encode(maps.take(range(len(labels)))), anchors).argmax(1).numpy() == labels))

@@ -1,0 +1,68 @@
+"""The encoder that most heads share: residual maps to embeddings (paper 3.6, figure 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fsamc.heads.anomalous import anomalous_patches, weighted_mean
+from fsamc.residual import Maps
+
+if TYPE_CHECKING:
+    from fsamc.config import HeadSettings
+
+
+class Encoder(nn.Module):
+    """Two 1x1 convolutions with batch normalisation and ReLU, and one vector of what they make of the patches.
+
+    The paper's 1x1 convolutions are linear layers over patches: the same arithmetic on [P, D] rows. What they make of
+    the patches becomes one vector in one of two ways (`pool`). `flatten` is the paper's: all patches at their places,
+    then a linear layer. `anomalous` averages over the most anomalous patches, wherever they are, and sets the mean of
+    the patches themselves beside it: a head starts as the prototype and learns what to add.
+
+    Args:
+        settings: the head's knobs.
+        patches: P, patches of an image.
+        dim: D, channels of a patch.
+        generator: source of the initial weights.
+
+    Attributes:
+        size: E, length of an embedding.
+    """
+
+    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__()
+        first, second = settings.hidden
+        self.settings = settings
+        self.conv1, self.norm1 = linear(dim, first, generator), nn.BatchNorm1d(first)
+        self.conv2, self.norm2 = linear(first, second, generator), nn.BatchNorm1d(second)
+        self.size = dim + second
+        if settings.pool == "flatten":
+            self.out = linear(patches * second, settings.embedding, generator)
+            self.size = settings.embedding
+
+    def forward(self, maps: Maps) -> Tensor:
+        """Embeddings [B, E], not normalised; with `pool: anomalous` two unit vectors, of D and of `second` numbers."""
+        if self.settings.pool == "flatten":
+            return F.relu(self.out(self._convolved(maps.values).flatten(1)))
+        values, weights = anomalous_patches(maps, self.settings)
+        parts = [weighted_mean(each, weights) for each in (values, self._convolved(values))]
+        return torch.cat([F.normalize(part, dim=-1) for part in parts], dim=-1)
+
+    def _convolved(self, values: Tensor) -> Tensor:
+        """Patches [B, P, D] to [B, P, second]."""
+        x = values.flatten(0, 1)  # [B*P, D]
+        x = F.relu_(self.norm1(self.conv1(x)))
+        x = F.relu_(self.norm2(self.conv2(x)))
+        return x.unflatten(0, values.shape[:2])
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with Kaiming-normal weights and no bias to begin with."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

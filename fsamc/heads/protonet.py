@@ -1,0 +1,35 @@
+"""Prototypical networks (Snell et al. 2017) on residual maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from fsamc.heads.base import Head
+from fsamc.heads.encoder import Encoder
+from fsamc.residual import Maps
+
+if TYPE_CHECKING:
+    from fsamc.config import HeadSettings
+
+
+class PrototypicalHead(Head):
+    """Squared Euclidean distance to the mean of a class's embeddings; cross-entropy; the support learns too."""
+
+    trained: ClassVar[bool] = True
+    support_learns: ClassVar[bool] = True
+
+    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(settings, patches=patches, dim=dim, generator=generator)
+        self.encoder = Encoder(settings, patches=patches, dim=dim, generator=generator)
+
+    def encode(self, maps: Maps) -> Tensor:
+        """Embeddings [B, E], as long as the encoder makes them."""
+        embeddings: Tensor = self.encoder(maps)
+        return embeddings
+
+    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
+        """Minus the squared distance of queries [Q, E] to the class means [C, E]: [Q, C]."""
+        return -(queries[:, None] - support).square().sum(-1)

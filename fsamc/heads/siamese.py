@@ -1,0 +1,48 @@
+"""Siamese networks (Koch et al. 2015) on residual maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fsamc.heads.encoder import Encoder, linear
+from fsamc.heads.pairs import PairHead
+from fsamc.residual import Maps
+
+if TYPE_CHECKING:
+    from fsamc.config import HeadSettings
+
+
+class SiameseHead(PairHead):
+    """One encoder for both images of a pair; a linear layer over how far apart their embeddings are in each channel.
+
+    The layer's weights start negative, so that before any training the farther apart two images are, the less likely
+    they are called the same; and, as they do not cancel out then, smaller by the root of their number.
+    """
+
+    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(settings, patches=patches, dim=dim, generator=generator)
+        self.encoder = Encoder(settings, patches=patches, dim=dim, generator=generator)
+        self.last = linear(self.encoder.size, 1, generator)
+        with torch.no_grad():
+            self.last.weight.abs_().div_(-(self.encoder.size**0.5))
+
+    def encode(self, maps: Maps) -> Tensor:
+        """Embeddings [B, E]."""
+        embeddings: Tensor = self.encoder(maps)
+        return embeddings
+
+    def represent(self, encoded: Tensor) -> Tensor:
+        """A class is all of its support images [S, E]: it was single images that the head learnt to compare."""
+        return encoded
+
+    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
+        """Queries [Q, E] and images of the classes [C, S, E] to logits [Q, C], the mean of those of a class's pairs.
+
+        The last layer is linear: the mean of its logits is its logit of the mean difference.
+        """
+        apart = (queries[:, None, None] - support).abs().mean(2)  # [Q, C, E]
+        logits: Tensor = self.last(apart)[..., 0]
+        return logits

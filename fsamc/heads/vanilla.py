@@ -1,0 +1,58 @@
+"""The vanilla baseline: a relation network on pairs of residual maps (paper 3.3, figure 3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fsamc.heads.anomalous import anomalous_patches, weighted_mean
+from fsamc.heads.encoder import linear
+from fsamc.heads.pairs import PairHead
+from fsamc.heads.sums import SumNorm, relu_linear
+from fsamc.residual import Maps
+
+if TYPE_CHECKING:
+    from fsamc.config import HeadSettings
+
+
+class VanillaHead(PairHead):
+    """Support and query maps, one upon the other, through two 1x1 convolutions and two linear layers to one logit.
+
+    It is one network of pairs: an image by itself is its map (`pool: flatten`), or the mean of its most anomalous
+    patches as a map of one (`pool: anomalous`). The first convolution is linear in the concatenation,
+    W [s; q] = Ws s + Wq q, so each half is computed once per image and only their sums once per pair.
+    """
+
+    episodes: ClassVar[Literal["algorithm_1", "algorithm_2"]] = "algorithm_2"
+
+    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(settings, patches=patches, dim=dim, generator=generator)
+        first, second = settings.relation
+        places = patches if settings.pool == "flatten" else 1
+        self.settings = settings
+        self.conv1, self.norm1 = linear(2 * dim, first, generator), SumNorm(first)
+        self.conv2, self.norm2 = linear(first, second, generator), nn.BatchNorm1d(second)
+        self.hidden, self.norm3 = (
+            linear(places * second, settings.embedding, generator),
+            nn.BatchNorm1d(settings.embedding),
+        )
+        self.last = linear(settings.embedding, 1, generator)
+
+    def encode(self, maps: Maps) -> Tensor:
+        """The maps themselves [B, P, D], or [B, 1, D] with `pool: anomalous`."""
+        if self.settings.pool == "flatten":
+            return maps.values
+        return weighted_mean(*anomalous_patches(maps, self.settings))[:, None]
+
+    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
+        """Maps [Q, P, D] and [C, P, D] to a logit for each pair, [Q, C]."""
+        of_support, of_query = self.conv1.weight.chunk(2, dim=1)
+        q, s = self.norm1(F.linear(queries, of_query), F.linear(support, of_support, self.conv1.bias))
+        x = relu_linear(q, s, self.conv2)  # [Q, C, P, second]
+        x = F.relu_(self.norm2(x.flatten(0, 2))).view(len(queries) * len(support), -1)
+        x = F.relu_(self.norm3(self.hidden(x)))
+        logits: Tensor = self.last(x).view(len(queries), len(support))
+        return logits
