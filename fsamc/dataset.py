@@ -1,20 +1,23 @@
-"""Folders in MVTec layout as categories; which of their images are support and which are queries."""
+"""Folders in MVTec layout as categories; which of their images are support and which are queries.
+
+Two layouts are known, also mixed: MVTec AD's has the images of a class in its folder and their masks below
+`ground_truth`; MVTec 3D AD's has them in folders `rgb` and `gt` within. The latter's depth (`xyz`) and its
+`validation` images are not read: the paper's method takes RGB images, and chooses nothing on good images held out.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import xxhash
-from natsort import natsorted
 
 from fsamc.errors import BadInput
-from fsamc.images import IMAGE_SUFFIXES
+from fsamc.folders import digest_files, image_files, subfolders
 from fsamc.seeds import numpy_generator
 
 PathsByClass = dict[str, tuple[str, ...]]
@@ -64,6 +67,17 @@ class Category:
             self.digests,
         )
         return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())
+
+    def with_classes(self, *, good: bool) -> Category:
+        """The category itself, or with `good` (its images from `test/good`) as the first of its classes (table 12).
+
+        Raises BadInput if there is no image in `test/good`.
+        """
+        if not good or "good" in self.classes:
+            return self
+        if not self.good:
+            raise BadInput(f"{self.folder / 'test' / 'good'}: no images, but `good` is to be a class; set good=false")
+        return replace(self, good=(), classes={"good": self.good, **self.classes})
 
     def group(self, path: str) -> str:
         """The physical part an image shows; an image that `groups.csv` leaves out is its own."""
@@ -183,19 +197,24 @@ def scan_category(root: Path, name: str) -> Category:
     folder = root / name
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder; expected a category with train/good and test/CLASS")
-    found = {path: image_files(folder, f"test/{path}") for path in subfolders(folder / "test") if path != "good"}
+    found = {label: _images(folder, f"test/{label}") for label in subfolders(folder / "test") if label != "good"}
     classes = {label: paths for label, paths in found.items() if paths}
     masks = {path: mask for label in classes for path, mask in _masks(folder, label, classes[label]).items()}
     return Category(
         folder=folder,
         name=name,
-        train=image_files(folder, "train/good"),
-        good=image_files(folder, "test/good"),
+        train=_images(folder, "train/good"),
+        good=_images(folder, "test/good"),
         classes=classes,
         masks=masks,
         groups={},
         digests={},
     )
+
+
+def mask_folder(name: str, images: Sequence[str]) -> str:
+    """Where the masks of a class's images lie: below `ground_truth`, or beside a folder `rgb`."""
+    return f"test/{name}/gt" if images[0].startswith(f"test/{name}/rgb/") else f"ground_truth/{name}"
 
 
 def read_groups(category: Category) -> dict[str, str]:
@@ -222,39 +241,13 @@ def read_groups(category: Category) -> dict[str, str]:
     return groups
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, in natural order; none if it is not there."""
-    entries = folder.iterdir() if folder.is_dir() else iter(())
-    return _natural(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-
-
-def image_files(root: Path, folder: str) -> tuple[str, ...]:
-    """Paths `folder/name` of the images in `root/folder`, in natural order; none if it is not there."""
-    entries = (root / folder).iterdir() if (root / folder).is_dir() else iter(())
-    names = (e.name for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file())
-    return tuple(f"{folder}/{name}" for name in _natural(names) if not name.startswith("."))
-
-
-def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """Path -> hash of the file's bytes (xxh3, 128 bits). Raises BadInput for a file that cannot be opened."""
-
-    def digest(path: str) -> str:
-        try:
-            return xxhash.xxh3_128_hexdigest((root / path).read_bytes())
-        except OSError as error:
-            raise BadInput(f"{root / path}: cannot be opened ({error.strerror}); make it readable") from error
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return dict(zip(paths, pool.map(digest, paths), strict=True))
-
-
-def _natural(names: Iterable[str]) -> list[str]:
-    # Sorted plainly first: `1.png` and `01.png` are equal in natural order, and a folder lists them in any.
-    return natsorted(sorted(names))
+def _images(folder: Path, part: str) -> tuple[str, ...]:
+    """The images directly in a part's folder, or if there are none in its folder `rgb`."""
+    return image_files(folder, part) or image_files(folder, f"{part}/rgb")
 
 
 def _masks(folder: Path, name: str, images: Sequence[str]) -> dict[str, str]:
-    """Image -> mask: `ground_truth/<class>/<stem>_mask.png` as in MVTec, or `<stem>.png`."""
-    by_stem = {Path(path).stem: path for path in image_files(folder, f"ground_truth/{name}")}
+    """Image -> mask: `<stem>_mask.png` as in MVTec AD, or `<stem>.png`."""
+    by_stem = {Path(path).stem: path for path in image_files(folder, mask_folder(name, images))}
     pairs = ((path, by_stem.get(f"{Path(path).stem}_mask") or by_stem.get(Path(path).stem)) for path in images)
     return {path: mask for path, mask in pairs if mask}

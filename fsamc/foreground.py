@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fsamc.config.fold import Segmentation
+from fsamc.config import Segmentation
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-Method = Literal["flood", "grabcut", "whole"]
+Segmenter = Literal["flood", "flood_centre", "grabcut"]
+Method = Segmenter | Literal["whole"]
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
@@ -48,10 +49,17 @@ def foreground_mask(image: Image, method: Method, settings: Segmentation) -> Mas
     return np.ones(image.shape[:2], np.bool_) if found is None else found
 
 
-def find_object(image: Image, method: Literal["flood", "grabcut"], settings: Segmentation) -> Mask | None:
-    """The object in `image` (uint8 [S, S, 3]) as bool [S, S]; None where it is not within `settings.area`."""
-    raw = _flood(image, settings.flood) if method == "flood" else _grabcut(image, settings.grabcut)
+def find_object(image: Image, method: Segmenter, settings: Segmentation) -> Mask | None:
+    """The object in `image` (uint8 [S, S, 3]) as bool [S, S]; None where it is not within `settings.area`.
+
+    `flood` is what a flood from two opposite corners does not reach. With `flood_centre` the middle of the image is
+    background too: the hole of a nut, however small, is no part of it.
+    """
+    last, middle = image.shape[0] - 1, image.shape[0] // 2
+    raw = _grabcut(image, settings.grabcut) if method == "grabcut" else ~_flood(image, [0, last], settings.flood)
     mask = _tidy(raw, settings.part)
+    if method == "flood_centre":
+        mask &= ~_tidy(_flood(image, [middle], settings.centre), settings.part)
     smallest, largest = settings.area
     return mask if smallest <= mask.mean() <= largest and mask.any() else None
 
@@ -65,13 +73,14 @@ def choose_foreground(images: Iterable[Image], settings: Segmentation) -> Method
     images = list(images)
     if not images:
         raise ValueError("choosing a foreground needs at least one image")
-    for method in ("flood", "grabcut"):
+    methods: tuple[Segmenter, ...] = ("flood", "grabcut")
+    for method in methods:
         if _finds_objects(images, method, settings):
             return method
     return "whole"
 
 
-def _finds_objects(images: list[Image], method: Literal["flood", "grabcut"], settings: Segmentation) -> bool:
+def _finds_objects(images: list[Image], method: Segmenter, settings: Segmentation) -> bool:
     misses_left = len(images) - math.ceil(round(settings.agree * len(images), 6))  # 0.07 * 100 is above 7
     for image in images:
         mask = find_object(image, method, settings)
@@ -98,15 +107,15 @@ def _outline_gradient(image: Image, mask: Mask) -> float:
     return float(np.median(gradient[outline]) / gradient.mean()) if outline.any() and gradient.any() else 0.0
 
 
-def _flood(image: Image, tolerance: tuple[int, int]) -> Mask:
-    """What a flood from two opposite corners does not reach; `tolerance` is fixed to the corner's own colour."""
+def _flood(image: Image, seeds: Iterable[int], tolerance: tuple[int, int]) -> Mask:
+    """What a flood from points on the diagonal reaches; `tolerance` is from the colour of the point itself."""
     side = image.shape[0]
     filled = np.zeros((side + 2, side + 2), np.uint8)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
     lower, upper = ((level,) * 3 for level in tolerance)
-    for corner in ((0, 0), (side - 1, side - 1)):
-        cv2.floodFill(image.copy(), filled, corner, (0, 0, 0), lower, upper, flags)
-    return filled[1:-1, 1:-1] == 0
+    for seed in seeds:
+        cv2.floodFill(image.copy(), filled, (seed, seed), (0, 0, 0), lower, upper, flags)
+    return filled[1:-1, 1:-1] > 0
 
 
 def _grabcut(image: Image, iterations: int) -> Mask:

@@ -11,8 +11,9 @@ from pathlib import Path
 from natsort import natsorted
 
 from fsamc.config import Features
-from fsamc.dataset import Category, load_category, scan_category, subfolders
+from fsamc.dataset import Category, load_category, mask_folder, scan_category
 from fsamc.errors import BadInput
+from fsamc.folders import subfolders
 from fsamc.images import IMAGE_SUFFIXES, image_size, kept_share, read_image, read_mask
 from fsamc.textures import Textures
 
@@ -20,6 +21,8 @@ Size = tuple[int, int]
 
 # Beside the images: what a category is made of, what every download carries, what systems leave behind.
 _EXPECTED = ("train", "test", "ground_truth", "groups.csv")
+_EXPECTED_3D = ("validation", "calibration")  # MVTec 3D AD, where an image's depth lies beside it
+_EXPECTED_BESIDE_RGB = ("rgb", "xyz", "gt")
 _HARMLESS = (".", "readme", "license", "licence", "thumbs.db", "desktop.ini")
 
 
@@ -116,26 +119,34 @@ def _decode_all(category: Category, problems: list[Problem]) -> dict[str, Size]:
 
 def _layout(category: Category) -> Iterator[Problem]:
     """Empty folders, classes too small for a support image and a query, files that nothing reads."""
-    folder = category.folder
-    for part in ("train/good", *(f"test/{name}" for name in subfolders(folder / "test"))):
-        count = sum(_part(path) == part for path in category.images)
+    names = subfolders(category.folder / "test")
+    parts = ("train/good", *(f"test/{name}" for name in names))
+    images = Counter(map(_part, category.images))
+    for part in parts:
+        count = images[part]
         if count == 0:
             yield Problem(part, "no images in it", part == "train/good")
         elif count == 1 and part not in ("train/good", "test/good"):
             yield Problem(part, "1 image: a class needs at least 2, a support image and a query", True)
     if len(category.classes) == 1:
         yield Problem("test", "1 defect class: there is nothing to tell apart, 2 are needed", True)
-    used = {*category.images, *category.masks.values()}
-    for place in ("", "train", "test", "train/good", *(f"test/{name}" for name in subfolders(folder / "test"))):
-        yield from _strays(folder, place, used)
+    yield from _strays(category, "", (*_EXPECTED, *_EXPECTED_3D))
+    yield from _strays(category, "train", ("good",))
+    yield from _strays(category, "test", names)
+    in_rgb = {_part(path) for path in category.images if path.startswith(f"{_part(path)}/rgb/")}
+    for part in parts:
+        yield from _strays(category, part, _EXPECTED_BESIDE_RGB if part in in_rgb else ())
+    for part in sorted(in_rgb):
+        yield from _strays(category, f"{part}/rgb", ())
 
 
-def _strays(folder: Path, place: str, used: set[str]) -> Iterator[Problem]:
-    containers = {"": _EXPECTED, "train": ("good",), "test": tuple(subfolders(folder / "test"))}.get(place, ())
+def _strays(category: Category, place: str, expected: Sequence[str]) -> Iterator[Problem]:
+    """What lies in the folder `place` and is neither used, nor `expected`, nor harmless."""
+    folder, used = category.folder, {*category.images, *category.masks.values()}
     entries = sorted((folder / place).iterdir()) if (folder / place).is_dir() else []
     for entry in entries:
         path = entry.relative_to(folder).as_posix()
-        if path in used or entry.name in containers or entry.name.lower().startswith(_HARMLESS):
+        if path in used or entry.name in expected or entry.name.lower().startswith(_HARMLESS):
             continue
         kind = "folder" if entry.is_dir() else "image" if entry.suffix.lower() in IMAGE_SUFFIXES else "file"
         yield Problem(path, f"stray {kind}, not used", False)
@@ -162,7 +173,7 @@ def _masks(category: Category, sizes: Mapping[str, Size], features: Features) ->
     for name, paths in category.classes.items() if category.masks else ():
         masked = [path for path in paths if path in category.masks]
         if missing := len(paths) - len(masked):
-            yield Problem(f"ground_truth/{name}", f"{missing} of {len(paths)} images have no mask", False)
+            yield Problem(mask_folder(name, paths), f"{missing} of {len(paths)} images have no mask", False)
         with ThreadPoolExecutor(max_workers=4) as pool:
             results = list(pool.map(share, masked))
         yield from (result for result in results if isinstance(result, Problem))
@@ -211,4 +222,5 @@ def _shared_groups(category: Category) -> Iterator[Problem]:
 
 
 def _part(path: str) -> str:
-    return path.rpartition("/")[0]
+    """`train/good` or `test/CLASS` of an image, which may lie in a folder `rgb` there."""
+    return "/".join(path.split("/")[:2])

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from fsamc.foreground import Image, Images, Mask
-from fsamc.pseudo import MaskSource, PseudoDefects
+from fsamc.artifacts import PseudoSet
+from fsamc.building import foreground_method, good_squares, texture_squares
+from fsamc.foreground import Foregrounds, Image, Images, Mask, Method
+from fsamc.pseudo import MaskSource, PseudoDefects, generate
 
 _CELL, _GAP, _HEADER = 224, 6, 22
 _INK, _PAPER, _OUTLINE = (30, 30, 30), (255, 255, 255), (255, 0, 80)
+
+
+def preview_of(wanted: PseudoSet, rows: int) -> tuple[Image, Method]:
+    """The sheet of the first `rows` pseudo-defects of a set, and how the foreground was found.
+
+    It begins with the first pseudo-defect of each pseudo-class, and draws no more of them than it shows.
+    """
+    per_class = -(-rows // len(wanted.classes))
+    wanted = replace(wanted, pseudo=wanted.pseudo.model_copy(update={"per_class": per_class}))
+    good, method = good_squares(wanted.category, wanted.features), foreground_method(wanted)
+    foregrounds = Foregrounds(good, method, wanted.pseudo.segmentation)
+    made = generate(good, foregrounds, texture_squares(wanted), wanted.pseudo, purpose=wanted.category.name)
+    return preview_sheet(made, good, foregrounds, rows=rows), method
 
 
 def preview_sheet(pseudo: PseudoDefects, sources: Images, foregrounds: MaskSource, *, rows: int) -> Image:

@@ -1,4 +1,4 @@
-"""Pseudo-defects: textures blended into good images, one pseudo-class per texture class (paper 3.5, Figure 4)."""
+"""Pseudo-defects: textures blended into good images, pseudo-class by pseudo-class (paper 3.5, Figure 4)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fsamc.config.fold import Pseudo
+from fsamc.config import Pseudo
 from fsamc.errors import BadInput
 from fsamc.foreground import Image, Images, Mask
 from fsamc.masks import draw_mask
+from fsamc.pseudo_classes import pseudo_classes
 from fsamc.seeds import numpy_generator
 
 
@@ -67,7 +68,7 @@ def defects(
     *,
     purpose: str,
 ) -> Iterator[PseudoDefect]:
-    """`config.per_class` pseudo-defects of each texture class, one at a time, class after class.
+    """`config.per_class` pseudo-defects of each pseudo-class, one at a time, class after class.
 
     Image i of a class depends on `purpose`, the class's name and i: the same whatever other classes there are and
     however many images are asked for.
@@ -75,7 +76,7 @@ def defects(
     Args:
         sources: a category's good images, uint8 [S, S, 3] each.
         foregrounds: where the object is in each of them, bool [S, S].
-        textures: per pseudo-class its texture images, uint8 [S, S, 3]; the first `config.textures_per_class` are used.
+        textures: per texture class its images, uint8 [S, S, 3]; the first `config.textures_per_class` are used.
         config: how defects are drawn.
         purpose: what the random numbers are for.
 
@@ -83,13 +84,13 @@ def defects(
         BadInput: a class has too few textures, or no mask of the area asked for can be drawn.
     """
     _check_textures(textures, config.textures_per_class)
-    for label, (name, choices) in enumerate(textures.items()):
+    for label, drawn in enumerate(pseudo_classes(textures, config)):
         for number in range(config.per_class):
-            rng = numpy_generator(purpose, name, number)
+            rng = numpy_generator(purpose, drawn.name, number)
             source = int(rng.integers(len(sources)))
-            texture = choices[int(rng.integers(config.textures_per_class))]
+            texture = textures[drawn.texture][int(rng.integers(config.textures_per_class))]
             beta = float(rng.uniform(*config.beta))
-            mask = draw_mask(foregrounds[source], rng, config)
+            mask = draw_mask(foregrounds[source], rng, config, corners=drawn.sides)
             yield PseudoDefect(blend(sources[source], texture, mask, beta), label, source, mask, beta)
 
 
@@ -109,7 +110,7 @@ def generate(
         sources=np.array([one.source for one in made], np.int64),
         masks=np.stack([one.mask for one in made]),
         betas=np.array([one.beta for one in made], np.float32),
-        classes=tuple(textures),
+        classes=tuple(one.name for one in pseudo_classes(textures, config)),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from tarfile import TarError
 
-from fsamc.dataset import digest_files, image_files, subfolders
 from fsamc.errors import BadInput
+from fsamc.folders import digest_files, image_files, subfolders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +40,43 @@ class Textures:
 
 
 def load_textures(folder: Path) -> Textures:
-    """The textures in a folder of class folders, or in its `images` folder, as DTD comes.
+    """The textures in a folder of class folders, or in `images` or `dtd/images` within, as DTD comes.
 
     Raises BadInput if there is no folder, no class with an image, or a file that cannot be opened.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder; expected a folder of texture images per class")
-    root = folder / "images" if subfolders(folder / "images") else folder
+    inner = (folder / "images", folder / "dtd" / "images")
+    root = next((path for path in inner if subfolders(path)), folder)
     found = {name: image_files(root, name) for name in subfolders(root)}
     classes = {name: paths for name, paths in found.items() if paths}
     if not classes:
         raise BadInput(f"{root}: no texture images; expected a folder of texture images per class")
     paths = [path for images in classes.values() for path in images]
     return Textures(folder=root, classes=classes, digests=digest_files(root, paths))
+
+
+def fetch_dtd(folder: Path) -> Path:
+    """`folder/dtd`, the Describable Textures Dataset (47 classes of 120 images), downloaded if it is not there.
+
+    What is downloaded appears at once, when it is whole.
+
+    Raises BadInput if it cannot be downloaded, with what to put there by hand.
+    """
+    target = folder / "dtd"
+    if target.is_dir():
+        return target
+    from torchvision.datasets import DTD  # takes a second
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+            DTD(unfinished, download=True)
+            (Path(unfinished) / "dtd" / "dtd").rename(target)
+    except (OSError, RuntimeError, EOFError, HTTPException, TarError) as error:
+        if not target.is_dir():  # else another process was quicker
+            raise BadInput(
+                f"the textures dtd cannot be downloaded ({' '.join(str(error).split())}); get {DTD._URL} "
+                f"and unpack it in {folder}, or give a folder of your own"
+            ) from error
+    return target

@@ -18,9 +18,9 @@ from fsamc.artifacts import PseudoSet
 from fsamc.config import Compute, Features, Plan
 from fsamc.dataset import Category, find_categories, load_category, scan_category
 from fsamc.inspection import Problem, Row, inspect_category, summarise
-from fsamc.textures import load_textures
 from sweeps.disk import check_writable
 from sweeps.plan import load_plan
+from sweeps.textures import find_textures
 
 
 def inspect_data(data: Path, features: Features, console: Console) -> bool:
@@ -55,14 +55,13 @@ def draw_previews(
     loaded = load_plan(plan, changes)
     names = find_categories(data) if loaded.folds.categories == "all" else loaded.folds.categories
     categories = [load_category(data, name) for name in names]
-    given = load_textures(textures)
+    given = find_textures(textures)
     given.chosen(loaded.base.pseudo.textures_per_class)
     check_writable(out)
-    per_class = -(-rows // len(given.classes))
-    pseudo = loaded.base.pseudo.model_copy(update={"per_class": per_class})
+    base = loaded.base
     for category in categories:
         wanted = PseudoSet(
-            category=category, textures=given, pseudo=pseudo, features=loaded.base.features, compute=Compute()
+            category=category, textures=given, pseudo=base.pseudo, features=base.features, compute=Compute()
         )
         yield _draw_preview(wanted, out, rows)
 
@@ -131,18 +130,12 @@ def _problem(folder: Path, problem: Problem) -> Text:
 
 
 def _draw_preview(wanted: PseudoSet, out: Path, rows: int) -> Path:
-    from fsamc.building import foreground_method, good_squares, texture_squares  # torch takes seconds
-    from fsamc.foreground import Foregrounds
-    from fsamc.preview import preview_sheet
-    from fsamc.pseudo import generate
+    from fsamc.preview import preview_of  # torch takes seconds
 
-    good = good_squares(wanted.category, wanted.features)
-    method = foreground_method(wanted)
-    foregrounds = Foregrounds(good, method, wanted.pseudo.segmentation)
-    made = generate(good, foregrounds, texture_squares(wanted), wanted.pseudo, purpose=wanted.category.name)
+    sheet, method = preview_of(wanted, rows)
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"{wanted.category.name}-{method}.png"
-    Image.fromarray(preview_sheet(made, good, foregrounds, rows=rows)).save(file)
+    Image.fromarray(sheet).save(file)
     return file
 
 

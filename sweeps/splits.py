@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,15 @@ import pandas as pd
 from fsamc.config import Plan
 from fsamc.dataset import Category
 from sweeps.files import write_whole
+from sweeps.plan import swept
 from sweeps.prepare import Prepared
 
 
 class Split(NamedTuple):
-    """One category's images at one number of shots and one draw."""
+    """One category's images at one number of shots and one draw, with `good` as a class or without."""
 
     category: str
+    good: bool
     shots: int
     draw: int
     support: dict[str, tuple[str, ...]]  # per class
@@ -31,27 +34,28 @@ def splits(prepared: Prepared) -> list[Split]:
 
 
 def write_splits(found: list[Split], out: Path) -> None:
-    """Write support.csv: category, shots, draw, role (`support` or `left out`), image. All others are queries."""
+    """Write support.csv: category, good, shots, draw, role (`support` or `left out`), image. All others are queries."""
     rows = [
-        (split.category, split.shots, split.draw, role, image)
+        (split.category, str(split.good).lower(), split.shots, split.draw, role, image)
         for split in found
         for role, images in (("support", _flat(split.support)), ("left out", split.left_out))
         for image in images
     ]
-    table = pd.DataFrame(rows, columns=["category", "shots", "draw", "role", "image"])
+    table = pd.DataFrame(rows, columns=["category", "good", "shots", "draw", "role", "image"])
     write_whole(out / "support.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
 def left_out_lines(found: list[Split]) -> list[str]:
     """A line per category and shots that loses queries, since support and queries never share a physical part."""
     lines = []
-    for category, shots in dict.fromkeys((split.category, split.shots) for split in found):
-        of_these = [split for split in found if (split.category, split.shots) == (category, shots)]
+    for category, good, shots in dict.fromkeys(split[:3] for split in found):
+        of_these = [split for split in found if split[:3] == (category, good, shots)]
         most = max(len(split.left_out) for split in of_these)
         if most:
             least = min(split.queries for split in of_these)
+            of = f"{category} with good" if good else category
             lines.append(
-                f"{category}, {shots} shots: {most} images left out, of a physical part that is in the support; "
+                f"{of}, {shots} shots: {most} images left out, of a physical part that is in the support; "
                 f"{least} queries stay"
             )
     return lines
@@ -59,25 +63,32 @@ def left_out_lines(found: list[Split]) -> list[str]:
 
 def _splits(category: Category, plan: Plan) -> Iterator[Split]:
     files = plan.base.support.files
-    for shots in _shots(plan):
-        for draw in plan.folds.draws:
-            if category.problem(shots, draw, files=files) is None:
-                yield Split(
-                    category.name,
-                    shots,
-                    draw,
-                    support=category.support(shots, draw, files=files),
-                    queries=len(_flat(category.queries(shots, draw, files=files))),
-                    left_out=category.left_out(shots, draw, files=files),
-                )
+    for good, shots, draw in product(_goods(plan), _shots(plan), plan.folds.draws):
+        classes = category.with_classes(good=good)
+        if classes.problem(shots, draw, files=files) is None:
+            yield Split(
+                category.name,
+                good,
+                shots,
+                draw,
+                support=classes.support(shots, draw, files=files),
+                queries=len(_flat(classes.queries(shots, draw, files=files))),
+                left_out=classes.left_out(shots, draw, files=files),
+            )
+
+
+def _goods(plan: Plan) -> list[bool]:
+    """Whether `good` is a class: what a trial may have it as."""
+    given = swept(plan).get("good")
+    return sorted({plan.base.good, *(given.choice or () if given else ())})
 
 
 def _shots(plan: Plan) -> list[int]:
     """The numbers of shots that a trial may have."""
-    swept = plan.space.get("shots")
-    if swept is None:
+    given = swept(plan).get("shots")
+    if given is None:
         return [plan.base.shots]
-    values = range(swept.integers[0], swept.integers[1] + 1) if swept.integers else swept.extremes
+    values = range(given.integers[0], given.integers[1] + 1) if given.integers else given.extremes
     return sorted({plan.base.shots, *(int(value) for value in values)})
 
 

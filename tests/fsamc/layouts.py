@@ -1,9 +1,11 @@
-"""Small folders of images in MVTec and DTD layout, and a small exported network, for tests."""
+"""Small folders of images in the layouts of MVTec AD, MVTec 3D AD and DTD, and a small exported network, for tests."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsamc.images import image_size
 from fsamc.seeds import numpy_generator, torch_generator
 
 
@@ -55,6 +58,28 @@ def write_category(
     if groups:
         rows = "".join(f"{path},{group}\n" for path, group in groups.items())
         (folder / "groups.csv").write_text("path,group\n" + rows, encoding="utf-8")
+    return folder
+
+
+def write_category_3d(root: Path, name: str, **settings: Any) -> Path:
+    """Write the images of `write_category` as MVTec 3D AD has them: `test/CLASS/{rgb,xyz,gt}/NNN.{png,tiff,png}`."""
+    folder = write_category(root, name, masks=True, **settings)
+    for part in (*folder.glob("train/*"), *folder.glob("test/*")):
+        for image in sorted(part.glob("*.png")):
+            truth = folder / "ground_truth" / part.name / f"{image.stem}_mask.png"
+            for kind in ("rgb", "xyz", "gt"):
+                (part / kind).mkdir(exist_ok=True)
+            height, width = image_size(image)
+            image.rename(part / "rgb" / image.name)
+            Image.fromarray(np.ones((height, width), np.float32)).save(part / "xyz" / f"{image.stem}.tiff")
+            if truth.exists():
+                truth.rename(part / "gt" / image.name)
+            else:
+                Image.new("L", (width, height)).save(part / "gt" / image.name)
+    shutil.rmtree(folder / "ground_truth", ignore_errors=True)
+    shutil.copytree(folder / "train", folder / "validation")
+    (folder / "calibration").mkdir()
+    (folder / "calibration" / "camera_parameters.json").write_text("{}")
     return folder
 
 

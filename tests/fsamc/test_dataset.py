@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from fsamc.dataset import Category, find_categories, load_category
 from fsamc.errors import BadInput
-from fsamc.textures import load_textures
-from tests.fsamc.layouts import write_category
+from tests.fsamc.layouts import write_category, write_category_3d
 
 
 def category(images: dict[str, list[str | None]], name: str = "thing") -> Category:
@@ -319,34 +318,95 @@ def test_the_real_tiles_never_share_a_part_between_support_and_queries(shared):
     assert tiles.left_out(5) != replace(tiles, groups={}).left_out(5) == ()
 
 
-def write_textures(folder: Path, counts: dict[str, int]) -> None:
-    for name, count in counts.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            (folder / name / f"{name}_{number}.jpg").write_bytes(f"{name} {number}".encode())
+# --- MVTec 3D AD
 
 
-def test_textures_in_their_folder_or_the_one_above(tmp_path):
-    write_textures(tmp_path / "dtd" / "images", {"woven10": 2, "woven2": 12, "empty": 0})
-    (tmp_path / "dtd" / "labels").mkdir()
-    inside, above = load_textures(tmp_path / "dtd" / "images"), load_textures(tmp_path / "dtd")
-    assert inside == above
-    assert list(above.classes) == ["woven2", "woven10"]
-    assert above.classes["woven2"][-1] == "woven2/woven2_11.jpg"
-    assert len(set(above.digests.values())) == 14
+@pytest.fixture
+def tire(tmp_path) -> Path:
+    return write_category_3d(tmp_path, "tire", classes={"combined": 3, "cut": 4}, test_good=2)
 
 
-def test_chosen_textures_are_the_first_and_too_few_are_bad_input(tmp_path):
-    write_textures(tmp_path, {"banded": 3, "dotted": 2})
-    textures = load_textures(tmp_path)
-    assert textures.chosen(1) == {"banded": ("banded/banded_0.jpg",), "dotted": ("dotted/dotted_0.jpg",)}
-    assert [len(paths) for paths in textures.chosen(2).values()] == [2, 2]
-    with pytest.raises(BadInput, match=r"dotted: 2 images, pseudo\.textures_per_class asks for 3"):
-        textures.chosen(3)
+def test_in_the_3d_layout_images_are_the_rgb_ones_and_masks_those_beside_them(tire):
+    loaded = load_category(tire.parent, "tire")
+    assert loaded.train == tuple(f"train/good/rgb/{n:03}.png" for n in range(4))
+    assert loaded.good == ("test/good/rgb/000.png", "test/good/rgb/001.png")
+    assert loaded.classes["cut"] == tuple(f"test/cut/rgb/{n:03}.png" for n in range(4))
+    assert list(loaded.classes) == ["combined", "cut"]
+    assert loaded.masks == {path: path.replace("/rgb/", "/gt/") for path in loaded.defects}
+    assert set(loaded.digests) == set(loaded.images), "neither depth nor validation images are read"
+    assert find_categories(tire.parent) == ["tire"]
 
 
-def test_no_textures_are_bad_input(tmp_path):
-    with pytest.raises(BadInput, match="no such folder"):
-        load_textures(tmp_path / "missing")
-    with pytest.raises(BadInput, match="no texture images"):
-        load_textures(tmp_path)
+def test_the_two_layouts_hold_the_same_pictures(tire, tmp_path):
+    write_category(tmp_path / "flat", "tire", classes={"combined": 3, "cut": 4}, test_good=2)
+    flat, nested = load_category(tmp_path / "flat", "tire"), load_category(tire.parent, "tire")
+    assert [flat.digests[path] for path in flat.images] == [nested.digests[path] for path in nested.images]
+    assert [path.replace("/rgb/", "/") for path in nested.images] == list(flat.images)
+
+
+def test_images_directly_in_a_class_win_over_its_rgb_folder(tire):
+    (tire / "ground_truth" / "cut").mkdir(parents=True)
+    for n in range(2):
+        shutil.copy(tire / f"test/cut/rgb/00{n}.png", tire / f"test/cut/00{n}.png")
+        shutil.copy(tire / f"test/cut/gt/00{n}.png", tire / f"ground_truth/cut/00{n}_mask.png")
+    loaded = load_category(tire.parent, "tire")
+    assert loaded.classes["cut"] == ("test/cut/000.png", "test/cut/001.png")
+    assert loaded.masks["test/cut/001.png"] == "ground_truth/cut/001_mask.png"
+    assert loaded.classes["combined"][0] == "test/combined/rgb/000.png"
+
+
+def test_groups_and_listed_support_name_images_of_the_3d_layout_by_their_paths(tire):
+    (tire / "groups.csv").write_text("path,group\ntest/cut/rgb/000.png,a\ntest/cut/rgb/001.png,a\n")
+    loaded = load_category(tire.parent, "tire")
+    assert loaded.support(2)["cut"] == ("test/cut/rgb/000.png", "test/cut/rgb/002.png")
+    files = ["tire/test/combined/rgb/002.png", "tire/test/cut/rgb/003.png"]
+    assert loaded.support(1, files=files)["combined"] == ("test/combined/rgb/002.png",)
+
+
+# --- good as a class
+
+
+def test_good_is_the_first_class_and_is_split_like_the_others(tiles):
+    plain = load_category(tiles, "tiles")
+    with_good = plain.with_classes(good=True)
+    assert list(with_good.classes) == ["good", "crack", "dent"]
+    assert with_good.support(1)["good"] == ("test/good/000.png",)
+    assert with_good.queries(1)["good"] == ("test/good/001.png",)
+    assert sorted(with_good.images) == sorted(plain.images)
+    assert with_good.fingerprint != plain.fingerprint
+    assert plain.with_classes(good=False) is plain
+    assert with_good.with_classes(good=True) is with_good
+    files = ["tiles/test/good/001.png", "tiles/test/crack/003.png", "tiles/test/dent/002.png"]
+    assert with_good.queries(1, files=files)["good"] == ("test/good/000.png",)
+
+
+@given(categories, st.lists(st.sampled_from([None, "a", "b"]), min_size=2, max_size=5), st.integers(0, 3))
+def test_a_good_class_leaves_the_support_of_the_others_as_it_was(thing, groups, draw):
+    good = {f"test/good/{n}.png": group for n, group in enumerate(groups)}
+    whole = replace(thing, good=tuple(good), groups=thing.groups | {path: g for path, g in good.items() if g})
+    with_good = whole.with_classes(good=True)
+    if whole.problem(1, draw) or with_good.problem(1, draw):
+        return
+    support = with_good.support(1, draw)
+    assert {name: support[name] for name in thing.classes} == whole.support(1, draw)
+    everything = [*flat(support), *flat(with_good.queries(1, draw)), *with_good.left_out(1, draw)]
+    assert sorted(everything) == sorted([*thing.defects, *good])
+    taken = {with_good.group(path) for path in flat(support)}
+    assert taken.isdisjoint(with_good.group(path) for path in flat(with_good.queries(1, draw)))
+
+
+def test_good_may_be_too_few_and_may_be_missing(tiles):
+    with_good = load_category(tiles, "tiles").with_classes(good=True)
+    assert with_good.problem(1) is None
+    assert with_good.problem(2) == ("tiles: class good has 2 images of 2 groups, 2 shots and a query need 3 groups")
+    shutil.rmtree(tiles / "tiles" / "test" / "good")
+    without = load_category(tiles, "tiles")
+    with pytest.raises(BadInput, match=r"tiles/test/good: no images, but `good` is to be a class; set good=false"):
+        without.with_classes(good=True)
+
+
+def test_one_defect_class_beside_good_is_something_to_tell_apart(tmp_path):
+    write_category(tmp_path, "brush", classes={"bent": 3}, test_good=3)
+    brush = load_category(tmp_path, "brush")
+    assert "1 defect class" in brush.problem(1)
+    assert brush.with_classes(good=True).problem(1) is None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from fsamc.config.fold import Segmentation
+from fsamc.config import Segmentation
 from fsamc.foreground import Foregrounds, choose_foreground, find_object, foreground_mask
 
 SIDE = 96
@@ -91,6 +91,34 @@ def test_a_hole_is_closed_where_it_is_below_the_smallest_part():
     assert not find_object(image, "grabcut", Segmentation(part=0.01))[disc(0.06)].any()
 
 
+RING = disc(0.4) & ~disc(0.1)
+
+
+def test_flood_centre_leaves_the_hole_of_a_ring_out_however_small():
+    image = draw(RING, 220, 60)
+    assert iou(find_object(image, "flood", SETTINGS), disc(0.4)) > 0.97
+    assert iou(find_object(image, "flood_centre", SETTINGS), RING) > 0.97
+    assert not find_object(image, "flood_centre", SETTINGS)[disc(0.08)].any()
+
+
+def test_flood_centre_is_told_from_the_ring_by_its_own_tolerance():
+    image = draw(RING, 220, 60, gradient=0, noise=0)
+    image[disc(0.1)] = 25  # a hole in shadow: no flood from the corners would call it background
+    np.testing.assert_array_equal(find_object(image, "flood_centre", SETTINGS), RING)
+    beyond = Segmentation(centre=(0, 35))
+    assert find_object(image, "flood_centre", beyond) is None, "at 35 above 25 the ring itself is flooded"
+
+
+def test_specks_in_the_hole_are_hole():
+    image = draw(RING, 220, 60, gradient=0, noise=0)
+    image[44, 50] = 0
+    np.testing.assert_array_equal(find_object(image, "flood_centre", SETTINGS), RING)
+
+
+def test_without_a_hole_flood_centre_takes_the_object_for_one():
+    assert find_object(draw(disc(), 245, 50), "flood_centre", SETTINGS) is None
+
+
 def test_background_that_reaches_the_border_is_no_hole_however_small():
     truth = disc(0.48)
     assert iou(find_object(draw(truth, 245, 50), "flood", Segmentation(part=0.4)), truth) > 0.97
@@ -122,7 +150,7 @@ def test_grabcut_depends_on_the_image_alone():
 def test_the_image_is_left_as_it_was():
     image = draw(disc(), 245, 50)
     before = image.copy()
-    for method in ("flood", "grabcut"):
+    for method in ("flood", "flood_centre", "grabcut"):
         foreground_mask(image, method, SETTINGS)
     np.testing.assert_array_equal(image, before)
 

@@ -12,7 +12,7 @@ from fsamc.dataset import load_category
 from fsamc.errors import BadInput
 from fsamc.inspection import Problem, Row, check_images, inspect_category, summarise
 from fsamc.textures import load_textures
-from tests.fsamc.layouts import write_category
+from tests.fsamc.layouts import write_category, write_category_3d
 
 
 @pytest.fixture
@@ -188,6 +188,49 @@ def test_check_images_reads_textures_too(tmp_path):
     (tmp_path / "dotted" / "0.png").write_text("no image")
     with pytest.raises(BadInput, match=r"dotted/0\.png"):
         check_images(textures)
+
+
+@pytest.fixture
+def tire(tmp_path) -> Path:
+    return write_category_3d(tmp_path, "tire", classes={"combined": 3, "cut": 4}, test_good=2)
+
+
+def test_a_sound_category_in_the_3d_layout_has_no_problem(tire):
+    category, problems = inspect_category(tire.parent, "tire", Features(fit="crop"))
+    assert problems == []
+    assert [(row.part, row.images, row.masks) for row in summarise(category)] == [
+        ("train/good", 4, 0), ("test/good", 2, 0), ("test/combined", 3, 3), ("test/cut", 4, 4)
+    ]  # fmt: skip
+
+
+def test_problems_in_the_3d_layout_are_told_where_they_are(tire):
+    (tire / "test/cut/gt/000.png").unlink()
+    (tire / "test/cut/rgb/notes.txt").write_text("x")
+    (tire / "test/combined/more").mkdir()
+    Image.fromarray(np.zeros((64, 64), dtype=bool)).save(tire / "test/combined/gt/001.png")
+    (tire / "test/cut/rgb/002.png").write_text("no image")
+    shutil.copy(tire / "train/good/rgb/000.png", tire / "test/cut/rgb/003.png")
+    texts = {problem.path: problem.text for problem in found(tire)}
+    assert texts.pop("test/cut/rgb/002.png").startswith(str(tire / "test/cut/rgb/002.png"))
+    assert texts == {
+        "test/cut/gt": "1 of 4 images have no mask",
+        "test/cut/rgb/notes.txt": "stray file, not used",
+        "test/combined/more": "stray folder, not used",
+        "test/combined/gt/001.png": "mask marks nothing",
+        "train/good/rgb/000.png": "the same file as test/cut/rgb/003.png",
+    }
+
+
+def test_an_rgb_folder_beside_images_is_not_used_and_said_so(tiles):
+    shutil.copytree(tiles / "test/crack", tiles / "test/crack/rgb")
+    assert found(tiles) == [Problem("test/crack/rgb", "stray folder, not used", False)]
+
+
+def test_a_class_of_depth_alone_has_no_images(tire):
+    shutil.rmtree(tire / "test/cut/rgb")
+    assert {problem.path for problem in found(tire)} == {
+        "test/cut", "test", "test/cut/gt", "test/cut/xyz"
+    }  # fmt: skip
 
 
 @pytest.mark.real

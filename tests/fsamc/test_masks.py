@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
 
-from fsamc.config.fold import Pseudo
+from fsamc.config import Pseudo
 from fsamc.errors import BadInput
-from fsamc.masks import draw_mask, poisson_mask
+from fsamc.masks import draw_mask, perlin_mask, poisson_mask, polygon_mask
+from fsamc.perlin import perlin_noise
 
 SIDE = 112
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] / SIDE
 DISC = (ROWS - 0.5) ** 2 + (COLUMNS - 0.5) ** 2 < 0.3**2
 DEFAULTS = Pseudo()
+WHOLE = np.ones((SIDE, SIDE), bool)
+PERLIN = Pseudo(mask="perlin")
+POLYGON = Pseudo(mask="polygon")
+BAND = np.abs(COLUMNS - 0.5) < 0.06
 
 
 def rng(seed=0):
@@ -105,3 +112,122 @@ def test_an_area_that_cannot_be_had_is_one_line_with_keys_shares_and_mend(settin
     assert "\n" not in message
     for part in ("`pseudo.threshold`", "`pseudo.area`", "9 masks covered", mend):
         assert part in message
+
+
+# --- perlin
+
+
+def test_the_perlin_mask_is_the_thresholded_noise_of_drawn_powers_of_two():
+    config = Pseudo(mask="perlin", perlin={"scales": (1, 3), "threshold": 0.2})
+    generator = rng(2)
+    down, across = 2 ** generator.integers(1, 4, 2)
+    assert down != across
+    noise = perlin_noise(SIDE, (int(down), int(across)), generator)
+    np.testing.assert_array_equal(perlin_mask(SIDE, rng(2), config), noise > 0.2)
+
+
+def test_every_power_between_the_two_scales_is_drawn_in_each_direction(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "fsamc.masks.perlin_noise", lambda side, cells, rng: seen.append(cells) or np.zeros((side,) * 2)
+    )
+    for seed in range(300):
+        perlin_mask(SIDE, rng(seed), PERLIN)
+    assert set(seen) == {(2**a, 2**b) for a in range(6) for b in range(6)}
+
+
+def test_a_higher_perlin_threshold_gives_a_mask_inside_the_lower_one():
+    low, high = (perlin_mask(SIDE, rng(1), Pseudo(perlin={"threshold": cut})) for cut in (0.1, 0.5))
+    assert (low | high).sum() == low.sum()
+    assert 0 < high.sum() < low.sum()
+
+
+@pytest.mark.parametrize("foreground", [WHOLE, DISC], ids=["whole", "disc"])
+def test_drawn_perlin_masks_lie_in_the_foreground_and_in_the_area(foreground):
+    for seed in range(100):
+        mask = draw_mask(foreground, rng(seed), PERLIN)
+        assert not (mask & ~foreground).any()
+        assert 0.1 <= mask.sum() / foreground.sum() <= 0.4
+
+
+def test_a_redraw_of_perlin_masks_is_rare_with_the_defaults():
+    shares = [perlin_mask(SIDE, rng(seed), PERLIN).mean() for seed in range(200)]
+    assert np.mean([0.1 <= share <= 0.4 for share in shares]) > 0.7
+
+
+@pytest.mark.parametrize(("cut", "mend"), [(0.99, "lower"), (-0.99, "raise")])
+def test_a_perlin_area_that_cannot_be_had_names_its_own_key(cut, mend):
+    config = Pseudo(mask="perlin", perlin={"threshold": cut}, tries=5)
+    with pytest.raises(BadInput, match=rf"`pseudo\.perlin\.threshold` {cut}.*5 masks covered.*{mend} `pseudo\.perlin"):
+        draw_mask(WHOLE, rng(), config)
+
+
+# --- polygon
+
+
+@pytest.mark.parametrize("corners", [3, 4, 5, 6])
+def test_polygons_have_the_area_of_a_regular_one_in_its_box_wherever_they_lie(corners):
+    closed_form = corners / 2 * (0.2 * 448 / 2) ** 2 * math.sin(2 * math.pi / corners)
+    for seed in range(20):
+        mask = polygon_mask(np.ones((448, 448), bool), corners, rng(seed), POLYGON)
+        assert mask.sum() == pytest.approx(closed_form, rel=0.02)
+
+
+def test_polygons_lie_everywhere_on_the_image_and_never_across_its_border():
+    masks = [polygon_mask(WHOLE, 4, rng(seed), POLYGON) for seed in range(300)]
+    areas = [mask.sum() for mask in masks]
+    assert max(areas) < 1.1 * min(areas)  # pixels are coarse; half a polygon at most would be left by a border
+    centres = np.array([np.argwhere(mask).mean(axis=0) for mask in masks]) / SIDE
+    assert centres.min() < 0.13
+    assert centres.max() > 0.87
+    assert np.abs(centres.mean(axis=0) - 0.5).max() < 0.03
+
+
+def test_polygons_turn():
+    masks = [polygon_mask(WHOLE, 3, rng(seed), Pseudo(mask="polygon", polygon={"size": 1.0})) for seed in range(30)]
+    assert len({mask.tobytes() for mask in masks}) == 30
+
+
+@pytest.mark.parametrize("inside", [0.5, 0.95])
+@pytest.mark.parametrize("foreground", [DISC, BAND], ids=["disc", "band"])
+def test_drawn_polygons_are_cut_to_the_foreground_of_which_they_leave_little(foreground, inside):
+    config = Pseudo(mask="polygon", polygon={"size": 0.1, "inside": inside})
+    whole = 2 * (0.1 * SIDE / 2) ** 2
+    for seed in range(100):
+        mask = draw_mask(foreground, rng(seed), config, corners=4)
+        assert not (mask & ~foreground).any()
+        assert mask.sum() >= (inside - 0.05) * whole
+
+
+def test_a_polygon_too_far_outside_is_drawn_again_from_the_same_generator():
+    config = Pseudo(mask="polygon", polygon={"inside": 0.9})
+    generator, redraws, whole = rng(14), 0, polygon_mask(DISC, 5, rng(14), config)
+    assert (whole & DISC).sum() < 0.9 * whole.sum()
+    while (whole & DISC).sum() < 0.9 * whole.sum():
+        whole, redraws = polygon_mask(DISC, 5, generator, config), redraws + 1
+    assert redraws > 1
+    np.testing.assert_array_equal(draw_mask(DISC, rng(14), config, corners=5), whole & DISC)
+
+
+def test_a_polygon_as_large_as_the_image_has_its_centre_in_the_middle():
+    for foreground in (WHOLE, ~DISC):
+        mask = polygon_mask(foreground, 6, rng(), Pseudo(mask="polygon", polygon={"size": 1.0}))
+        assert np.argwhere(mask).mean(axis=0) == pytest.approx([(SIDE - 1) / 2] * 2, abs=0.6)
+
+
+@pytest.mark.parametrize("size", [0.001, 0.9])
+def test_polygons_that_do_not_fit_are_one_line_with_keys_shares_and_mend(size):
+    config = Pseudo(mask="polygon", polygon={"size": size, "inside": 0.99}, tries=7)
+    with pytest.raises(BadInput) as error:
+        draw_mask(BAND, rng(), config, corners=3)
+    message = str(error.value)
+    assert "\n" not in message
+    for part in ("`pseudo.polygon.inside` 0.99", "7 polygons", "`pseudo.polygon.size`"):
+        assert part in message
+
+
+@pytest.mark.parametrize("config", [PERLIN, POLYGON], ids=["perlin", "polygon"])
+def test_the_same_generator_gives_the_same_mask_of_every_kind(config):
+    one, same, other = (draw_mask(DISC, rng(seed), config, corners=4) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()

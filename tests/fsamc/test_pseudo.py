@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.config.fold import Pseudo
+from fsamc.artifacts import PseudoSet
+from fsamc.config import Polygon, Pseudo
+from fsamc.config.dotted import updated
 from fsamc.errors import BadInput
 from fsamc.preview import preview_sheet
 from fsamc.pseudo import PseudoDefects, blend, defects, generate
+from fsamc.pseudo_classes import check_textures, pseudo_classes
 
 SIDE, GOOD = 48, 6
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -147,6 +150,70 @@ def test_the_streamed_form_makes_no_more_than_it_is_asked_for():
 def test_a_class_with_too_few_textures_is_named():
     with pytest.raises(BadInput, match=r"'cracked' has 1 image.*`pseudo.textures_per_class` asks for 2"):
         make({**TEXTURES, "cracked": TEXTURES["cracked"][:1]})
+
+
+POLYGONS = CONFIG.model_copy(update={"mask": "polygon", "polygon": Polygon(sides=(3, 6), size=0.4)})
+
+
+def test_texture_x_number_of_sides_is_the_pseudo_class_of_polygons():
+    made = make(config=POLYGONS)
+    assert made.classes == ("banded/3", "banded/6", "bubbly/3", "bubbly/6", "cracked/3", "cracked/6")
+    assert made.labels.tolist() == [label for label in range(6) for _ in range(4)]
+    assert len(pseudo_classes([str(n) for n in range(47)], Pseudo(mask="polygon"))) == 47 * 4
+    for mask in ("poisson", "perlin"):
+        assert make(config=POLYGONS.model_copy(update={"mask": mask})).classes == ("banded", "bubbly", "cracked")
+
+
+def test_the_shape_and_the_texture_are_those_of_the_class():
+    plain = {name: np.full((2, SIDE, SIDE, 3), level, np.uint8) for name, level in (("dark", 40), ("bright", 240))}
+    config = POLYGONS.model_copy(update={"beta": (0.0, 0.0)})
+    everywhere = np.ones((GOOD, SIDE, SIDE), bool)
+    radius = 0.4 * SIDE / 2
+    for one in defects(SOURCES, everywhere, plain, config, purpose="test"):
+        assert (one.image[one.mask] == (40, 240)[one.label // 2]).all()
+        sides = (3, 6)[one.label % 2]
+        assert one.mask.sum() == pytest.approx(sides / 2 * radius**2 * np.sin(2 * np.pi / sides), rel=0.06)
+
+
+@pytest.mark.parametrize("mask", ["poisson", "perlin", "polygon"])
+def test_a_class_does_not_depend_on_the_other_classes_whatever_the_mask(mask):
+    config = POLYGONS.model_copy(update={"mask": mask})
+    among = make(config=config)
+    alone = make({"bubbly": TEXTURES["bubbly"]}, config.model_copy(update={"polygon": Polygon(sides=(6,), size=0.4)}))
+    place = among.classes.index(alone.classes[0])
+    for field in ("images", "sources", "masks", "betas"):
+        np.testing.assert_array_equal(getattr(alone, field), getattr(among, field)[4 * place : 4 * place + 4])
+
+
+def test_more_pseudo_classes_than_there_are_is_one_line_that_counts_polygons(tiny_textures, tiny_config):
+    few = updated(tiny_config, {"pretrain.pseudo_classes": 6, "pseudo.mask": "polygon", "pseudo.polygon.sides": [3, 5]})
+    check_textures(tiny_textures, few)
+    many = updated(few, {"pretrain.pseudo_classes": 7})
+    with pytest.raises(BadInput, match=r"is 7, but .* holds 3 texture classes, with polygons 6 pseudo-classes; lower"):
+        check_textures(tiny_textures, many)
+    with pytest.raises(BadInput, match=r"is 4, but .* holds 3 texture classes; lower"):
+        check_textures(tiny_textures, updated(tiny_config, {"pretrain.pseudo_classes": 4}))
+
+
+@pytest.mark.parametrize("mask", ["poisson", "perlin", "polygon"])
+def test_settings_of_another_mask_do_not_have_pseudo_defects_built_again(
+    tiny_category, tiny_textures, tiny_config, mask
+):
+    def key(**settings):
+        pseudo = Pseudo(mask=mask, **settings)
+        features, compute = tiny_config.features, tiny_config.compute
+        return PseudoSet(
+            category=tiny_category, textures=tiny_textures, pseudo=pseudo, features=features, compute=compute
+        ).key
+
+    own = {
+        "poisson": [{"rate": 3.0}, {"blur": 0.1}, {"threshold": 0.1}, {"area": (0.1, 0.2)}],
+        "perlin": [{"perlin": {"threshold": 0.1}}, {"perlin": {"scales": (1, 2)}}, {"area": (0.1, 0.2)}],
+        "polygon": [{"polygon": {"sides": (4,)}}, {"polygon": {"size": 0.3}}, {"polygon": {"inside": 0.3}}],
+    }
+    for kind, changes in own.items():
+        for change in changes:
+            assert (key(**change) == key()) == (change not in own[mask]), (kind, change)
 
 
 def test_no_textures_at_all():

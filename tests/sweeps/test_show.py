@@ -144,6 +144,18 @@ def test_a_sheet_shows_the_very_pictures_that_a_sweep_pretrains_on(data, texture
         assert np.array_equal(cell, np.asarray(Image.fromarray(made.image).resize((224, 224))))
 
 
+def test_a_sheet_of_polygons_has_a_row_per_texture_and_number_of_sides(data, textures, tmp_path):
+    polygons = ["base.pseudo.mask=polygon", "base.pseudo.polygon.size=0.5", "folds.categories=[tiles]"]
+    (file,) = draw(data, textures, tmp_path, polygons, rows=4)
+    sheet = np.asarray(Image.open(file))
+    masks = [sheet[top : top + 224, 6 + 2 * 230 :][:, :224, 0] > 127 for top in range(22, 4 * 252, 252)]
+    areas = [mask.mean() for mask in masks]
+    regular = [sides / 2 * 0.25**2 * np.sin(2 * np.pi / sides) for sides in (3, 4, 5, 6)]
+    assert areas == pytest.approx(regular, rel=0.1)
+    (perlin,) = draw(data, textures, tmp_path / "perlin", ["base.pseudo.mask=perlin", "folds.categories=[tiles]"])
+    assert len(np.asarray(Image.open(perlin))) == 3 * 252 + 6
+
+
 def test_bad_input_stops_before_a_sheet_is_drawn(data, textures, tmp_path):
     out = tmp_path / "sheets"
     with pytest.raises(BadInput, match=r"pseudo\.textures_per_class asks for 2"):
