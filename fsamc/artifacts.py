@@ -1,4 +1,4 @@
-"""What a fold computes once and keeps: features, pseudo-defects, banks, nearest rows.
+"""What a fold computes once and keeps: features, pseudo-defects, banks, nearest rows, scores of good images.
 
 Here is what each one is and what it depends on; how it is computed is in `fsamc.building`, imported only where it
 happens, so that whoever merely asks for artifacts loads no torch.
@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 
 from fsamc.config import Compute, Features, Foreground, Pseudo, Reference
 from fsamc.dataset import Category
+from fsamc.detectors import DETECTORS
+from fsamc.pseudo_classes import PseudoClass, pseudo_classes
 from fsamc.store import Artifact, Store, digest
 from fsamc.textures import Textures
 from fsamc.weights import identity
@@ -54,12 +56,21 @@ class FeatureSet:
         building.build_features(self, into)
 
 
+_POISSON = ("rate", "blur", "threshold")
+_OTHER_MASKS = {  # settings that masks of a kind do not depend on
+    "poisson": ("perlin", "polygon"),
+    "perlin": ("polygon", *_POISSON),
+    "polygon": ("perlin", "area", *_POISSON),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class PseudoSet:
     """Patch features of pseudo-defects (paper 3.5), class-major.
 
     `features` float16 [n, P, D], `labels` int64 [n], `sources` int64 [n]: the good image each was made from.
-    The settings of `residual` are not part of it: they say what is done with the features.
+    The settings of `residual` are not part of it, since they say what is done with the features; nor those of masks
+    of another kind.
     """
 
     kind: ClassVar[str] = "pseudo"
@@ -75,14 +86,16 @@ class PseudoSet:
         good = [self.category.digests[path] for path in self.category.train]
         chosen = self.textures.chosen(self.pseudo.textures_per_class)
         drawn = {name: [self.textures.digests[path] for path in paths] for name, paths in chosen.items()}
-        settings = self.pseudo.model_dump(mode="json", exclude={"residual", "foreground"})
+        settings = self.pseudo.model_dump(
+            mode="json", exclude={"residual", "foreground", *_OTHER_MASKS[self.pseudo.mask]}
+        )
         made_of = (self.category.name, good, drawn, settings, self.foreground)
         return digest(self.kind, 2, *made_of, *_feature_parts(self.features, self.compute))
 
     @property
     def about(self) -> str:
         """The category and how many pseudo-classes."""
-        return f"{self.category.name}, {len(self.textures.classes)} pseudo-classes"
+        return f"{self.category.name}, {len(self.classes)} pseudo-classes"
 
     def needs(self) -> Sequence[Artifact]:
         """Nothing: it starts from files."""
@@ -95,6 +108,11 @@ class PseudoSet:
         building.build_pseudo_defects(self, into)
 
     @property
+    def classes(self) -> tuple[PseudoClass, ...]:
+        """The pseudo-classes; a label is a position among them."""
+        return pseudo_classes(self.textures.classes, self.pseudo)
+
+    @property
     def foreground(self) -> Foreground:
         """How the object is found in this category: a method, or `auto`."""
         chosen = self.pseudo.foreground
@@ -103,7 +121,10 @@ class PseudoSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Bank:
-    """Memory bank of one (category, seed): `rows` float16 [K, D], `indices` int64 [K] into the good patches."""
+    """What the detector of one (category, seed) has learnt; of PatchCore the memory bank. Its class says which arrays.
+
+    The seed is 0 where nothing is drawn: then the bank is one for all seeds.
+    """
 
     kind: ClassVar[str] = "bank"
     good: FeatureSet
@@ -112,21 +133,27 @@ class Bank:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the good features, the reference settings and the seed."""
-        settings = self.reference.model_dump(mode="json", exclude={"scale"})  # that is done with it, not to it
-        return digest(self.kind, 1, self.good.key, settings, self.seed)
+        """Hash of the good features, the detector, the settings it learns by, and the seed."""
+        learns = self.reference.model_dump(mode="json", include={"kind", *DETECTORS[self.reference.kind].learns})
+        return digest(self.kind, 1, self.good.key, learns, self.seed)
 
     @property
     def about(self) -> str:
-        """The category and the seed."""
-        return f"{self.good.category.name}, seed {self.seed}"
+        """The category and the seed, and the detector if it is another than PatchCore."""
+        kind = self.reference.kind
+        return f"{self.good.category.name}, seed {self.seed}{'' if kind == 'patchcore' else f', {kind}'}"
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        """The settings that its answers depend on, and not what it keeps."""
+        return self.reference.model_dump(mode="json", include={*DETECTORS[self.reference.kind].asks})
 
     def needs(self) -> Sequence[Artifact]:
         """The good features."""
         return (self.good,)
 
     def build(self, store: Store, into: Path) -> None:
-        """Choose the coreset and keep its rows."""
+        """Learn, and keep what the detector keeps."""
         from fsamc import building
 
         building.build_bank(self, store, into)
@@ -134,7 +161,7 @@ class Bank:
 
 @dataclass(frozen=True, kw_only=True)
 class Nearest:
-    """Nearest bank row of every patch (paper 3.4, eq. 2): `indices` int32 [n, P], `distances` float32 [n, P].
+    """What would be normal at every patch (paper 3.4, eq. 2): `indices` int32 [n, P], `distances` float32 [n, P].
 
     The residual maps follow from it and from the features, so they need not be kept: a five-hundredth of their size.
     """
@@ -145,8 +172,8 @@ class Nearest:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the bank and of the features."""
-        return digest(self.kind, 1, self.bank.key, self.queries.key)
+        """Hash of the bank, of what its answers depend on and of the features."""
+        return digest(self.kind, 2, self.bank.key, self.bank.asks, self.queries.key)
 
     @property
     def about(self) -> str:
@@ -162,6 +189,42 @@ class Nearest:
         from fsamc import building
 
         building.build_nearest(self, store, into)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoodScores:
+    """Anomaly scores of good images that are held out: `scores` float32 [H].
+
+    A detector like the bank's judges them, that has learnt from the other good images alone.
+
+    Attributes:
+        bank: the good features, the detector and the seed; the bank itself is not used.
+        held_out: which rows of the good features are judged.
+    """
+
+    kind: ClassVar[str] = "goodscores"
+    bank: Bank
+    held_out: tuple[int, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what the bank depends on, of what its answers depend on and of the rows."""
+        return digest(self.kind, 1, self.bank.key, self.bank.asks, self.held_out)
+
+    @property
+    def about(self) -> str:
+        """The bank's category and seed, and how many images."""
+        return f"{self.bank.about}, {len(self.held_out)} good images"
+
+    def needs(self) -> Sequence[Artifact]:
+        """The good features."""
+        return (self.bank.good,)
+
+    def build(self, store: Store, into: Path) -> None:
+        """Learn from the others and judge."""
+        from fsamc import building
+
+        building.build_good_scores(self, store, into)
 
 
 def _feature_parts(features: Features, compute: Compute) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,65 +10,80 @@ import torch
 
 from fsamc import backbone, images
 from fsamc.arrays import create_array, save_array
-from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
-from fsamc.bank import MemoryBank
+from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
+from fsamc.bank import anomaly_score
 from fsamc.compute import threads
 from fsamc.config import Compute, Features
 from fsamc.dataset import Category
+from fsamc.detectors.base import Detector, detector_class
 from fsamc.foreground import Foregrounds, Method, choose_foreground
 from fsamc.patches import patch_features_of
 from fsamc.pseudo import PseudoDefect, defects
-from fsamc.store import Store
+from fsamc.store import Arrays, Store
 
 
 def build_features(wanted: FeatureSet, into: Path) -> None:
     """Stream the pictures through the backbone."""
-    squares = (_picture(wanted, paths) for paths in wanted.pictures)
+    pictures = (_picture(wanted, paths) for paths in wanted.pictures)
     with threads(wanted.compute):
-        _write_features(squares, len(wanted.pictures), wanted.features, wanted.compute, into)
+        _write_features(pictures, len(wanted.pictures), wanted.features, wanted.compute, into)
 
 
 def build_pseudo_defects(wanted: PseudoSet, into: Path) -> None:
     """Paste textures on good images and extract features, one by one; the pictures themselves are not kept."""
-    count = wanted.pseudo.per_class * len(wanted.textures.classes)
+    count = wanted.pseudo.per_class * len(wanted.classes)
     labels, sources = np.empty(count, np.int64), np.empty(count, np.int64)
 
-    def squares() -> Iterator[np.ndarray]:
+    def pictures() -> Iterator[np.ndarray]:
         for row, made in enumerate(pseudo_defects(wanted)):
             labels[row], sources[row] = made.label, made.source
             yield made.image
 
     with threads(wanted.compute):
-        _write_features(squares(), count, wanted.features, wanted.compute, into)
+        _write_features(pictures(), count, wanted.features, wanted.compute, into)
     save_array(into / "labels.npy", labels)
     save_array(into / "sources.npy", sources)
 
 
 def build_bank(wanted: Bank, store: Store, into: Path) -> None:
-    """Choose the coreset of the good patches and keep its rows."""
-    features = store.get(wanted.good)["features"]
-    with threads(wanted.good.compute):
-        bank = MemoryBank.build(
-            features.reshape(-1, features.shape[-1]),
-            wanted.reference.ratio,
-            wanted.seed,
-            projection=wanted.reference.projection,
-            starts=wanted.reference.starts,
-            device=wanted.good.compute.device,
-        )
-    save_array(into / "indices.npy", bank.indices)
-    save_array(into / "rows.npy", bank.rows.astype(np.float16))
+    """Have the detector learn from the good images, and keep what it keeps."""
+    for name, array in _learnt(wanted, store.get(wanted.good)["features"]).items():
+        save_array(into / f"{name}.npy", array)
 
 
 def build_nearest(wanted: Nearest, store: Store, into: Path) -> None:
-    """Find every patch's nearest bank row, in blocks: the features are never all in memory."""
-    compute = wanted.bank.good.compute
-    bank = MemoryBank(**store.get(wanted.bank))
+    """Find what would be normal at every patch, in blocks: the features are never all in memory."""
     features = store.get(wanted.queries)["features"]
-    with threads(compute):
-        distances, indices = bank.nearest(features.reshape(-1, features.shape[-1]), device=compute.device)
-    save_array(into / "distances.npy", distances.reshape(features.shape[:2]))
-    save_array(into / "indices.npy", indices.astype(np.int32).reshape(features.shape[:2]))
+    with threads(wanted.bank.good.compute):
+        distances, indices = detector(wanted.bank, store).compare(features)
+    save_array(into / "distances.npy", distances)
+    save_array(into / "indices.npy", indices.astype(np.int32))
+
+
+def build_good_scores(wanted: GoodScores, store: Store, into: Path) -> None:
+    """Learn from the good images that are not held out, and judge those that are."""
+    features = store.get(wanted.bank.good)["features"]
+    others = features[np.setdiff1d(np.arange(len(features)), wanted.held_out)]
+    with threads(wanted.bank.good.compute):
+        judge = _detector(wanted.bank, _learnt(wanted.bank, others), others)
+        distances, _ = judge.compare(features[list(wanted.held_out)])
+    save_array(into / "scores.npy", anomaly_score(distances))
+
+
+def detector(bank: Bank, store: Store) -> Detector:
+    """The detector that has learnt what `bank` holds."""
+    return _detector(bank, store.get(bank), store.get(bank.good)["features"])
+
+
+def _learnt(bank: Bank, good: np.ndarray) -> Arrays:
+    """What a detector like the bank's keeps of good features [G, P, D]."""
+    with threads(bank.good.compute):
+        learn = detector_class(bank.reference.kind).learn
+        return learn(good, bank.reference, seed=bank.seed, device=bank.good.compute.device)
+
+
+def _detector(bank: Bank, kept: Arrays, good: np.ndarray) -> Detector:
+    return detector_class(bank.reference.kind)(kept, good, bank.reference, device=bank.good.compute.device)
 
 
 def pseudo_defects(wanted: PseudoSet) -> Iterator[PseudoDefect]:
@@ -88,7 +103,12 @@ def foreground_method(wanted: PseudoSet) -> Method:
 
 def good_squares(category: Category, features: Features, count: int | None = None) -> np.ndarray:
     """The first `count` good images (all of them by default) as the network sees them, uint8 [G, S, S, 3]."""
-    return np.stack([_square(category, path, features) for path in category.train[:count]])
+    return squares(category, category.train[:count], features)
+
+
+def squares(category: Category, paths: Sequence[str], features: Features) -> np.ndarray:
+    """A category's images as the network sees them, uint8 [n, S, S, 3]."""
+    return np.stack([_square(category, path, features) for path in paths])
 
 
 def _square(category: Category, path: str, features: Features) -> np.ndarray:
@@ -101,7 +121,7 @@ def _picture(wanted: FeatureSet, paths: tuple[str, ...]) -> np.ndarray:
 
 
 def texture_squares(wanted: PseudoSet) -> dict[str, list[np.ndarray]]:
-    """Each pseudo-class's textures, resized straight to uint8 [S, S, 3]."""
+    """Each class's textures, resized straight to uint8 [S, S, 3]."""
     plain = Features(size=wanted.features.size)
     return {
         name: [images.to_square(images.read_image(wanted.textures.folder / path), plain) for path in paths]

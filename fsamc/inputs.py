@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
+import numpy as np
+
+from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.config import FoldConfig
 from fsamc.dataset import Category
+from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.heads import HEADS
+from fsamc.pseudo_classes import check_textures
 from fsamc.store import Artifact, digest
 from fsamc.textures import Textures
 from fsamc.weights import identity
@@ -27,37 +31,87 @@ class Inputs:
 
     def artifacts(self) -> list[Artifact]:
         """All of them, each after what it needs."""
-        ends: list[Artifact | None] = [self.test, self.means, self.pseudo, self.pseudo_nearest]
-        ordered: dict[str, Artifact] = {}
-        for end in ends:
-            if end is not None:
-                _after_needs(end, ordered)
-        return list(ordered.values())
+        return _in_order(self.test, self.means, self.pseudo, self.pseudo_nearest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionInputs:
+    """The artifacts that say which images are called defective, where `detection.enabled`."""
+
+    held_out: GoodScores  # what the threshold is chosen on
+    test: Nearest  # every defect image
+    good: Nearest | None  # test/good, where there is any
+
+    def artifacts(self) -> list[Artifact]:
+        """All of them, each after what it needs."""
+        return _in_order(self.held_out, self.test, self.good)
 
 
 def fold_inputs(
     category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
-) -> Inputs:
-    """What `run_fold` will read, so that it can be built elsewhere beforehand.
+) -> Inputs | None:
+    """What `run_fold` will read, so that it can be built elsewhere beforehand; None where a head sees images alone.
 
     Raises:
         BadInput: the head is to be pretrained and no textures are given, or fewer classes than asked for.
     """
-
-    def features_of(pictures: Iterable[tuple[str, ...]]) -> FeatureSet:
-        return FeatureSet(category=category, pictures=tuple(pictures), features=config.features, compute=config.compute)
-
-    good = features_of((path,) for path in category.train)
-    bank = Bank(good=good, reference=config.reference, seed=seed)
-    test = Nearest(bank=bank, queries=features_of((path,) for path in category.defects))
+    if HEADS[config.head.kind].sees == "images":
+        return None
+    category = category.with_classes(good=config.good)
+    bank = _bank(category, config, seed)
+    test = Nearest(bank=bank, queries=_features(category, config, ((path,) for path in category.defects)))
     means = None
     if config.support.mean == "image" and config.shots > 1:
         support = category.support(config.shots, draw, files=config.support.files)
-        means = Nearest(bank=bank, queries=features_of(support.values()))
+        means = Nearest(bank=bank, queries=_features(category, config, support.values()))
     pseudo = _pseudo_set(category, config, textures) if pretrains(config) else None
     from_bank = pseudo is not None and config.pseudo.residual == "bank"
     pseudo_nearest = Nearest(bank=bank, queries=pseudo) if pseudo and from_bank else None
-    return Inputs(good=good, test=test, means=means, pseudo=pseudo, pseudo_nearest=pseudo_nearest)
+    return Inputs(good=bank.good, test=test, means=means, pseudo=pseudo, pseudo_nearest=pseudo_nearest)
+
+
+def detection_inputs(category: Category, config: FoldConfig, *, seed: int) -> DetectionInputs | None:
+    """What the detection in `run_fold` will read; None where it is off. The head has no part in it.
+
+    Raises:
+        BadInput: no good image can be held out.
+    """
+    if not config.detection.enabled:
+        return None
+    bank = _bank(category, config, seed)
+    defects, good = (((path,) for path in paths) for paths in (category.defects, category.good))
+    return DetectionInputs(
+        held_out=GoodScores(bank=bank, held_out=held_out_rows(category, config.detection.held_out)),
+        test=Nearest(bank=bank, queries=_features(category, config, defects)),
+        good=Nearest(bank=bank, queries=_features(category, config, good)) if category.good else None,
+    )
+
+
+def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
+    """Which of the images in train/good the threshold is chosen on: those of evenly spaced groups, at least one.
+
+    Raises:
+        BadInput: there are fewer than two groups.
+    """
+    groups = list(dict.fromkeys(category.group(path) for path in category.train))
+    if len(groups) < 2:
+        raise BadInput(
+            f"{category.folder / 'train' / 'good'}: {len(groups)} group of images; detection needs 2, one to hold out: "
+            "add good images or set detection.enabled=false"
+        )
+    count = min(max(round(share * len(groups)), 1), len(groups) - 1)
+    chosen = {groups[place] for place in (2 * np.arange(count) + 1) * len(groups) // (2 * count)}
+    return tuple(row for row, path in enumerate(category.train) if category.group(path) in chosen)
+
+
+def fold_artifacts(
+    category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
+) -> list[Artifact]:
+    """All artifacts of `fold_inputs` and `detection_inputs`, each after what it needs."""
+    inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
+    parts = (inputs, detection_inputs(category, config, seed=seed))
+    found = {artifact.key: artifact for part in parts if part is not None for artifact in part.artifacts()}
+    return list(found.values())
 
 
 def pretrains(config: FoldConfig) -> bool:
@@ -69,23 +123,46 @@ def fold_key(
     category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
 ) -> str:
     """Address of a fold's result: a hash of everything that it depends on."""
-    inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
+    category = category.with_classes(good=config.good)
     settings = config.model_dump(mode="json", exclude={"features": {"backbone", "weights"}, "pseudo": {"foreground"}})
-    parts = [artifact.key for artifact in inputs.artifacts()]
-    return digest("fold", 1, category.fingerprint, identity(config.features), settings, parts, seed, draw)
+    parts = [artifact.key for artifact in fold_artifacts(category, config, seed=seed, draw=draw, textures=textures)]
+    return digest(
+        "fold",
+        2,
+        category.fingerprint,
+        identity(config.features),
+        settings,
+        parts,
+        seed,
+        draw,
+    )
+
+
+def _features(category: Category, config: FoldConfig, pictures: Iterable[tuple[str, ...]]) -> FeatureSet:
+    return FeatureSet(category=category, pictures=tuple(pictures), features=config.features, compute=config.compute)
+
+
+def _bank(category: Category, config: FoldConfig, seed: int) -> Bank:
+    good = _features(category, config, ((path,) for path in category.train))
+    drawn = DETECTORS[config.reference.kind].drawn
+    return Bank(good=good, reference=config.reference, seed=seed if drawn else 0)
 
 
 def _pseudo_set(category: Category, config: FoldConfig, textures: Textures | None) -> PseudoSet:
     if textures is None:
         raise BadInput("pretrain.enabled needs pseudo-defects, and so textures: give --textures DIR, or switch it off")
-    if config.pretrain.pseudo_classes > len(textures.classes):
-        raise BadInput(
-            f"pretrain.pseudo_classes is {config.pretrain.pseudo_classes}, but {textures.folder} holds "
-            f"{len(textures.classes)} texture classes; lower it or add textures"
-        )
+    check_textures(textures, config)
     return PseudoSet(
         category=category, textures=textures, pseudo=config.pseudo, features=config.features, compute=config.compute
     )
+
+
+def _in_order(*ends: Artifact | None) -> list[Artifact]:
+    ordered: dict[str, Artifact] = {}
+    for end in ends:
+        if end is not None:
+            _after_needs(end, ordered)
+    return list(ordered.values())
 
 
 def _after_needs(artifact: Artifact, ordered: dict[str, Artifact]) -> None:

@@ -38,6 +38,7 @@ class ResidualMaps:
         features: float16 [n, P, D], memory-mapped.
         normal: float16 [K, D], the rows that are subtracted.
         indices: int [n, P], which row belongs to each patch.
+        distances: float32 [n, P], a detector's own; None where they are the lengths of the residuals.
         residual: False gives the raw features; the distances stay (tables 5 and 11).
         scale: float32 [D], what the values are divided by; the distances are not. None leaves them.
         device: where the batches go.
@@ -49,6 +50,7 @@ class ResidualMaps:
     residual: bool
     scale: np.ndarray | None
     device: str
+    distances: np.ndarray | None = None
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Maps:
         """The maps of these images."""
@@ -56,10 +58,13 @@ class ResidualMaps:
         features = torch.from_numpy(self.features[rows].astype(np.float32)).to(self.device)
         nearest = torch.from_numpy(self.normal[self.indices[rows]].astype(np.float32)).to(self.device)
         difference = features - nearest
-        distances = torch.linalg.vector_norm(difference, dim=-1)
+        if self.distances is None:
+            distances = torch.linalg.vector_norm(difference, dim=-1)
+        else:
+            distances = torch.from_numpy(self.distances[rows]).to(self.device)
         values = difference if self.residual else features
         if self.scale is not None:
-            values = values / torch.from_numpy(self.scale).to(self.device)
+            values = values / torch.tensor(self.scale, device=self.device)
         return Maps(values, distances)
 
     def __len__(self) -> int:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
-from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
+from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.errors import BadInput
 from fsamc.store import Artifact
 from sweeps.plan import variants
 from sweeps.prepare import Prepared
 
-_RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
+RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
 
 
 def check_space(prepared: Prepared, *, cache: Path, out: Path) -> None:
     """Raise BadInput if the disks cannot hold what the sweep will write."""
     artifacts = {artifact.key: artifact for artifact in _artifacts(prepared)}
-    missing = [artifact for artifact in artifacts.values() if not (cache / artifact.kind / artifact.key).is_dir()]
-    _require(cache, sum(map(_bytes, missing)), "the cache")
-    _require(out, _RESULTS, "the results")
+    missing = [artifact for artifact in artifacts.values() if not is_cached(artifact, cache)]
+    _require(cache, sum(map(artifact_bytes, missing)), "the cache")
+    _require(out, RESULTS, "the results")
+
+
+def is_cached(artifact: Artifact, cache: Path) -> bool:
+    """Whether the artifact seems to be there: its checksums are not looked at, and nothing is touched."""
+    return (cache / artifact.kind / artifact.key).is_dir()
 
 
 def check_writable(folder: Path) -> None:
@@ -39,24 +45,34 @@ def check_writable(folder: Path) -> None:
 def _artifacts(prepared: Prepared) -> Iterator[Artifact]:
     for config in variants(prepared.plan):
         for fold in prepared.folds(config):
-            yield from fold.inputs(prepared.categories, prepared.textures).artifacts()
+            yield from fold.artifacts(prepared.categories, prepared.textures)
 
 
-def _bytes(artifact: Artifact) -> int:
+def artifact_bytes(artifact: Artifact) -> int:
     """Roughly what an artifact takes on disk."""
-    from fsamc.backbone import load_backbone
+    from fsamc.detectors.base import detector_class
 
     if isinstance(artifact, Bank):
-        return int(_bytes(artifact.good) * artifact.reference.ratio)
+        learner = detector_class(artifact.reference.kind)
+        return learner.bytes_kept(artifact.reference, _features_shape(artifact.good))
     if isinstance(artifact, Nearest):
-        return _bytes(artifact.queries) // 200
+        return artifact_bytes(artifact.queries) // 200
+    if isinstance(artifact, GoodScores):
+        return 4 * len(artifact.held_out)
     assert isinstance(artifact, FeatureSet | PseudoSet)
+    return 2 * prod(_features_shape(artifact))
+
+
+def _features_shape(artifact: FeatureSet | PseudoSet) -> tuple[int, int, int]:
+    """[n, P, D] of the features."""
+    from fsamc.backbone import load_backbone
+
     pictures = (
         len(artifact.pictures)
         if isinstance(artifact, FeatureSet)
-        else artifact.pseudo.per_class * len(artifact.textures.classes)
+        else artifact.pseudo.per_class * len(artifact.classes)
     )
-    return pictures * load_backbone(artifact.features, "cpu").patches * artifact.features.dim * 2
+    return pictures, load_backbone(artifact.features, "cpu").patches, artifact.features.dim
 
 
 def _require(folder: Path, needed: int, what: str) -> None:

@@ -19,8 +19,10 @@ from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated
 from fsamc.coreset import choose_bank
 from fsamc.dataset import Category, load_category
+from fsamc.detectors import DETECTORS
+from fsamc.detectors.base import detector_class
 from fsamc.errors import BadInput
-from fsamc.inputs import fold_inputs, fold_key
+from fsamc.inputs import detection_inputs, fold_inputs, fold_key
 from fsamc.store import Artifact, Store
 from fsamc.textures import Textures, load_textures
 from tests.fsamc.layouts import TinyNetwork, write_textures
@@ -203,6 +205,86 @@ def keys_of(category: Category, textures: Textures, config: FoldConfig, *, seed:
 EVERYTHING = {"good", "test", "bank", "nearest", "pseudo", "pseudo nearest"}
 OF_BANK = {"bank", "nearest", "pseudo nearest"}
 OF_PSEUDO = {"pseudo", "pseudo nearest"}
+
+
+OF_NEAREST = {"nearest", "pseudo nearest"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "changed"),
+    [
+        ("patchcore", "ratio", 0.2, OF_BANK),
+        ("patchcore", "channels", 5, set()),
+        ("patchcore", "images", 5, set()),
+        ("padim", "channels", 5, OF_BANK),
+        ("padim", "ridge", 0.1, OF_BANK),
+        ("padim", "ratio", 0.2, set()),
+        ("padim", "kind", "patchcore", OF_BANK),
+        ("spade", "images", 5, OF_NEAREST),
+        ("spade", "words", 5, set()),
+        ("spade", "starts", 5, set()),
+        ("cpr", "words", 5, OF_BANK),
+        ("cpr", "blocks", 2, OF_BANK),
+        ("cpr", "images", 5, OF_NEAREST),
+        ("cpr", "window", 2, OF_NEAREST),
+        ("cpr", "projection", 5, set()),
+        ("cpr", "scale", "none", set()),
+    ],
+)
+def test_only_its_own_settings_are_in_a_detectors_keys(
+    tiny_category, tiny_textures, tiny_config, kind, name, value, changed
+):
+    base = updated(tiny_config, {"pseudo.residual": "bank", "reference.kind": kind})
+    before = keys_of(tiny_category, tiny_textures, base)
+    after = keys_of(tiny_category, tiny_textures, updated(base, {f"reference.{name}": value}))
+    assert {key for key in before if before[key] != after[key]} == changed
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"), [("patchcore", OF_BANK), ("padim", OF_BANK), ("cpr", OF_BANK), ("spade", set())]
+)
+def test_the_seed_is_in_the_key_of_what_is_drawn(tiny_category, tiny_textures, tiny_config, kind, changed):
+    config = updated(tiny_config, {"pseudo.residual": "bank", "reference.kind": kind})
+    before, after = (keys_of(tiny_category, tiny_textures, config, seed=seed) for seed in (1, 2))
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({"detection.held_out": 0.6}, True),
+        ({"detection.false_alarms": 0.6}, False),
+        ({"reference.kind": "padim"}, True),
+        ({"reference.ratio": 0.3}, True),
+        ({"reference.ridge": 0.3}, False),
+        ({"reference.scale": "none"}, False),
+        ({"head.kind": "prototype", "pretrain.enabled": False, "shots": 1}, False),
+        ({"features.size": 96}, True),
+    ],
+)
+def test_scores_of_good_images_are_others_where_they_depend_on_it(tiny_category, tiny_config, changes, changed):
+    base = updated(tiny_config, {"detection.enabled": True})
+    one, other = (detection_inputs(tiny_category, each, seed=1).held_out for each in (base, updated(base, changes)))
+    assert (one.key != other.key) == changed
+    assert one.key != detection_inputs(tiny_category, base, seed=2).held_out.key
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_a_detectors_artifacts_are_what_it_says(tiny_category, tiny_config, store, kind):
+    config = updated(tiny_config, {"reference.kind": kind, "reference.images": 2, "head.kind": "prototype"})
+    test = fold_inputs(tiny_category, config, seed=1).test
+    features, good = (store.get(one)["features"] for one in (test.queries, test.bank.good))
+    kept = detector_class(kind).learn(good, config.reference, seed=test.bank.seed)
+    assert {*store.get(test.bank)} == {*kept}
+    for name, array in kept.items():
+        np.testing.assert_array_equal(store.get(test.bank)[name], array)
+    distances, indices = detector_class(kind)(kept, good, config.reference).compare(features)
+    assert np.array_equal(store.get(test)["distances"], distances)
+    assert np.array_equal(store.get(test)["indices"], indices)
+    assert (store.get(test)["distances"].dtype, store.get(test)["indices"].dtype) == (np.float32, np.int32)
+    assert np.array_equal(
+        building.detector(test.bank, store).rows, detector_class(kind)(kept, good, config.reference).rows
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from fsamc.compute import threads
 from fsamc.config import Compute, FoldConfig
 from fsamc.config.dotted import updated
 from fsamc.dataset import Category, load_category
+from fsamc.detectors import DETECTORS
 from fsamc.episodes import pretraining_round
 from fsamc.errors import BadInput
 from fsamc.fold import run_fold
@@ -49,6 +51,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "features.fit": "letterbox",
         "head.pool": "flatten",
     },
+    "padim": {"reference.kind": "padim", "detection.enabled": True, "pseudo.residual": "bank", "shots": 3},
+    "spade": {"reference.kind": "spade", "reference.images": 2, "residual": False, "pseudo.residual": "bank"},
+    "cpr": {"reference.kind": "cpr", "reference.images": 2, "reference.words": 4, "support.mean": "image"},
 }
 
 
@@ -186,6 +191,7 @@ def test_what_a_result_says_hangs_together(run, tiny_category, tiny_config, tiny
     assert result.key == fold_key(tiny_category, config, seed=1, textures=tiny_textures)
     assert result.rounds == len(result.learning) == (0 if name == "prototype" else 3)
     stages = {"inputs", "classify"} if name == "prototype" else {"inputs", "pretrain", "finetune", "classify"}
+    stages |= {"detect"} if config.detection.enabled else set()
     assert set(result.stages) == stages
     assert result.seconds == pytest.approx(sum(result.stages.values()))
     assert FoldResult.from_json(result.to_json()) == result
@@ -277,6 +283,33 @@ def test_a_prototype_fold_is_the_definitions(run, tiny_category, tiny_config, ch
     queries = slow.of([(path,) for path in result.images])
     scores = np.stack([prototype(*one, config) for one in zip(*queries, strict=True)]) @ np.stack(anchors).T
     np.testing.assert_allclose(result.scores, scores, atol=1e-3)
+
+
+def test_a_fold_with_each_detector_is_another(run):
+    base = {"head.kind": "prototype", "reference.images": 2, "reference.words": 4}
+    results = [run({**base, "reference.kind": kind}) for kind in DETECTORS]
+    assert len({result.scores for result in results}) == len({result.key for result in results}) == len(DETECTORS)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_padims_distances_say_where_to_look_and_its_means_what_is_subtracted(run, tiny_category, tiny_config, residual):
+    changes = {"head.kind": "prototype", "head.patches": 10, "shots": 1, "residual": residual}
+    changes |= {"reference.kind": "padim", "reference.channels": 16, "reference.scale": "none"}
+    config, result = updated(tiny_config, changes), run(changes)
+    good = features_of(squares(tiny_category, [(path,) for path in tiny_category.train]))
+    means = good.mean(0)
+    centred = good - means
+    covariances = np.einsum("gpd,gpe->pde", centred, centred) / 4 + config.reference.ridge * np.eye(16)
+
+    def of(paths: Iterable[str]) -> np.ndarray:
+        features = features_of(squares(tiny_category, [(path,) for path in paths]))
+        apart = features - means
+        distances = np.sqrt(np.einsum("npd,pde,npe->np", apart, np.linalg.inv(covariances), apart))
+        values = apart if residual else features
+        return np.stack([prototype(*one, config) for one in zip(values, distances, strict=True)])
+
+    anchors = np.concatenate([of(paths) for paths in result.support.values()])
+    np.testing.assert_allclose(result.scores, of(result.images) @ anchors.T, atol=2e-3)
 
 
 def as_maps(values: np.ndarray, distances: np.ndarray) -> Maps:

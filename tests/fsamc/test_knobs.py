@@ -14,10 +14,11 @@ from PIL import Image
 from torchvision.models import get_model
 
 from fsamc.config import FoldConfig, Settings
-from fsamc.config.dotted import updated
+from fsamc.config.dotted import flatten, updated
 from fsamc.dataset import load_category
 from fsamc.errors import BadInput
 from fsamc.fold import run_fold
+from fsamc.heads import HEADS
 from fsamc.result import FoldResult
 from fsamc.seeds import numpy_generator
 from fsamc.store import Store
@@ -44,9 +45,18 @@ class NoOp:
 
 
 PROTOTYPE = {"head.kind": "prototype", "head.patches": 8}
+PADIM = {**PROTOTYPE, "reference.kind": "padim"}
+SPADE, CPR = ({**PROTOTYPE, "reference.kind": kind, "reference.images": 2} for kind in ("spade", "cpr"))
 FLATTEN = {"head.pool": "flatten"}
+VANILLA, SIAMESE = ({"head.kind": kind} for kind in ("vanilla", "siamese"))
+MAML = {"head.kind": "maml", "pretrain.maml.tasks": 2, "pretrain.maml.inner_lr": 0.1}
+NAMED = {"features.backbone": "resnet18", "features.weights": "random", "head.direct.epochs": 1, "head.direct.lr": 1e-3}
+DIRECT = {**NAMED, "head.kind": "direct"}
 RESNET = {**PROTOTYPE, "features.backbone": "resnet18", "features.weights": "random"}
-FLOOD, GRABCUT, AUTO = ({"pseudo.foreground": method} for method in ("flood", "grabcut", "auto"))
+FLOOD, CENTRE, GRABCUT, AUTO = (
+    {"pseudo.foreground": method} for method in ("flood", "flood_centre", "grabcut", "auto")
+)
+PERLIN, POLYGON = ({"pseudo.mask": mask} for mask in ("perlin", "polygon"))
 FIRST, OTHERS = (
     tuple(f"parts/test/{name}/{number}.png" for name in CLASSES for number in numbers)
     for numbers in (("000", "002"), ("001", "003"))
@@ -66,18 +76,29 @@ KNOBS: dict[str, Bites | NoOp] = {
     "features.resize": Bites((80,), {**PROTOTYPE, "features.fit": "crop"}),
     "features.precision": Bites(("bf16",), PROTOTYPE),
     "features.batch": NoOp("images per forward pass bound the memory", (3, 16)),
-    "reference.kind": NoOp("there is one detector so far"),
+    "reference.kind": Bites(("padim", "spade", "cpr"), PROTOTYPE),
     "reference.ratio": Bites((0.05, 0.3), PROTOTYPE),
     "reference.projection": Bites((4,), PROTOTYPE),
     "reference.starts": Bites((1,), PROTOTYPE),
+    "reference.channels": Bites((4,), PADIM),
+    "reference.ridge": Bites((1.0,), PADIM),
+    "reference.images": Bites((1, 6), SPADE),
+    "reference.words": Bites((3,), CPR),
+    "reference.blocks": Bites((1,), CPR),
+    "reference.window": Bites((0, 3), CPR),
     "reference.scale": Bites(("none",), PROTOTYPE),
+    "detection.enabled": NoOp("it says which images are defective; the head classifies them all", (True,)),
+    "detection.held_out": NoOp("it moves the threshold of detection, and that no score", (0.4,)),
+    "detection.false_alarms": NoOp("it moves the threshold of detection, and that no score", (0.3,)),
+    "good": Bites((True,), PROTOTYPE),
     "residual": Bites((False,)),
     "support.shots_from": Bites(("files",), with_it={"support.files": OTHERS}),
     "support.files": Bites((OTHERS,), {"support.shots_from": "files", "support.files": FIRST}),
     "support.mean": Bites(("image", "residual"), PROTOTYPE),
-    "pseudo.mask": NoOp("there is one shape so far"),
-    "pseudo.foreground": Bites(("auto", "flood", "grabcut", {"parts": "flood"})),
+    "pseudo.mask": Bites(("perlin", "polygon")),
+    "pseudo.foreground": Bites(("auto", "flood", "flood_centre", "grabcut", {"parts": "flood"})),
     "pseudo.segmentation.flood": Bites(((80, 255), (0, 0)), FLOOD),
+    "pseudo.segmentation.centre": Bites(((0, 0),), CENTRE),
     "pseudo.segmentation.grabcut": Bites((1,), GRABCUT),
     "pseudo.segmentation.part": Bites((0.9,), FLOOD),
     "pseudo.segmentation.area": Bites(((0.03, 0.1), (0.8, 0.9)), FLOOD),
@@ -90,6 +111,11 @@ KNOBS: dict[str, Bites | NoOp] = {
     "pseudo.rate": Bites((2.0,)),
     "pseudo.blur": Bites((0.1,)),
     "pseudo.threshold": Bites((0.6,)),
+    "pseudo.perlin.scales": Bites(((2, 3),), PERLIN),
+    "pseudo.perlin.threshold": Bites((0.2,), PERLIN),
+    "pseudo.polygon.sides": Bites(((3,), (6, 5, 4, 3)), POLYGON),
+    "pseudo.polygon.size": Bites((0.4,), POLYGON),
+    "pseudo.polygon.inside": Bites((0.95,), {**POLYGON, **FLOOD}),
     "pseudo.area": Bites(((0.25, 0.3),)),
     "pseudo.tries": NoOp("when to give up: fewer than are needed is an error", (60, 200)),
     "pseudo.residual": Bites(("bank",)),
@@ -99,15 +125,25 @@ KNOBS: dict[str, Bites | NoOp] = {
     "pretrain.max_rounds": Bites((2, 4)),
     "pretrain.queries": Bites((4,)),
     "pretrain.lr": Bites((1e-4, 1e-2)),
+    "pretrain.stop_metric": Bites(("pairs",), {**VANILLA, "pretrain.stop_threshold": 0.5}),
+    "pretrain.maml.order": Bites(("first",), MAML),
+    "pretrain.maml.inner_lr": Bites((0.01,), MAML),
+    "pretrain.maml.inner_steps": Bites((2,), MAML),
+    "pretrain.maml.tasks": Bites((1, 3), MAML),
+    "finetune.episodes": Bites(("algorithm_2", "own"), {**VANILLA, "finetune.episodes": "algorithm_1"}),
     "finetune.epochs": Bites(({2: 2}, {3: 1})),
     "finetune.lr": Bites((1e-4, 1e-2)),
-    "head.kind": Bites(("prototype",)),
+    "head.kind": Bites(tuple(sorted({*HEADS} - {"contrastive"})), NAMED),
     "head.temperature": Bites((0.2,)),
     "head.hidden": Bites(((9, 4), (8, 5))),
     "head.pool": Bites(("flatten",)),
     "head.embedding": Bites((9,), FLATTEN),
     "head.patches": Bites((7, 1), PROTOTYPE),
     "head.weights": Bites(("uniform",), PROTOTYPE),
+    "head.relation": Bites(((9, 4), (8, 5)), {**VANILLA, "head.relation": (8, 4)}),
+    "head.direct.trainable": Bites(("all",), DIRECT),
+    "head.direct.epochs": Bites((0, 2), DIRECT),
+    "head.direct.lr": Bites((1e-2,), DIRECT),
 }
 
 
@@ -125,17 +161,20 @@ CHOICES = {key: get_args(kind) for key, kind in FIELDS.items() if get_origin(kin
 
 
 def write_parts(root: Path) -> None:
-    """A category `parts` of 64 x 96 pixels: a bright disc with a small one beside it, but none on the first image."""
+    """A category `parts` of 64 x 96 pixels: a bright disc with a small one beside it, but none on the first image.
+
+    What is defective has a bar on the disc.
+    """
     rows, columns = np.mgrid[:64, :96]
     disc, beside = (rows - 30) ** 2 + (columns - 40) ** 2 < 400, (rows - 45) ** 2 + (columns - 80) ** 2 < 100
-    for part, count in [("train/good", 6), *((f"test/{name}", 5) for name in CLASSES)]:
+    for part, count in [("train/good", 6), ("test/good", 4), *((f"test/{name}", 5) for name in CLASSES)]:
         folder = root / "parts" / part
         folder.mkdir(parents=True)
         for number in range(count):
             generator = numpy_generator("test knobs", part, number)
             pixels = generator.normal(30, 5, (64, 96, 3)) + generator.normal(0, 12, (64, 96, 1))
             pixels[disc | beside] += 0 if part == "train/good" and number == 0 else 120
-            if part != "train/good":
+            if folder.name in CLASSES:
                 place = 8 + CLASSES.index(folder.name) * 10 + number
                 pixels[place : place + 9, 30:45] += 70 - 50 * CLASSES.index(folder.name)
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number:03}.png")
@@ -153,10 +192,15 @@ def run(tmp_path_factory, tiny_config, tiny_textures) -> Run:
     export_program(TinyNetwork(seed=1), folder / "another.pt2")
     torch.save(get_model("resnet18", weights=None).state_dict(), folder / "resnet18.pth")
 
+    results: dict[str, FoldResult] = {}
+
     def run(changes: Mapping[str, Any]) -> FoldResult:
         files = {k: str(folder / v) for k, v in changes.items() if isinstance(v, str) and (folder / v).is_file()}
         config = updated(tiny_config, {**changes, **files})
-        return run_fold(category, config, seed=1, store=store, textures=tiny_textures)
+        text = config.model_dump_json()
+        if text not in results:
+            results[text] = run_fold(category, config, seed=1, store=store, textures=tiny_textures)
+        return results[text]
 
     return run
 
@@ -169,7 +213,7 @@ def test_every_choice_of_a_field_is_tried(tiny_config):
     for key, choices in CHOICES.items():
         knob = KNOBS[key]
         base = knob.base.get(key) if isinstance(knob, Bites) else None
-        default = base or tiny_config.model_dump()[key.split(".")[0]][key.split(".")[1]]
+        default = base or flatten(tiny_config.model_dump())[key]
         untried = {*choices} - {default, *knob.values} - {"cuda", "fp32"}  # `auto` is fp32 within a fold
         assert not untried, f"{key}: {untried}"
 
@@ -217,12 +261,20 @@ def test_precision_auto_is_fp32_within_a_fold(run):
 
 
 LEARNING = [key for key in KNOBS if key.startswith(("pretrain.", "finetune.", "pseudo."))]
+META, OF_DIRECT = ([key for key in KNOBS if key.startswith(group)] for group in ("pretrain.maml.", "head.direct."))
+OF_ENCODERS = ["head.temperature", "head.hidden", "head.embedding", "head.pool"]
 IGNORED = {
-    "prototype": (PROTOTYPE, [*LEARNING, "head.temperature", "head.hidden", "head.embedding", "head.pool"]),
+    "prototype": (PROTOTYPE, [*LEARNING, *OF_DIRECT, *OF_ENCODERS, "head.relation"]),
     "contrastive, flatten": (FLATTEN, ["head.patches", "head.weights"]),
-    "contrastive, anomalous": ({}, ["head.embedding"]),
+    "contrastive, anomalous": ({}, [*META, *OF_DIRECT, "pretrain.stop_metric", "head.relation", "head.embedding"]),
+    "siamese": (SIAMESE, [*META, "head.relation", "head.temperature"]),
+    "vanilla, flatten": ({**VANILLA, **FLATTEN}, ["head.hidden", "head.temperature", "head.patches", "head.weights"]),
+    "direct": (DIRECT, [*OF_ENCODERS, "reference.kind", "residual", "features.dim", "pretrain.enabled", "finetune.lr"]),
     "no pretraining": ({"pretrain.enabled": False}, [key for key in LEARNING if key.startswith("p")]),
-    "one shot": ({"shots": 1}, ["finetune.epochs", "finetune.lr"]),
+    "one shot": ({"shots": 1}, ["finetune.episodes", "finetune.epochs", "finetune.lr"]),
+    "poisson": ({}, [key for key in LEARNING if key.startswith(("pseudo.perlin.", "pseudo.polygon."))]),
+    "perlin": (PERLIN, ["pseudo.rate", "pseudo.blur", "pseudo.threshold", "pseudo.polygon.sides"]),
+    "polygon": (POLYGON, ["pseudo.rate", "pseudo.blur", "pseudo.threshold", "pseudo.area", "pseudo.perlin.scales"]),
 }
 
 

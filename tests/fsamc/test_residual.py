@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,13 @@ def test_taken_images_are_the_definitions(residual, scale):
         values, distances = slowly(maps, row)
         np.testing.assert_allclose(taken.values[place], values, rtol=1e-6)
         np.testing.assert_allclose(taken.distances[place], distances, rtol=1e-6)
+
+
+def test_a_detectors_own_distances_are_taken_as_they_are():
+    plain, own = residual_maps(), np.arange(N * P, dtype=np.float32).reshape(N, P)
+    measured = replace(plain, distances=own)
+    assert measured.take([3, 0, 3]).distances.tolist() == own[[3, 0, 3]].tolist()
+    assert torch.equal(measured.take([3, 0]).values, plain.take([3, 0]).values)
 
 
 def test_raw_features_keep_the_distances_and_lose_nothing():

@@ -1,0 +1,47 @@
+"""PatchCore: the nearest row of a coreset (paper 3.2; Roth et al., CVPR 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsamc.bank import MemoryBank
+from fsamc.detectors.base import Detector
+from fsamc.residual import channel_scale
+
+if TYPE_CHECKING:
+    from fsamc.config import Reference
+
+
+class PatchCore(Detector):
+    """The memory bank. Keeps `rows` float16 [K, D] and `indices` int64 [K], which of the good patches they are."""
+
+    @classmethod
+    def learn(cls, good: np.ndarray, settings: Reference, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
+        """Choose the coreset."""
+        patches = good.reshape(-1, good.shape[-1])
+        ways = {"projection": settings.projection, "starts": settings.starts}
+        bank = MemoryBank.build(patches, settings.ratio, seed, **ways, device=device)
+        return {"indices": bank.indices, "rows": bank.rows.astype(np.float16)}
+
+    @classmethod
+    def bytes_kept(cls, settings: Reference, good: tuple[int, int, int]) -> int:
+        """A share of the features."""
+        return int(np.prod(good) * settings.ratio) * 2
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The coreset."""
+        return self.kept["rows"]
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Over the coreset, which covers what is normal evenly."""
+        return channel_scale(self.rows)
+
+    def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Exact L2, one neighbour (paper 3.4)."""
+        bank = MemoryBank(**self.kept)
+        distances, indices = bank.nearest(features.reshape(-1, features.shape[-1]), device=self.device)
+        return distances.reshape(features.shape[:2]), indices.reshape(features.shape[:2])

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fsamc.config import FoldConfig
+from fsamc.config.dotted import updated
+from fsamc.dataset import Category, load_category
+from fsamc.detection import threshold
+from fsamc.detectors import DETECTORS
+from fsamc.errors import BadInput
+from fsamc.fold import run_fold
+from fsamc.inputs import detection_inputs, fold_artifacts, fold_inputs, held_out_rows
+from fsamc.result import FoldResult
+from fsamc.store import Store
+from tests.fsamc.layouts import write_category
+
+DETECTION = {"head.kind": "prototype", "head.patches": 8, "detection.enabled": True}
+
+
+@pytest.fixture(scope="module")
+def category(tmp_path_factory) -> Category:
+    """Ten good images to learn from and four to test on; two classes of obvious defects."""
+    classes = {"crack": 5, "dent": 4}
+    folder = write_category(tmp_path_factory.mktemp("data"), "plates", good=10, test_good=4, classes=classes)
+    return load_category(folder.parent, "plates")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def run(category, tiny_config, store):
+    """Run a fold with detection and changes to the tiny configuration."""
+
+    def run(
+        changes: dict[str, Any] | None = None, *, category: Category = category, store: Store = store, draw: int = 0
+    ) -> FoldResult:
+        config = updated(tiny_config, {**DETECTION, **(changes or {})})
+        return run_fold(category, config, seed=1, draw=draw, store=store)
+
+    return run
+
+
+def named(count: int, *, group_of=lambda number: number) -> Category:
+    """A category of `count` good images that are nowhere."""
+    train = tuple(f"train/good/{number:03}.png" for number in range(count))
+    groups = {path: f"part {group_of(number)}" for number, path in enumerate(train)}
+    return Category(
+        folder=Path("plates"), name="plates", train=train, good=(), classes={}, masks={}, groups=groups, digests={}
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "rows"),
+    [
+        (10, 0.2, (2, 7)),
+        (10, 0.5, (1, 3, 5, 7, 9)),
+        (5, 0.01, (2,)),
+        (2, 0.99, (1,)),
+        (4, 0.99, (0, 2, 3)),
+    ],
+)
+def test_held_out_images_are_evenly_spaced_and_some_are_left(count, share, rows):
+    assert held_out_rows(named(count), share) == rows
+
+
+def test_images_of_a_part_are_held_out_together():
+    pairs = named(20, group_of=lambda number: number // 2)
+    assert held_out_rows(pairs, 0.2) == (4, 5, 14, 15)
+    scattered = named(20, group_of=lambda number: number % 10)
+    assert held_out_rows(scattered, 0.2) == (2, 7, 12, 17)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_one_part_alone_cannot_be_held_out(tiny_config, images):
+    one = named(images, group_of=lambda _: 0)
+    with pytest.raises(BadInput, match=r"plates/train/good: 1 group of images; detection needs 2"):
+        held_out_rows(one, 0.2)
+    with pytest.raises(BadInput, match=r"or set detection\.enabled=false"):
+        detection_inputs(one, updated(tiny_config, DETECTION), seed=1)
+
+
+SCORES = np.random.default_rng(0).permutation(np.arange(1, 41, dtype=np.float32))
+
+
+@pytest.mark.parametrize(("false_alarms", "line"), [(0.0, 40), (0.05, 38), (0.07, 38), (0.1, 36), (0.5, 20), (0.99, 1)])
+def test_the_threshold_by_hand(false_alarms, line):
+    assert threshold(SCORES, false_alarms) == line
+
+
+@pytest.mark.parametrize("false_alarms", np.linspace(0, 0.97, 23))
+def test_no_lower_score_would_do_as_threshold(false_alarms):
+    line = threshold(SCORES, false_alarms)
+    assert line in SCORES
+    assert (line < SCORES).mean() <= false_alarms + 1e-9
+    assert (line <= SCORES).mean() > false_alarms - 1e-9
+
+
+def good_scores(category: Category, config: FoldConfig, store: Store) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Scores of the held-out images, all good features [G, P, D], and which of them are held out."""
+    inputs = detection_inputs(category, config, seed=1)
+    features = store.get(inputs.held_out.bank.good)["features"].astype(float)
+    return store.get(inputs.held_out)["scores"], features, inputs.held_out.held_out
+
+
+def test_held_out_images_are_judged_by_the_others_alone(category, tiny_config, store):
+    """With all patches in the bank: had it seen the images that it judges, all scores were zero."""
+    config = updated(tiny_config, {**DETECTION, "reference.ratio": 1.0, "detection.held_out": 0.3})
+    scores, features, rows = good_scores(category, config, store)
+    assert rows == (1, 5, 8)
+    others = np.concatenate([image for row, image in enumerate(features) if row not in rows])
+    for score, row in zip(scores, rows, strict=True):
+        nearest = [np.linalg.norm(others - patch, axis=1).min() for patch in features[row]]
+        assert score == pytest.approx(max(nearest), rel=1e-4)
+        assert score > 0
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_what_is_held_out_teaches_no_detector(tmp_path, category, tiny_config, store, kind):
+    """An image that is like no other looks strange when it is held out, whatever the detector, and not to all of them.
+
+    It is replaced by a copy of its neighbour, which is not held out, and so looks much more normal.
+    """
+    config = updated(tiny_config, {**DETECTION, "reference.kind": kind, "reference.images": 3, "reference.words": 3})
+    scores, _, rows = good_scores(category, config, store)
+    folder = write_category(tmp_path, "plates", good=10, test_good=4, classes={"crack": 5, "dent": 4})
+    strange = folder / "train/good" / f"{rows[0]:03}.png"
+    Image.fromarray(255 - np.array(Image.open(strange)) // 3).save(strange)
+    with_it, _, _ = good_scores(load_category(tmp_path, "plates"), config, store)
+    assert with_it[0] > 2 * scores[0]
+    assert np.array_equal(with_it[1:], scores[1:])
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_obvious_defects_are_detected(run, kind):
+    result = run({"reference.kind": kind, "reference.images": 3})
+    assert result.detection_recall == 1
+    assert result.auroc == 1
+    assert result.good_images == tuple(f"test/good/{number:03}.png" for number in range(4))
+    passed = sum(score <= result.threshold for score in result.good_anomaly)
+    assert result.false_alarm_rate == 1 - passed / 4
+    assert result.workflow_accuracy == (result.correct + passed) / (result.queries + 4)
+
+
+def test_scores_are_the_largest_distances(run, category, tiny_config, store):
+    result = run()
+    inputs = detection_inputs(category, updated(tiny_config, DETECTION), seed=1)
+    distances, good = store.get(inputs.test)["distances"], store.get(inputs.good)["distances"]
+    rows = [category.defects.index(path) for path in result.images]
+    assert result.anomaly == tuple(float(max(distances[row])) for row in rows)
+    assert result.good_anomaly == tuple(float(max(row)) for row in good)
+    assert result.threshold == max(store.get(inputs.held_out)["scores"])  # at most a twentieth of two is none
+
+
+def test_detection_changes_no_score(run):
+    without, with_it = run({"detection.enabled": False}), run()
+    assert with_it.key != without.key
+    assert (with_it.scores, with_it.predicted) == (without.scores, without.predicted)
+    assert (without.threshold, without.anomaly, without.good_images, without.detected) == (None, (), (), ())
+    for name in ("detection_recall", "false_alarm_rate", "workflow_accuracy", "auroc"):
+        assert getattr(without, name) is None
+
+
+def test_its_settings_move_the_threshold_and_nothing_else(run):
+    two, six = run(), run({"detection.held_out": 0.6})
+    tolerant = run({"detection.held_out": 0.6, "detection.false_alarms": 0.5})
+    assert len({two.threshold, six.threshold, tolerant.threshold}) == 3
+    assert tolerant.threshold < six.threshold
+    for other in (six, tolerant):
+        assert (other.scores, other.anomaly, other.good_anomaly) == (two.scores, two.anomaly, two.good_anomaly)
+
+
+def test_nothing_is_computed_twice(run, tmp_path):
+    for draw in (0, 1):
+        for changes in ({}, {"detection.false_alarms": 0.3}, {"detection.enabled": False}):
+            run(changes, store=Store(tmp_path), draw=draw)
+    built = Counter(build.kind for build in Store(tmp_path).builds())
+    assert built == {"features": 3, "bank": 1, "nearest": 2, "goodscores": 1}  # good, defects and test/good
+
+
+def test_a_fold_with_detection_is_the_same_with_a_cold_store(run, tmp_path):
+    assert replace(run(), stages={}) == replace(run(store=Store(tmp_path)), stages={})
+
+
+def test_without_images_in_test_good_only_defects_count(run, category):
+    result = run(category=replace(category, good=()))
+    assert (result.false_alarm_rate, result.auroc, result.good_images) == (None, None, ())
+    assert result.detection_recall == 1
+    assert result.workflow_accuracy == result.accuracy
+
+
+RESULT = FoldResult(
+    key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
+    classes=("a", "b"), support={"a": (), "b": ()},
+    images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 1, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
+    left_out=0, rounds=0, learning=(), stages={"detect": 1.0},
+    threshold=3.0, anomaly=(4.0, 3.0, 5.0, 3.5, 9.0),
+    good_images=("6", "7", "8"), good_anomaly=(1.0, 3.0, 4.5),
+)  # fmt: skip
+
+
+def test_mistakes_by_hand():
+    """The second is right but missed, the third found but wrong; the last good image raises an alarm."""
+    assert RESULT.accuracy == 4 / 5
+    assert RESULT.detected == (True, False, True, True, True)
+    assert RESULT.detection_recall == 4 / 5
+    assert RESULT.false_alarm_rate == pytest.approx(1 / 3)
+    assert RESULT.workflow_accuracy == (3 + 2) / 8
+    beaten = sum((one > other) + (one == other) / 2 for one in RESULT.anomaly for other in RESULT.good_anomaly)
+    assert RESULT.auroc == pytest.approx(beaten / 15)
+
+
+def test_results_from_before_detection_are_still_read():
+    raw = json.loads(RESULT.to_json())
+    for name in ("threshold", "anomaly", "good_images", "good_anomaly"):
+        del raw[name]
+    old = FoldResult.from_json(json.dumps(raw))
+    assert old == replace(RESULT, threshold=None, anomaly=(), good_images=(), good_anomaly=())
+    assert FoldResult.from_json(RESULT.to_json()) == RESULT
+
+
+def test_the_head_has_no_part_in_it(category, tiny_config):
+    """Not even one that sees images alone, and so has no bank of its own."""
+    resnet = {"features.backbone": "resnet18", "features.weights": "random"}
+    config = updated(tiny_config, {**DETECTION, **resnet, "head.kind": "direct"})
+    assert fold_inputs(category, config, seed=1) is None
+    wanted = {artifact.key for artifact in detection_inputs(category, config, seed=1).artifacts()}
+    assert {artifact.key for artifact in fold_artifacts(category, config, seed=1)} == wanted
+
+
+def test_good_is_a_class_or_is_detected(tiny_config):
+    with pytest.raises(BadInput, match=r"`good` is true and so is `detection\.enabled`: .*; switch one off"):
+        updated(tiny_config, {**DETECTION, "good": True})
