@@ -17,9 +17,10 @@ from fsamc.config import Plan
 from fsamc.result import FoldResult
 from sweeps import tables
 from sweeps.files import append, read_json, write_whole
-from sweeps.plan import config_hash, configuration, to_yaml
+from sweeps.plan import config_hash, configuration, swept, to_yaml, variants
 from sweeps.resume import claim
 
+DETECTION = ["trial", "category", "seed", "draw", "threshold", *tables.DETECTED]
 PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
 
 
@@ -45,7 +46,10 @@ class SweepFolder:
         self.plan = plan
         self.run = ""
         self.notes: dict[str, Any] = {}
-        self._columns = list(dict.fromkeys([*tables.FIXED, *plan.space]))
+        self._columns = list(dict.fromkeys([*tables.FIXED, *swept(plan)]))
+        self._tables = {"folds.csv": self._columns, "predictions.csv": PREDICTIONS}
+        if any(config.detection.enabled for config in variants(plan)):
+            self._tables["detection.csv"] = DETECTION
 
     def open(self, contents: Mapping[str, str]) -> list[TrialRecord]:
         """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
@@ -54,8 +58,8 @@ class SweepFolder:
         records = self.records()
         write_whole(self.root / "trials.jsonl", "".join(map(_line, records)))  # a torn line must not take in the next
         done = {record.number for record in records if record.done}
-        self._keep("folds.csv", self._columns, done)
-        self._keep("predictions.csv", PREDICTIONS, done)
+        for name, columns in self._tables.items():
+            self._keep(name, columns, done)
         return records
 
     def proposed(self, record: TrialRecord) -> None:
@@ -67,10 +71,12 @@ class SweepFolder:
         append(self.root / "trials.jsonl", json.dumps({"trial": number, "done": True}) + "\n")
 
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-        """Append a finished fold's row and its predictions; the row."""
+        """Append a finished fold's row, its predictions and what was detected; the row."""
         row = self._row(number, values, outcome)
         if outcome.result is not None:
             append(self.root / "predictions.csv", _csv(_predictions(number, outcome.result)))
+            if outcome.result.threshold is not None:
+                append(self.root / "detection.csv", _csv([_detection(number, outcome.result)]))
         append(self.root / "folds.csv", _csv([[row[name] for name in self._columns]]))
         return row
 
@@ -86,7 +92,7 @@ class SweepFolder:
 
     def finish(self) -> pd.DataFrame:
         """Sort the tables, write summary.csv and best.yaml; the summary."""
-        for name, columns in (("folds.csv", self._columns), ("predictions.csv", PREDICTIONS)):
+        for name, columns in self._tables.items():
             rows = tables.read_rows(self.root / name)
             rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in ("trial", "seed", "draw")})
             _write_rows(self.root / name, rows.sort_values(columns[:1] + tables.FOLD, kind="stable"))
@@ -97,7 +103,8 @@ class SweepFolder:
         if best is not None:
             values = {record.number: record.values for record in self.records()}[best]
             base = configuration(self.plan, values)
-            plan = self.plan.model_copy(update={"name": f"{self.plan.name}-best", "base": base, "space": {}})
+            alone = {"name": f"{self.plan.name}-best", "base": base, "space": {}, "configurations": ()}
+            plan = self.plan.model_copy(update=alone)
             write_whole(self.root / "best.yaml", to_yaml(plan))
         return summary
 
@@ -126,24 +133,29 @@ class SweepFolder:
 
     def records(self) -> list[TrialRecord]:
         """Every trial that was proposed, by number."""
-        records: dict[int, TrialRecord] = {}
-        path = self.root / "trials.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:  # torn by a kill: the trial is proposed again
-                continue
-            number = entry["trial"]
-            if "values" in entry:
-                records[number] = TrialRecord(number, entry["values"])
-            records[number].done |= entry.get("done", False)
-        return [records[number] for number in sorted(records)]
+        return read_trials(self.root)
 
     def _keep(self, name: str, columns: list[str], done: set[int]) -> None:
         """Rewrite a table with the rows of finished trials only; the others' folds are reported again."""
         path = self.root / name
         rows = tables.read_rows(path) if path.exists() else pd.DataFrame(columns=columns)
         _write_rows(path, rows[rows["trial"].isin({str(number) for number in done})])
+
+
+def read_trials(out: Path) -> list[TrialRecord]:
+    """Every trial that was proposed in a sweep's folder, by number; none before the first."""
+    records: dict[int, TrialRecord] = {}
+    path = out / "trials.jsonl"
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # torn by a kill: the trial is proposed again
+            continue
+        number = entry["trial"]
+        if "values" in entry:
+            records[number] = TrialRecord(number, entry["values"])
+        records[number].done |= entry.get("done", False)
+    return [records[number] for number in sorted(records)]
 
 
 def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
@@ -153,6 +165,11 @@ def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
         [*where, image, result.classes[truth], result.classes[predicted], _scores(result.classes, scores)]
         for image, truth, predicted, scores in answers
     ]
+
+
+def _detection(number: int, result: FoldResult) -> list[Any]:
+    found = (getattr(result, name) for name in tables.DETECTED)
+    return [number, result.category, result.seed, result.draw, result.threshold, *found]
 
 
 def _scores(classes: tuple[str, ...], scores: tuple[float, ...]) -> str:

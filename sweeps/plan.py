@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
-from itertools import combinations, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,12 @@ from fsamc.config.dotted import flatten, updated, validated, with_value
 from fsamc.errors import BadInput
 from fsamc.store import digest
 from fsamc.weights import identity, is_program
+from sweeps.plan_file import read_tree
 
 # What changes how fast a sweep is, and no number in it.
 _PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries"}}
 # A backbone is hashed by content, wherever the file lies.
 _FILES: dict[str, Any] = {"features": {"backbone", "weights"}}
-
-
-def preset_names() -> list[str]:
-    """The presets that come with the product."""
-    found = (resources.files("sweeps") / "presets").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in found if file.name.endswith(".yaml"))
 
 
 def load_plan(
@@ -43,17 +37,15 @@ def load_plan(
     Raises:
         BadInput: no such plan, no YAML, an unknown key, or a value that may not be; also within the space.
     """
-    tree = _read(source)
-    for change in changes:
-        key, value = _split(change)
-        tree = _changed(tree, key, value)
+    tree = read_tree(source, changes)
     for name, given in (("backbone", backbone), ("weights", weights)):
         if given is not None:
             tree = with_value(tree, f"base.features.{name}", given)
     tree.setdefault("name", Path(source).stem)
     plan = validated(Plan, tree, where=source)
-    _check_space(plan, source)
-    return plan.model_copy(update={"space": {key: _plain(plan, key, given) for key, given in plan.space.items()}})
+    _check(plan, source)
+    space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
+    return plan.model_copy(update={"space": space, "configurations": _plain_list(plan)})
 
 
 def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
@@ -61,20 +53,37 @@ def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
     return updated(plan.base, values)
 
 
+def swept(plan: Plan) -> dict[str, Distribution]:
+    """The swept keys and where their values come from; of listed configurations, the values that occur."""
+    if not plan.configurations:
+        return plan.space
+    rows = [base_values(plan), *listed_values(plan)]
+    return {key: Distribution(choice=_distinct(row[key] for row in rows)) for key in rows[0]}
+
+
 def base_values(plan: Plan) -> dict[str, Any]:
     """The base's own values of the swept keys: the configuration of trial 0."""
-    return {key: _value(plan.base, key) for key in plan.space}
+    keys = dict.fromkeys(key for entry in plan.configurations for key in entry) if plan.configurations else plan.space
+    return {key: _value(plan.base, key) for key in keys}
+
+
+def listed_values(plan: Plan) -> list[dict[str, Any]]:
+    """Each listed configuration's values of the swept keys; where it is silent, the base's."""
+    base = base_values(plan)
+    return [base | entry for entry in plan.configurations]
 
 
 def variants(plan: Plan, *, changed: int = 1) -> Iterator[FoldConfig]:
     """The base, and the base with the ends of up to `changed` ranges at a time: what is right for them is for all.
 
-    Raises BadInput for a combination that may not be.
+    Listed configurations come as they are. Raises BadInput for a combination that may not be.
     """
     for count in range(changed + 1):
         for keys in combinations(plan.space, count):
             for values in product(*(plan.space[key].extremes for key in keys)):
                 yield updated(plan.base, dict(zip(keys, values, strict=True)))
+    for entry in plan.configurations:
+        yield updated(plan.base, entry)
 
 
 def with_absolute_files(plan: Plan) -> Plan:
@@ -104,63 +113,34 @@ def to_yaml(plan: Plan) -> str:
     return text
 
 
-def _read(source: str) -> dict[Any, Any]:
-    if source in preset_names():
-        text = (resources.files("sweeps") / "presets" / f"{source}.yaml").read_text()
-    else:
-        try:
-            text = Path(source).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            known = ", ".join(preset_names())
-            raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {known}") from error
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{source}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise BadInput(f"{source}: expected a plan with keys base, space, folds, search; found {type(tree).__name__}")
-    return tree
-
-
-def _split(change: str) -> tuple[str, Any]:
-    key, equals, text = change.partition("=")
-    if not equals or not key:
-        raise BadInput(f"{change!r}: expected key=value, such as folds.seeds=[1,2]")
-    try:
-        return key, yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{change!r}: the value is not YAML; quote lists and text for the shell") from error
-
-
-def _changed(tree: dict[Any, Any], key: str, value: Any) -> dict[Any, Any]:
-    """`tree` with one change. Keys of the space hold dots themselves; there `null` takes a key out."""
-    if not key.startswith("space."):
-        return with_value(tree, key, value)
-    knob = key.removeprefix("space.")
-    form = knob.rpartition(".")
-    if form[2] in Distribution.model_fields:
-        knob, value = form[0], {form[2]: value}
-    space = {name: given for name, given in (tree.get("space") or {}).items() if name != knob}
-    return {**tree, "space": space if value is None else {**space, knob: value}}
-
-
-def _check_space(plan: Plan, source: str) -> None:
-    """Every end of every range must be a valid value, by itself and beside those of another key."""
-    known = flatten(plan.base.model_dump(mode="json"))
+def _check(plan: Plan, source: str) -> None:
+    """Every listed configuration must be valid, and every end of every range, by itself and beside another key's."""
+    for place, entry in enumerate(plan.configurations):
+        for key in entry:
+            _check_key(plan, key, f"{source}: configurations.{place}")
+        updated(plan.base, entry, where=f"{source}: configurations.{place}")
     for key, given in plan.space.items():
         if plan.search.algorithm == "grid" and given.choice is None:
             raise BadInput(f"{source}: space.{key}: a grid needs `choice`; list its values or use random or optuna")
-        if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in known):
-            raise BadInput(f"{source}: space.{key}: unknown key; `fsamc plan show` lists them all")
-        if key.startswith("compute"):
-            raise BadInput(f"{source}: space.{key}: set resources.cpus instead; it is not a knob of the method")
+        _check_key(plan, key, f"{source}: space")
         for value in given.extremes + _between(given):
             updated(plan.base, {key: value}, where=f"{source}: space")
+    for key, within in permutations(base_values(plan), 2):
+        if within.startswith(f"{key}."):
+            raise BadInput(f"{source}: {key} holds {within}, and both are varied; vary one of them")
     try:
         for _ in variants(plan, changed=2):
             pass
     except BadInput as error:
         raise BadInput(f"{source}: space: a combination that may not be: {error}") from None
+
+
+def _check_key(plan: Plan, key: str, where: str) -> None:
+    known = flatten(plan.base.model_dump(mode="json"))
+    if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in known):
+        raise BadInput(f"{where}.{key}: unknown key; `fsamc plan show` lists them all")
+    if key.startswith("compute"):
+        raise BadInput(f"{where}.{key}: set resources.cpus instead; it is not a knob of the method")
 
 
 def _between(given: Distribution) -> tuple[float, ...]:
@@ -177,6 +157,24 @@ def _plain(plan: Plan, key: str, given: Distribution) -> Distribution:
     if any(value in values[:place] for place, value in enumerate(values)):
         raise BadInput(f"space.{key}: {list(given.choice)} names a value twice; leave one out")
     return Distribution(choice=tuple(values))
+
+
+def _plain_list(plan: Plan) -> tuple[dict[str, Any], ...]:
+    """The listed configurations as the configuration holds their values."""
+    made = [(entry, updated(plan.base, entry)) for entry in plan.configurations]
+    entries = [{key: _value(config, key) for key in entry} for entry, config in made]
+    for place, (entry, (_, config)) in enumerate(zip(entries, made, strict=True)):
+        if config in [earlier for _, earlier in made[:place]]:
+            raise BadInput(f"configurations.{place}: {entry} is the same as one before it; leave one out")
+    return tuple(entries)
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return tuple(found)
 
 
 def _value(config: FoldConfig, key: str) -> Any:

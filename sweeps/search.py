@@ -1,4 +1,4 @@
-"""Who proposes configurations: a grid, random draws or Optuna. Trial 0 is always the plan's base itself."""
+"""Who proposes configurations: a grid, a list, random draws or Optuna. Trial 0 is always the plan's base itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from fsamc.config import Distribution, Plan
 from fsamc.seeds import derive, numpy_generator
-from sweeps.plan import base_values
+from sweeps.plan import base_values, listed_values
 
 Values = dict[str, Any]
 
@@ -42,23 +42,42 @@ class Proposer(ABC):
         """Learn a trial's average accuracy, in [0, 1]; None if it failed."""
 
 
-class Grid(Proposer):
-    """The base, then every other combination of the choices, the last key fastest."""
+class Known(Proposer):
+    """All trials are known from the start: the base, then the others; one that equals the base is not run twice."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        choices = [given.choice or () for given in plan.space.values()]
-        points = [dict(zip(plan.space, values, strict=True)) for values in itertools.product(*choices)]
         base = base_values(plan)
-        self._points = [base] + [point for point in points if _text(point) != _text(base)]
+        self._points = [base] + [point for point in self.others() if _text(point) != _text(base)]
+
+    @abstractmethod
+    def others(self) -> list[Values]:
+        """Every trial after the base, in order; the base may be among them."""
 
     def propose(self, number: int) -> Values | None:
-        """The point at this place."""
+        """The trial at this place."""
         return self._points[number] if number < len(self._points) else None
 
     def count(self) -> int:
-        """The base and the grid's other points."""
+        """The base and the others."""
         return len(self._points)
+
+
+class Grid(Known):
+    """Every combination of the choices, the last key fastest."""
+
+    def others(self) -> list[Values]:
+        """The grid's points."""
+        choices = [given.choice or () for given in self.plan.space.values()]
+        return [dict(zip(self.plan.space, values, strict=True)) for values in itertools.product(*choices)]
+
+
+class Listed(Known):
+    """The plan's `configurations`, in their order."""
+
+    def others(self) -> list[Values]:
+        """The list, with the base's values where an entry is silent."""
+        return listed_values(self.plan)
 
 
 class Budgeted(Proposer):
@@ -122,7 +141,7 @@ class Optuna(Budgeted):
 
 def make_proposer(plan: Plan) -> Proposer:
     """The proposer that `search.algorithm` names."""
-    kinds: dict[str, Callable[[Plan], Proposer]] = {"grid": Grid, "random": Random, "optuna": Optuna}
+    kinds: dict[str, Callable[[Plan], Proposer]] = {"grid": Grid, "random": Random, "optuna": Optuna, "list": Listed}
     return kinds[plan.search.algorithm](plan)
 
 

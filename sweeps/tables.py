@@ -15,6 +15,7 @@ AVERAGE = "average"
 DASH = "\N{EN DASH}"
 FOLD = ["category", "seed", "draw"]
 FIXED = ["trial", "config", *FOLD, "shots", "head", "accuracy", "correct", "queries", "status", "seconds"]
+DETECTED = ["workflow_accuracy", "detection_recall", "false_alarm_rate", "auroc"]
 WHOLE = ["trial", "seed", "draw", "shots"]
 NUMBERS = ["accuracy", "correct", "queries", "seconds"]
 
@@ -213,12 +214,12 @@ def _leave_out(scores: pd.DataFrame, common: list[str], trials: pd.Series) -> pd
     )
 
 
-def percent(mean: float, std: float | None = None) -> str:
+def percent(mean: float, std: float | None = None, *, digits: int = 1) -> str:
     """`61.3`, `61.3 ± 2.1`, or with a dash for what is not there; from shares in [0, 1]."""
     if np.isnan(mean):
         return DASH
-    spread = "" if std is None else f" ± {DASH if np.isnan(std) else f'{100 * std:.1f}'}"
-    return f"{100 * mean:.1f}{spread}"
+    spread = "" if std is None else f" ± {DASH if np.isnan(std) else f'{100 * std:.{digits}f}'}"
+    return f"{100 * mean:.{digits}f}{spread}"
 
 
 def format_table(summary: pd.DataFrame, *, mark: str = " *") -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sweeps.report.beside import beside_paper
 from sweeps.report.content import compose
 from sweeps.report.evidence import gather
 from sweeps.report.markdown import render_markdown
@@ -13,14 +14,16 @@ from sweeps.report.plots import draw_plots
 __all__ = ["write_report"]
 
 
-def write_report(out: Path) -> Path:
+def write_report(out: Path, *, paper: bool = False) -> Path:
     """Write report.md, report.html and plots/*.png of the sweep in `out`, finished or still running.
 
+    With `paper`, our numbers also stand beside those of the paper's tables that the sweep answers.
+
     Returns the path of report.html, which needs no other file and no network.
-    Raises BadInput if `out` has no plan, no folds.csv or no finished fold in it.
+    Raises BadInput if `out` has no plan, no folds.csv or no finished fold in it, or answers no table of the paper.
     """
     evidence = gather(out)
-    content = compose(evidence)
+    content = compose(evidence, beside_paper(evidence, out) if paper else [])
     plots = draw_plots(evidence, content, out / "plots")
     _write_whole(out / "report.md", render_markdown(content, plots))
     return _write_whole(out / "report.html", render_page(evidence, content, {n: out / p for n, p in plots.items()}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sweeps import tables
+from sweeps.plan import swept
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Grid, counted, duration, listed
 
@@ -31,7 +32,7 @@ def what_ran(evidence: Evidence) -> Grid:
 
 
 def _distribution(evidence: Evidence, key: str) -> str:
-    space = evidence.plan.space[key]
+    space = swept(evidence.plan)[key]
     kind = next(iter(space.model_fields_set))
     bounds = space.extremes
     return f"{kind}: {listed(bounds)}" if kind == "choice" else f"{kind}: {bounds[0]} to {bounds[1]}"

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from fsamc.config import Distribution
+from sweeps.plan import swept
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import shown
 
@@ -49,10 +50,9 @@ def swept_axes(evidence: Evidence) -> list[Axis]:
 
     Empty if nothing is swept or ranked.
     """
-    trials = evidence.board["trial"]
+    trials, ranges = evidence.board["trial"], swept(evidence.plan)
     axes = [
-        _axis(key, trials.map(evidence.of_trials(key)), evidence.plan.space[key])
-        for key in (evidence.keys if len(trials) else [])
+        _axis(key, trials.map(evidence.of_trials(key)), ranges[key]) for key in (evidence.keys if len(trials) else [])
     ]
     return [*axes, _linear("average, %", 100 * evidence.board["mean"].to_numpy())] if axes else []
 

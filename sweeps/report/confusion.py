@@ -23,6 +23,11 @@ class Confusion:
         """Counts divided by their row's sum, float64 [C, C]; a class without queries has zeros."""
         return self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
 
+    @property
+    def recalls(self) -> np.ndarray:
+        """Share of each true class that was named rightly, float64 [C]; NaN for a class without queries."""
+        return np.where(self.counts.sum(axis=1) > 0, self.shares.diagonal(), np.nan)
+
 
 def confusions(evidence: Evidence) -> list[Confusion]:
     """Make the best trial's confusion matrix of every category; none if there are no predictions."""

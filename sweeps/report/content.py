@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,15 @@ import pandas as pd
 
 from sweeps.report.account import account, failures, what_ran
 from sweeps.report.axes import swept_axes
+from sweeps.report.beside import Comparison
 from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Cell, Grid, interval, points, shown
 from sweeps.report.headline import Tile, headline, verdict
+from sweeps.report.heads import head_scores
 from sweeps.report.importance import importances
+from sweeps.report.pictures import Picture, pictures
+from sweeps.report.scores import best_detection, best_scores
 from sweeps.tables import AVERAGE, format_table, percent
 
 MOST_TRIALS = 30
@@ -24,6 +29,8 @@ class Content:
     """The report's parts in the order in which they appear; a part may be None or empty where nothing is known.
 
     Attributes:
+        scores_of_best, detection: the best trial in other measures, and its whole workflow where detection was on.
+        heads: as `sweeps.report.heads.head_scores` makes it.
         trials: those that tables and plots show, best first; the other ones are in summary.csv.
         omitted: how many ranked trials that leaves out.
         unranked: trials without an average.
@@ -50,11 +57,16 @@ class Content:
     spent: Grid
     stages: Grid | None
     failures: Grid | None
+    scores_of_best: Grid | None
+    detection: Grid | None
+    heads: pd.DataFrame
+    paper: list[Comparison]
+    figures: list[Picture]
     warnings: list[str]
 
 
-def compose(evidence: Evidence) -> Content:
-    """Say everything there is to say about a sweep."""
+def compose(evidence: Evidence, compared: Sequence[Comparison] = ()) -> Content:
+    """Say everything there is to say about a sweep; `compared` with the paper where that was asked."""
     trials = _shown_trials(evidence)
     shares, no_shares = importances(swept_axes(evidence))
     spent, stages = account(evidence)
@@ -79,6 +91,11 @@ def compose(evidence: Evidence) -> Content:
         spent=spent,
         stages=stages,
         failures=failures(evidence),
+        scores_of_best=best_scores(evidence),
+        detection=best_detection(evidence),
+        heads=head_scores(evidence),
+        paper=list(compared),
+        figures=pictures(evidence),
         warnings=[str(warning) for warning in evidence.notes.get("warnings", [])],
     )
 

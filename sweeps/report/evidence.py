@@ -11,9 +11,11 @@ import pandas as pd
 import pydantic
 import yaml
 
-from fsamc.config import Plan
+from fsamc.config import FoldConfig, Plan
 from fsamc.errors import BadInput
 from sweeps import tables
+from sweeps.folder import read_trials
+from sweeps.plan import configuration, swept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +23,15 @@ class Evidence:
     """A sweep's files and the tables made of them; DataFrames are described where `sweeps.tables` makes them.
 
     Attributes:
+        configs: the configuration of every trial by its number; one may be absent.
         notes: sweep.json; any key may be absent.
         best: the trial with the highest average, none where the trials share no category.
-        predictions: category, truth, predicted of the best trial's queries; empty where there are none.
+        predictions: category, seed, draw, truth, predicted of the best trial's queries; empty where there are none.
+        detection: category, seed, draw and DETECTED of the best trial's folds; empty without detection.
     """
 
     plan: Plan
+    configs: dict[int, FoldConfig]
     notes: dict[str, Any]
     folds: pd.DataFrame
     summary: pd.DataFrame
@@ -34,11 +39,12 @@ class Evidence:
     left_out: pd.DataFrame
     best: int | None
     predictions: pd.DataFrame
+    detection: pd.DataFrame
 
     @property
     def keys(self) -> list[str]:
         """The swept keys in the plan's order."""
-        return [key for key in self.plan.space if key in self.folds]
+        return [key for key in swept(self.plan) if key in self.folds]
 
     @property
     def categories(self) -> list[str]:
@@ -57,8 +63,10 @@ def gather(out: Path) -> Evidence:
         why = f"all {len(folds)} so far failed" if len(folds) else "none has been run"
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to report on ({why}); resume the sweep, then try again")
     best = tables.best_trial(folds)
+    plan = _read_plan(out / "plan.yaml")
     return Evidence(
-        plan=_read_plan(out / "plan.yaml"),
+        plan=plan,
+        configs={record.number: configuration(plan, record.values) for record in read_trials(out)},
         notes=_read_notes(out / "sweep.json"),
         folds=folds,
         summary=tables.summarise(folds),
@@ -66,6 +74,7 @@ def gather(out: Path) -> Evidence:
         left_out=tables.leave_one_category_out(folds),
         best=best,
         predictions=_read_predictions(out / "predictions.csv", best),
+        detection=_read_detection(out / "detection.csv", best),
     )
 
 
@@ -89,6 +98,13 @@ def _read_notes(path: Path) -> dict[str, Any]:
 
 
 def _read_predictions(path: Path, trial: int | None) -> pd.DataFrame:
-    columns = ["trial", "category", "truth", "predicted"]
+    columns = ["trial", "category", "seed", "draw", "truth", "predicted"]
     rows = tables.read_rows(path, columns) if path.exists() else pd.DataFrame(columns=columns)
-    return rows[rows["trial"] == str(trial)]
+    return rows[rows["trial"] == str(trial)].astype({"seed": int, "draw": int})
+
+
+def _read_detection(path: Path, trial: int | None) -> pd.DataFrame:
+    columns = ["trial", *tables.FOLD, *tables.DETECTED]
+    rows = tables.read_rows(path, columns) if path.exists() else pd.DataFrame(columns=columns)
+    of_trial = rows[rows["trial"] == str(trial)]
+    return of_trial.assign(**{name: pd.to_numeric(of_trial[name]).astype(float) for name in tables.DETECTED})

@@ -48,9 +48,9 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 
-def points(share: float) -> str:
+def points(share: float, *, digits: int = 1) -> str:
     """Write a difference of accuracies in percentage points, with its sign."""
-    return DASH if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return DASH if math.isnan(share) else f"{100 * share:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(low: float, high: float) -> str:

@@ -10,21 +10,25 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from sweeps.report.axes import ACCURACY_COLORS, Axis, swept_axes
 from sweeps.report.confusion import Confusion
 from sweeps.report.content import Content
 from sweeps.report.evidence import Evidence
+from sweeps.report.grid import counted
 from sweeps.report.headline import honest_estimate, prototype
-from sweeps.tables import AVERAGE, seed_scores
+from sweeps.tables import AVERAGE, DASH, seed_scores
 
 INK, MUTED, FAINT = "#1c2733", "#8793a0", "#e3e8ed"
 BLUE, ORANGE = "#1f6fb2", "#d9730d"
+HEADS = ListedColormap(["#6aa5d4", "#f0a860", "#8cc5a2", "#c9a3d1", "#d7c46a", "#e28f8f", "#9fb2c4", "#b7a48f"])
+WHISKER = {"ecolor": INK, "elinewidth": 1, "capsize": 2}
 ACCURACY = LinearSegmentedColormap.from_list("accuracy", ACCURACY_COLORS)
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -42,7 +46,7 @@ STYLE: dict[Any, Any] = {
 def draw_plots(evidence: Evidence, content: Content, folder: Path) -> dict[str, str]:
     """Draw every plot there is something to draw for; old ones in `folder` go.
 
-    Returns the path of each, relative to the parent of `folder`, by name: ranking, parallel, importances, and
+    Returns the path of each, relative to the parent of `folder`, by name: ranking, heads, parallel, importances, and
     confusion-0, confusion-1, ... in the order of `content.confusions`.
     """
     folder.mkdir(exist_ok=True)
@@ -65,6 +69,8 @@ def _drawings(evidence: Evidence, content: Content) -> dict[str, Callable[[], Fi
         drawings["parallel"] = lambda: _parallel(axes)
     if content.shares:
         drawings["importances"] = lambda: _importances(content.shares)
+    if len(content.heads):
+        drawings["heads"] = lambda: _heads(content.heads)
     for index, confusion in enumerate(content.confusions):
         drawings[f"confusion-{index}"] = partial(_confusion, confusion)
     return drawings
@@ -119,7 +125,43 @@ def _ranking_legend(axes: Axes) -> None:
     axes.plot([], [], "o", ms=3.5, mfc="none", mec=MUTED, label="one seed")
     axes.plot([], [], "o-", ms=6, lw=1.8, color=BLUE, label="mean ± std, cannot be told from the best")
     axes.plot([], [], "o-", ms=6, lw=1.8, color=MUTED, label="mean ± std, worse than the best")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderaxespad=0.2)
+    _legend_on_top(axes, axes.get_legend_handles_labels()[0])
+
+
+def _legend_on_top(axes: Axes, handles: list[Any]) -> None:
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0.2,
+    )
+
+
+def _heads(scores: pd.DataFrame) -> Figure:
+    """A bar per head, side by side at every number of shots, with the paper's average where it has one (figure 6)."""
+    heads, shots = sorted(scores["head"].unique()), sorted(scores["shots"].unique())
+    width = 0.8 / len(heads)
+    figure, axes = _canvas(max(4.5, 1.4 + 0.55 * len(heads) * len(shots)), 3.6)
+    for place, head in enumerate(heads):
+        mine = scores[scores["head"] == head]
+        x = mine["shots"].map(shots.index).to_numpy() + (place - (len(heads) - 1) / 2) * width
+        mean, spread = 100 * mine["mean"], 100 * mine["std"].fillna(0)
+        axes.bar(x, mean, 0.92 * width, yerr=spread, color=HEADS(place % HEADS.N), label=head, error_kw=WHISKER)
+        axes.plot(x, 100 * mine["paper"], "D", ms=6, mfc="white", mec=INK, zorder=3)
+        for at, height in zip(x, mean, strict=True):
+            axes.text(at, 1, f"{height:.1f}", ha="center", va="bottom", fontsize=8)
+    handles = axes.get_legend_handles_labels()[0]
+    if scores["paper"].notna().any():
+        handles += axes.plot([], [], "D", ms=6, mfc="white", mec=INK, label="the paper's average")
+    axes.set_xticks(range(len(shots)), [counted(n, "shot") for n in shots])
+    axes.set_ylabel("average accuracy, %")
+    axes.grid(axis="y", color=FAINT)
+    axes.set_axisbelow(True)
+    _legend_on_top(axes, handles)
+    return figure
 
 
 def _confusion(confusion: Confusion) -> Figure:
@@ -130,7 +172,10 @@ def _confusion(confusion: Confusion) -> Figure:
     for (row, column), count in np.ndenumerate(confusion.counts):
         color = "white" if confusion.shares[row, column] > 0.55 else INK if count else MUTED
         axes.text(column, row, str(count), ha="center", va="center", color=color)
-    axes.set_xticks(range(n), confusion.classes, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_xlim(-0.5, n + 0.5)
+    for row, recall in enumerate(confusion.recalls):
+        axes.text(n, row, DASH if np.isnan(recall) else f"{100 * recall:.0f}", ha="center", va="center", color=MUTED)
+    axes.set_xticks(range(n + 1), [*confusion.classes, "recall, %"], rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(n), confusion.classes)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

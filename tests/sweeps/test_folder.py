@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 from pathlib import Path
@@ -152,6 +153,44 @@ def test_the_best_trial_becomes_a_plan_of_its_own(folder):
     assert best.space == {}
     assert best.base == updated(PLAN.base, {"shots": 3})
     assert best.folds == PLAN.folds
+
+
+def test_listed_configurations_have_a_column_per_key_of_any_entry_and_the_best_is_alone(tmp_path):
+    entries = ({"residual": False}, {"shots": 3})
+    plan = Plan(name="l", base=PLAN.base, configurations=entries, search={"algorithm": "list"})
+    folder = SweepFolder(tmp_path / "out", plan)
+    folder.open(DATA)
+    tell(folder, 0, outcome(1), residual=True, shots=2)
+    tell(folder, 1, outcome(1, right=2, residual=False), residual=False, shots=2)
+    assert list(rows(folder)[0]) == [*tables.FIXED, "residual"]  # shots is one of the fixed ones
+    assert [row["residual"] for row in rows(folder)] == ["true", "false"]
+    folder.finish()
+    best = load_plan(str(folder.root / "best.yaml"))
+    assert (best.base.residual, best.configurations) == (False, ())
+
+
+def test_where_detection_is_on_a_fold_has_a_row_of_what_was_detected(tmp_path):
+    plan = PLAN.model_copy(update={"base": updated(PLAN.base, {"detection.enabled": True})})
+    folder = SweepFolder(tmp_path / "out", plan)
+    folder.open(DATA)
+    one = outcome(1, right=2)
+    detected = {"threshold": 0.5, "anomaly": (0.4, 0.6), "good_images": ("a", "b", "c", "d")}
+    result = dataclasses.replace(one.result, **detected, good_anomaly=(0.1, 0.2, 0.3, 0.9))
+    tell(folder, 0, dataclasses.replace(one, result=result), shots=2, residual=True)
+    tell(folder, 1, outcome(1, error="x"), done=False, shots=3, residual=True)
+    (row,) = rows(folder, "detection.csv")
+    assert (row["trial"], row["seed"], row["threshold"]) == ("0", "1", "0.5")
+    # of two queries, both named rightly, one is detected; of four good images one is called defective
+    assert float(row["workflow_accuracy"]) == pytest.approx((1 + 3) / 6)
+    assert (float(row["detection_recall"]), float(row["false_alarm_rate"])) == (0.5, 0.25)
+    assert SweepFolder(folder.root, plan).open(DATA)[0].done
+    assert len(rows(folder, "detection.csv")) == 1
+
+
+def test_without_detection_there_is_no_such_table(folder):
+    tell(folder, 0, outcome(1), shots=2, residual=True)
+    folder.finish()
+    assert not (folder.root / "detection.csv").exists()
 
 
 # --- going on

@@ -14,6 +14,7 @@ from sweeps.plan import (
     configuration,
     load_plan,
     plan_hash,
+    swept,
     to_yaml,
     variants,
     with_absolute_files,
@@ -132,6 +133,115 @@ def test_epochs_of_one_shot_count_may_be_swept(file):
     assert config.finetune.epochs == {2: 3, 3: 4, 5: 2}
 
 
+# --- extending
+
+
+def test_a_plan_takes_from_another_what_it_leaves_out(file, write):
+    plan = load_plan(write("extends: plan.yaml\nbase: {shots: 4, finetune: {epochs: {5: 3}}}\n", "more.yaml"))
+    assert plan.name == "more"
+    assert plan.base == FoldConfig(shots=4, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 3}})
+    assert plan.space == load_plan(file).space
+    assert (plan.folds.seeds, plan.search.trials) == ((1, 2), 5)
+
+
+def test_the_space_of_another_plan_is_added_to_replaced_and_taken_from(file, write):
+    above = """
+extends: plan.yaml
+space: {head.kind: null, pretrain.stop_threshold: {choice: [0.1]}, shots: {choice: [1, 2]}}
+"""
+    space = load_plan(write(above, "above.yaml")).space
+    assert {key: given.choice for key, given in space.items()} == {"pretrain.stop_threshold": (0.1,), "shots": (1, 2)}
+
+
+def test_plans_may_extend_a_preset_and_each_other_and_the_nearest_wins(write):
+    write("extends: smoke\nbase: {shots: 4, residual: false}\n", "middle.yaml")
+    plan = load_plan(write("extends: middle.yaml\nbase: {shots: 5}\n", "top.yaml"))
+    assert (plan.base.shots, plan.base.residual) == (5, False)
+    assert plan.base.pretrain == load_plan("smoke").base.pretrain
+
+
+def test_what_replaces_a_mapping_replaces_all_of_it(write):
+    write("base: {pseudo: {foreground: {cap: flood}}}", "below.yaml")
+    plan = load_plan(write("extends: below.yaml\nbase: {pseudo: {foreground: whole}}", "above.yaml"))
+    assert plan.base.pseudo.foreground == "whole"
+
+
+def test_the_command_line_wins_over_all(file, write):
+    above = write("extends: plan.yaml\nbase: {shots: 4}\n", "above.yaml")
+    assert load_plan(above, ["base.shots=1", "space.head.kind=null"]).base.shots == 1
+
+
+def test_a_plan_is_written_out_whole(file, write):
+    plan = load_plan(write("extends: plan.yaml\nbase: {shots: 4}\n", "above.yaml"))
+    assert "extends" not in to_yaml(plan)
+    assert load_plan(write(to_yaml(plan), "whole.yaml")) == plan
+
+
+def test_plans_that_extend_each_other_and_missing_ones_are_refused(write):
+    assert "extends itself" in refused(write("extends: a.yaml", "a.yaml"))
+    write("extends: c.yaml", "b.yaml")
+    told = refused(write("extends: b.yaml", "c.yaml"))
+    assert "extends itself" in told
+    assert told.count("c.yaml") == 3
+    assert "gone.yaml: no such plan" in refused(write("extends: gone.yaml", "d.yaml"))
+
+
+# --- listed configurations
+
+LISTED = """
+base: {shots: 2}
+search: {algorithm: list}
+configurations:
+  - {residual: false}
+  - {pretrain.lr: 1e-3, shots: 3}
+  - {finetune.epochs.2: 7}
+"""
+
+
+def test_listed_configurations_are_what_the_configuration_makes_of_them(write):
+    plan = load_plan(write(LISTED))
+    assert plan.configurations == ({"residual": False}, {"pretrain.lr": 0.001, "shots": 3}, {"finetune.epochs.2": 7})
+    keys = ["residual", "pretrain.lr", "shots", "finetune.epochs.2"]
+    assert list(base_values(plan)) == list(swept(plan)) == keys
+    assert swept(plan)["shots"].choice == (2, 3)
+    assert swept(plan)["residual"].choice == (True, False)
+
+
+def test_variants_of_a_list_are_the_base_and_the_entries_as_they_are(write):
+    plan = load_plan(write(LISTED))
+    entries = [plan.base, *(configuration(plan, entry) for entry in plan.configurations)]
+    for changed in (1, 2):
+        assert list(variants(plan, changed=changed)) == entries
+
+
+def test_a_list_is_read_back_and_hashed(write):
+    plan = load_plan(write(LISTED))
+    assert load_plan(write(to_yaml(plan), "again.yaml")) == plan
+    assert plan_hash(load_plan(write(LISTED.replace("7", "8"), "other.yaml"))) != plan_hash(plan)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("{head.knid: direct}", ["configurations.3.head.knid", "unknown key"]),
+        ("{compute.threads: 2}", ["configurations.3.compute.threads", "resources.cpus"]),
+        ("{shots: 0}", ["configurations.3: shots", "0"]),
+        ("{features.resize: 300}", ["configurations.3: features", "crop"]),
+        ("{shots: 3, pretrain.lr: 0.001}", ["configurations.3", "the same", "leave one out"]),
+        ("[shots]", ["configurations.3", "dictionary"]),
+        ("{pretrain: {enabled: false}}", ["pretrain holds pretrain.lr", "vary one of them"]),
+    ],
+)
+def test_a_wrong_entry_is_refused_by_its_place(write, entry, words):
+    told = refused(write(LISTED + f"  - {entry}"))
+    assert all(word in told for word in words), told
+
+
+def test_a_list_and_a_space_exclude_each_other(write):
+    assert "search.algorithm" in refused(write(LISTED), "space.shots.choice=[1,2]")
+    assert "search.algorithm: list, found grid" in refused(write(LISTED), "search.algorithm=grid")
+
+
 # --- refusing
 
 
@@ -156,6 +266,7 @@ def test_epochs_of_one_shot_count_may_be_swept(file):
         ("space.head={choice: [3]}", ["space: head", "3"]),
         ("space.compute.threads={choice: [1]}", ["space.compute.threads", "resources.cpus"]),
         ("search.algorithm=grid", ["space.pretrain.stop_threshold", "choice"]),
+        ("space.pretrain={choice: [{lr: 0.1}]}", ["pretrain holds pretrain.stop_threshold", "vary one of them"]),
         ("search.trials=0", ["search.trials", "0"]),
         ("folds.seeds=[]", ["folds.seeds"]),
         ("folds.seeds=[1,1]", ["folds.seeds", "twice"]),

@@ -10,15 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from fsamc.errors import BadInput
+from fsamc.metrics import wilson_interval
 from sweeps.report import write_report
 from sweeps.report.axes import Axis, swept_axes
-from sweeps.report.confusion import confusions
+from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.content import compose
 from sweeps.report.evidence import gather
+from sweeps.report.heads import head_scores
 from sweeps.report.importance import importances
-from sweeps.tables import best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
+from sweeps.report.scores import best_detection, best_scores, fold_scores
+from sweeps.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
 
 CATEGORIES = {
     "magnetic_tile": ["blowhole", "break", "crack", "fray", "uneven"],
@@ -37,9 +41,10 @@ def write_sweep(out: Path, *, trials=12, categories=None, seeds=(1, 2), space=No
     categories = categories or CATEGORIES
     space = SPACE if space is None else space
     rng = np.random.default_rng(11)
-    folds, predictions = [], []
+    folds, predictions, proposed = [], [], []
     for trial in range(trials):
         settings = _settings(trial, rng)
+        proposed.append({key: value for key, value in settings.items() if key in space})
         for category, classes in categories.items():
             for seed in seeds:
                 skill = _skill(settings, len(category)) + rng.normal(0, 0.02)
@@ -62,6 +67,8 @@ def write_sweep(out: Path, *, trials=12, categories=None, seeds=(1, 2), space=No
     pd.DataFrame(folds).to_csv(out / "folds.csv", index=False)
     names = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
     pd.DataFrame(predictions, columns=names).to_csv(out / "predictions.csv", index=False)
+    lines = [json.dumps({"trial": number, "values": values}) + "\n" for number, values in enumerate(proposed)]
+    (out / "trials.jsonl").write_text("".join(lines))
     plan = {"name": "tiles and boards", "space": space, "search": {"trials": trials}, "folds": {"seeds": list(seeds)}}
     (out / "plan.yaml").write_text(yaml.safe_dump(plan))
     return out
@@ -171,6 +178,8 @@ SECTIONS = [
     "Ranking",
     "Accuracy per category",
     "Leave one category out",
+    "Heads",
+    "Other measures of trial",
     "Confusion matrices of trial",
     "Swept keys",
     "Importances",
@@ -231,6 +240,89 @@ def test_confusions_add_up_to_the_folds(out: Path):
         assert confusion.counts.sum() == of_category["queries"].sum()
         assert confusion.counts.trace() == of_category["correct"].sum()
         assert confusion.shares.sum(axis=1) == pytest.approx(1)
+
+
+def test_other_measures_are_those_of_the_predictions(out: Path):
+    evidence = gather(out)
+    mine = evidence.folds[(evidence.folds["trial"] == evidence.best) & (evidence.folds["status"] == "ok")]
+    measured = fold_scores(evidence.predictions)
+    assert measured["accuracy"].tolist() == pytest.approx(mine["accuracy"].tolist())
+    assert measured["queries"].tolist() == mine["queries"].tolist()
+    one = evidence.predictions[
+        (evidence.predictions["category"] == "pcb")
+        & (evidence.predictions["seed"] == 1)
+        & (evidence.predictions["draw"] == 0)
+    ]
+    row = measured[(measured["category"] == "pcb") & (measured["seed"] == 1)].iloc[0]
+    truth, predicted = one["truth"].tolist(), one["predicted"].tolist()
+    assert row["balanced accuracy"] == pytest.approx(balanced_accuracy_score(truth, predicted))
+    assert row["macro F1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
+
+
+def test_the_interval_is_that_of_one_folds_queries_whatever_the_number_of_seeds(tmp_path: Path):
+    answers = [("a", "a")] * 6 + [("a", "b")] * 2 + [("b", "b")] * 3 + [("b", "a")]  # 9 of 12
+    few, many = (_with_answers(tmp_path / str(seeds), answers, seeds) for seeds in (1, 4))
+    for out in (few, many):
+        row, average = best_scores(gather(out)).rows
+        low, high = (100 * end for end in wilson_interval(9, 12))
+        assert [cell.text for cell in row[2:4]] == [f"{low:.1f} to {high:.1f}", "12"]
+        assert row[4].text.startswith("75.0")  # recalls 6/8 and 3/4
+        assert [cell.text for cell in average[2:4]] == ["", ""]
+
+
+def _with_answers(out: Path, answers: list[tuple[str, str]], seeds: int) -> Path:
+    write_sweep(out, trials=1, seeds=tuple(range(seeds)), categories={"cap": ["a", "b"]}, space={})
+    rows = [(0, "cap", seed, 0, "x.png", *pair, "{}") for seed in range(seeds) for pair in answers]
+    names = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
+    pd.DataFrame(rows, columns=names).to_csv(out / "predictions.csv", index=False)
+    return out
+
+
+def test_recall_stands_beside_the_matrix():
+    found = Confusion("cap", ["a", "b", "c"], np.array([[3, 1, 0], [0, 0, 0], [1, 0, 1]]))
+    assert found.recalls == pytest.approx([0.75, math.nan, 0.5], nan_ok=True)
+
+
+def test_detection_is_reported_where_it_was_on(out: Path, tmp_path: Path):
+    assert best_detection(gather(out)) is None
+    here = write_sweep(tmp_path / "out", trials=1, categories={"cap": ["a", "b"]}, space={})
+    names = ["trial", "category", "seed", "draw", "threshold", *DETECTED]
+    rows = [(0, "cap", 1, 0, 1.5, 0.6, 0.9, "", ""), (0, "cap", 2, 0, 1.5, 0.7, 0.9, "", "")]
+    pd.DataFrame(rows, columns=names).to_csv(here / "detection.csv", index=False)
+    write_report(here)
+    for text in (Page(here / "report.html").text, (here / "report.md").read_text()):
+        assert "Detection first" in text
+        assert "65.0 ± 7.1" in text
+        assert "90.0 ± 0.0" in text
+
+
+def test_heads_are_the_best_trials_of_each_beside_the_papers_average(out: Path):
+    evidence = gather(out)
+    found = head_scores(evidence)
+    assert found["head"].tolist() == ["contrastive", "prototype"]
+    board = evidence.board.assign(head=evidence.board["trial"].map(evidence.of_trials("head")))
+    for _, row in found.iterrows():
+        assert row["mean"] == board.loc[board["head"] == row["head"], "mean"].max()
+    # the contrastive one is pretrained on residual features at two shots: table 1; the paper has no prototype
+    assert found["paper"].tolist() == pytest.approx([0.3716, math.nan], nan_ok=True)
+    assert (out / "plots" / "heads.png").exists()
+
+
+def test_one_head_alone_is_not_drawn(tmp_path: Path):
+    write_report(write_sweep(tmp_path, trials=1, space={}))
+    assert not (tmp_path / "plots" / "heads.png").exists()
+    assert "## Heads" not in (tmp_path / "report.md").read_text()
+
+
+def test_listed_configurations_are_swept_like_any(tmp_path: Path):
+    out = write_sweep(tmp_path, trials=3)
+    plan = yaml.safe_load((out / "plan.yaml").read_text())
+    entries = [{"head.kind": "prototype", "head.patches": 9}, {"pretrain.lr": 0.01, "pretrain.stop_threshold": 0.3}]
+    plan |= {"space": {}, "configurations": entries, "search": {"algorithm": "list"}}
+    (out / "plan.yaml").write_text(yaml.safe_dump(plan))
+    write_report(out)
+    assert "| head.kind | choice: contrastive, prototype |" in (out / "report.md").read_text()
+    assert [axis.name for axis in swept_axes(gather(out))] == [*entries[0], *entries[1], "average, %"]
 
 
 def test_markdown_shows_only_plots_that_exist_and_tables_that_are_square(out: Path, markdown: str):

@@ -126,6 +126,43 @@ def test_a_grid_takes_no_notice_of_the_number_of_trials():
     assert len(proposals(plan("grid", {"shots": {"choice": [1, 2, 3, 4, 5]}}, trials=2))) == 5
 
 
+# --- list
+
+
+def listed(*entries, **base):
+    search = {"algorithm": "list"}
+    return validated(Plan, {"name": "p", "base": base, "configurations": entries, "search": search})
+
+
+def test_a_list_is_the_base_then_the_entries_in_their_order_which_are_the_base_where_they_are_silent():
+    found = proposals(listed({"residual": False}, {"shots": 5, "head.kind": "prototype"}, {"shots": 1}))
+    assert found == [
+        {"residual": True, "shots": 2, "head.kind": "contrastive"},
+        {"residual": False, "shots": 2, "head.kind": "contrastive"},
+        {"residual": True, "shots": 5, "head.kind": "prototype"},
+        {"residual": True, "shots": 1, "head.kind": "contrastive"},
+    ]
+
+
+def test_an_entry_that_is_the_base_itself_is_not_run_twice():
+    assert proposals(listed({"shots": 2}, {"shots": 3}, shots=2)) == [{"shots": 2}, {"shots": 3}]
+
+
+def test_a_list_of_nothing_is_the_base():
+    assert proposals(listed()) == [{}]
+
+
+def test_a_list_is_not_a_product():
+    assert len(proposals(listed({"shots": 1}, {"residual": False}))) == 3
+    grid = {"shots": {"choice": [2, 1]}, "residual": {"choice": [True, False]}}
+    assert len(proposals(plan("grid", grid))) == 4
+
+
+def test_a_resumed_list_goes_on_where_it_stopped():
+    asked = listed({"shots": 1}, {"residual": False}, {"shots": 3})
+    assert make_proposer(asked).propose(2) == proposals(asked)[2]
+
+
 # --- random
 
 

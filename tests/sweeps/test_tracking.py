@@ -95,6 +95,8 @@ def test_metrics_are_means_over_draws_then_over_seeds_and_the_seed_is_the_step(o
         "accuracy_std/cap": 0.3 / 2**0.5,
         "accuracy/tile": 0.3,
         "accuracy_std/tile": 0.2 / 2**0.5,
+        "balanced_accuracy": 0.75,
+        "macro_f1": 2 / 3,
     }
     history = MlflowClient(uri).get_metric_history
     for category, by_seed in {"cap": {1: 0.6, 2: 0.9}, "tile": {1: 0.2, 2: 0.4}, "average": {1: 0.4, 2: 0.65}}.items():

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fsamc.config import FoldConfig
+from fsamc.config.dotted import updated
+from sweeps import tables
+from sweeps.paper import PaperTable, facts, of_their_data, paper_tables, printed_average, printed_cells, rows_mean
+from sweeps.plan import load_plan, to_yaml
+from sweeps.report import write_report
+from sweeps.report.beside import OF_ROWS, SHARED, beside_paper, compare
+from sweeps.report.evidence import gather
+from tests.sweeps.small import Lab, fsamc
+from tests.sweeps.test_presets import SMALL
+from tests.sweeps.test_report import Page
+
+DASH = "\N{EN DASH}"
+BASE = load_plan("table1").base
+TABLE = {table.number: table for table in paper_tables()}
+
+
+def answers(**changes) -> dict[int, str]:
+    """The cells that table 1's base with some changes answers."""
+    config = updated(BASE, {key.replace("__", "."): value for key, value in changes.items()})
+    return {number: column for number, table in TABLE.items() if (column := table.answered_by(config))}
+
+
+# --- what is printed
+
+
+def test_some_cells_are_as_printed():
+    assert TABLE[1].printed("2").loc["bottle"].tolist() == pytest.approx([0.7193, 0.0248])
+    assert TABLE[2].printed("1").loc["tire"].tolist() == pytest.approx([0.2964, 0.0630])
+    assert TABLE[5].printed("raw").loc["wood"].tolist() == pytest.approx([0.44, np.nan], nan_ok=True)
+    assert TABLE[13].printed("5").loc["average"].tolist() == pytest.approx([0.4116, 0.0219])
+    assert "tire" not in TABLE[2].printed("5").index
+    assert TABLE[4].printed("vanilla residual pretraining").index.tolist() == ["average"]
+
+
+@pytest.mark.real
+def test_every_cell_is_the_papers(shared: Path):
+    expected = {}
+    for name, table in json.loads((shared / "paper" / "tables.json").read_text()).items():
+        number = int(name.removeprefix("table"))
+        for row in table.get("rows", []):
+            column = " ".join(mark for mark in row if mark != "accuracy")
+            expected[number, "average", column] = (row["accuracy"], None)
+        for row, cells in table.get("accuracy_percent", {}).items():
+            expected |= {(number, row, column): (cell["mean"], cell.get("std")) for column, cell in cells.items()}
+    ours = printed_cells().set_index(["table", "row", "column"])
+    assert set(ours.index) == set(expected)
+    for cell, (mean, std) in expected.items():
+        found = [mean / 100, np.nan if std is None else std / 100]
+        assert ours.loc[cell].tolist() == pytest.approx(found, nan_ok=True), cell
+
+
+@pytest.mark.parametrize("table", TABLE.values(), ids=lambda table: table.name)
+def test_a_tables_rows_and_columns_are_its_presets(table: PaperTable):
+    cells = printed_cells()
+    cells = cells[cells["table"] == table.number]
+    assert list(table.columns) == list(cells["column"].unique())
+    if table.number != 4:  # of the ablation only averages are printed
+        assert [row for row in cells["row"].unique() if row != "average"] == list(table.categories)
+    for column, config in table.columns.items():
+        assert table.answered_by(config) == column
+        assert table.departures(config, column) == []
+
+
+def test_the_printed_averages_that_are_not_the_mean_of_their_rows():
+    odd = {
+        (table.number, column)
+        for table in TABLE.values()
+        for column in table.columns
+        if abs(rows_mean(table.printed(column)) - table.printed(column).loc["average", "mean"]) > 0.0005
+    }
+    known = {3: "2", 5: ["residual"], 7: "24", 8: "235", 13: "5"}
+    assert odd == {(number, column) for number, columns in known.items() for column in columns}
+
+
+# --- which cell a trial answers
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {1: "2", 2: "2", 4: "contrastive residual pretraining", 5: "residual"}),
+        ({"shots": 5}, {1: "5", 2: "5"}),
+        ({"pretrain__enabled": False}, {3: "2", 4: "contrastive residual"}),
+        ({"pretrain__enabled": False, "shots": 1}, {}),
+        ({"residual": False}, {4: "contrastive pretraining", 5: "raw", 11: "2"}),
+        ({"residual": False, "pretrain__enabled": False}, {}),
+        ({"head__kind": "vanilla"}, {4: "vanilla residual pretraining", 7: "2"}),
+        ({"head__kind": "vanilla", "pretrain__enabled": False, "shots": 4}, {8: "4"}),
+        ({"pseudo__mask": "polygon", "shots": 3}, {9: "3"}),
+        ({"pseudo__mask": "polygon", "pretrain__enabled": False}, {3: "2", 4: "contrastive residual"}),
+        ({"pseudo__mask": "poisson"}, {1: "2", 2: "2", 4: "contrastive residual pretraining", 5: "residual"}),
+        ({"head__kind": "direct"}, {4: "direct", 10: "2"}),
+        ({"head__kind": "direct", "residual": False, "pretrain__enabled": False, "shots": 1}, {10: "1"}),
+        ({"good": True, "shots": 4}, {12: "4"}),
+        ({"head__kind": "maml", "shots": 5}, {13: "5"}),
+        ({"head__kind": "prototype"}, {}),
+        ({"reference__kind": "padim"}, {}),
+        ({"shots": 6}, {}),
+    ],
+)
+def test_a_trial_answers_the_cells_that_are_about_what_it_does(changes, expected):
+    assert answers(**changes) == expected
+
+
+def test_facts_are_all_that_counts_and_departures_name_the_rest():
+    other = updated(BASE, {"features.fit": "squash", "features.resize": None, "finetune.epochs": {2: 10, 5: 15}})
+    assert facts(other) == facts(BASE)
+    told = ["features.fit squash (crop)", "features.resize none (256)", "finetune.epochs 10 (45)"]
+    assert TABLE[1].departures(other, "2") == told
+    free = {"features.backbone": "resnet18", "pseudo.foreground": "auto", "detection.enabled": True}
+    assert TABLE[1].departures(updated(BASE, free), "2") == []
+
+
+def test_settings_that_nothing_uses_are_no_departures():
+    unused = {"head.direct.trainable": "head", "pretrain.maml.tasks": 3}
+    assert TABLE[4].departures(updated(BASE, unused), "contrastive residual pretraining") == []
+    alone = updated(BASE, {"pretrain.enabled": False, "pretrain.max_rounds": 5, "pseudo.per_class": 7})
+    assert TABLE[3].departures(alone, "2") == []
+    maml = updated(TABLE[13].columns["2"], {"pretrain.maml.tasks": 3})
+    assert TABLE[13].departures(maml, "2") == ["pretrain.maml.tasks 3 (10)"]
+
+
+def test_of_images_only_what_images_pass_through_departs():
+    direct = updated(BASE, {"head.kind": "direct", "reference.ratio": 0.5, "head.direct.trainable": "head"})
+    assert TABLE[10].departures(direct, "2") == ["head.direct.trainable head (all)"]
+
+
+def test_the_data_set_is_told_by_the_categories():
+    tables = [TABLE[1], TABLE[2], TABLE[4]]
+    assert of_their_data(tables, ["bagel"]) == [TABLE[2]]
+    assert of_their_data(tables, ["screw", "magnetic_tile"]) == [TABLE[1], TABLE[4]]
+    assert of_their_data(tables, ["magnetic_tile"]) == [TABLE[1], TABLE[4]]
+    assert of_their_data([TABLE[12]], ["magnetic_tile"]) == [TABLE[12]]
+    assert printed_average(BASE, ["bagel"]) == pytest.approx(0.3414)
+    assert printed_average(BASE, ["magnetic_tile"]) == pytest.approx(0.3716)
+    assert np.isnan(printed_average(FoldConfig(head={"kind": "prototype"}), ["screw"]))
+
+
+# --- side by side
+
+
+def folds(scores: dict[str, list[float]], trial: int = 0, shots: int = 2, head: str = "contrastive") -> pd.DataFrame:
+    """Rows of folds.csv, a seed per score."""
+    rows = [
+        (trial, "c", category, seed, 0, shots, head, score, round(score * 100), 100, "ok", 1.0)
+        for category, by_seed in scores.items()
+        for seed, score in enumerate(by_seed, start=1)
+    ]
+    return pd.DataFrame(rows, columns=tables.FIXED)
+
+
+def test_a_row_by_hand():
+    # grid, two shots: the paper has 21.28 +- 0.00; bottle 71.93 +- 2.48
+    beside = compare(folds({"grid": [0.20, 0.24], "bottle": [0.60, 0.62], "board": [0.9, 0.9]}), TABLE[1], "2")
+    grid = beside.loc["grid"]
+    assert grid["ours"] == pytest.approx(0.22)
+    assert grid["ours_std"] == pytest.approx(0.04 / 2**0.5)
+    assert grid["difference"] == pytest.approx(0.22 - 0.2128)
+    assert not grid["exceeds"]  # by more than the paper's deviation, and less than ours
+    assert beside.loc["bottle", "difference"] == pytest.approx(-0.1093)
+    assert beside.loc["bottle", "exceeds"]
+    assert beside.loc["cable", ["ours", "difference"]].isna().all()
+    assert beside.loc["board", ["paper", "difference"]].isna().all()
+    assert not beside.loc["board", "exceeds"]
+
+
+def test_averages_are_compared_over_the_same_categories_only():
+    beside = compare(folds({"grid": [0.20, 0.24], "bottle": [0.60, 0.62], "board": [0.9, 0.9]}), TABLE[1], "2")
+    assert beside.index.tolist()[-3:] == ["average", OF_ROWS, SHARED]
+    ours = [(0.20 + 0.60 + 0.9) / 3, (0.24 + 0.62 + 0.9) / 3]
+    assert beside.loc["average", "ours"] == pytest.approx(np.mean(ours))
+    assert beside.loc["average", "ours_std"] == pytest.approx(np.std(ours, ddof=1))
+    assert beside.loc["average", "paper"] == pytest.approx(0.3716)
+    assert beside.loc[["average", OF_ROWS], "difference"].isna().all()
+    shared = beside.loc[SHARED]
+    assert shared["paper"] == pytest.approx((0.2128 + 0.7193) / 2)
+    assert shared["ours"] == pytest.approx((0.22 + 0.61) / 2)
+    assert shared["difference"] == pytest.approx(shared["ours"] - shared["paper"])
+
+
+def test_with_all_of_the_papers_categories_both_of_its_averages_are_compared():
+    table = TABLE[8]
+    beside = compare(folds({name: [0.3, 0.5] for name in table.categories}, head="vanilla"), table, "3")
+    assert SHARED not in beside.index
+    assert beside.loc["average", "ours"] == pytest.approx(0.4)
+    assert beside.loc["average", "paper"] == pytest.approx(0.2812)
+    assert beside.loc["average", "difference"] == pytest.approx(0.4 - beside.loc["average", "paper"])
+    assert beside.loc[OF_ROWS, "difference"] == pytest.approx(0.4 - beside.loc[OF_ROWS, "paper"])
+    assert beside.loc[OF_ROWS, "paper"] == pytest.approx(0.2664, abs=5e-5)  # printed: 28.12
+
+
+def test_a_dash_in_the_papers_table_is_no_row_of_its_average():
+    without_tire = {name: [0.3, 0.5] for name in TABLE[2].categories if name != "tire"}
+    beside = compare(folds(without_tire, shots=5), TABLE[2], "5")
+    assert "tire" not in beside.index
+    assert not np.isnan(beside.loc["average", "difference"])
+
+
+def test_one_seed_counts_as_no_deviation():
+    beside = compare(folds({"bottle": [0.75], "grid": [0.2129]}), TABLE[1], "2")
+    assert np.isnan(beside.loc["bottle", "ours_std"])
+    assert beside.loc["bottle", "exceeds"]  # 3.07 points are more than the paper's 2.48
+    assert beside.loc["grid", "exceeds"]  # any difference is more than 0 and 0
+
+
+# --- from the command line
+
+
+def write_out(out: Path, plan: str, trials: list[tuple[dict, dict[str, list[float]]]], *changes: str) -> Path:
+    """OUT of a sweep: values and scores of each trial."""
+    loaded = load_plan(plan, changes)
+    out.mkdir()
+    (out / "plan.yaml").write_text(to_yaml(loaded))
+    lines = [json.dumps({"trial": number, "values": values}) + "\n" for number, (values, _) in enumerate(trials)]
+    (out / "trials.jsonl").write_text("".join(lines))
+    parts = [
+        folds(scores, number, values.get("shots", 2), values.get("head.kind", "contrastive")).assign(**values)
+        for number, (values, scores) in enumerate(trials)
+    ]
+    pd.concat(parts).to_csv(out / "folds.csv", index=False)
+    return out
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    trials = [({"shots": 2}, {"bottle": [0.7, 0.8], "magnetic_tile": [0.3, 0.4]}), ({"shots": 1}, {"bottle": [0.1]})]
+    return write_out(tmp_path / "out", "table1", trials, "folds.seeds=[1, 2]")
+
+
+def test_the_report_shows_it_on_the_screen_and_in_both_files(out: Path, capsys):
+    assert fsamc("report", out, "--paper") == 0
+    screen = capsys.readouterr().out
+    texts = [screen, (out / "report.md").read_text(), Page(out / "report.html").text]
+    for text in texts:
+        assert "Table 1: contrastive head, pretrained, MVTec AD" in text
+        for said in ("75.00 ± 7.07", "71.93 ± 2.48", "+3.07", "2 shots, trial 0", "1 shot, trial 1"):
+            assert said in text
+        assert "10.00 ± " + DASH in text
+        assert "the paper's over seeds 1, 2, 3, 4, 5" in " ".join(text.split())
+        assert "Table 5" not in text  # the sweep is named after table 1
+    assert "| bottle | 75.00 ± 7.07 | 71.93 ± 2.48 | +3.07 |" in texts[1]
+    assert f"| magnetic_tile | 35.00 ± 7.07 | {DASH} | {DASH} |" in texts[1]
+    assert f"| bottle | 10.00 ± {DASH} | 66.00 ± 5.08 | **\N{MINUS SIGN}56.00 \\*** |" in texts[1]
+
+
+def test_without_the_word_there_is_nothing_of_it(out: Path, capsys):
+    assert fsamc("report", out) == 0
+    assert "Table 1" not in capsys.readouterr().out
+    assert "Beside the paper" not in (out / "report.md").read_text()
+    assert "Beside the paper" not in Page(out / "report.html").text
+
+
+def test_a_sweep_under_another_name_shows_every_table_it_answers(tmp_path: Path):
+    trials = [({"residual": True}, {"bottle": [0.7, 0.8]}), ({"residual": False}, {"bottle": [0.5, 0.6]})]
+    out = write_out(tmp_path / "out", "table5", trials, "name=mine")
+    found = beside_paper(gather(out), out)
+    assert [one.title.partition(":")[0] for one in found] == ["Table 1", "Table 4", "Table 5", "Table 11"]
+    ablation = found[1].columns
+    assert [heading for heading, _ in ablation] == [
+        "contrastive pretraining, trial 1",
+        "contrastive residual pretraining, trial 0",
+    ]
+    assert [row[0].text for row in ablation[0][1].rows] == ["average"]
+
+
+def test_of_several_trials_the_first_is_shown_and_the_others_are_named(tmp_path: Path):
+    trials = [({"pretrain.lr": lr}, {"bottle": [0.7, 0.8 + lr]}) for lr in (1e-4, 1e-3, 1e-2)]
+    changes = ["space={pretrain.lr: {choice: [1.0e-4, 1.0e-3, 1.0e-2]}}"]
+    out = write_out(tmp_path / "out", "table1", trials, *changes)
+    (found,) = beside_paper(gather(out), out)
+    assert [heading for heading, _ in found.columns] == ["2 shots, trial 0"]
+    assert "2 shots: trials 1, 2 answer it too; shown is the first that was proposed." in found.notes
+
+
+def test_notes_say_what_the_marks_mean_where_there_are_any(tmp_path: Path):
+    same = {name: [0.25, 0.2504] for name in TABLE[7].categories}
+    out = write_out(tmp_path / "out", "table7", [({"shots": 2}, same)])
+    (found,) = beside_paper(gather(out), out)
+    ((_, grid),) = found.columns
+    average = next(row for row in grid.rows if row[0].text == "average")
+    assert average[2].text == "27.43 ± 1.05 \N{DAGGER}"
+    assert any(note.startswith("\N{DAGGER}") for note in found.notes)
+    assert any(note.startswith("*") for note in found.notes)
+    assert not any("different categories" in note for note in found.notes)
+
+
+def test_a_sweep_that_has_just_begun_is_compared_as_far_as_it_got(out: Path):
+    text = (out / "folds.csv").read_text()
+    (out / "folds.csv").write_text("".join(text.splitlines(keepends=True)[:2]) + "0,c,magn")
+    (found,) = beside_paper(gather(out), out)
+    assert [heading for heading, _ in found.columns] == ["2 shots, trial 0"]
+    write_report(out, paper=True)
+
+
+def test_a_sweep_that_answers_nothing_is_told_so_in_one_line(tmp_path: Path, capsys):
+    out = write_out(tmp_path / "out", "smoke", [({"head.kind": "prototype", "shots": 2}, {"bottle": [0.7]})])
+    assert fsamc("report", out, "--paper") == 2
+    told = capsys.readouterr().err
+    assert "answers a table of the paper" in told
+    assert "table1, table2" in told
+    assert told.count("\n") == 1
+    assert not (out / "report.md").exists()
+
+
+def test_a_plan_in_out_is_the_one_that_ran(out: Path):
+    plan = yaml.safe_load((out / "plan.yaml").read_text())
+    plan["base"]["head"]["kind"] = "vanilla"
+    (out / "plan.yaml").write_text(yaml.safe_dump(plan))
+    assert {one.title.partition(":")[0] for one in beside_paper(gather(out), out)} == {"Table 4", "Table 7"}
+
+
+@pytest.mark.ray
+def test_the_ablation_runs_on_what_is_at_hand_and_is_reported_beside_the_paper(lab: Lab, capsys):
+    entries = "configurations=[{pretrain.enabled: false}, {residual: false}, {head.kind: vanilla}]"
+    lab.finish(lab.words("table4", *SMALL, "folds.categories=[cap]", entries))
+    found = tables.read_folds(lab.root / "out")
+    assert found.groupby("trial")["head"].first().tolist() == ["contrastive"] * 3 + ["vanilla"]
+    assert len(found) == 4 * 2
+    capsys.readouterr()
+    assert fsamc("report", lab.root / "out", "--paper") == 0
+    screen = capsys.readouterr().out
+    assert "Table 4: ablation at two shots" in screen
+    for column, trial in zip(list(TABLE[4].columns)[1:], (3, 2, 1, 0), strict=True):
+        assert f"{column}, trial {trial}" in screen
+    scores = tables.summarise(found).set_index(["trial", "category"])["mean"]
+    assert f"{100 * scores[3, 'average']:.2f} ± " in screen
+    assert "27.43 ± " + DASH in screen
