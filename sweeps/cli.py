@@ -32,11 +32,14 @@ for name, sub in (("data", data_app), ("plan", plan_app), ("pseudo", pseudo_app)
 # A pipe has no width; in a log, tables should not be squeezed into 80 columns.
 console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
 
+_CTRL_C = 130  # Typer makes this exit code of it
 _UsageError: Any = typer.BadParameter.__mro__[1]  # Typer has a copy of click of its own, or click's
 
 DataArgument = Annotated[Path, typer.Argument(help="Folder with one folder per category, in MVTec layout.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder with one folder per category, in MVTec layout.")]
-TexturesOption = Annotated[Path | None, typer.Option("--textures", help="DTD-layout folder of texture classes.")]
+TexturesOption = Annotated[
+    Path | None, typer.Option("--textures", help="Folder of texture classes, or dtd, which is downloaded.")
+]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Artifacts; the user's cache folder by default.")]
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", help="torchvision ResNet, FILE.pt2, or auto; wins over the plan.")
@@ -67,7 +70,12 @@ def sweep(
     address: Annotated[str | None, typer.Option(help="A running Ray cluster; an embedded one by default.")] = None,
     resume: Annotated[Resume, typer.Option(help="Continue the sweep in OUT: auto, never, or must.")] = Resume.auto,
     reuse: Annotated[bool, typer.Option("--reuse/--no-reuse", help="Take finished folds from other sweeps.")] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the size, stop.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the best trial's figures at the end.")
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the size and the estimated cost, stop.")
+    ] = False,
 ) -> None:
     """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report."""
     quiet_ray()
@@ -88,6 +96,7 @@ def sweep(
             address=address,
             resume=resume.value,
             reuse=reuse,
+            figures=figures,
             dry_run=dry_run,
         ),
         console,
@@ -95,11 +104,35 @@ def sweep(
 
 
 @app.command()
-def report(out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")]) -> None:
+def report(
+    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    paper: Annotated[bool, typer.Option("--paper", help="Also put our numbers beside the paper's.")] = False,
+) -> None:
     """Write report.md, report.html and their plots from what OUT holds."""
     from sweeps.report import write_report
+    from sweeps.report.screen import paper_on_screen
 
-    console.print(str(write_report(out).with_suffix(".html")), soft_wrap=True, highlight=False, markup=False)
+    for part in paper_on_screen(out) if paper else ():
+        console.print(part)
+    page = write_report(out, paper=paper)
+    console.print(str(page), soft_wrap=True, highlight=False, markup=False)
+
+
+@app.command()
+def figures(
+    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    trial: Annotated[int | None, typer.Option(min=0, help="Whose figures; the best trial's by default.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Images, where they are no longer where they were.")
+    ] = None,
+    textures: TexturesOption = None,
+    cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
+) -> None:
+    """Draw a trial's figures: per category t-SNE before and after its head, and its pseudo-defects."""
+    from sweeps.gallery import redraw
+
+    for file in redraw(out, trial=trial, data=data, textures=textures, cache=cache):
+        console.print(str(file), soft_wrap=True, highlight=False, markup=False)
 
 
 @data_app.command("inspect")
@@ -130,7 +163,9 @@ def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and t
 @pseudo_app.command("preview")
 def pseudo_preview(
     data: DataArgument,
-    textures: Annotated[Path, typer.Option("--textures", help="DTD-layout folder of texture classes.")],
+    textures: Annotated[
+        Path, typer.Option("--textures", help="Folder of texture classes, or dtd, which is downloaded.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per category.")],
     plan: Annotated[str, typer.Option(help="Whose settings are shown: a preset's name or a YAML file.")] = "smoke",
     changes: Changes = None,
@@ -210,6 +245,8 @@ def guarded(command: Callable[[], object]) -> None:
             raise
         _fail(1, f"{error.filename or 'the disk'}: {error.strerror}; make room and run the same command again")
     else:
+        if code == _CTRL_C:
+            _fail(1, "interrupted")
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -14,10 +14,12 @@ from fsamc.config.dotted import updated
 from fsamc.dataset import Category, find_categories, load_category
 from fsamc.errors import BadInput
 from fsamc.inputs import pretrains
+from fsamc.pseudo_classes import check_textures
 from fsamc.store import Store, digest
-from fsamc.textures import Textures, load_textures
+from fsamc.textures import Textures
 from fsamc.weights import RANDOM_MARK, is_random
 from sweeps.plan import variants, with_absolute_files
+from sweeps.textures import find_textures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Prepared:
             for name, category in self.categories.items()
             for seed in self.plan.folds.seeds
             for draw in self.plan.folds.draws
-            if category.problem(config.shots, draw, files=config.support.files) is None
+            if category.with_classes(good=config.good).problem(config.shots, draw, files=config.support.files) is None
         ]
 
 
@@ -66,7 +68,7 @@ def prepare(plan: Plan, *, data: Path, textures: Path | None, store: Store, devi
     Args:
         plan: as loaded.
         data: folder of categories.
-        textures: DTD-layout folder; may be None if no trial pretrains.
+        textures: DTD-layout folder, or `dtd`; may be None if no trial pretrains.
         store: remembers which categories have been read through.
         device: `cpu` or `cuda`, what the folds will run on.
         random: whether `backbone: auto` may fall back to random weights.
@@ -78,7 +80,7 @@ def prepare(plan: Plan, *, data: Path, textures: Path | None, store: Store, devi
     data = data.absolute()
     categories = {name: load_category(data, name) for name in _wanted(plan, find_categories(data), data)}
     warnings = list(_too_small(plan, categories))
-    given = _textures(plan, textures.absolute() if textures else None)
+    given = _textures(plan, textures)
     plan, missing = _resolve_backbone(plan, random=random)
     marks = _check_backbones(plan)
     warnings += missing
@@ -92,17 +94,24 @@ def _wanted(plan: Plan, found: list[str], data: Path) -> list[str]:
         return found
     for name in plan.folds.categories:
         if name not in found:
-            raise BadInput(f"folds.categories: {data / name}: no such category; found {', '.join(found)}")
+            raise BadInput(
+                f"folds.categories: {data / name}: no such category; "
+                f"to run on what is there, folds.categories=[{','.join(found)}]"
+            )
     return [name for name in found if name in plan.folds.categories]
 
 
 def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
-    """A line per category that some shots are too many for. Raises BadInput if no fold is left at all."""
+    """A line per category that some shots are too many for.
+
+    Raises BadInput if no fold is left at all, or `good` is to be a class and a category has no image of it.
+    """
     problems: dict[str, None] = {}
     possible = False
-    for shots, files in dict.fromkeys((config.shots, config.support.files) for config in variants(plan)):
+    configs = variants(plan, changed=2)
+    for shots, files, good in dict.fromkeys((config.shots, config.support.files, config.good) for config in configs):
         for category, draw in product(categories.values(), plan.folds.draws):
-            problem = category.problem(shots, draw, files=files)
+            problem = category.with_classes(good=good).problem(shots, draw, files=files)
             possible |= problem is None
             if problem:
                 problems.setdefault(f"left out at {shots} shots: {problem}")
@@ -118,14 +127,9 @@ def _textures(plan: Plan, folder: Path | None) -> Textures | None:
         return None
     if folder is None:
         raise BadInput("pretrain.enabled needs pseudo-defects: give --textures DIR, or set base.pretrain.enabled=false")
-    textures = load_textures(folder)
+    textures = find_textures(folder)
     for config in configs:
-        textures.chosen(config.pseudo.textures_per_class)
-        if config.pretrain.pseudo_classes > len(textures.classes):
-            raise BadInput(
-                f"pretrain.pseudo_classes is {config.pretrain.pseudo_classes}, but {folder} holds "
-                f"{len(textures.classes)} texture classes; lower it or add textures"
-            )
+        check_textures(textures, config)
     return textures
 
 

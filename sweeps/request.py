@@ -31,6 +31,7 @@ class Request:
     address: str | None = None
     resume: str = "auto"
     reuse: bool = True
+    figures: bool = True
     dry_run: bool = False
     random_backbone: bool = False
 

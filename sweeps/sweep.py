@@ -16,8 +16,11 @@ from cluster.folds import Materials
 from cluster.keeper import FoldRunner
 from fsamc.store import Store
 from sweeps import tracking
+from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
+from sweeps.figures import FOLDER, draw_on_ray
 from sweeps.folder import SweepFolder, TrialRecord
+from sweeps.gallery import Gallery
 from sweeps.plan import configuration
 from sweeps.prepare import Prepared, remember_checks
 from sweeps.progress import SweepProgress, announce, stage_table, summary_table
@@ -45,7 +48,9 @@ def run_sweep(request: Request, console: Console) -> None:
             prepared, workers = check(request)
         plan, proposer = prepared.plan, make_proposer(prepared.plan)
         announce(prepared, trials=proposer.count(), folds=_folds_in_all(prepared, proposer, []), console=console)
-        if not request.dry_run:
+        if request.dry_run:
+            dry_run(request, prepared, proposer, workers=workers, console=console)
+        else:
             with console.status("starting Ray"):
                 if not ray.is_initialized():
                     runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
@@ -138,6 +143,7 @@ class _Sweep:
             results=(cache, own) if self.request.reuse else (own,),
             run=self.folder.run,
             gpus=float(self.plan.resources.gpus),
+            workers=self.workers,
         )
 
     def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:
@@ -154,6 +160,7 @@ class _Sweep:
         if summary is not None:
             files += ["folds.csv", "summary.csv", "best.yaml"]
             if status in ("done", "failed"):
+                self._draw_figures()
                 with self.console.status("writing the report"):
                     files.append(write_report(self.request.out).with_suffix(".html").name)
         tracker.close(_MLFLOW_STATUS[status], summary, [self.request.out / name for name in files])
@@ -161,6 +168,20 @@ class _Sweep:
             self._show(summary)
         if reason:
             raise Unfinished(reason)
+
+    def _draw_figures(self) -> None:
+        """Draw the best trial's figures, once: a resumed sweep with the same best trial has them."""
+        gallery = Gallery(
+            folder=self.folder, prepared=self.prepared, shared=self._materials(), runs_at=self.request.runs_at
+        )
+        best = gallery.best() if self.request.figures else None
+        if best is None or gallery.shows(best):
+            return
+        with self.console.status(f"training the head of trial {best} once more, for its figures"):
+            noted = gallery.hang(best, draw_on_ray)
+        for category, reason in noted["without"].items():
+            self.console.print(f"no figures of {category}: {reason}", soft_wrap=True, highlight=False, markup=False)
+        self.folder.note(self.spending.notes())
 
     def _verdict(self, recorder: Recorder) -> tuple[str, str]:
         """The sweep's status, and what is left to do; nothing where it is done."""
@@ -189,10 +210,20 @@ class _Sweep:
         lines = [
             f"peak memory {self.spending.peak_memory / 2**30:.1f} GiB, {self.spending.seconds:.0f} s in all",
             *([f"report   {report}"] if report.exists() else []),
+            *_figures_line(self.folder),
             f"MLflow   mlflow ui --backend-store-uri {self.request.runs_at}",
         ]
         for line in lines:
             self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _where(self) -> dict[str, str | None]:
+        """What the sweep runs on, for whoever looks at its results later."""
+        textures = self.prepared.textures
+        return {
+            "data": str(self.request.data.absolute()),
+            "textures": str(textures.folder) if textures else None,
+            "cache": str(self.request.cache.absolute()),
+        }
 
     def _note(self, status: str) -> None:
         """Write sweep.json."""
@@ -210,6 +241,7 @@ class _Sweep:
                 "versions": tracking.versions(),
                 "fingerprint": self.prepared.fingerprint,
                 "tracking_uri": self.request.runs_at,
+                "materials": self._where(),
                 **self.spending.notes(),
             }
         )
@@ -217,6 +249,13 @@ class _Sweep:
 
 _MEND = "mend that and run the same command again"
 _MLFLOW_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED", "interrupted": "KILLED"}
+
+
+def _figures_line(folder: SweepFolder) -> list[str]:
+    noted = folder.notes.get(FOLDER)
+    if not noted:
+        return [f"figures  fsamc figures {folder.root}"]
+    return [f"figures  {folder.root / FOLDER} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
 
 
 def _folds_in_all(prepared: Prepared, proposer: Proposer, records: Iterable[TrialRecord]) -> int:

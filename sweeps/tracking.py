@@ -29,6 +29,7 @@ from sweeps.tracking_uri import MLFLOW_ERRORS, artifact_root, impatient, open_cl
 
 SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
 _PACKAGES = ("fsamc", "torch", "torchvision", "ray", "faiss-gpu", "faiss-cpu", "optuna", "mlflow", "numpy")
+_FURTHER = ("balanced_accuracy", "macro_f1", *tables.DETECTED)
 _BATCH = 100  # the most params that one call takes
 
 
@@ -79,7 +80,7 @@ class Tracker:
         """Log the scores of a trial whose folds were all scored, its support and confusion matrices; close its run."""
         run = self._children.pop(number)
         if "accuracy" not in self._client.get_run(run).data.metrics:  # a sweep killed right here has logged them
-            self._client.log_batch(run, metrics=_metrics(rows))
+            self._client.log_batch(run, metrics=[*_metrics(rows), *_further_metrics(results)])
         with tempfile.TemporaryDirectory() as folder:
             _write_artifacts(Path(folder), config, results)
             self._client.log_artifacts(run, folder)
@@ -128,6 +129,17 @@ class Tracker:
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
 
+def log_figures(uri: str, *, experiment: str, sweep: str, trial: int, files: Sequence[Path]) -> None:
+    """Log files as `figures/NAME` among the artifacts of a trial's run, open or closed; nowhere if there is no run."""
+    client = open_client(uri)
+    known = client.get_experiment_by_name(experiment)
+    wanted = f"tags.`{SWEEP}` = '{sweep}' and tags.`{TRIAL}` = '{trial}'"
+    found = client.search_runs([known.experiment_id], wanted, max_results=1) if known else []
+    for run in found:
+        for file in files:
+            client.log_artifact(run.info.run_id, str(file), "figures")
+
+
 def describe(fingerprint: str) -> dict[str, str]:
     """Tags that say what a run was made with: the commit, the packages, the data."""
     tags = {"data_fingerprint": fingerprint, **{f"version.{name}": found for name, found in versions().items()}}
@@ -159,6 +171,17 @@ def _metrics(rows: pd.DataFrame) -> list[Metric]:
     for row in tables.seed_scores(rows).to_dict("records"):
         metrics.append(Metric(f"seed_accuracy/{_name(row['category'])}", row["accuracy"], now, row["seed"]))
     return metrics
+
+
+def _further_metrics(results: Sequence[FoldResult]) -> list[Metric]:
+    """Other measures than accuracy, on average: over draws, over seeds, over categories."""
+    folds = pd.DataFrame(
+        [[r.category, r.seed, *(getattr(r, name) for name in _FURTHER)] for r in results],
+        columns=["category", "seed", *_FURTHER],
+    )
+    measured = folds.astype(dict.fromkeys(_FURTHER, float)).groupby(["category", "seed"]).mean()
+    average = measured.groupby("category").mean().mean().dropna()
+    return [Metric(str(name), mean, int(time.time() * 1000), 0) for name, mean in average.items()]
 
 
 def _name(text: str) -> str:

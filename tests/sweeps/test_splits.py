@@ -7,7 +7,7 @@ import pandas as pd
 from fsamc.config import Plan
 from fsamc.dataset import load_category
 from sweeps.prepare import Prepared
-from sweeps.splits import left_out_lines, splits, write_splits
+from sweeps.splits import Split, left_out_lines, splits, write_splits
 from tests.fsamc.layouts import write_category
 
 
@@ -37,10 +37,34 @@ def test_what_is_left_out_is_counted_in_words_and_listed(tmp_path: Path) -> None
     assert "8 queries stay" in line
     write_splits(found, tmp_path)
     table = pd.read_csv(tmp_path / "support.csv")
-    assert list(table.columns) == ["category", "shots", "draw", "role", "image"]
+    assert list(table.columns) == ["category", "good", "shots", "draw", "role", "image"]
     first = table[table["draw"] == 0]
     assert list(first[first["role"] == "support"]["image"]) == ["test/dent/000.png", "test/scratch/000.png"]
     assert list(first[first["role"] == "left out"]["image"]) == ["test/dent/001.png", "test/dent/002.png"]
+
+
+def test_with_good_as_a_class_its_images_are_split_too(tmp_path: Path) -> None:
+    write_category(tmp_path, "plate", classes={"dent": 3, "scratch": 3}, test_good=4)
+    categories = {"plate": load_category(tmp_path, "plate")}
+
+    def found(**plan: object) -> list[Split]:
+        prepared = Prepared(
+            plan=Plan.model_validate({"name": "x", **plan}),
+            categories=categories,
+            textures=None,
+            warnings=(),
+            marks=(),
+        )
+        return splits(prepared)
+
+    without, with_good = found(base={"shots": 1}, space={"good": {"choice": [True, False]}})
+    assert (without.good, list(without.support), without.queries) == (False, ["dent", "scratch"], 4)
+    assert (with_good.good, list(with_good.support), with_good.queries) == (True, ["good", "dent", "scratch"], 7)
+    assert found(base={"shots": 1, "good": True}) == [with_good]
+    write_splits([without, with_good], tmp_path)
+    table = pd.read_csv(tmp_path / "support.csv")
+    assert list(table.loc[table["good"], "image"]) == [f"test/{name}/000.png" for name in with_good.support]
+    assert len(table) == 5
 
 
 def test_nothing_is_said_where_nothing_is_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Whose figures are drawn and who is told of them: the trial, sweep.json, MLflow, the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.folds import Fold, Materials
+from fsamc.config import Plan
+from fsamc.errors import BadInput
+from fsamc.store import Store
+from sweeps import tables
+from sweeps.figures import FOLDER, Draw, draw_here, first_folds, write_figures
+from sweeps.files import read_json
+from sweeps.folder import SweepFolder
+from sweeps.plan import configuration, load_plan
+from sweeps.prepare import Prepared, prepare
+from sweeps.report import write_report
+from sweeps.resources import resolve_resources
+from sweeps.resume import check_resumable
+from sweeps.tracking import log_figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The figures of one sweep.
+
+    Attributes:
+        folder: OUT.
+        runs_at: MLflow tracking URI.
+        shared: what folds read.
+    """
+
+    folder: SweepFolder
+    prepared: Prepared
+    shared: Materials
+    runs_at: str
+
+    def best(self) -> int | None:
+        """The best trial; none where the trials share no category, or no fold was scored."""
+        return tables.best_trial(tables.read_folds(self.folder.root)) if self.folder.has_rows() else None
+
+    def shows(self, trial: int) -> bool:
+        """Whether this trial's figures are there already."""
+        kept = self.folder.notes.get(FOLDER, {})
+        return kept.get("trial") == trial and all((self.folder.root / file).exists() for file in kept["files"])
+
+    def hang(self, trial: int, draw: Draw) -> dict[str, Any]:
+        """Draw a trial's figures, log them to its run and note them in sweep.json; what is noted.
+
+        `trial`, `files` relative to OUT, `without`: by category why it has none, `seconds`.
+        """
+        started = time.monotonic()
+        files, without = write_figures(self._folds(trial), self.shared, self.folder.root, draw)
+        log_figures(self.runs_at, experiment=self.folder.plan.name, sweep=self.folder.run, trial=trial, files=files)
+        seconds = round(time.monotonic() - started, 1)
+        names = [file.relative_to(self.folder.root).as_posix() for file in files]
+        noted = {"trial": trial, "files": names, "without": without, "seconds": seconds}
+        self.folder.note({FOLDER: noted})
+        return noted
+
+    def _folds(self, trial: int) -> Sequence[Fold]:
+        records = {record.number: record for record in self.folder.records()}
+        if trial not in records:
+            known = f"0 to {max(records)}" if records else "none yet"
+            raise BadInput(f"--trial {trial}: {self.folder.root} has trials {known}; give one of these")
+        return first_folds(self.prepared.folds(configuration(self.folder.plan, records[trial].values)))
+
+
+def redraw(out: Path, *, trial: int | None, data: Path | None, textures: Path | None, cache: Path | None) -> list[Path]:
+    """Draw the figures of a trial of the sweep in `out`, by default the best, and write the report anew.
+
+    `data`, `textures` and `cache` are by default those that the sweep ran on.
+
+    Raises:
+        BadInput: `out` holds no sweep with finished folds, no such trial, or the data are others.
+    """
+    gallery = _open(out, data=data, textures=textures, cache=cache)
+    chosen = gallery.best() if trial is None else trial
+    if chosen is None:
+        raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
+    noted = gallery.hang(chosen, draw_here)
+    write_report(out)
+    return [out / name for name in noted["files"]]
+
+
+def _open(out: Path, *, data: Path | None, textures: Path | None, cache: Path | None) -> Gallery:
+    notes = read_json(out / "sweep.json")
+    kept = notes.get("materials", {})
+    found = {"data": data, "textures": textures, "cache": cache}
+    found = {name: given or _path(kept.get(name)) for name, given in found.items()}
+    plan, workers = resolve_resources(_plan(out), None)
+    where, store = found["data"], found["cache"]
+    if where is None or store is None:
+        missing = " and ".join(f"--{name}" for name in ("data", "cache") if found[name] is None)
+        raise BadInput(f"{out}: does not say what the sweep ran on; give {missing}")
+    device = "cuda" if plan.resources.gpus else "cpu"
+    prepared = prepare(plan, data=where, textures=found["textures"], store=Store(store), device=device, random=False)
+    check_resumable(out, prepared.plan, prepared.contents, "must")
+    folder = SweepFolder(out, prepared.plan)
+    folder.run, folder.notes = str(notes["run"]), notes
+    shared = Materials(
+        categories=prepared.categories,
+        textures=prepared.textures,
+        store=store,
+        results=(store,),
+        run=folder.run,
+        gpus=float(plan.resources.gpus),
+        workers=workers,
+    )
+    database = out / "mlflow.db"  # OUT may have been moved since
+    runs_at = f"sqlite:///{database.absolute()}" if database.exists() else str(notes["tracking_uri"])
+    return Gallery(folder=folder, prepared=prepared, shared=shared, runs_at=runs_at)
+
+
+def _plan(out: Path) -> Plan:
+    if not (out / "plan.yaml").exists():
+        raise BadInput(f"{out}: holds no sweep (no plan.yaml); give the folder of results of one")
+    return load_plan(str(out / "plan.yaml"))
+
+
+def _path(kept: str | None) -> Path | None:
+    return None if kept is None else Path(kept)
