@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 FSAMC = Path(sys.executable).with_name("fsamc")
 SMALL = "base.features.size=64"
+IN_HEADS = {"anomalous.py", "encoder.py", "pairs.py", "sums.py"}
 SHORT = ["base.pseudo.per_class=2", "base.pretrain.max_rounds=1", "base.finetune.epochs={2: 1}"]
 
 
@@ -141,7 +142,7 @@ def test_the_head_is_one_file_and_one_line(folder, monkeypatch):
 @pytest.mark.parametrize("package", ["fsamc", "cluster", "sweeps"])
 def test_the_picture_of_the_code_names_every_file_and_no_other(package):
     part = re.search(rf"^    {package}/ (.*?)(?=^    \w|^\S)", TEXT, re.DOTALL | re.MULTILINE)
-    named = set(re.findall(r"\b[a-z_]+(?:\.py|/(?=\s))", part[1])) - {"anomalous.py"}  # it lies in heads/
+    named = set(re.findall(r"\b[a-z_]+(?:\.py|/(?=\s))", part[1])) - IN_HEADS
     entries = [path for path in (ROOT / package).iterdir() if not path.name.startswith("__")]
     assert named == {f"{path.name}/" if path.is_dir() else path.name for path in entries if path.suffix in ("", ".py")}
 
@@ -152,7 +153,11 @@ def test_links_and_pictures_are_there():
 
 
 def test_the_presets_are_those_there_are():
-    assert {path.stem for path in (ROOT / "sweeps" / "presets").glob("*.yaml")} == {"demo", "smoke", "paper-small"}
-    for preset in ("demo", "smoke", "paper-small"):
+    tables = {f"table{number}" for number in range(1, 14) if number != 6}
+    named = {"demo", "smoke", "paper-small", "contrastive-vs-vanilla"}
+    assert "`table1` to `table13` are presets" in TEXT
+    assert {path.stem for path in (ROOT / "sweeps" / "presets").glob("*.yaml")} == tables | named
+    for preset in named:
         assert preset in TEXT
+    for preset in tables | named:
         assert yaml.safe_load((ROOT / "sweeps" / "presets" / f"{preset}.yaml").read_text())["name"] == preset

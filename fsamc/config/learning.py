@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from fsamc.config.settings import LearningRate, Settings, Share
 from fsamc.heads import HEADS
@@ -96,9 +96,3 @@ class HeadSettings(Settings):
         if kind not in HEADS:
             raise ValueError(f"unknown head {kind!r}, expected one of {', '.join(sorted(HEADS))}")
         return kind
-
-    @model_validator(mode="after")
-    def _something_to_normalise_over(self) -> HeadSettings:
-        if HEADS[self.kind].trained and self.pool == "anomalous" and self.patches < 2:
-            raise ValueError(f"`patches` is 1, but {self.kind} normalises over an image's patches; set 2 or more")
-        return self

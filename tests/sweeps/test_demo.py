@@ -70,8 +70,10 @@ def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown
 @pytest.mark.ray
 def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
     folder, first, _ = shown
-    report, opens = first.splitlines()[-2:]
+    report, figures, opens = first.splitlines()[-3:]
     assert report.split() == ["report", "demo/out/report.html"]
+    assert figures.split()[:2] == ["figures", "demo/out/figures"]
+    assert len(list((folder / "out" / "figures").glob("*-tsne.png"))) == 3
     assert opens.partition("mlflow ui")[2] == f" --backend-store-uri sqlite:///{folder / 'out' / 'mlflow.db'}"
 
 

@@ -158,6 +158,7 @@ def test_the_screen_shows_the_size_the_trials_the_tables_and_nothing_else(done):
         r"[┏┃┡│└].+",
         r"peak memory \d\.\d GiB, \d+ s in all",
         rf"report   {done.root}/reference/report.html",
+        rf"figures  fsamc figures {done.root}/reference",
         rf"MLflow   mlflow ui --backend-store-uri sqlite:///{done.root}/reference/mlflow.db",
     ]
     lines = [line.strip() for line in (done.root / "screen").read_text().splitlines()]
