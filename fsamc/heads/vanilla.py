@@ -24,6 +24,9 @@ class VanillaHead(PairHead):
     It is one network of pairs: an image by itself is its map (`pool: flatten`), or the mean of its most anomalous
     patches as a map of one (`pool: anomalous`). The first convolution is linear in the concatenation,
     W [s; q] = Ws s + Wq q, so each half is computed once per image and only their sums once per pair.
+
+    With `anomalous` it learns little from single queries, as fine-tuning has them: all pairs of a batch share the one
+    vector of the query, which batch normalisation then takes out.
     """
 
     episodes: ClassVar[Literal["algorithm_1", "algorithm_2"]] = "algorithm_2"
