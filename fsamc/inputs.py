@@ -64,7 +64,7 @@ def fold_inputs(
     if config.support.mean == "image" and config.shots > 1:
         support = category.support(config.shots, draw, files=config.support.files)
         means = Nearest(bank=bank, queries=_features(category, config, support.values()))
-    pseudo = _pseudo_set(category, config, textures) if pretrains(config) else None
+    pseudo = _checked_pseudo_set(category, config, textures) if pretrains(config) else None
     from_bank = pseudo is not None and config.pseudo.residual == "bank"
     pseudo_nearest = Nearest(bank=bank, queries=pseudo) if pseudo and from_bank else None
     return Inputs(good=bank.good, test=test, means=means, pseudo=pseudo, pseudo_nearest=pseudo_nearest)
@@ -148,10 +148,15 @@ def _bank(category: Category, config: FoldConfig, seed: int) -> Bank:
     return Bank(good=good, reference=config.reference, seed=seed if drawn else 0)
 
 
-def _pseudo_set(category: Category, config: FoldConfig, textures: Textures | None) -> PseudoSet:
+def _checked_pseudo_set(category: Category, config: FoldConfig, textures: Textures | None) -> PseudoSet:
     if textures is None:
         raise BadInput("pretrain.enabled needs pseudo-defects, and so textures: give --textures DIR, or switch it off")
     check_textures(textures, config)
+    return pseudo_set(category, config, textures)
+
+
+def pseudo_set(category: Category, config: FoldConfig, textures: Textures) -> PseudoSet:
+    """The pseudo-defects of a category as a configuration asks for them, whether or not it pretrains on them."""
     return PseudoSet(
         category=category, textures=textures, pseudo=config.pseudo, features=config.features, compute=config.compute
     )

@@ -11,10 +11,9 @@ from PIL import Image
 from ray.exceptions import RayError
 
 from cluster.folds import Fold, Materials
-from fsamc.artifacts import PseudoSet
-from fsamc.errors import naming
-from fsamc.inputs import pretrains
+from fsamc.inputs import pretrains, pseudo_set
 from fsamc.store import Store
+from sweeps.files import write_whole
 
 FOLDER = "figures"
 SHEET_ROWS = 10  # pseudo-defects on a sheet
@@ -87,10 +86,7 @@ def _write(category: str, pictures: Mapping[str, bytes], folder: Path) -> Iterat
     folder.mkdir(parents=True, exist_ok=True)
     for name, png in pictures.items():
         file = folder / f"{category}-{name}.png"
-        beside = file.with_name(f"{file.name}.part")
-        with naming(file):
-            beside.write_bytes(png)
-            beside.replace(file)
+        write_whole(file, png)
         yield file
 
 
@@ -117,14 +113,7 @@ def _pseudo_sheet(shared: Materials, fold: Fold) -> bytes:
     from fsamc.preview import preview_of
 
     assert shared.textures is not None
-    config = fold.config
-    wanted = PseudoSet(
-        category=shared.categories[fold.category],
-        textures=shared.textures,
-        pseudo=config.pseudo,
-        features=config.features,
-        compute=config.compute,
-    )
+    wanted = pseudo_set(shared.categories[fold.category], fold.config, shared.textures)
     png = io.BytesIO()
     Image.fromarray(preview_of(wanted, SHEET_ROWS)[0]).save(png, "png")
     return png.getvalue()

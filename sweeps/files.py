@@ -9,11 +9,11 @@ from typing import Any
 from fsamc.errors import naming
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all."""
     beside = path.with_name(f"{path.name}.part")
     with naming(path):
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
         beside.replace(path)
 
 

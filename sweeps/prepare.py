@@ -8,12 +8,11 @@ from itertools import product
 from pathlib import Path
 
 from cluster.folds import Fold
-from fsamc.artifacts import PseudoSet
 from fsamc.config import FoldConfig, Plan
 from fsamc.config.dotted import updated
 from fsamc.dataset import Category, find_categories, load_category
 from fsamc.errors import BadInput
-from fsamc.inputs import pretrains
+from fsamc.inputs import pretrains, pseudo_set
 from fsamc.pseudo_classes import check_textures
 from fsamc.store import Store, digest
 from fsamc.textures import Textures
@@ -196,17 +195,7 @@ def _resolve_foreground(plan: Plan, categories: dict[str, Category], textures: T
         return plan
     from fsamc.building import foreground_method
 
-    base = plan.base
     chosen = {
-        name: foreground_method(
-            PseudoSet(
-                category=category,
-                textures=textures,
-                pseudo=base.pseudo,
-                features=base.features,
-                compute=base.compute,
-            )
-        )
-        for name, category in categories.items()
+        name: foreground_method(pseudo_set(category, plan.base, textures)) for name, category in categories.items()
     }
-    return plan.model_copy(update={"base": updated(base, {"pseudo.foreground": chosen})})
+    return plan.model_copy(update={"base": updated(plan.base, {"pseudo.foreground": chosen})})

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from fsamc.heads.base import Head
-from fsamc.heads.encoder import Encoder
-from fsamc.residual import Maps
-
-if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+from fsamc.heads.contrastive import ContrastiveHead
 
 
-class MatchingHead(Head):
-    """Attention over all support images by cosine; a class is as likely as its images' attention together."""
+class MatchingHead(ContrastiveHead):
+    """Attention over all support images by cosine; a class is as likely as its images' attention together.
 
-    trained: ClassVar[bool] = True
+    The contrastive head's unit vectors and temperature; another representation of a class, and the support learns too.
+    """
+
     support_learns: ClassVar[bool] = True
-
-    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, patches=patches, dim=dim, generator=generator)
-        self.encoder = Encoder(settings, patches=patches, dim=dim, generator=generator)
-        self.temperature = settings.temperature
-
-    def encode(self, maps: Maps) -> Tensor:
-        """Unit vectors [B, E]."""
-        return F.normalize(self.encoder(maps), dim=-1)
 
     def represent(self, encoded: Tensor) -> Tensor:
         """A class is all of its support images [S, E], each to be attended to."""
