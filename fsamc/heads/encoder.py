@@ -55,9 +55,17 @@ class Encoder(nn.Module):
     def _convolved(self, values: Tensor) -> Tensor:
         """Patches [B, P, D] to [B, P, second]."""
         x = values.flatten(0, 1)  # [B*P, D]
-        x = F.relu_(self.norm1(self.conv1(x)))
-        x = F.relu_(self.norm2(self.conv2(x)))
+        x = F.relu_(_normalised(self.norm1, self.conv1(x)))
+        x = F.relu_(_normalised(self.norm2, self.conv2(x)))
         return x.unflatten(0, values.shape[:2])
+
+
+def _normalised(norm: nn.BatchNorm1d, rows: Tensor) -> Tensor:
+    """Batch normalisation of rows [N, R]. A row by itself has no variance: then the running statistics stand in."""
+    if len(rows) > 1:
+        found: Tensor = norm(rows)
+        return found
+    return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

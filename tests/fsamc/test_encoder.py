@@ -81,6 +81,8 @@ def changed(batch: Maps, patches: Tensor) -> Maps:
 @WEIGHTS
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_the_k_most_anomalous_patches_speak_and_no_other(kind, k, weights):
+    if (kind, k) == ("vanilla", 1):
+        pytest.skip("one patch of one query is the same in all of its pairs: normalising over these takes it out")
     queries, support = maps(4), maps(3, seed=1)
     order = queries.distances.argsort(1, descending=True)
     before = scores(kind, queries, support, patches=k, weights=weights)
@@ -170,3 +172,13 @@ def test_the_pooled_contrastive_head_is_half_prototype_and_half_its_convolutions
         convolved = net.norm2(net.conv2(F.relu(net.norm1(net.conv1(patches))))).relu()  # [3, 4]
         mean = (distances[:3] - distances[3]) @ convolved
         torch.testing.assert_close(learnt * 2**0.5, mean / mean.norm())
+
+
+def test_one_patch_of_one_image_is_normalised_as_when_classifying_since_it_has_no_variance():
+    head = make(pool="anomalous", patches=1)
+    for _ in range(3):
+        head.train().encode(maps(4))
+    one = maps(4).take([2])
+    torch.testing.assert_close(head.train().encode(one), head.eval().encode(one))
+    head.train().encode(one).sum().backward()
+    assert any(values.grad is not None and values.grad.abs().max() > 0 for values in head.parameters())
