@@ -8,3 +8,7 @@ class Unfinished(Exception):
 
     The command line prints it and exits with 1.
     """
+
+
+class StudyLost(Exception):
+    """The search's storage cannot be written or read any more, in one line: for the recorder, which ends the sweep."""

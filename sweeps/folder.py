@@ -77,18 +77,17 @@ class SweepFolder:
             append(self.root / "predictions.csv", _csv(_predictions(number, outcome.result)))
             if outcome.result.threshold is not None:
                 append(self.root / "detection.csv", _csv([_detection(number, outcome.result)]))
-        append(self.root / "folds.csv", _csv([[row[name] for name in self._columns]]))
+        append(self.root / "folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
         return row
 
     def has_rows(self) -> bool:
         """Whether any fold was scored."""
         return not tables.finished(tables.read_folds(self.root)).empty
 
-    def averages(self) -> dict[int, float]:
-        """Average accuracy of every finished trial, over its own categories."""
-        folds = tables.finished(tables.read_folds(self.root))
-        per_category = folds.groupby(["trial", "category"])["accuracy"].mean()
-        return {int(str(trial)): float(mean) for trial, mean in per_category.groupby("trial").mean().items()}
+    def scores(self) -> dict[int, dict[str, float]]:
+        """Mean, std and seconds of every trial with finished folds, over its own categories (`tables.trial_scores`)."""
+        scores = tables.trial_scores(tables.finished(tables.read_folds(self.root)))
+        return {int(row["trial"]): row for row in scores.reset_index().to_dict("records")}
 
     def finish(self) -> pd.DataFrame:
         """Sort the tables, write summary.csv and best.yaml; the summary."""
@@ -99,11 +98,20 @@ class SweepFolder:
         folds = tables.read_folds(self.root)
         summary = tables.summarise(folds)
         tables.write_summary(summary, self.root)
+        if "seconds" in self.plan.search.goals:
+            self.note({"pareto": tables.pareto(folds)})
         best = tables.best_trial(folds)
         if best is not None:
             values = {record.number: record.values for record in self.records()}[best]
             base = configuration(self.plan, values)
-            alone = {"name": f"{self.plan.name}-best", "base": base, "space": {}, "configurations": ()}
+            search = self.plan.search.model_copy(update={"sampler": "tpe", "storage": None, "study": None})
+            alone = {
+                "name": f"{self.plan.name}-best",
+                "base": base,
+                "space": {},
+                "configurations": (),
+                "search": search,
+            }
             plan = self.plan.model_copy(update=alone)
             write_whole(self.root / "best.yaml", to_yaml(plan))
         return summary

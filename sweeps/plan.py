@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, permutations, product
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fsamc.errors import BadInput
 from fsamc.store import digest
 from fsamc.weights import identity, is_program
 from sweeps.plan_file import read_tree
+from sweeps.space import active, ends, holds, in_order, value_at
 
 # What changes how fast a sweep is, and no number in it.
 _PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries"}}
@@ -43,6 +44,7 @@ def load_plan(
             tree = with_value(tree, f"base.features.{name}", given)
     tree.setdefault("name", Path(source).stem)
     plan = validated(Plan, tree, where=source)
+    plan = plan.model_copy(update={"space": {key: _conditioned(plan, key, source) for key in plan.space}})
     _check(plan, source)
     space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
     return plan.model_copy(update={"space": space, "configurations": _plain_list(plan)})
@@ -62,9 +64,10 @@ def swept(plan: Plan) -> dict[str, Distribution]:
 
 
 def base_values(plan: Plan) -> dict[str, Any]:
-    """The base's own values of the swept keys: the configuration of trial 0."""
-    keys = dict.fromkeys(key for entry in plan.configurations for key in entry) if plan.configurations else plan.space
-    return {key: _value(plan.base, key) for key in keys}
+    """The base's own values of the keys that are swept around it: the configuration of trial 0."""
+    if not plan.configurations:
+        return active(plan.space, plan.base, {key: value_at(plan.base, key) for key in plan.space})
+    return {key: value_at(plan.base, key) for entry in plan.configurations for key in entry}
 
 
 def listed_values(plan: Plan) -> list[dict[str, Any]]:
@@ -76,12 +79,13 @@ def listed_values(plan: Plan) -> list[dict[str, Any]]:
 def variants(plan: Plan, *, changed: int = 1) -> Iterator[FoldConfig]:
     """The base, and the base with the ends of up to `changed` ranges at a time: what is right for them is for all.
 
-    Listed configurations come as they are. Raises BadInput for a combination that may not be.
+    Where one has a condition, so that it is met. Listed configurations come as they are. Raises BadInput for a
+    combination that may not be.
     """
     for count in range(changed + 1):
         for keys in combinations(plan.space, count):
-            for values in product(*(plan.space[key].extremes for key in keys)):
-                yield updated(plan.base, dict(zip(keys, values, strict=True)))
+            for values in ends(plan.space, plan.base, keys):
+                yield updated(plan.base, values)
     for entry in plan.configurations:
         yield updated(plan.base, entry)
 
@@ -119,13 +123,14 @@ def _check(plan: Plan, source: str) -> None:
         for key in entry:
             _check_key(plan, key, f"{source}: configurations.{place}")
         updated(plan.base, entry, where=f"{source}: configurations.{place}")
+    in_order(plan.space)
     for key, given in plan.space.items():
         if plan.search.algorithm == "grid" and given.choice is None:
             raise BadInput(f"{source}: space.{key}: a grid needs `choice`; list its values or use random or optuna")
         _check_key(plan, key, f"{source}: space")
         for value in given.extremes + _between(given):
-            updated(plan.base, {key: value}, where=f"{source}: space")
-    for key, within in permutations(base_values(plan), 2):
+            updated(plan.base, _meeting(plan, key) | {key: value}, where=f"{source}: space")
+    for key, within in permutations(swept(plan), 2):
         if within.startswith(f"{key}."):
             raise BadInput(f"{source}: {key} holds {within}, and both are varied; vary one of them")
     try:
@@ -153,16 +158,44 @@ def _plain(plan: Plan, key: str, given: Distribution) -> Distribution:
     """Choices as the configuration holds them, so that `1e-4`, which YAML takes for text, is the base's 0.0001."""
     if given.choice is None:
         return given
-    values = [_value(updated(plan.base, {key: value}), key) for value in given.choice]
+    values = [value_at(updated(plan.base, _meeting(plan, key) | {key: value}), key) for value in given.choice]
     if any(value in values[:place] for place, value in enumerate(values)):
         raise BadInput(f"space.{key}: {list(given.choice)} names a value twice; leave one out")
-    return Distribution(choice=tuple(values))
+    return given.model_copy(update={"choice": tuple(values)})
+
+
+def _conditioned(plan: Plan, key: str, source: str) -> Distribution:
+    """The key's distribution with the values of its `when` as the configuration holds them; checked."""
+    given, when = plan.space[key], {}
+    for other, allowed in given.when.items():
+        where = f"{source}: space.{key}.when"
+        _check_key(plan, other, where)
+        if other == key:
+            raise BadInput(f"{where}.{other}: a key cannot depend on itself; name another")
+        when[other] = tuple(_plain_value(plan, other, value, where) for value in allowed)
+        if not any(_can_be(plan, other, value) for value in when[other]):
+            raise BadInput(f"{where}.{other}: no trial has one of {list(allowed)} there; correct it or leave it out")
+    return given.model_copy(update={"when": when}) if when else given
+
+
+def _plain_value(plan: Plan, key: str, value: Any, where: str) -> Any:
+    return value_at(updated(plan.base, {key: value}, where=where), key)
+
+
+def _can_be(plan: Plan, key: str, value: Any) -> bool:
+    return value_at(plan.base, key) == value or (key in plan.space and holds(plan.space[key], value))
+
+
+def _meeting(plan: Plan, key: str) -> dict[str, Any]:
+    """Values of other keys with which `key` is swept; none where that is always so."""
+    found = next(ends(plan.space, plan.base, [key]), {})
+    return {other: value for other, value in found.items() if other != key}
 
 
 def _plain_list(plan: Plan) -> tuple[dict[str, Any], ...]:
     """The listed configurations as the configuration holds their values."""
     made = [(entry, updated(plan.base, entry)) for entry in plan.configurations]
-    entries = [{key: _value(config, key) for key in entry} for entry, config in made]
+    entries = [{key: value_at(config, key) for key in entry} for entry, config in made]
     for place, (entry, (_, config)) in enumerate(zip(entries, made, strict=True)):
         if config in [earlier for _, earlier in made[:place]]:
             raise BadInput(f"configurations.{place}: {entry} is the same as one before it; leave one out")
@@ -175,13 +208,3 @@ def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
         if value not in found:
             found.append(value)
     return tuple(found)
-
-
-def _value(config: FoldConfig, key: str) -> Any:
-    """The value at a dotted key; of epochs for so many shots, what goes for them."""
-    if key.startswith("finetune.epochs."):
-        return config.finetune.epochs_for(int(key.rpartition(".")[2]))
-    found: Any = config.model_dump(mode="json")
-    for part in key.split("."):
-        found = found[part]
-    return found

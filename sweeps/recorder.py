@@ -62,10 +62,14 @@ class Recorder(Unsaved, tune.Callback):
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
 
-    def proposed(self, record: TrialRecord) -> None:
-        """Write a new trial down before it starts."""
+    def propose(self) -> TrialRecord | None:
+        """The search's next trial, written down before it starts; None after the last."""
         with self._or_stop():
-            self._folder.proposed(record)
+            if not self.stopped_by and (proposal := self._proposer.propose()):
+                record = TrialRecord(*proposal)
+                self._folder.proposed(record)
+                return record
+        return None
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's MLflow run. A trial whose process died starts again, and its folds are told again."""
@@ -106,10 +110,10 @@ class Recorder(Unsaved, tune.Callback):
         """A trial's own process died for good: say so, and let the sweep not pass for done."""
         running = self._running.pop(trial.trial_id, None)
         if running and not self.stopped_by:
-            self._proposer.tell(running.number, None)
             self.ended.add(running.number)
             self._progress.lost(running.number)
             with self._or_stop():
+                self._proposer.tell(running.number, None)
                 self._tracker.fail(running.number)
 
     def _finish(self, running: Running) -> None:
@@ -119,7 +123,7 @@ class Recorder(Unsaved, tune.Callback):
         if (rows["status"] == "ok").all():
             self._tracker.finish(running.number, running.config, rows, results)
             self._folder.done(running.number)
-            self._proposer.tell(running.number, mean)
+            self._proposer.tell(running.number, mean, seconds=float(rows["seconds"].astype(float).mean()), std=std)
         else:
             self._tracker.fail(running.number)
             self._proposer.tell(running.number, None)
@@ -143,12 +147,11 @@ class Recorder(Unsaved, tune.Callback):
 
 def average(rows: pd.DataFrame) -> tuple[float, float]:
     """Mean and std over seeds of one trial's average over its categories; NaN where no seed has all of them."""
-    done = rows[rows["status"] == "ok"].astype({"accuracy": float})
-    found = tables.summarise(done).to_dict("records") if len(done) else []
-    for row in found:
-        if row["category"] == tables.AVERAGE:
-            return row["mean"], row["std"]
-    return float("nan"), float("nan")
+    done = rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float})
+    scores = tables.trial_scores(done)
+    return (
+        (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (float("nan"), float("nan"))
+    )
 
 
 def label(config: FoldConfig, values: dict[str, Any]) -> str:

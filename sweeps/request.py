@@ -12,6 +12,7 @@ from sweeps.plan import load_plan
 from sweeps.prepare import Prepared, prepare
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
+from sweeps.search import Home, check_search
 from sweeps.tracking_uri import check_uri
 
 
@@ -40,6 +41,10 @@ class Request:
         """Where MLflow keeps the runs."""
         return self.tracking_uri or f"sqlite:///{(self.out / 'mlflow.db').absolute()}"
 
+    def home(self, run: str, fingerprint: str) -> Home:
+        """What the search is told of its sweep."""
+        return Home(out=self.out, run=run, data=fingerprint)
+
 
 def check(request: Request) -> tuple[Prepared, int]:
     """The plan, ready to run, and how many folds may run at once. Raises BadInput for whatever would stop it."""
@@ -56,6 +61,7 @@ def check(request: Request) -> tuple[Prepared, int]:
         random=request.random_backbone,
     )
     check_resumable(request.out, prepared.plan, prepared.contents, request.resume)
+    check_search(prepared.plan, request.home("", prepared.fingerprint))
     check_space(prepared, cache=request.cache, out=request.out)
     if request.tracking_uri and (problem := check_uri(request.tracking_uri, plan.name)):
         raise BadInput(problem)

@@ -54,7 +54,7 @@ def run_sweep(request: Request, console: Console) -> None:
             with console.status("starting Ray"):
                 if not ray.is_initialized():
                     runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
-            _Sweep(request, prepared, proposer, workers=workers, console=console).run()
+            _Sweep(request, prepared, workers=workers, console=console).run()
     finally:
         ray.shutdown()
 
@@ -62,16 +62,15 @@ def run_sweep(request: Request, console: Console) -> None:
 class _Sweep:
     """One run of a sweep, new or resumed, on a Ray that is up."""
 
-    def __init__(
-        self, request: Request, prepared: Prepared, proposer: Proposer, *, workers: int, console: Console
-    ) -> None:
-        self.request, self.prepared, self.proposer, self.console = request, prepared, proposer, console
+    def __init__(self, request: Request, prepared: Prepared, *, workers: int, console: Console) -> None:
+        self.request, self.prepared, self.console = request, prepared, console
         self.plan = prepared.plan
         self.workers = workers
         self.folder = SweepFolder(request.out, self.plan)
         self.records = self.folder.open(prepared.contents)
         self.store = Store(request.cache, run=self.folder.run)
         self.spending = Spending.going_on(self.folder.notes)
+        self.proposer = make_proposer(self.plan, request.home(self.folder.run, prepared.fingerprint))
 
     def run(self) -> None:
         """Run what is left to run. Raises Unfinished if something still is afterwards."""
@@ -98,11 +97,14 @@ class _Sweep:
 
     def _replay(self) -> None:
         """Tell the search what earlier runs of this sweep found."""
-        scores = self.folder.averages()
+        scores = self.folder.scores()
         for record in self.records:
             self.proposer.replay(record.number, record.values)
             if record.done:
-                self.proposer.tell(record.number, scores.get(record.number))
+                found = scores.get(record.number, {})
+                self.proposer.tell(record.number, found.get("mean"), seconds=found.get("seconds"), std=found.get("std"))
+        if notice := self.proposer.notice():
+            self.console.print(notice, soft_wrap=True, highlight=False, markup=False)
 
     def _tracker(self) -> tracking.Tracker:
         marks = {"mark": "; ".join(self.prepared.marks)} if self.prepared.marks else {}
@@ -117,11 +119,9 @@ class _Sweep:
     def _run_trials(self, recorder: Recorder, progress: SweepProgress) -> None:
         runner = FoldRunner.start(self._materials())
         search = PlanSearch(
-            self.proposer,
             waiting=[record for record in self.records if not record.done],
-            next_number=len(self.records),
+            propose=recorder.propose,
             folds=lambda values: self.prepared.folds(configuration(self.plan, values)),
-            on_propose=recorder.proposed,
         )
         with Watch(lambda: self._look(runner, progress)):
             run_trials(
@@ -190,7 +190,7 @@ class _Sweep:
         records = [record for record in self.folder.records() if self._has_folds(record)]
         failed = sum(record.number in recorder.ended and not record.done for record in records)
         open_ones = sum(record.number not in recorder.ended and not record.done for record in records)
-        if open_ones or len(self.folder.records()) < self.proposer.count():
+        if open_ones or self.proposer.left():
             return "interrupted", "interrupted; the same command goes on where this one stopped"
         if failed:
             return "failed", f"{failed} of {len(records)} trials failed; the same command tries them again"
@@ -259,13 +259,12 @@ def _figures_line(folder: SweepFolder) -> list[str]:
 
 
 def _folds_in_all(prepared: Prepared, proposer: Proposer, records: Iterable[TrialRecord]) -> int:
-    """Folds of the trials that are not done; for Optuna's, unknown yet, as if each had those of the base."""
-    known = {record.number: record for record in records}
-    values = [record.values for record in known.values() if not record.done]
-    new = range(len(known), proposer.count())
-    if prepared.plan.search.algorithm == "optuna":
-        return _folds(prepared, values) + len(new) * len(prepared.folds(prepared.plan.base))
-    return _folds(prepared, [*values, *(proposer.propose(number) or {} for number in new)])
+    """Folds of the trials that are not done; of those that nobody knows yet, as if each had those of the base."""
+    values = [record.values for record in records if not record.done]
+    foreseen = proposer.foreseen()
+    if foreseen is None:
+        return _folds(prepared, values) + proposer.left() * len(prepared.folds(prepared.plan.base))
+    return _folds(prepared, [*values, *foreseen])
 
 
 def _folds(prepared: Prepared, trials: Iterable[dict[str, Any]]) -> int:

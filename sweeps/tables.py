@@ -24,8 +24,9 @@ def read_folds(out: Path) -> pd.DataFrame:
     """folds.csv of a sweep that may still be running: one row per fold, a torn last line left out.
 
     Returns the columns of the file: trial, seed, draw, shots int64; accuracy, correct, queries, seconds float64 (NaN
-    where a fold failed); a swept key is float64 where all its values are numbers, else str. A fold that
-    is listed twice (tried again after a failure) counts once, as last written.
+    where a fold failed); a swept key is float64 where all its values are numbers, else str; NaN or "" in trials
+    where its condition is not met. A fold that is listed twice (tried again after a failure) counts once, as last
+    written.
 
     Raises BadInput if the file is missing, lacks a column or holds a value of the wrong type.
     """
@@ -60,7 +61,8 @@ def read_rows(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
 
 def _numbers_if_all(values: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce")
-    return values if numbers.isna().any() else numbers.astype(float)
+    given = values != ""  # where a key's condition is not met it has no value
+    return numbers.astype(float) if given.any() and numbers[given].notna().all() else values
 
 
 def swept_keys(folds: pd.DataFrame) -> list[str]:
@@ -89,6 +91,30 @@ def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
     per_seed = scores[scores["category"].isin(common)].groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
     averages = per_seed.loc[per_seed["count"] == len(common), "mean"].rename("accuracy").reset_index()
     return pd.concat([scores, averages.assign(category=AVERAGE)[scores.columns]], ignore_index=True)
+
+
+def trial_scores(folds: pd.DataFrame) -> pd.DataFrame:
+    """What each trial scored by itself, from finished folds: over its own categories, whatever other trials have.
+
+    Returns columns mean, std over seeds of the average over categories, and seconds, the mean of what its folds took;
+    indexed by trial. A seed without a fold in each of the trial's categories does not count; nor does a trial of none.
+    """
+    scores = folds.groupby(["trial", "category", "seed"], as_index=False)["accuracy"].mean()
+    per_seed = scores.groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
+    whole = folds.groupby("trial")["category"].nunique().reindex(per_seed.index, level="trial")
+    by_trial = per_seed.loc[per_seed["count"] == whole, "mean"].groupby("trial").agg(["mean", "std"])
+    return by_trial.assign(seconds=folds.groupby("trial")["seconds"].mean())
+
+
+def pareto(folds: pd.DataFrame) -> list[int]:
+    """Complete trials that no other beats: none is better in accuracy or seconds and no worse in the other. Best first."""
+    board = ranking(folds)
+    board = board[board["complete"]]
+    mean = board["mean"].round(12).to_numpy()
+    seconds = board["trial"].map(trial_scores(finished(folds))["seconds"]).to_numpy()
+    at_least = (mean[:, None] >= mean) & (seconds[:, None] <= seconds)
+    beaten = (at_least & ((mean[:, None] > mean) | (seconds[:, None] < seconds))).any(axis=0)
+    return [int(trial) for trial in board["trial"][~beaten]]
 
 
 def summarise(folds: pd.DataFrame) -> pd.DataFrame:

@@ -15,12 +15,15 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from cluster.runtime import full_disk
+from sweeps.errors import StudyLost
 
 MLFLOW_ERRORS = (MlflowException, SQLAlchemyError)  # the second is what a database says before MLflow is up
 
 
 def obstacle(error: BaseException) -> str | None:
-    """In one line why results can be written down no more, if that is what was raised: a full disk, MLflow gone."""
+    """In one line why results can be written down no more, if that is what was raised: a full disk, MLflow gone, ..."""
+    if isinstance(error, StudyLost):
+        return str(error)
     if not isinstance(error, MLFLOW_ERRORS):
         return full_disk(error)
     text = re.sub(r"^\(raised as a result of [^)]*\) ", "", " ".join(str(error).split()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from ray import tune
@@ -12,7 +13,6 @@ from cluster.folds import Fold
 from cluster.keeper import FoldRunner
 from cluster.runtime import run_folds
 from sweeps.folder import TrialRecord
-from sweeps.search import Proposer
 
 
 def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retries: int) -> None:
@@ -30,32 +30,29 @@ class Unsaved:
 
 
 class PlanSearch(Unsaved, Searcher):
-    """Hands a proposer's trials to Tune, in order of their numbers, and tells it what they scored.
+    """Hands trials to Tune, in order of their numbers.
 
     Args:
-        proposer: who proposes.
         waiting: trials of an earlier run that are not done; they come first.
-        next_number: the number of the first new trial.
+        propose: gives the next new trial, or None after the last.
         folds: a trial's folds, from its values.
-        on_propose: called with every new trial before it starts.
     """
 
     def __init__(
         self,
-        proposer: Proposer,
         *,
         waiting: list[TrialRecord],
-        next_number: int,
+        propose: Callable[[], TrialRecord | None],
         folds: Callable[[dict[str, Any]], list[Fold]],
-        on_propose: Callable[[TrialRecord], None],
     ) -> None:
         super().__init__()
-        self._trials = self._all(proposer, waiting, next_number, on_propose)
+        self._trials = chain(waiting, iter(propose, None))
         self._folds = folds
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's number, values and folds; `FINISHED` after the last."""
         for record in self._trials:
+            assert record is not None
             if folds := self._folds(record.values):  # none where every category is too small for its shots
                 return {"number": record.number, "values": record.values, "folds": folds}
         return Searcher.FINISHED
@@ -68,14 +65,3 @@ class PlanSearch(Unsaved, Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
-
-    @staticmethod
-    def _all(
-        proposer: Proposer, waiting: list[TrialRecord], number: int, on_propose: Callable[[TrialRecord], None]
-    ) -> Iterator[TrialRecord]:
-        yield from waiting
-        while (values := proposer.propose(number)) is not None:
-            record = TrialRecord(number, values)
-            on_propose(record)
-            yield record
-            number += 1

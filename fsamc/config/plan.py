@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,16 +14,19 @@ Auto = Literal["auto"]
 
 
 class Distribution(Settings):
-    """Where a swept knob's values come from: exactly one of the four forms."""
+    """Where a swept knob's values come from: exactly one of the four forms; and when it is swept at all."""
 
     choice: tuple[Any, ...] | None = Field(None, min_length=1, description="any of these values")
     uniform: tuple[float, float] | None = Field(None, description="a number between the two")
     loguniform: tuple[float, float] | None = Field(None, description="a number between the two, on a log scale")
     integers: tuple[int, int] | None = Field(None, description="a whole number between the two, both included")
+    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        {}, description="dotted keys and the values that each must have; else this knob keeps the base's value"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Distribution:
-        given = sorted(self.model_fields_set)
+        given = sorted(self.model_fields_set - {"when"})
         if len(given) != 1:
             raise ValueError(f"expected one of choice, uniform, loguniform, integers; found {given or 'none'}")
         bounds = self.uniform or self.loguniform or self.integers
@@ -31,6 +35,11 @@ class Distribution(Settings):
         if self.loguniform and self.loguniform[0] <= 0:
             raise ValueError(f"loguniform: {list(self.loguniform)}: a log scale needs bounds above 0")
         return self
+
+    @property
+    def form(self) -> str:
+        """Which of the four."""
+        return next(iter(self.model_fields_set - {"when"}))
 
     @property
     def extremes(self) -> tuple[Any, ...]:
@@ -85,8 +94,48 @@ class Search(Settings):
     algorithm: Literal["grid", "random", "optuna", "list"] = Field(
         "optuna", description="who proposes configurations; list: the plan's `configurations`"
     )
-    trials: int = Field(20, ge=1, description="configurations to try, the base among them; a grid or a list: all")
+    trials: int = Field(
+        20,
+        ge=1,
+        description="configurations to try, the base among them, by all drivers of a study; a grid or a list: all",
+    )
     seed: int = Field(0, ge=0, description="seed of the proposals")
+    sampler: Literal["tpe", "cmaes", "gp"] = Field(
+        "tpe",
+        description="how `optuna` proposes: tpe in any space; cmaes for two or more ranges of numbers, without "
+        "`choice`, `when` and a second goal; gp in any space, where keys with `when` are left to tpe",
+    )
+    startup: int = Field(10, ge=1, description="trials that `optuna` draws at random before it learns from them")
+    asks: int = Field(
+        10,
+        ge=1,
+        description="how often the sampler is asked for what has not been tried, before that is drawn at random",
+    )
+    goals: tuple[Literal["accuracy"]] | tuple[Literal["accuracy"], Literal["seconds"]] = Field(
+        ("accuracy",),
+        description="what is searched for: accuracy, or [accuracy, seconds], the seconds of a fold as a second goal; "
+        "the best trial is the one of highest accuracy, and the Pareto set is written to sweep.json",
+    )
+    storage: str | None = Field(
+        None,
+        description="where `optuna` keeps its study: an SQLAlchemy URL or a journal file, OUT/study.db by default; "
+        "${NAME} stands for an environment variable, and a password may be written in no other way",
+    )
+    study: str | None = Field(
+        None,
+        min_length=1,
+        description="the study's name, the plan's by default; drivers that share it add to its trials",
+    )
+
+    @field_validator("storage")
+    @classmethod
+    def _no_password(cls, storage: str | None) -> str | None:
+        found = re.findall(r"://[^:/@]*:([^@]*)@|[?&]\w*password=([^&]*)", storage or "")
+        if any(part and not re.fullmatch(r"\$\{\w+\}", part) for parts in found for part in parts):
+            raise ValueError(
+                "holds a password, which would be written to files; write ${NAME} in its place and set that variable"
+            )
+        return storage
 
 
 class Plan(Settings):
@@ -109,6 +158,14 @@ class Plan(Settings):
             raise ValueError("search.algorithm is list, which takes `configurations` and no `space`; leave one out")
         if self.configurations and not listed:
             raise ValueError(f"`configurations` need search.algorithm: list, found {self.search.algorithm}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_study_is_optunas(self) -> Plan:
+        given = {"sampler": self.search.sampler != "tpe", "storage": self.search.storage, "study": self.search.study}
+        for name, value in given.items():
+            if value and self.search.algorithm != "optuna":
+                raise ValueError(f"search.{name} goes with search.algorithm: optuna, found {self.search.algorithm}")
         return self
 
     @model_validator(mode="after")

@@ -33,9 +33,10 @@ def what_ran(evidence: Evidence) -> Grid:
 
 def _distribution(evidence: Evidence, key: str) -> str:
     space = swept(evidence.plan)[key]
-    kind = next(iter(space.model_fields_set))
     bounds = space.extremes
-    return f"{kind}: {listed(bounds)}" if kind == "choice" else f"{kind}: {bounds[0]} to {bounds[1]}"
+    values = listed(bounds) if space.form == "choice" else f"{bounds[0]} to {bounds[1]}"
+    when = "".join(f", when {key} is {' or '.join(map(str, allowed))}" for key, allowed in space.when.items())
+    return f"{space.form}: {values}{when}"
 
 
 def account(evidence: Evidence) -> tuple[Grid, Grid | None]:

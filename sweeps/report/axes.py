@@ -13,6 +13,7 @@ from fsamc.config import Distribution
 from sweeps.plan import swept
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import shown
+from sweeps.tables import DASH
 
 ACCURACY_COLORS = ("#d3dbe2", "#6aa5d4", "#0d3b66")
 
@@ -22,7 +23,8 @@ class Axis:
     """One quantity of every ranked trial.
 
     Attributes:
-        places: float64 [trials], where each trial lies; categories at 0, 1, 2, ..., logarithmic ones as log10.
+        places: float64 [trials], where each trial lies; categories at 0, 1, 2, ..., logarithmic ones as log10. Where a
+            key's condition is not met, below all others.
         ticks, labels: places that are labelled, and how.
         categorical: places are names, not amounts.
     """
@@ -58,6 +60,9 @@ def swept_axes(evidence: Evidence) -> list[Axis]:
 
 
 def _axis(name: str, values: pd.Series, distribution: Distribution) -> Axis:
+    missing = values.isna()
+    if missing.any() and not missing.all() and distribution.choice is None:
+        return _with_missing(_axis(name, values[~missing], distribution), missing.to_numpy())
     if distribution.choice is not None or not pd.api.types.is_numeric_dtype(values):
         return _categorical(name, values)
     if distribution.loguniform is not None and (values > 0).all():
@@ -65,8 +70,18 @@ def _axis(name: str, values: pd.Series, distribution: Distribution) -> Axis:
     return _linear(name, values.to_numpy(float))
 
 
+def _with_missing(axis: Axis, missing: np.ndarray) -> Axis:
+    """The axis of the other trials with one place more, below, for those without a value."""
+    low, high = axis.bounds
+    places = np.full(len(missing), low - 0.1 * (high - low))
+    places[~missing] = axis.places
+    ticks, labels = [float(places.min()), *axis.ticks], [DASH, *axis.labels]
+    return Axis(name=axis.name, places=places, ticks=ticks, labels=labels, categorical=axis.categorical)
+
+
 def _categorical(name: str, values: pd.Series) -> Axis:
-    known = sorted(values.unique())
+    values = values.astype(object).where(values.notna(), "")
+    known = sorted(values.unique(), key=lambda value: (value != "", value))
     places = values.map({value: place for place, value in enumerate(known)}).to_numpy(float)
     ticks = [float(place) for place in range(len(known))]
     return Axis(name=name, places=places, ticks=ticks, labels=[shown(v) for v in known], categorical=True)

@@ -44,7 +44,9 @@ class Grid:
 
 
 def shown(value: Any) -> str:
-    """Write a setting's value: numbers with four significant digits, all else as it is."""
+    """Write a setting's value: numbers with four significant digits, a dash for none, all else as it is."""
+    if value == "" or value != value:  # NaN
+        return DASH
     return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 

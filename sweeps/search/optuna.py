@@ -1,0 +1,145 @@
+"""Optuna's search on a study that may outlive the sweep and be shared with other drivers."""
+
+from __future__ import annotations
+
+import math
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from fsamc.config import Plan
+from fsamc.errors import BadInput
+from fsamc.seeds import derive, numpy_generator
+from sweeps.plan import base_values, config_hash, configuration
+from sweeps.search.base import Home, Proposal, Proposer, distinct
+from sweeps.search.distributions import as_text, for_optuna, params, suggest
+from sweeps.search.random import draw
+from sweeps.search.rehearsal import Rehearsal
+from sweeps.search.samplers import check_sampler, make_sampler
+from sweeps.search.study import Ledger, counted, values_of
+from sweeps.space import Values, settle
+
+
+class Optuna(Proposer):
+    """Ask and tell. What is asked depends on the study's trials and their number, and on nothing else.
+
+    A proposal is first rehearsed on a copy of the study in memory: only what has not been tried is entered. Two drivers
+    can still enter the same at once; then the lower number has it, and the other asks again. A base outside of the
+    space is in the study without parameters, and as failed: no sampler could learn from it.
+    """
+
+    def __init__(self, plan: Plan, home: Home | None) -> None:
+        """Raises BadInput for a sampler that cannot do this, or a study that is another plan's."""
+        super().__init__(plan)
+        check_sampler(plan)
+        self._count = distinct(plan)
+        self._ledger = Ledger(plan, home)
+        self._rehearsal = Rehearsal(plan)
+        self._handed_out: set[int] = set()
+
+    def count(self) -> int:
+        """Of all drivers together."""
+        return self._count
+
+    def left(self) -> int:
+        """What no driver has asked for yet, and what an earlier run of this one did not get to write down."""
+        trials = self._ledger.trials()
+        return self._count - len(counted(trials, self._count)) + len(self._left_behind(trials))
+
+    def notice(self) -> str:
+        """Also that there is nothing left to do."""
+        if not self._handed_out and self._ledger.trials() and not self.left():
+            return f"{self._ledger.name} has all of its {self._count} trials; raise search.trials for more"
+        return super().notice()
+
+    def propose(self) -> Proposal | None:
+        """What a killed run has entered and never begun; then what the sampler asks for."""
+        while True:
+            trials = self._ledger.trials()
+            known = counted(trials, self._count)
+            if behind := self._left_behind(trials):
+                number, values = behind[0].number, values_of(behind[0]) or {}
+            elif len(known) < self._count:
+                values, template = self._new(trials, known)
+                number = self._enter(values, template)
+                trials = self._ledger.trials()
+            else:
+                return None
+            self._handed_out.add(number)
+            if (first := counted(trials, self._count).get(as_text(values))) == number:
+                return Proposal(number, values)
+            # Another driver was faster: with the same configuration, or with the last trial that was asked for.
+            why = "surplus" if first is None else f"tried as trial {first}"
+            self._ledger.close(_numbered(trials, number), None, outcome=why)
+
+    def replay(self, number: int, values: Values) -> None:
+        """Find the trial in the study; enter it where a sweep has lost its own study, or never had one."""
+        trials = self._ledger.trials()
+        self._handed_out.add(number)
+        if number < len(trials):
+            found = trials[number]
+            if not self._ledger.is_own(found) or as_text(values) != as_text(values_of(found)):
+                raise BadInput(f"{self._ledger.name}: trial {number} is another one there; restore the study")
+        elif self._enter(values, self._as_trial(values)) != number:
+            raise BadInput(f"{self._ledger.name}: has lost trials before trial {number}; restore the study")
+
+    def tell(self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None) -> None:
+        """Complete the trial. One that failed before, which Optuna lets nobody change, is entered once more."""
+        trials = self._ledger.trials()
+        trial = _numbered(trials, number)
+        told = {"accuracy": score, "seconds": seconds}
+        scores = [told[goal] for goal in self.plan.search.goals]
+        values = [value for value in scores if value is not None and math.isfinite(value)]
+        facts = {
+            name: value
+            for name, value in {"accuracy": score, "accuracy_std": std, "seconds": seconds}.items()
+            if value is not None and math.isfinite(value)
+        }
+        complete = len(values) == len(scores) and params(self.plan.space, values_of(trial) or {}) is not None
+        if not trial.state.is_finished():
+            outcome = {} if complete else {"outcome": "outside of the space" if facts else "failed"}
+            self._ledger.close(trial, values if complete else None, **facts, **outcome)
+        elif complete and trial.state == TrialState.FAIL and not _again(trials, number):
+            again = create_trial(values=values, params=trial.params, distributions=trial.distributions)
+            self._enter(values_of(trial) or {}, again, **facts, again=number)
+
+    def _new(self, trials: list[FrozenTrial], known: dict[str, int]) -> tuple[Values, FrozenTrial]:
+        """A configuration that no trial has, as it is to be entered."""
+        base = base_values(self.plan)
+        if not trials:
+            return base, self._as_trial(base)
+        parts = ("optuna", len(trials)) + ((self._ledger.run,) if self._ledger.has_others(trials) else ())
+        self._rehearsal.follow(trials)
+        for attempt in range(self.plan.search.asks):
+            seed = derive(self.plan.search.seed, *parts, *((attempt,) if attempt else ())) % 2**32
+            trial = self._rehearsal.ask(make_sampler(self.plan, seed))
+            values = settle(self.plan.space, self.plan.base, lambda key, given, trial=trial: suggest(trial, key, given))
+            if as_text(values) not in known:
+                return values, self._rehearsal.asked(trial)
+        generator = numpy_generator(self.plan.search.seed, *parts, "drawn")
+        while as_text(values := draw(self.plan, generator)) in known:
+            pass  # comes to an end, since not all of the space is known
+        return values, self._as_trial(values)
+
+    def _as_trial(self, values: Values) -> FrozenTrial:
+        found = params(self.plan.space, values) or {}
+        kinds = {key: for_optuna(self.plan.space[key]) for key in found}
+        return create_trial(state=TrialState.RUNNING, params=found, distributions=kinds)
+
+    def _enter(self, values: Values, trial: FrozenTrial, **facts: object) -> int:
+        return self._ledger.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)
+
+    def _left_behind(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Trials of an earlier run of this sweep that it was killed before writing down."""
+        return [
+            trial
+            for trial in trials
+            if trial.state == TrialState.RUNNING and self._ledger.is_own(trial) and trial.number not in self._handed_out
+        ]
+
+
+def _numbered(trials: list[FrozenTrial], number: int) -> FrozenTrial:
+    return trials[number]
+
+
+def _again(trials: list[FrozenTrial], number: int) -> bool:
+    return any(trial.user_attrs.get("again") == number for trial in trials)

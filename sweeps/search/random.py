@@ -1,0 +1,38 @@
+"""Random search: independent draws, each configuration once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+
+from fsamc.config import Plan
+from fsamc.seeds import numpy_generator
+from sweeps.plan import base_values
+from sweeps.search.base import distinct
+from sweeps.search.distributions import as_text, value_of_share
+from sweeps.search.known import Known
+from sweeps.space import Values, settle
+
+
+def draw(plan: Plan, generator: np.random.Generator) -> Values:
+    """A configuration of the space. Every key takes one number, used or not: no key's value hangs on a condition's."""
+    shares = {key: generator.random() for key in plan.space}
+    return settle(plan.space, plan.base, lambda key, given: value_of_share(given, shares[key]))
+
+
+class Random(Known):
+    """Independent draws; a trial is the same however many there are. One that has come before is drawn again."""
+
+    def others(self) -> Iterator[Values]:
+        """As many as are asked for and can differ."""
+        seen = {as_text(base_values(self.plan))}
+        for place in range(1, distinct(self.plan)):
+            for attempt in count():
+                parts = ("random search", place, attempt) if attempt else ("random search", place)
+                values = draw(self.plan, numpy_generator(self.plan.search.seed, *parts))
+                if as_text(values) not in seen:
+                    break
+            seen.add(as_text(values))
+            yield values

