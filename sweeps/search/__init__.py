@@ -7,7 +7,7 @@ from sweeps.search.base import Home, Proposal, Proposer
 from sweeps.search.known import Grid, Known, Listed
 from sweeps.search.random import Random
 
-__all__ = ["Home", "Known", "Proposal", "Proposer", "check_search", "make_proposer"]
+__all__ = ["Grid", "Home", "Listed", "Proposal", "Proposer", "check_search", "make_proposer"]
 
 
 def make_proposer(plan: Plan, home: Home | None = None) -> Proposer:

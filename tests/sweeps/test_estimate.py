@@ -147,12 +147,12 @@ def test_ranges_are_in_order_and_workers_share_the_time(reckon):
 def test_a_search_is_reckoned_by_the_ends_of_its_space(reckon, algorithm):
     space = {"finetune.epochs.2": {"integers": [0, 20]}}
     changes = ["base.head.kind=contrastive", "base.pretrain.enabled=false", "folds.seeds=[1]"]
-    search = {"algorithm": algorithm, "trials": 30}
+    search = {"algorithm": algorithm, "trials": 20}
     found = reckon(*changes, costs=Fixed(head_=HeadCost(step=1.0)), space=space, search=search)
     per_epoch = 3 * 2 + 2 * 2
     assert not found.exact
-    assert found.folds.low == pytest.approx(30 * per_epoch * (15 + 0 + 20) / 3)
-    assert found.left == pytest.approx(30 * 2)
+    assert found.folds.low == pytest.approx(20 * per_epoch * (15 + 0 + 20) / 3)
+    assert found.left == pytest.approx(20 * 2)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(12.4, "12 s"), (100, "2 min"), (3000, "50 min"), (9000, "2.5 h")])

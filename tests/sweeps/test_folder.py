@@ -217,7 +217,7 @@ def test_trials_come_back_with_what_was_proposed_and_only_finished_ones_keep_the
     ]
     assert [row["trial"] for row in rows(opened)] == ["0", "0"]
     assert [row["trial"] for row in rows(opened, "predictions.csv")] == ["0"] * 4
-    assert opened.averages() == {0: 0.5}
+    assert {number: score["mean"] for number, score in opened.scores().items()} == {0: 0.5}
 
 
 @pytest.mark.parametrize("name", ["folds.csv", "predictions.csv", "trials.jsonl"])

@@ -268,6 +268,11 @@ def test_a_list_and_a_space_exclude_each_other(write):
         ("search.algorithm=grid", ["space.pretrain.stop_threshold", "choice"]),
         ("space.pretrain={choice: [{lr: 0.1}]}", ["pretrain holds pretrain.stop_threshold", "vary one of them"]),
         ("search.trials=0", ["search.trials", "0"]),
+        ("search.sampler=cmaes", ["search.sampler", "optuna", "random"]),
+        ("search.storage=sqlite:///s.db", ["search.storage", "optuna", "random"]),
+        ("search.study=s", ["search.study", "optuna", "random"]),
+        ("search.goals=[seconds]", ["search.goals"]),
+        ("search.goals=[accuracy, accuracy]", ["search.goals"]),
         ("folds.seeds=[]", ["folds.seeds"]),
         ("folds.seeds=[1,1]", ["folds.seeds", "twice"]),
         ("folds.draws=[-1]", ["folds.draws", "-1"]),
@@ -293,6 +298,73 @@ def test_two_values_that_are_right_alone_may_be_wrong_together(file):
     text = refused(file, *crop, "space.features.resize.choice=[null, 256]")
     assert "combination" in text
     assert "squash" in text
+
+
+CONDITIONAL = "space.finetune.epochs.5={integers: [2, 20], when: {head.kind: [contrastive, maml], shots: [5]}}"
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("{head.knid: [maml]}", ["space.finetune.epochs.5.when.head.knid", "unknown key"]),
+        ("{head.kind: [forest]}", ["space.finetune.epochs.5.when", "head.kind", "forest"]),
+        ("{head.kind: [siamese]}", ["space.finetune.epochs.5.when.head.kind", "siamese", "no trial"]),
+        ("{shots: [5]}", ["space.finetune.epochs.5.when.shots", "no trial"]),
+        ("{finetune.epochs.5: [3]}", ["space.finetune.epochs.5.when", "itself"]),
+        ("{head.kind: []}", ["space.finetune.epochs.5.when.head.kind"]),
+        ("{head.kind: contrastive}", ["space.finetune.epochs.5.when.head.kind", "contrastive"]),
+        ("{pretrain.stop_threshold: [0.3]}", ["pretrain.stop_threshold", "circle"]),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused_by_its_key(file, when, words):
+    circle = "space.pretrain.stop_threshold={uniform: [0.2, 0.8], when: {finetune.epochs.5: [3]}}"
+    text = refused(file, f"space.finetune.epochs.5={{integers: [2, 20], when: {when}}}", circle)
+    assert all(word in text for word in words), text
+
+
+def test_conditions_are_read_as_the_configuration_holds_them_and_written_back(file):
+    plan = load_plan(file, ["space.shots={choice: [2, 5]}", CONDITIONAL.replace("[5]", "['5']")])
+    assert plan.space["finetune.epochs.5"].when == {"head.kind": ("contrastive", "maml"), "shots": (5,)}
+    again = Plan.model_validate(yaml.safe_load(to_yaml(plan)))
+    assert again == plan
+    assert plan_hash(again) == plan_hash(plan)
+
+
+def test_variants_hold_the_ends_of_a_conditional_range_where_its_condition_is_met(file):
+    plan = load_plan(file, ["space.shots={choice: [2, 5]}", CONDITIONAL])
+    epochs = {(c.head.kind, c.shots, c.finetune.epochs_for(5)) for c in variants(plan)}
+    assert {("contrastive", 5, 2), ("contrastive", 5, 20)} <= epochs
+    assert {n for kind, shots, n in epochs if (kind, shots) != ("contrastive", 5)} == {2}, "the base's own"
+
+
+def test_a_condition_makes_right_what_is_wrong_without_it(file):
+    crop = ["space.features.fit.choice=[crop, squash]"]
+    resize = "space.features.resize={choice: [230, 256], when: {features.fit: [crop]}}"
+    plan = load_plan(file, [*crop, resize])
+    assert {c.features.fit for c in variants(plan, changed=2) if c.features.resize is not None} == {"crop"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:secret@host/db",
+        "postgresql+psycopg://me:se/cret@host:5432/db",
+        "postgresql://me@host/db?password=secret",
+        "mysql://me:se${X}cret@host/db",
+    ],
+)
+def test_a_password_in_the_storage_is_refused_and_not_repeated(file, address):
+    text = refused(file, "search.algorithm=optuna", f"search.storage={address}")
+    assert "search.storage" in text
+    assert "${NAME}" in text
+    assert "cret" not in text
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://me:${X}@host:5432/db", "postgresql://me@host/db", "sqlite:///a:b@c.db", "${URL}", "a.log"]
+)
+def test_an_address_without_a_password_is_taken(file, address):
+    assert load_plan(file, ["search.algorithm=optuna", f"search.storage={address}"]).search.storage == address
 
 
 @pytest.mark.parametrize(
@@ -349,7 +421,8 @@ def test_the_hash_depends_on_all_that_the_table_does_and_not_on_the_pace(file):
     for change in ("resources.workers=7", "resources.folds_at_once=2", "resources.retries=3"):
         assert plan_hash(load_plan(file, [change])) == plan_hash(plan)
     changes = ["name=b", "base.shots=3", "folds.seeds=[1]", "search.trials=6", "space.shots.choice=[1]"]
-    changes += ["resources.cpus=2", "search.seed=1"]
+    changes += ["resources.cpus=2", "search.seed=1", "search.goals=[accuracy, seconds]", "search.asks=3"]
+    changes += ["space.pretrain.stop_threshold={uniform: [0.2, 0.8], when: {head.kind: [contrastive]}}"]
     assert len({plan_hash(load_plan(file, [change])) for change in changes} | {plan_hash(plan)}) == len(changes) + 1
 
 

@@ -35,8 +35,7 @@ SMALL = [
 
 
 def configurations(plan):
-    proposer = make_proposer(plan)
-    return [configuration(plan, proposer.propose(number)) for number in range(proposer.count())]
+    return [configuration(plan, values) for values in make_proposer(plan).foreseen()]
 
 
 def test_the_presets_are_there():

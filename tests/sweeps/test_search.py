@@ -3,12 +3,16 @@ from __future__ import annotations
 import itertools
 import math
 
+import optuna
 import pytest
 
 from fsamc.config import Plan
 from fsamc.config.dotted import validated
-from sweeps.plan import configuration
-from sweeps.search import make_proposer
+from fsamc.errors import BadInput
+from sweeps.plan import base_values, configuration
+from sweeps.search import Home, make_proposer
+from sweeps.search.distributions import as_text
+from sweeps.space import active
 
 SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
@@ -16,20 +20,57 @@ SPACE = {
     "pretrain.lr": {"loguniform": [1e-5, 1e-1]},
     "head.patches": {"integers": [1, 4]},
 }
+NUMBERS = {key: SPACE[key] for key in ("pretrain.stop_threshold", "pretrain.lr", "head.patches")}
+TRAINED = {"head.kind": ["contrastive"]}
+CONDITIONAL = {
+    "finetune.lr": {"loguniform": [1e-5, 1e-1], "when": {"finetune.epochs.2": [8, 9, 10, 11, 12]}},
+    "finetune.epochs.2": {"integers": [2, 12], "when": TRAINED},
+    **SPACE,
+}
+DISCRETE = {
+    "head.kind": {"choice": ["prototype", "contrastive"]},
+    "shots": {"choice": [1, 2, 3]},
+    "finetune.epochs.3": {"choice": [4, 8], "when": {**TRAINED, "shots": [3]}},
+}
+SMALL = 7  # configurations of DISCRETE: 2 x 3, and one more with trained heads at three shots
 
 
-def plan(algorithm, space=SPACE, trials=6, seed=0, **base):
-    search = {"algorithm": algorithm, "trials": trials, "seed": seed}
-    return validated(Plan, {"name": "p", "base": base, "space": space, "search": search})
+def plan(algorithm, space=SPACE, trials=6, seed=0, search=None, **base):
+    how = {"algorithm": algorithm, "trials": trials, "seed": seed, **(search or {})}
+    return validated(Plan, {"name": "p", "base": base, "space": space, "search": how})
+
+
+def listed(*entries, **base):
+    return validated(Plan, {"name": "p", "base": base, "configurations": entries, "search": {"algorithm": "list"}})
+
+
+def optuna_plan(sampler="tpe", space=SPACE, **more):
+    startup = more.pop("startup", 4)
+    return plan("optuna", space, search={"sampler": sampler, "startup": startup, **more.pop("search", {})}, **more)
+
+
+def score(values):
+    """Something to learn: good where the numbers are large."""
+    return sum(math.atan(float(value)) for value in values.values() if not isinstance(value, str)) / 10
+
+
+def run(proposer, most=math.inf):
+    """Trial after trial with its score, at most so many."""
+    found = []
+    while len(found) < most and (proposal := proposer.propose()):
+        found.append(proposal)
+        proposer.tell(proposal.number, score(proposal.values), seconds=1.0 + proposal.number % 3, std=0.1)
+    return found
 
 
 def proposals(plan, scores=None):
     proposer = make_proposer(plan)
     found = []
-    for number in range(proposer.count()):
-        found.append(proposer.propose(number))
-        proposer.tell(number, scores(found[-1]) if scores else 0.5)
-    assert proposer.propose(proposer.count()) is None
+    while proposal := proposer.propose():
+        found.append(proposal.values)
+        proposer.tell(proposal.number, scores(proposal.values) if scores else 0.5)
+    assert len(found) == proposer.count()
+    assert proposer.left() == 0
     return found
 
 
@@ -37,7 +78,97 @@ def points(values):
     return [tuple(value.items()) for value in values]
 
 
-# --- what holds for every algorithm
+# --- the contract: what holds for every proposer
+
+PLANS = {
+    "grid": lambda seed=0: plan("grid", DISCRETE, seed=seed),
+    "list": lambda seed=0: listed({"shots": 1}, {"residual": False}, {"shots": 3}, {"shots": 1, "residual": False}),
+    "random": lambda seed=0: plan("random", trials=9, seed=seed),
+    "random, conditional": lambda seed=0: plan("random", CONDITIONAL, trials=9, seed=seed),
+    "random, small": lambda seed=0: plan("random", DISCRETE, trials=20, seed=seed),
+    "tpe": lambda seed=0: optuna_plan(trials=9, seed=seed),
+    "tpe, conditional": lambda seed=0: optuna_plan(space=CONDITIONAL, trials=12, seed=seed),
+    "tpe, small": lambda seed=0: optuna_plan(space=DISCRETE, trials=20, seed=seed),
+    "tpe, two goals": lambda seed=0: optuna_plan(
+        space=CONDITIONAL, trials=9, seed=seed, search={"goals": ["accuracy", "seconds"]}
+    ),
+    "gp": lambda seed=0: optuna_plan("gp", NUMBERS, trials=6, seed=seed),
+    "gp, conditional": lambda seed=0: optuna_plan("gp", CONDITIONAL, trials=6, seed=seed),
+    "cmaes": lambda seed=0: optuna_plan("cmaes", NUMBERS, trials=14, seed=seed),
+}
+
+
+@pytest.fixture(scope="module", params=PLANS)
+def case(request):
+    """A plan's maker, and the trials of an undisturbed search."""
+    make = PLANS[request.param]
+    return make, run(make_proposer(make()))
+
+
+class TestEveryProposer:
+    def test_the_base_comes_first_and_there_are_as_many_as_counted_in_order(self, case):
+        make, found = case
+        assert found[0] == (0, base_values(make()))
+        assert [number for number, _ in found] == list(range(make_proposer(make()).count()))
+
+    def test_no_configuration_comes_twice(self, case):
+        assert len({as_text(values) for _, values in case[1]}) == len(case[1])
+
+    def test_every_configuration_is_valid_in_its_range_and_has_the_keys_whose_conditions_are_met(self, case):
+        asked = case[0]()
+        for _, values in case[1][1:]:
+            configuration(asked, values)
+            if asked.space:
+                everything = {key: values.get(key, "not there") for key in asked.space}
+                assert active(asked.space, asked.base, everything) == values
+            for key, value in values.items():
+                given = asked.space.get(key)
+                low, high = (given and (given.uniform or given.loguniform or given.integers)) or (value, value)
+                assert given is None or given.choice is None or value in given.choice
+                assert low <= value <= high
+
+    def test_the_same_seed_gives_the_same(self, case):
+        make, found = case
+        assert run(make_proposer(make())) == found
+
+    def test_another_seed_gives_others_where_there_is_chance(self, case):
+        make, found = case
+        other = run(make_proposer(make(seed=1)))
+        assert (other[1:] != found[1:]) == (make().search.algorithm in ("random", "optuna"))
+
+    @pytest.mark.parametrize("known", [0, 1, 3, 5])
+    def test_a_resumed_search_goes_on_as_if_nothing_had_been(self, case, known, tmp_path):
+        make, found = case
+        home = Home(out=tmp_path, run="a", data="d")
+        assert run(make_proposer(make(), home), known) == found[:known]
+        resumed = make_proposer(make(), home)
+        for number, values in found[:known]:
+            resumed.replay(number, values)
+            resumed.tell(number, score(values), seconds=1.0 + number % 3, std=0.1)
+        assert resumed.left() == len(found) - known
+        assert run(resumed) == found[known:]
+
+    def test_what_is_under_way_is_not_proposed_again(self, case):
+        proposer = make_proposer(case[0]())
+        at_once = list(iter(proposer.propose, None))
+        assert len({as_text(values) for _, values in at_once}) == len(at_once) == proposer.count()
+
+    def test_trials_that_failed_are_not_proposed_again(self, case):
+        proposer, found = make_proposer(case[0]()), []
+        while proposal := proposer.propose():
+            found.append(as_text(proposal.values))
+            proposer.tell(proposal.number, None)
+        assert len({*found}) == len(found) == proposer.count()
+
+    def test_what_is_foreseen_is_what_comes(self, case):
+        proposer = make_proposer(case[0]())
+        if (foreseen := proposer.foreseen()) is not None:
+            assert foreseen == [values for _, values in case[1]]
+            proposer.propose()
+            assert proposer.foreseen() == foreseen[1:]
+
+
+# --- searches of a space that may be endless
 
 
 @pytest.mark.parametrize("algorithm", ["random", "optuna"])
@@ -48,37 +179,8 @@ class TestBudgeted:
         assert found[0] == base
         assert len(found) == 6
 
-    def test_values_lie_in_their_ranges_and_configurations_are_valid(self, algorithm):
-        asked = plan(algorithm, trials=40)
-        for values in proposals(asked)[1:]:
-            assert list(values) == list(SPACE)
-            assert values["head.kind"] in ("prototype", "contrastive")
-            assert 0.2 <= values["pretrain.stop_threshold"] <= 0.8
-            assert 1e-5 <= values["pretrain.lr"] <= 1e-1
-            assert values["head.patches"] in (1, 2, 3, 4)
-            assert configuration(asked, values).head.patches == values["head.patches"]
-
-    def test_the_same_seed_gives_the_same_and_another_seed_others(self, algorithm):
-        assert proposals(plan(algorithm)) == proposals(plan(algorithm))
-        assert proposals(plan(algorithm))[1:] != proposals(plan(algorithm, seed=1))[1:]
-
-    def test_continuous_values_never_repeat(self, algorithm):
-        found = proposals(plan(algorithm, trials=30))
-        assert len(set(points(found))) == 30
-
-    def test_a_resumed_search_goes_on_and_repeats_nothing(self, algorithm):
-        asked = plan(algorithm, trials=12)
-        before = proposals(asked)[:5]
-        resumed = make_proposer(asked)
-        for number, values in enumerate(before):
-            resumed.replay(number, values)
-            resumed.tell(number, 0.1 * number if number != 3 else None)
-        after = [resumed.propose(number) for number in range(5, 12)]
-        assert None not in after
-        assert len(set(points([*before, *after]))) == 12
-
     def test_a_base_outside_of_the_space_does_no_harm(self, algorithm):
-        space = {"head.kind": {"choice": ["prototype"]}, "head.patches": {"integers": [1, 4]}}
+        space = {"head.kind": {"choice": ["prototype"]}, "head.patches": {"integers": [1, 8]}}
         found = proposals(plan(algorithm, space, trials=8))
         assert found[0] == {"head.kind": "contrastive", "head.patches": 40}
         assert {values["head.kind"] for values in found[1:]} == {"prototype"}
@@ -91,14 +193,25 @@ class TestBudgeted:
         }
         space = {key: {"choice": values} for key, values in choices.items()}
         asked = plan(algorithm, space, trials=12, features={"fit": "crop"})
-        for values in proposals(asked)[1:]:
-            assert all(list(values[key]) in choices[key] for key in ["features.layers"])
+        found = proposals(asked)[1:]
+        assert len(found) == 8  # the base has other epochs
+        for values in found:
+            assert list(values["features.layers"]) in choices["features.layers"]
             assert values["finetune.epochs"] in choices["finetune.epochs"]
             assert values["features.resize"] in choices["features.resize"]
             assert configuration(asked, values).features.layers == tuple(values["features.layers"])
 
     def test_nothing_swept_is_one_trial(self, algorithm):
         assert proposals(plan(algorithm, {}, trials=9)) == [{}]
+
+    def test_a_small_space_is_tried_once_and_said_so_beforehand(self, algorithm):
+        asked = plan(algorithm, DISCRETE, trials=20)
+        assert make_proposer(asked).count() == SMALL
+        assert "7 configurations, fewer than search.trials 20" in make_proposer(asked).notice()
+        every = proposals(plan("grid", DISCRETE))
+        assert sorted(map(as_text, proposals(asked))) == sorted(map(as_text, every))
+        assert make_proposer(plan(algorithm, DISCRETE, trials=SMALL)).notice() == ""
+        assert make_proposer(plan(algorithm, trials=500)).notice() == ""
 
 
 # --- grid
@@ -129,11 +242,6 @@ def test_a_grid_takes_no_notice_of_the_number_of_trials():
 # --- list
 
 
-def listed(*entries, **base):
-    search = {"algorithm": "list"}
-    return validated(Plan, {"name": "p", "base": base, "configurations": entries, "search": search})
-
-
 def test_a_list_is_the_base_then_the_entries_in_their_order_which_are_the_base_where_they_are_silent():
     found = proposals(listed({"residual": False}, {"shots": 5, "head.kind": "prototype"}, {"shots": 1}))
     assert found == [
@@ -158,25 +266,26 @@ def test_a_list_is_not_a_product():
     assert len(proposals(plan("grid", grid))) == 4
 
 
-def test_a_resumed_list_goes_on_where_it_stopped():
-    asked = listed({"shots": 1}, {"residual": False}, {"shots": 3})
-    assert make_proposer(asked).propose(2) == proposals(asked)[2]
-
-
 # --- random
 
 
-def test_a_random_trial_is_the_same_whatever_came_before():
-    asked = plan("random", trials=20)
-    whole = proposals(asked)
-    assert make_proposer(asked).propose(13) == whole[13]
-    assert [make_proposer(plan("random", trials=30)).propose(n) for n in range(20)] == whole
+def test_a_random_trial_is_the_same_however_many_there_are():
+    assert proposals(plan("random", trials=30))[:20] == proposals(plan("random", trials=20))
+
+
+def test_a_condition_changes_no_value_of_another_key():
+    with_it = proposals(plan("random", CONDITIONAL, trials=20))
+    always = {key: {**given, "when": {}} for key, given in CONDITIONAL.items()}
+    without = proposals(plan("random", always, trials=20))
+    assert [values.keys() for values in with_it] != [values.keys() for values in without]
+    assert all(values.items() <= whole.items() for values, whole in zip(with_it[1:], without[1:], strict=True))
 
 
 def test_random_draws_cover_their_ranges_evenly():
     found = proposals(plan("random", trials=2001))[1:]
     half = sum(values["pretrain.stop_threshold"] < 0.5 for values in found)
     assert abs(half - 1000) < 90  # 4 standard deviations
+    assert abs(sum(values["head.kind"] == "prototype" for values in found) - 1000) < 90
     decades = [math.floor(math.log10(values["pretrain.lr"])) for values in found]
     assert all(abs(decades.count(decade) - 500) < 80 for decade in (-5, -4, -3, -2))
     for number in (1, 2, 3, 4):
@@ -185,33 +294,68 @@ def test_random_draws_cover_their_ranges_evenly():
 
 # --- optuna
 
+ONE = {"pretrain.stop_threshold": {"uniform": [0.0, 1.0]}}
+
+
+def near(values):
+    return 1 - abs(values["pretrain.stop_threshold"] - 0.9)
+
 
 def test_optuna_learns_where_it_is_good():
-    space = {"pretrain.stop_threshold": {"uniform": [0.0, 1.0]}}
-
-    def score(values):
-        return 1 - abs(values["pretrain.stop_threshold"] - 0.9)
-
-    found = [values["pretrain.stop_threshold"] for values in proposals(plan("optuna", space, trials=40), score)]
+    found = [values["pretrain.stop_threshold"] for values in proposals(plan("optuna", ONE, trials=40), near)]
     late, early = found[-10:], found[1:11]
     assert sum(abs(x - 0.9) for x in late) < 0.5 * sum(abs(x - 0.9) for x in early)
 
 
 def test_optuna_learns_from_what_an_earlier_run_told():
-    space = {"pretrain.stop_threshold": {"uniform": [0.0, 1.0]}}
-    asked = plan("optuna", space, trials=40)
-    resumed = make_proposer(asked)
+    resumed = make_proposer(plan("optuna", ONE, trials=40))
     for number in range(30):
-        value = number / 30
-        resumed.replay(number, {"pretrain.stop_threshold": value})
-        resumed.tell(number, 1 - abs(value - 0.9))
-    late = [resumed.propose(number)["pretrain.stop_threshold"] for number in range(30, 40)]
+        resumed.replay(number, {"pretrain.stop_threshold": number / 30})
+        resumed.tell(number, 1 - abs(number / 30 - 0.9))
+    late = [resumed.propose().values["pretrain.stop_threshold"] for _ in range(10)]
     assert sum(abs(value - 0.9) for value in late) / 10 < 0.25
 
 
-def test_optuna_takes_a_failed_trial_for_no_answer():
-    proposer = make_proposer(plan("optuna"))
-    first = [proposer.propose(number) for number in range(3)]
-    proposer.tell(1, None)
-    proposer.tell(1, 0.9)  # told again: the first word holds
-    assert proposer.propose(3) not in first
+def test_only_the_first_word_about_a_trial_counts():
+    first, second = (make_proposer(plan("optuna", ONE, trials=14)) for _ in range(2))
+    for number in range(12):
+        assert first.propose() == second.propose()
+        first.tell(number, number / 20)
+        second.tell(number, number / 20)
+        second.tell(number, 1 - number / 20)
+    assert first.propose() == second.propose()
+
+
+def test_with_a_second_goal_it_looks_for_speed_too():
+    asked = plan("optuna", ONE, trials=40, search={"goals": ["accuracy", "seconds"]})
+    proposer = make_proposer(asked)
+    found = []
+    while proposal := proposer.propose():
+        value = proposal.values["pretrain.stop_threshold"]
+        found.append(value)
+        proposer.tell(proposal.number, 0.5, seconds=value)
+    assert sum(found[-10:]) < 0.5 * sum(found[1:11])
+
+
+@pytest.mark.parametrize(
+    ("space", "search", "words"),
+    [
+        (SPACE, {}, "space.head.kind is a choice"),
+        (
+            {**NUMBERS, "head.patches": {"integers": [1, 4], "when": {"shots": [2]}}},
+            {},
+            "space.head.patches has `when`",
+        ),
+        (ONE, {}, "two keys"),
+        (NUMBERS, {"goals": ["accuracy", "seconds"]}, "one goal"),
+    ],
+)
+def test_what_cmaes_cannot_do_is_said_before_anything_runs(space, search, words):
+    with pytest.raises(BadInput, match=words):
+        make_proposer(plan("optuna", space, search={"sampler": "cmaes", **search}))
+
+
+def test_optuna_is_as_quiet_as_before(capfd):
+    run(make_proposer(optuna_plan(space=CONDITIONAL, trials=8)))
+    assert capfd.readouterr() == ("", "")
+    assert optuna.logging.get_verbosity() == optuna.logging.WARNING

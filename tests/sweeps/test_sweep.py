@@ -231,11 +231,11 @@ def test_ctrl_c_in_a_terminal_ends_a_random_search_in_seconds_and_it_goes_on_lat
 def assert_as_without_ray(out: Path, lab: Lab) -> None:
     """Every row is what the plan's trials and a fold by itself say."""
     plan = load_plan(str(out / "plan.yaml"))
-    proposer, store, textures = make_proposer(plan), Store(lab.root / "cache"), load_textures(lab.textures)
+    proposed, store, textures = make_proposer(plan).foreseen(), Store(lab.root / "cache"), load_textures(lab.textures)
     folds = pd.read_csv(out / "folds.csv")
     assert len(folds) == N_FOLDS
     for row in folds.to_dict("records"):
-        config = configuration(plan, proposer.propose(row["trial"]))
+        config = configuration(plan, proposed[row["trial"]])
         category = load_category(lab.data, row["category"])
         result = run_fold(category, config, seed=row["seed"], draw=row["draw"], store=store, textures=textures)
         assert (row["correct"], row["queries"]) == (result.correct, result.queries)
