@@ -87,7 +87,7 @@ class SweepFolder:
     def scores(self) -> dict[int, dict[str, float]]:
         """Mean, std and seconds of every trial with finished folds, over its own categories (`tables.trial_scores`)."""
         scores = tables.trial_scores(tables.finished(tables.read_folds(self.root)))
-        return {int(row["trial"]): row for row in scores.reset_index().to_dict("records")}
+        return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
 
     def finish(self) -> pd.DataFrame:
         """Sort the tables, write summary.csv and best.yaml; the summary."""

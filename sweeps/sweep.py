@@ -48,6 +48,8 @@ def run_sweep(request: Request, console: Console) -> None:
             prepared, workers = check(request)
         plan, proposer = prepared.plan, make_proposer(prepared.plan)
         announce(prepared, trials=proposer.count(), folds=_folds_in_all(prepared, proposer, []), console=console)
+        if notice := proposer.notice():
+            console.print(notice, soft_wrap=True, highlight=False, markup=False)
         if request.dry_run:
             dry_run(request, prepared, proposer, workers=workers, console=console)
         else:
@@ -103,8 +105,8 @@ class _Sweep:
             if record.done:
                 found = scores.get(record.number, {})
                 self.proposer.tell(record.number, found.get("mean"), seconds=found.get("seconds"), std=found.get("std"))
-        if notice := self.proposer.notice():
-            self.console.print(notice, soft_wrap=True, highlight=False, markup=False)
+        if not self.records and not self.proposer.left():
+            self.console.print(self.proposer.notice(), soft_wrap=True, highlight=False, markup=False)
 
     def _tracker(self) -> tracking.Tracker:
         marks = {"mark": "; ".join(self.prepared.marks)} if self.prepared.marks else {}

@@ -114,7 +114,7 @@ def pareto(folds: pd.DataFrame) -> list[int]:
     seconds = board["trial"].map(trial_scores(finished(folds))["seconds"]).to_numpy()
     at_least = (mean[:, None] >= mean) & (seconds[:, None] <= seconds)
     beaten = (at_least & ((mean[:, None] > mean) | (seconds[:, None] < seconds))).any(axis=0)
-    return [int(trial) for trial in board["trial"][~beaten]]
+    return [int(trial) for trial in board.loc[~np.asarray(beaten, dtype=bool), "trial"]]
 
 
 def summarise(folds: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -69,7 +70,7 @@ class Optuna(Proposer):
                 return Proposal(number, values)
             # Another driver was faster: with the same configuration, or with the last trial that was asked for.
             why = "surplus" if first is None else f"tried as trial {first}"
-            self._ledger.close(_numbered(trials, number), None, outcome=why)
+            self._ledger.close(trials[number], None, outcome=why)
 
     def replay(self, number: int, values: Values) -> None:
         """Find the trial in the study; enter it where a sweep has lost its own study, or never had one."""
@@ -85,34 +86,30 @@ class Optuna(Proposer):
     def tell(self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None) -> None:
         """Complete the trial. One that failed before, which Optuna lets nobody change, is entered once more."""
         trials = self._ledger.trials()
-        trial = _numbered(trials, number)
-        told = {"accuracy": score, "seconds": seconds}
-        scores = [told[goal] for goal in self.plan.search.goals]
-        values = [value for value in scores if value is not None and math.isfinite(value)]
-        facts = {
-            name: value
-            for name, value in {"accuracy": score, "accuracy_std": std, "seconds": seconds}.items()
-            if value is not None and math.isfinite(value)
-        }
-        complete = len(values) == len(scores) and params(self.plan.space, values_of(trial) or {}) is not None
+        trial, values = trials[number], values_of(trials[number]) or {}
+        told = {"accuracy": score, "accuracy_std": std, "seconds": seconds}
+        facts = {name: value for name, value in told.items() if value is not None and math.isfinite(value)}
+        inside = params(self.plan.space, values) is not None
+        scores = [facts[goal] for goal in self.plan.search.goals if goal in facts and inside]
+        complete = len(scores) == len(self.plan.search.goals)
         if not trial.state.is_finished():
-            outcome = {} if complete else {"outcome": "outside of the space" if facts else "failed"}
-            self._ledger.close(trial, values if complete else None, **facts, **outcome)
+            outcome = {} if complete else {"outcome": "failed" if inside else "outside of the space"}
+            self._ledger.close(trial, scores if complete else None, **facts, **outcome)
         elif complete and trial.state == TrialState.FAIL and not _again(trials, number):
-            again = create_trial(values=values, params=trial.params, distributions=trial.distributions)
-            self._enter(values_of(trial) or {}, again, **facts, again=number)
+            again = create_trial(values=scores, params=trial.params, distributions=trial.distributions)
+            self._enter(values, again, **facts, again=number)
 
     def _new(self, trials: list[FrozenTrial], known: dict[str, int]) -> tuple[Values, FrozenTrial]:
         """A configuration that no trial has, as it is to be entered."""
         base = base_values(self.plan)
-        if not trials:
+        if not known:
             return base, self._as_trial(base)
         parts = ("optuna", len(trials)) + ((self._ledger.run,) if self._ledger.has_others(trials) else ())
         self._rehearsal.follow(trials)
         for attempt in range(self.plan.search.asks):
             seed = derive(self.plan.search.seed, *parts, *((attempt,) if attempt else ())) % 2**32
             trial = self._rehearsal.ask(make_sampler(self.plan, seed))
-            values = settle(self.plan.space, self.plan.base, lambda key, given, trial=trial: suggest(trial, key, given))
+            values = settle(self.plan.space, self.plan.base, partial(suggest, trial))
             if as_text(values) not in known:
                 return values, self._rehearsal.asked(trial)
         generator = numpy_generator(self.plan.search.seed, *parts, "drawn")
@@ -135,10 +132,6 @@ class Optuna(Proposer):
             for trial in trials
             if trial.state == TrialState.RUNNING and self._ledger.is_own(trial) and trial.number not in self._handed_out
         ]
-
-
-def _numbered(trials: list[FrozenTrial], number: int) -> FrozenTrial:
-    return trials[number]
 
 
 def _again(trials: list[FrozenTrial], number: int) -> bool:

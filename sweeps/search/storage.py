@@ -30,6 +30,7 @@ class Place:
 
     def __init__(self, plan: Plan, out: Path) -> None:
         """Raises BadInput where a variable is not set, or the address is none."""
+        self._database: RDBStorage | None = None
         self._given = plan.search.storage is not None
         self.shown = plan.search.storage or f"sqlite:///{(out / 'study.db').absolute()}"
         self._url = _expanded(self.shown) if "://" in self.shown or self.shown.startswith("${") else None
@@ -73,8 +74,15 @@ class Place:
             text = text.replace(str(self._url.password), "***")
         return text[:300]
 
+    def close(self) -> None:
+        """Let go of a database that was opened."""
+        if self._database is not None:
+            self._database.remove_session()
+            self._database.engine.dispose()
+
     def _rdb(self, text: str) -> BaseStorage:
-        return get_storage(RDBStorage(text, engine_kwargs={"connect_args": self._patience()}))
+        self._database = RDBStorage(text, engine_kwargs={"connect_args": self._patience()})
+        return get_storage(self._database)
 
     def _patience(self) -> dict[str, int]:
         assert self._url is not None
@@ -92,9 +100,14 @@ def _expanded(address: str) -> URL:
     if re.fullmatch(r"\$\{\w+\}", address):
         return _parsed(_variable(address), address)
     url = _parsed(address, address)
-    found = {name: _filled(getattr(url, name)) for name in ("username", "password", "host", "database")}
-    query = {name: _filled(value) if isinstance(value, str) else value for name, value in url.query.items()}
-    return url.set(**{name: value for name, value in found.items() if value is not None}, query=query)
+    query = {name: _filled(value) or "" if isinstance(value, str) else value for name, value in url.query.items()}
+    return url.set(
+        username=_filled(url.username),
+        password=_filled(url.password),
+        host=_filled(url.host),
+        database=_filled(url.database),
+        query=query,
+    )
 
 
 def _parsed(text: str, shown: str) -> URL:
@@ -106,7 +119,7 @@ def _parsed(text: str, shown: str) -> URL:
 
 
 def _filled(text: str | None) -> str | None:
-    return re.sub(r"\$\{\w+\}", lambda match: _variable(match[0]), text) if text else text
+    return re.sub(r"\$\{\w+\}", lambda match: _variable(match[0]), text) if text else None
 
 
 def _variable(written: str) -> str:

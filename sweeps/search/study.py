@@ -130,14 +130,15 @@ def check_study(plan: Plan, home: Home) -> None:
     place = Place(plan, home.out)
     if not place.check():
         return
-    name = plan.search.study or plan.name
     try:
-        study = optuna.load_study(study_name=name, storage=place.open())
+        study = optuna.load_study(study_name=plan.search.study or plan.name, storage=place.open())
+        _check_same(study, plan, study_hash(plan, home.data))
     except KeyError:  # there is none of this name
         return
     except ERRORS as error:
         raise BadInput(f"search.storage: {place.shown}: {place.why(error)}; mend it or correct the address") from None
-    _check_same(study, plan, study_hash(plan, home.data))
+    finally:
+        place.close()
 
 
 def study_hash(plan: Plan, data: str) -> str:

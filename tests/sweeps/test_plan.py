@@ -313,7 +313,7 @@ CONDITIONAL = "space.finetune.epochs.5={integers: [2, 20], when: {head.kind: [co
         ("{finetune.epochs.5: [3]}", ["space.finetune.epochs.5.when", "itself"]),
         ("{head.kind: []}", ["space.finetune.epochs.5.when.head.kind"]),
         ("{head.kind: contrastive}", ["space.finetune.epochs.5.when.head.kind", "contrastive"]),
-        ("{pretrain.stop_threshold: [0.3]}", ["pretrain.stop_threshold", "circle"]),
+        ("{pretrain.stop_threshold: [0.3]}", ["space.finetune.epochs.5.when", "circle"]),
     ],
 )
 def test_a_condition_that_cannot_be_is_refused_by_its_key(file, when, words):

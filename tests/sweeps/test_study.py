@@ -13,7 +13,9 @@ from urllib.request import urlopen
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from fsamc.config import Plan
 from fsamc.config.dotted import validated
@@ -51,8 +53,14 @@ def run(proposer, most=100):
     return found
 
 
-def trials(storage: str, name: str = "p"):
-    return optuna.load_study(study_name=name, storage=storage).trials
+def trials(storage: str | JournalStorage, name: str = "p") -> list[FrozenTrial]:
+    opened = RDBStorage(storage) if isinstance(storage, str) else storage
+    try:
+        return optuna.load_study(study_name=name, storage=opened).trials
+    finally:
+        if isinstance(opened, RDBStorage):
+            opened.remove_session()
+            opened.engine.dispose()
 
 
 @pytest.fixture
@@ -295,7 +303,9 @@ def both_run(asked: Plan, out: Path) -> tuple[dict[int, dict], dict[int, dict]]:
     return first, second
 
 
-def assert_each_once(first: dict[int, dict], second: dict[int, dict], asked: Plan, storage: str, count: int) -> None:
+def assert_each_once(
+    first: dict[int, dict], second: dict[int, dict], asked: Plan, storage: str | JournalStorage, count: int
+) -> None:
     """No configuration twice, no trial lost, and as many as asked for; the study says the same."""
     assert first
     assert second
@@ -380,12 +390,8 @@ def test_two_drivers_share_a_file(kind, tmp_path):
     address = f"sqlite:///{file}" if kind == "sqlite" else str(file)
     asked = plan(SMALL, storage=address, trials=16)
     first, second = both_run(asked, tmp_path)
-    if kind == "journal":
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-
-        address = JournalStorage(JournalFileBackend(address))
-    assert_each_once(first, second, asked, address, 16)
+    there = address if kind == "sqlite" else JournalStorage(JournalFileBackend(address))
+    assert_each_once(first, second, asked, there, 16)
 
 
 def read(address: str) -> dict:
