@@ -435,6 +435,22 @@ def test_tracking_that_cannot_be_used(lab, said, uri, words):
     assert_names(said(lab.root, lab.words(lab.plan(), "--tracking-uri", uri)), *words)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("search.storage=postgresql://me:${NO_SUCH}@127.0.0.1:9/db", ["search.storage", "NO_SUCH"]),
+        ("search.storage=postgresql://me@127.0.0.1:9/db", ["search.storage", "127.0.0.1"]),
+        ("search.storage=postgresql://me:hush@127.0.0.1:9/db", ["search.storage", "${NAME}"]),
+        ("search.sampler=cmaes", ["search.sampler", "cmaes", "space.head.kind"]),
+    ],
+)
+def test_a_search_that_cannot_be(lab, said, change, words):
+    plan = lab.plan(search={"algorithm": "optuna", "trials": 3})
+    line = said(lab.root, lab.words(plan, change))
+    assert_names(line, *words)
+    assert "hush" not in line
+
+
 def test_no_cluster_at_an_address(lab, said):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -466,3 +466,23 @@ def test_importances_that_cannot_be_estimated_say_why(axes, why):
     shares, reason = importances(axes)
     assert shares == {}
     assert why in reason
+
+
+def test_a_key_that_some_trials_lack_has_a_place_of_its_own_below_the_others(tmp_path: Path):
+    space = SPACE | {"pretrain.lr": {**SPACE["pretrain.lr"], "when": {"head.kind": ["contrastive"]}}}
+    out = write_sweep(tmp_path / "out", space=space, trials=14)
+    folds = pd.read_csv(out / "folds.csv")
+    without = folds["head.kind"] == "prototype"
+    folds.loc[without, "pretrain.lr"] = np.nan
+    folds.to_csv(out / "folds.csv", index=False)
+    evidence = gather(out)
+    axes = {axis.name: axis for axis in swept_axes(evidence)}
+    lacking = evidence.board["trial"].isin(folds.loc[without, "trial"]).to_numpy()
+    places = axes["pretrain.lr"].places
+    assert places[lacking].max() < places[~lacking].min()
+    assert len({*places[lacking]}) == 1
+    assert axes["pretrain.lr"].labels[0] == "\N{EN DASH}"
+    assert importances(list(axes.values()))[0]
+    text = write_report(out).with_suffix(".md").read_text()
+    assert "nan" not in text
+    assert "when head.kind is contrastive" in text

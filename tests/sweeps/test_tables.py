@@ -306,3 +306,39 @@ def test_leave_one_category_out_averages_only_seeds_that_every_category_has():
     left_out = tables.leave_one_category_out(grid({0: {"a": [0.2, 0.9], "b": [0.4]}, 1: {"a": [0.1, 0.1], "b": [0.1]}}))
     assert left_out["accuracy"].iloc[-1] == pytest.approx(0.3)
     assert math.isnan(left_out["std"].iloc[-1])
+
+
+def test_what_a_trial_scored_by_itself_is_what_the_summary_says_of_it_alone():
+    folds = grid({0: {"pcb": [0.2, 0.4], "tile": [0.6, 0.8]}, 1: {"pcb": [0.5, 0.9]}}).assign(
+        seconds=[1, 2, 3, 4, 5, 7]
+    )
+    scores = tables.trial_scores(folds)
+    assert list(scores.columns) == ["mean", "std", "seconds"]
+    for trial, of_trial in folds.groupby("trial"):
+        alone = cell(tables.summarise(of_trial), trial, tables.AVERAGE)
+        assert scores.loc[trial, "mean"] == pytest.approx(alone["mean"])
+        assert scores.loc[trial, "std"] == pytest.approx(alone["std"])
+    assert scores["seconds"].to_list() == [2.5, 6.0]
+
+
+def test_a_seed_that_lacks_a_category_of_its_trial_does_not_count_for_its_score():
+    folds = table(row(0, "pcb", 1, 0.2), row(0, "tile", 1, 0.4), row(0, "pcb", 2, 0.9), row(1, "pcb", 1, 0.1))
+    assert tables.trial_scores(folds)["mean"].to_list() == pytest.approx([0.3, 0.1])
+
+
+def test_the_pareto_set_holds_what_none_beats_in_both_best_first():
+    means = {0: 0.5, 1: 0.9, 2: 0.7, 3: 0.7, 4: 0.6, 5: 0.9, 6: 0.4}
+    seconds = {0: 1.0, 1: 9.0, 2: 3.0, 3: 3.0, 4: 3.0, 5: 9.5, 6: 2.0}
+    folds = grid({trial: {"pcb": [mean, mean]} for trial, mean in means.items()})
+    folds["seconds"] = folds["trial"].map(seconds)
+    assert tables.pareto(folds) == [1, 2, 3, 0]
+    incomplete = folds.drop(index=folds[(folds["trial"] == 1) & (folds["seed"] == 2)].index)
+    assert tables.pareto(incomplete) == [5, 2, 3, 0]
+
+
+def test_a_key_that_some_trials_lack_is_a_number_where_all_others_are(tmp_path):
+    lines = ["0,a,pcb,1,0,2,prototype,0.5,5,10,ok,1.0,prototype,", "1,b,pcb,1,0,2,maml,0.5,5,10,ok,1.0,maml,0.001"]
+    (tmp_path / "folds.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    folds = tables.read_folds(tmp_path)
+    assert folds["pretrain.lr"].isna().to_list() == [True, False]
+    assert folds["pretrain.lr"].iloc[1] == 0.001
