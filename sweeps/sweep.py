@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -72,7 +73,11 @@ class _Sweep:
         self.records = self.folder.open(prepared.contents)
         self.store = Store(request.cache, run=self.folder.run)
         self.spending = Spending.going_on(self.folder.notes)
-        self.proposer = make_proposer(self.plan, request.home(self.folder.run, prepared.fingerprint))
+
+    @cached_property
+    def proposer(self) -> Proposer:
+        """The search, with the study that outlives this run."""
+        return make_proposer(self.plan, self.request.home(self.folder.run, self.prepared.fingerprint))
 
     def run(self) -> None:
         """Run what is left to run. Raises Unfinished if something still is afterwards."""

@@ -64,7 +64,7 @@ class Ledger:
             trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         # Two plans that make one study at once both find it empty; they cannot both enter its first trial.
         if trials and trials[0].user_attrs.get(_PLAN, self._plan) != self._plan:
-            raise BadInput(_OTHER.format(name=self._study.study_name))
+            raise StudyLost(_OTHER.format(name=self._study.study_name))
         return trials
 
     def enter(self, values: Values, trial: FrozenTrial, **facts: Any) -> int:

@@ -24,6 +24,7 @@ from sweeps.errors import StudyLost
 from sweeps.plan import base_values, config_hash, configuration
 from sweeps.search import Home, check_search, make_proposer
 from sweeps.search.distributions import as_text
+from sweeps.search.study import study_hash
 from tests.servers import PostgreSQL, dashboard, free_port, postgresql
 from tests.sweeps.driver import score
 
@@ -187,6 +188,17 @@ def test_the_study_of_another_plan_is_refused_before_anything_is_written(tmp_pat
     assert (tmp_path / "shared.db").read_bytes() == before
     with pytest.raises(BadInput, match=words):
         make_proposer(other, home(tmp_path / "b", "b", data))
+
+
+def test_of_two_plans_that_make_one_study_at_once_the_first_trial_decides(tmp_path, storage):
+    """Both may find it empty; the mark of the plan that was slower is then taken away again here."""
+    mine, other = plan(storage=storage), plan(base={"shots": 3}, storage=storage)
+    slower = make_proposer(mine, home(tmp_path / "a", "a"))
+    study = optuna.load_study(study_name="p", storage=storage)
+    study.set_user_attr("plan", study_hash(other, "d"))
+    run(make_proposer(other, home(tmp_path / "b", "b")), 1)
+    with pytest.raises(StudyLost, match="another plan"):
+        slower.propose()
 
 
 def test_what_changes_no_score_keeps_the_study(tmp_path, storage):
