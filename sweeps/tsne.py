@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from fsamc.embeddings import Embeddings
 from fsamc.seeds import derive
-from sweeps.report.plots import INK, MUTED, STYLE
+from sweeps.report.plots.style import INK, MUTED, STYLE
 
 _PERPLEXITY = 30.0  # scikit-learn's own; fewer where there are few images
 _LETTERS = 160  # of the legend that fit into a line, a key's symbol being as wide as eight

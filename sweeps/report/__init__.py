@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sweeps.files import write_whole
 from sweeps.report.beside import beside_paper
 from sweeps.report.content import compose
 from sweeps.report.evidence import gather
@@ -25,11 +26,7 @@ def write_report(out: Path, *, paper: bool = False) -> Path:
     evidence = gather(out)
     content = compose(evidence, beside_paper(evidence, out) if paper else [])
     plots = draw_plots(evidence, content, out / "plots")
-    _write_whole(out / "report.md", render_markdown(content, plots))
-    return _write_whole(out / "report.html", render_page(evidence, content, {n: out / p for n, p in plots.items()}))
-
-
-def _write_whole(path: Path, text: str) -> Path:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    return beside.replace(path)
+    page = render_page(evidence, content, {name: out / path for name, path in plots.items()}, out)
+    write_whole(out / "report.md", render_markdown(content, plots))
+    write_whole(out / "report.html", page)
+    return out / "report.html"

@@ -52,11 +52,11 @@ def swept_axes(evidence: Evidence) -> list[Axis]:
 
     Empty if nothing is swept or ranked.
     """
-    trials, ranges = evidence.board["trial"], swept(evidence.plan)
+    trials, ranges = evidence.ranked["trial"], swept(evidence.plan)
     axes = [
         _axis(key, trials.map(evidence.of_trials(key)), ranges[key]) for key in (evidence.keys if len(trials) else [])
     ]
-    return [*axes, _linear("average, %", 100 * evidence.board["mean"].to_numpy())] if axes else []
+    return [*axes, _linear("average, %", 100 * evidence.ranked["mean"].to_numpy())] if axes else []
 
 
 def _axis(name: str, values: pd.Series, distribution: Distribution) -> Axis:

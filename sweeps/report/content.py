@@ -15,8 +15,10 @@ from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Cell, Grid, interval, points, shown
 from sweeps.report.headline import Tile, headline, verdict
+from sweeps.report.heatmap import FoldMatrix, fold_matrix
 from sweeps.report.heads import head_scores
 from sweeps.report.importance import importances
+from sweeps.report.pareto import time_and_accuracy, unbeaten_trials
 from sweeps.report.pictures import Picture, pictures
 from sweeps.report.scores import best_detection, best_scores
 from sweeps.tables import AVERAGE, format_table, percent
@@ -34,6 +36,8 @@ class Content:
         trials: those that tables and plots show, best first; the other ones are in summary.csv.
         omitted: how many ranked trials that leaves out.
         unranked: trials without an average.
+        tied: rows of `ranking` that cannot be told apart from the best, and the best.
+        times: as `sweeps.report.pareto.time_and_accuracy` makes it; `unbeaten` is what it shows.
         shares: importance per swept key in [0, 1], largest first; `no_shares` is the reason why there are none.
     """
 
@@ -47,6 +51,10 @@ class Content:
     omitted: int
     unranked: list[int]
     ranking: Grid
+    tied: list[int]
+    matrix: FoldMatrix
+    times: pd.DataFrame
+    unbeaten: Grid | None
     scores: Grid
     left_out: Grid
     best: int | None
@@ -70,6 +78,7 @@ def compose(evidence: Evidence, compared: Sequence[Comparison] = ()) -> Content:
     trials = _shown_trials(evidence)
     shares, no_shares = importances(swept_axes(evidence))
     spent, stages = account(evidence)
+    times = time_and_accuracy(evidence)
     return Content(
         title=evidence.plan.name,
         marks=[str(mark) for mark in evidence.notes.get("marks", [])],
@@ -81,6 +90,10 @@ def compose(evidence: Evidence, compared: Sequence[Comparison] = ()) -> Content:
         omitted=max(0, len(evidence.board) - len(trials)),
         unranked=sorted(set(evidence.folds["trial"]) - set(evidence.board["trial"])),
         ranking=_ranking(evidence, trials),
+        tied=_tied(evidence, trials),
+        matrix=fold_matrix(evidence),
+        times=times,
+        unbeaten=unbeaten_trials(evidence, times),
         scores=_scores(evidence, trials),
         left_out=_left_out(evidence),
         best=evidence.best,
@@ -120,6 +133,11 @@ def _ranking(evidence: Evidence, trials: list[int]) -> Grid:
     ]
     header = ["", "trial", "average, %", "to the best, points", "95 % interval", "worse than the best?", *settings]
     return Grid.of(header, rows, names=0)
+
+
+def _tied(evidence: Evidence, trials: list[int]) -> list[int]:
+    board = evidence.board[evidence.board["trial"].isin(trials)]
+    return [place for place, tied in enumerate(board["tied"] & board["mean"].notna()) if tied]
 
 
 def _differing(evidence: Evidence) -> list[str]:

@@ -47,6 +47,11 @@ class Evidence:
         return [key for key in swept(self.plan) if key in self.folds]
 
     @property
+    def ranked(self) -> pd.DataFrame:
+        """The rows of `board` that have an average; trials without one cannot be drawn on an axis of accuracy."""
+        return self.board[self.board["mean"].notna()]
+
+    @property
     def categories(self) -> list[str]:
         """Categories that the average is over."""
         return tables.common_categories(self.folds)
@@ -62,15 +67,16 @@ def gather(out: Path) -> Evidence:
     if tables.finished(folds).empty:
         why = f"all {len(folds)} so far failed" if len(folds) else "none has been run"
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to report on ({why}); resume the sweep, then try again")
-    best = tables.best_trial(folds)
-    plan = _read_plan(out / "plan.yaml")
+    board = tables.ranking(folds)
+    best = int(board["trial"].iloc[0]) if len(board) else None
+    plan = read_plan(out)
     return Evidence(
         plan=plan,
         configs={record.number: configuration(plan, record.values) for record in read_trials(out)},
         notes=_read_notes(out / "sweep.json"),
         folds=folds,
         summary=tables.summarise(folds),
-        board=tables.ranking(folds),
+        board=board,
         left_out=tables.leave_one_category_out(folds),
         best=best,
         predictions=_read_predictions(out / "predictions.csv", best),
@@ -78,7 +84,9 @@ def gather(out: Path) -> Evidence:
     )
 
 
-def _read_plan(path: Path) -> Plan:
+def read_plan(out: Path) -> Plan:
+    """The plan that a sweep in `out` ran. Raises BadInput if there is none, or it is torn."""
+    path = out / "plan.yaml"
     try:
         return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -98,13 +106,16 @@ def _read_notes(path: Path) -> dict[str, Any]:
 
 
 def _read_predictions(path: Path, trial: int | None) -> pd.DataFrame:
-    columns = ["trial", "category", "seed", "draw", "truth", "predicted"]
-    rows = tables.read_rows(path, columns) if path.exists() else pd.DataFrame(columns=columns)
-    return rows[rows["trial"] == str(trial)].astype({"seed": int, "draw": int})
+    rows = _rows_of_trial(path, ["trial", *tables.FOLD, "truth", "predicted"], trial)
+    return rows.astype({"seed": int, "draw": int})
 
 
 def _read_detection(path: Path, trial: int | None) -> pd.DataFrame:
-    columns = ["trial", *tables.FOLD, *tables.DETECTED]
-    rows = tables.read_rows(path, columns) if path.exists() else pd.DataFrame(columns=columns)
-    of_trial = rows[rows["trial"] == str(trial)]
-    return of_trial.assign(**{name: pd.to_numeric(of_trial[name]).astype(float) for name in tables.DETECTED})
+    rows = _rows_of_trial(path, ["trial", *tables.FOLD, *tables.DETECTED], trial)
+    return rows.assign(**{name: pd.to_numeric(rows[name]).astype(float) for name in tables.DETECTED})
+
+
+def _rows_of_trial(path: Path, columns: list[str], trial: int | None) -> pd.DataFrame:
+    if trial is None or not path.exists():
+        return pd.DataFrame(columns=columns)
+    return tables.read_rows(path, columns, trial=trial)

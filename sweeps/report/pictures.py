@@ -15,9 +15,10 @@ _SHOWN = {"tsne": "t-SNE of {} before and after the head", "pseudo": "Pseudo-def
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: what it shows, and its address relative to the report."""
+    """One figure: what it shows, its file relative to OUT, and the address of that."""
 
     shows: str
+    file: str
     path: Markup
 
 
@@ -26,6 +27,6 @@ def pictures(evidence: Evidence) -> list[Picture]:
     files = [PurePosixPath(file) for file in evidence.notes.get("figures", {}).get("files", [])]
     found = [(what, file) for what in _SHOWN for file in files if file.stem.endswith(f"-{what}")]
     return [
-        Picture(_SHOWN[what].format(file.stem.removesuffix(f"-{what}")), Markup(quote(str(file))))
+        Picture(_SHOWN[what].format(file.stem.removesuffix(f"-{what}")), str(file), Markup(quote(str(file))))
         for what, file in found
     ]

@@ -1,0 +1,33 @@
+"""Heads side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sweeps.report.grid import counted
+from sweeps.report.plots.style import FAINT, HEADS, INK, WHISKER, canvas, legend_on_top
+
+
+def draw_heads(scores: pd.DataFrame) -> Figure:
+    """A bar per head, side by side at every number of shots, with the paper's average where it has one (figure 6)."""
+    heads, shots = sorted(scores["head"].unique()), sorted(scores["shots"].unique())
+    width = 0.8 / len(heads)
+    figure, axes = canvas(max(4.5, 1.4 + 0.55 * len(heads) * len(shots)), 3.6)
+    for place, head in enumerate(heads):
+        mine = scores[scores["head"] == head]
+        x = mine["shots"].map(shots.index).to_numpy() + (place - (len(heads) - 1) / 2) * width
+        mean, spread = 100 * mine["mean"], 100 * mine["std"].fillna(0)
+        axes.bar(x, mean, 0.92 * width, yerr=spread, color=HEADS(place % HEADS.N), label=head, error_kw=WHISKER)
+        axes.plot(x, 100 * mine["paper"], "D", ms=6, mfc="white", mec=INK, zorder=3)
+        for at, height in zip(x, mean, strict=True):
+            axes.text(at, 1, f"{height:.1f}", ha="center", va="bottom", fontsize=8)
+    handles = axes.get_legend_handles_labels()[0]
+    if scores["paper"].notna().any():
+        handles += axes.plot([], [], "D", ms=6, mfc="white", mec=INK, label="the paper's average")
+    axes.set_xticks(range(len(shots)), [counted(n, "shot") for n in shots])
+    axes.set_ylabel("average accuracy, %")
+    axes.grid(axis="y", color=FAINT)
+    axes.set_axisbelow(True)
+    legend_on_top(axes, handles)
+    return figure

@@ -1,0 +1,49 @@
+"""How every plot looks: dark ink on white, one scale of accuracy, colours that the colour-blind can tell apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.figure import Figure
+
+from sweeps.report.axes import ACCURACY_COLORS
+
+INK, MUTED, FAINT = "#1c2733", "#8793a0", "#e3e8ed"
+BLUE, ORANGE = "#1f6fb2", "#d9730d"
+HEADS = ListedColormap(["#6aa5d4", "#f0a860", "#8cc5a2", "#c9a3d1", "#d7c46a", "#e28f8f", "#9fb2c4", "#b7a48f"])
+WHISKER = {"ecolor": INK, "elinewidth": 1, "capsize": 2}
+ACCURACY = LinearSegmentedColormap.from_list("accuracy", ACCURACY_COLORS)
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,  # a name may hold a dollar sign
+}
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches with one plot."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def legend_on_top(axes: Axes, handles: list[Any]) -> None:
+    """Above the plot, where it hides nothing."""
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0.2,
+    )
