@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from fsamc.errors import BadInput
 from sweeps.errors import Unfinished
@@ -116,6 +117,20 @@ def report(
         console.print(part)
     page = write_report(out, paper=paper)
     console.print(str(page), soft_wrap=True, highlight=False, markup=False)
+
+
+@app.command()
+def compare(
+    outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The results' folders of sweeps.")],
+    page: Annotated[Path | None, typer.Option("--out", help="Also write it to this HTML file.")] = None,
+) -> None:
+    """Set sweeps side by side: plans, best trials, and whether the second is better than the first."""
+    from sweeps.compare import compare_folders
+
+    for part in compare_folders(outs, page):
+        console.print(part, soft_wrap=isinstance(part, Text))
+    if page is not None:
+        console.print(str(page), soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

@@ -20,7 +20,22 @@ from sweeps.report.plots.style import INK, MUTED, STYLE
 
 _PERPLEXITY = 30.0  # scikit-learn's own; fewer where there are few images
 _LETTERS = 160  # of the legend that fit into a line, a key's symbol being as wide as eight
-_TEN = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+# Okabe and Ito's, which the colour-blind tell apart, and two more.
+_TEN = [
+    mpl.colors.to_rgb(name)
+    for name in (
+        "#0072b2",
+        "#e69f00",
+        "#009e73",
+        "#cc79a7",
+        "#56b4e9",
+        "#d55e00",
+        "#f0e442",
+        "#000000",
+        "#7f7f7f",
+        "#8b4513",
+    )
+]
 _TWENTY = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
 
 

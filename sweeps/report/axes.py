@@ -96,6 +96,9 @@ def _logarithmic(name: str, values: np.ndarray) -> Axis:
     decades = range(math.floor(np.log10(values.min())), math.ceil(np.log10(values.max())) + 1)
     steps = (1,) if len(decades) > 3 else (1, 2, 5)
     ticks = [step * 10.0**decade for decade in decades for step in steps if decade < decades[-1] or step == 1]
+    first = max((place for place, tick in enumerate(ticks) if tick <= values.min()), default=0)
+    last = next((place for place, tick in enumerate(ticks) if tick >= values.max()), len(ticks))
+    ticks = ticks[first : last + 1]
     return Axis(
         name=name, places=np.log10(values), ticks=[float(np.log10(t)) for t in ticks], labels=[shown(t) for t in ticks]
     )

@@ -15,8 +15,8 @@ from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Cell, Grid, interval, points, shown
 from sweeps.report.headline import Tile, headline, verdict
-from sweeps.report.heatmap import FoldMatrix, fold_matrix
 from sweeps.report.heads import head_scores
+from sweeps.report.heatmap import FoldMatrix, fold_matrix
 from sweeps.report.importance import importances
 from sweeps.report.pareto import time_and_accuracy, unbeaten_trials
 from sweeps.report.pictures import Picture, pictures

@@ -18,12 +18,13 @@ def paper_on_screen(out: Path) -> Iterator[RenderableType]:
     """Titles, tables and notes of a sweep beside the paper. Raises BadInput if it answers no table of the paper."""
     for compared in beside_paper(gather(out), out):
         yield Text(compared.title, style="bold")
-        yield from (_table(heading, grid) for heading, grid in compared.columns)
+        yield from (as_table(heading, grid) for heading, grid in compared.columns)
         yield from (Text(note, style="dim") for note in compared.notes)
         yield Text()
 
 
-def _table(heading: str, grid: Grid) -> Table:
+def as_table(heading: str, grid: Grid) -> Table:
+    """A grid with its heading, for the screen."""
     table = Table(title=heading, title_justify="left", title_style="italic")
     for place, name in enumerate(grid.header):
         table.add_column(name, justify="left" if place < grid.names else "right")

@@ -55,7 +55,9 @@ def write_synthetic(out: Path, *, trials: int, seed: int = 0, data: str = "5e1fc
     lines = [f"{json.dumps({'trial': n, 'values': values, 'done': True})}\n" for n, values in enumerate(settings)]
     (out / "trials.jsonl").write_text("".join(lines))
     (out / "sweep.json").write_text(json.dumps(NOTES))
-    (out / "identity.json").write_text(json.dumps({"data": dict.fromkeys(CATEGORIES, data), "run": "a", "plan": "b"}))
+    (out / "identity.json").write_text(
+        json.dumps({"data": {f"category {name}": data for name in CATEGORIES}, "run": "a", "plan": "b"})
+    )
     folds = pd.DataFrame(row for n, values in enumerate(settings) for row in _folds(plan, n, values, rng))
     folds.to_csv(out / "folds.csv", index=False)
     _write_predictions(out / "predictions.csv", folds, rng)
@@ -83,7 +85,7 @@ def _folds(plan: Plan, number: int, values: dict[str, Any], rng: np.random.Gener
     skill = 0.3 + rate + 0.05 * values["residual"] - abs(values["head.patches"] - 40) / 400
     for place, (category, seed, draw) in enumerate(product(CATEGORIES, (1, 2), (0, 1))):
         share = np.clip(skill + 0.06 * (place < 4) + rng.normal(0, 0.04), 0, 1)
-        correct = int(round(share * QUERIES))
+        correct = round(share * QUERIES)
         row: dict[str, Any] = {"trial": number, "config": name, "category": category, "seed": seed, "draw": draw}
         row |= {"shots": plan.base.shots, "head": values["head.kind"], "accuracy": correct / QUERIES}
         row |= {"correct": correct, "queries": QUERIES, "status": "ok"}

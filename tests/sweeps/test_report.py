@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from fsamc.errors import BadInput
@@ -18,9 +21,12 @@ from sweeps.report import write_report
 from sweeps.report.axes import Axis, swept_axes
 from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.content import compose
+from sweeps.report.embedding import BUDGET, embedded
 from sweeps.report.evidence import gather
 from sweeps.report.heads import head_scores
+from sweeps.report.heatmap import fold_matrix
 from sweeps.report.importance import importances
+from sweeps.report.pareto import unbeaten
 from sweeps.report.scores import best_detection, best_scores, fold_scores
 from sweeps.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
 
@@ -177,13 +183,16 @@ SECTIONS = [
     "What ran",
     "Ranking",
     "Accuracy per category",
+    "Every fold",
     "Leave one category out",
     "Heads",
     "Other measures of trial",
     "Confusion matrices of trial",
     "Swept keys",
     "Importances",
+    "Slices",
     "What was spent",
+    "Accuracy against time",
     "Failures and warnings",
     "How to read this",
 ]
@@ -228,6 +237,46 @@ def test_the_page_loads_nothing_from_anywhere(page: Page):
     assert "link" not in {tag for tag, _ in page.tags}
     assert "url(" not in "".join(page.raw["style"])
     assert "@import" not in "".join(page.raw["style"])
+
+
+def test_every_fold_is_a_cell_and_a_missing_one_a_hole(out: Path):
+    evidence = gather(out)
+    matrix = fold_matrix(evidence)
+    table = evidence.folds.set_index(["trial", "category", "seed", "draw"])
+    assert matrix.trials[: len(evidence.board)] == evidence.board["trial"].tolist()
+    assert sorted(matrix.trials) == sorted(set(evidence.folds["trial"]))
+    assert matrix.left_out == 0
+    for (row, column), accuracy in np.ndenumerate(matrix.accuracy):
+        found = table.loc[(matrix.trials[row], *matrix.folds[column])]
+        assert math.isnan(accuracy) == (found["status"] != "ok")
+        assert math.isnan(accuracy) or accuracy == found["accuracy"]
+
+
+def test_of_too_many_cells_the_best_trials_are_shown(out: Path, monkeypatch):
+    monkeypatch.setattr("sweeps.report.heatmap.MOST_CELLS", 30)
+    evidence = gather(out)
+    matrix = fold_matrix(evidence)
+    assert matrix.trials == evidence.board["trial"].tolist()[:5]  # of six folds each
+    assert matrix.left_out == 7
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=20))
+def test_unbeaten_is_what_no_other_beats(points):
+    accuracy, seconds = np.array(points, float).T
+    expected = [
+        not any(a >= mine and s <= took and (a, s) != (mine, took) for a, s in zip(accuracy, seconds, strict=True))
+        for mine, took in zip(accuracy, seconds, strict=True)
+    ]
+    assert unbeaten(accuracy, seconds).tolist() == expected
+
+
+def test_any_number_of_figures_fits(tmp_path: Path):
+    for place in range(3):
+        Image.effect_noise((1500, 1500), 80).save(tmp_path / f"{place}.png")
+    found = embedded([tmp_path / f"{place % 3}.png" for place in range(12)] + [tmp_path / "gone.png"])
+    assert found[-1] == ""
+    assert all(address.startswith("data:image/webp;base64,") for address in found[:-1])
+    assert sum(map(len, found)) < 1.4 * BUDGET
 
 
 def test_confusions_add_up_to_the_folds(out: Path):
@@ -336,7 +385,9 @@ def test_markdown_shows_only_plots_that_exist_and_tables_that_are_square(out: Pa
 def test_names_are_text_and_never_markup(tmp_path: Path):
     evil = {"<script>alert(1)</script>": ["$^$ <b>", "a|b*", "</script><img src=x>"], "c": ["[d](http://e)", "f"]}
     page = Page(write_report(write_sweep(tmp_path, trials=2, categories=evil)))
-    assert not any("alert" in script for script in page.raw["script"])
+    naming = [script for script in page.raw["script"] if "alert" in script]
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 4, "two plots, what draws them, and plotly.js"
+    assert all(json.loads(script)["data"] and "<" not in script for script in naming), "data, and text even for plotly"
     assert {tag for tag, _ in page.tags} & {"b", "img"} == {"img"}
     assert all(source.startswith("data:") for source in page.attributes("src"))
     for name in (*evil, *evil["<script>alert(1)</script>"]):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from fsamc.errors import BadInput
 from sweeps import tables
@@ -342,3 +343,36 @@ def test_a_key_that_some_trials_lack_is_a_number_where_all_others_are(tmp_path):
     folds = tables.read_folds(tmp_path)
     assert folds["pretrain.lr"].isna().to_list() == [True, False]
     assert folds["pretrain.lr"].iloc[1] == 0.001
+
+
+def test_paired_differences_of_many_trials_are_those_of_one_after_the_other():
+    rng = np.random.default_rng(3)
+    folds = table(
+        *(
+            row(trial, category, seed, round(float(rng.random()), 2), draw=draw)
+            for trial in range(12)
+            for category in ("cap", "tile", "pcb")
+            for seed in (1, 2)
+            for draw in (0, 1)
+            if trial < 2 or rng.random() < 0.8 or (seed, draw) == (1, 0)
+        )
+    )
+    board = tables.ranking(folds)
+    scores = folds.set_index(["trial", *tables.FOLD])["accuracy"]
+    best = scores.loc[board["trial"].iloc[0]]
+    for _, found in board.iterrows():
+        gaps = (scores.loc[found["trial"]] - best).dropna().groupby(level=["category", "seed"]).mean()
+        half = t.ppf(0.975, len(gaps) - 1) * gaps.std() / math.sqrt(len(gaps))
+        expected = [gaps.mean(), gaps.mean() - half, gaps.mean() + half]
+        assert found[["difference", "low", "high"]].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_rows_of_one_trial_are_those_among_all_rows(tmp_path: Path, ending: str):
+    rows = ["trial,image", "1,a", '11,"b, ""c"""', '1,"two\nlines"', "2,d", "1,", "21,e", "1,torn"]
+    file = tmp_path / "predictions.csv"
+    file.write_bytes(ending.join(rows).encode())
+    every = tables.read_rows(file)
+    for trial in (1, 11, 2, 3):
+        expected = every[every["trial"] == str(trial)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(tables.read_rows(file, trial=trial), expected, check_dtype=False)

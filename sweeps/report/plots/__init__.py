@@ -24,9 +24,7 @@ from sweeps.report.plots.parallel import draw_parallel
 from sweeps.report.plots.pareto import draw_pareto
 from sweeps.report.plots.ranking import draw_ranking
 from sweeps.report.plots.slices import draw_slices
-from sweeps.report.plots.style import STYLE
-
-DPI = 170
+from sweeps.report.plots.style import DPI, STYLE
 
 
 def draw_plots(evidence: Evidence, content: Content, folder: Path) -> dict[str, str]:

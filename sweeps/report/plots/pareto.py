@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sweeps.report.grid import shown
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, canvas, legend_on_top
 
 WIDE = 8.0  # a range of seconds with a larger ratio than this is logarithmic
-MOST_LABELS = 12
+APART = 34  # pixels between two labels
 
 
 def draw_pareto(times: pd.DataFrame) -> Figure:
     """A dot per trial; those beaten in neither are joined by steps and named."""
-    figure, axes = canvas(8.6, 4.2)
+    figure, axes = canvas(10.6, 4.4)
     front, others = times[times["unbeaten"]], times[~times["unbeaten"]]
     size, alpha = (10, 0.35) if len(times) > 100 else (30, 0.8)
-    axes.scatter(others["seconds"], 100 * others["mean"], s=size, alpha=alpha, color=MUTED, lw=0, label="beaten in both")
+    axes.scatter(
+        others["seconds"], 100 * others["mean"], s=size, alpha=alpha, color=MUTED, lw=0, label="beaten in both"
+    )
     axes.plot(front["seconds"], 100 * front["mean"], "o-", color=BLUE, ms=7, lw=1.4, drawstyle="steps-post", zorder=3)
     axes.plot([], [], "o-", color=BLUE, ms=7, lw=1.4, label="not beaten in both accuracy and time (trial number)")
-    for _, row in front.iloc[_named(len(front))].iterrows():
-        place = (row["seconds"], 100 * row["mean"])
-        axes.annotate(str(row["trial"]), place, xytext=(-5, 5), textcoords="offset points", ha="right", color=INK)
     if times["seconds"].min() > 0 and times["seconds"].max() > WIDE * times["seconds"].min():
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.08, y=0.12)
+    _name(axes, front)
     axes.set_xlabel("seconds of a fold, mean over the trial's folds")
     axes.set_ylabel("average accuracy, %")
     axes.grid(color=FAINT)
@@ -38,6 +40,12 @@ def draw_pareto(times: pd.DataFrame) -> Figure:
     return figure
 
 
-def _named(count: int) -> np.ndarray:
-    """Places of the trials that get a label: all, or some with both ends."""
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_LABELS)).round().astype(int))
+def _name(axes: Axes, front: pd.DataFrame) -> None:
+    """The numbers of the trials, the most accurate first, where there is room for them."""
+    named: list[np.ndarray] = []
+    for _, row in front.iloc[::-1].iterrows():
+        place = (row["seconds"], 100 * row["mean"])
+        at = axes.transData.transform(place)
+        if all(np.abs(at - other).max() >= APART for other in named):
+            axes.annotate(str(row["trial"]), place, xytext=(-5, 5), textcoords="offset points", ha="right", color=INK)
+            named.append(at)

@@ -62,8 +62,8 @@ def _differences(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
             half = 100 * np.nan_to_num(row["high"] - row["difference"])
             _bar(axes, row, place, 100 * row["difference"], half)
     axes.set_xlabel("difference to the best, points: 95 % interval")
-    tied = Line2D([], [], color=BLUE, marker="o", ms=6, lw=1.8, label="cannot be told from the best")
-    worse = Line2D([], [], color=MUTED, marker="o", ms=6, lw=1.8, mfc="white", label="worse than the best")
+    tied = Line2D([], [], color=BLUE, marker="o", ms=6, lw=1.8, label="cannot be told apart")
+    worse = Line2D([], [], color=MUTED, marker="o", ms=6, lw=1.8, mfc="white", label="worse")
     best = Line2D([], [], color=INK, marker="D", ms=6, ls="", label="the best")
     _legend(axes, [best, tied, worse])
 

@@ -22,6 +22,7 @@ def draw_slices(axes: list[Axis]) -> Figure:
     rows = -(-len(keys) // COLUMNS)
     figure = Figure(figsize=(10.6, 2.7 * rows), layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(h_pad=0.12)
     plots = figure.subplots(rows, min(COLUMNS, len(keys)), sharey=True, squeeze=False)
     for plot, key in zip(plots.flat, keys, strict=False):
         _slice(plot, key, accuracy)

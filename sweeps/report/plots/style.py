@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from sweeps.report.axes import ACCURACY_COLORS
 
+DPI = 170
 INK, MUTED, FAINT = "#1c2733", "#8793a0", "#e3e8ed"
 BLUE, ORANGE = "#1f6fb2", "#d9730d"
 HEADS = ListedColormap(["#6aa5d4", "#f0a860", "#8cc5a2", "#c9a3d1", "#d7c46a", "#e28f8f", "#9fb2c4", "#b7a48f"])

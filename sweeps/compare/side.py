@@ -1,0 +1,70 @@
+"""One of the sweeps that are compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from fsamc.config.dotted import flatten
+from fsamc.errors import BadInput
+from sweeps import tables
+from sweeps.files import read_json
+from sweeps.plan import to_yaml
+from sweeps.report.evidence import read_plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What a sweep's OUT says.
+
+    Attributes:
+        name: how the tables call it.
+        plan: by dotted key.
+        data: hashes of the data that it ran on, by what they are of; empty where that was not noted.
+        folds: the scored ones, as `tables.read_folds`.
+        best: the trial with the highest average; none where the trials share no category.
+    """
+
+    name: str
+    plan: dict[str, Any]
+    data: dict[str, str]
+    folds: pd.DataFrame
+    best: int | None
+
+    @property
+    def best_folds(self) -> pd.DataFrame:
+        """Those of the best trial."""
+        return self.folds[self.folds["trial"] == self.best]
+
+    @property
+    def categories(self) -> set[str]:
+        """Where the best trial was scored."""
+        return set(self.best_folds["category"])
+
+
+def read_sides(outs: Sequence[Path]) -> list[Side]:
+    """Read the sweeps in `outs`. Raises BadInput if one holds none, or no finished fold, or comes twice."""
+    if len({out.resolve() for out in outs}) < max(2, len(outs)):
+        raise BadInput(f"{', '.join(map(str, outs))}: give the results' folders of two or more different sweeps")
+    times = Counter(out.resolve().name for out in outs)
+    return [_read(out, out.resolve().name if times[out.resolve().name] == 1 else str(out)) for out in outs]
+
+
+def _read(out: Path, name: str) -> Side:
+    plan = read_plan(out)
+    folds = tables.read_folds(out)
+    if tables.finished(folds).empty:
+        raise BadInput(f"{out / 'folds.csv'}: no finished fold to compare; resume the sweep, then try again")
+    return Side(
+        name=name,
+        plan=flatten(yaml.safe_load(to_yaml(plan))),
+        data=read_json(out / "identity.json").get("data", {}),
+        folds=tables.finished(folds),
+        best=tables.best_trial(folds),
+    )

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from sweeps import tables
+from sweeps.compare.comparison import Comparison, compare_sweeps
+from tests.sweeps.small import fsamc
+from tests.sweeps.synthetic import write_synthetic
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    return write_synthetic(tmp_path / "first", trials=6)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    return write_synthetic(tmp_path / "other", trials=4, seed=1)
+
+
+def rows(compared: Comparison, title: str) -> list[list[str]]:
+    (part,) = (part for part in compared.parts if part.title == title)
+    return [] if part.grid is None else [[cell.text for cell in row] for row in part.grid.rows]
+
+
+def changed(out: Path, change) -> Path:
+    """The sweep with its folds.csv, as text, changed."""
+    folds = pd.read_csv(out / "folds.csv", dtype=str, keep_default_na=False)
+    change(folds).to_csv(out / "folds.csv", index=False)
+    return out
+
+
+def shifted(out: Path, points: float) -> Path:
+    """The same folds, all better by so many points."""
+    better = lambda folds: (folds["accuracy"].astype(float) + points).astype(str)  # noqa: E731
+    return changed(out, lambda folds: folds.assign(accuracy=better))
+
+
+def test_a_sweep_equals_its_copy(first, tmp_path):
+    compared = compare_sweeps([first, write_synthetic(tmp_path / "copy", trials=6)])
+    assert compared.warnings == []
+    assert rows(compared, "Plans") == []
+    assert rows(compared, "Best against best") == [["copy", "8", "+0.0", "+0.0 to +0.0", "equal on every fold"]]
+    assert rows(compared, "Configurations that both ran") == [["copy", "6", "48", "agree exactly"]]
+
+
+def test_trials_numbers_and_seconds_do_not_matter(first, tmp_path):
+    def renumber(folds):
+        return folds.assign(trial=folds["trial"].map(lambda number: str(9 - int(number))), seconds="1.5")
+
+    copy = changed(write_synthetic(tmp_path / "copy", trials=6), renumber)
+    compared = compare_sweeps([first, copy])
+    assert compared.warnings == []
+    assert rows(compared, "Configurations that both ran") == [["copy", "6", "48", "agree exactly"]]
+
+
+def test_the_plans_differ_in_dotted_keys(first, tmp_path):
+    copy = write_synthetic(tmp_path / "copy", trials=6)
+    plan = yaml.safe_load((copy / "plan.yaml").read_text())
+    plan["base"]["shots"], plan["search"]["trials"] = 5, 40
+    (copy / "plan.yaml").write_text(yaml.safe_dump(plan))
+    assert rows(compare_sweeps([first, copy]), "Plans") == [["base.shots", "2", "5"], ["search.trials", "20", "40"]]
+
+
+@pytest.mark.parametrize(("points", "verdict"), [(0.1, "better"), (-0.1, "worse")])
+def test_the_verdict_is_the_second_sweeps(first, tmp_path, points, verdict):
+    copy = shifted(write_synthetic(tmp_path / "copy", trials=6), points)
+    (row,) = rows(compare_sweeps([first, copy]), "Best against best")
+    assert row == ["copy", "8", row[2], row[3], verdict]
+    assert float(row[2].replace("\N{MINUS SIGN}", "-")) == pytest.approx(100 * points)
+
+
+def test_the_interval_is_that_of_the_differences_per_category_and_seed(first, other):
+    (row,) = rows(compare_sweeps([first, other]), "Best against best")
+    ours, theirs = (_best_by_seed(out) for out in (other, first))
+    gaps = 100 * (ours - theirs)
+    half = 3.1824 * gaps.std() / 2  # Student's t of 3 degrees of freedom
+    assert len(gaps) == 4
+    low, high = (float(end.replace("\N{MINUS SIGN}", "-")) for end in row[3].split(" to "))
+    assert (low, high) == pytest.approx((gaps.mean() - half, gaps.mean() + half), abs=0.051)
+    assert row[4] == ("better" if low > 0 else "worse" if high < 0 else "cannot be told apart")
+
+
+def _best_by_seed(out: Path) -> pd.Series:
+    folds = tables.read_folds(out)
+    mine = folds[folds["trial"] == tables.best_trial(folds)]
+    return mine.groupby(["category", "seed"])["accuracy"].mean()
+
+
+def test_other_shots_are_other_folds(first, tmp_path):
+    copy = changed(write_synthetic(tmp_path / "copy", trials=6), lambda folds: folds.assign(shots="5"))
+    assert rows(compare_sweeps([first, copy]), "Best against best")[0][-1] == "no fold in common"
+
+
+def test_the_average_is_over_the_categories_that_all_have(first, tmp_path):
+    plates = lambda folds: folds[folds["category"] == "metal_plate"]  # noqa: E731
+    copy = changed(write_synthetic(tmp_path / "copy", trials=6), plates)
+    compared = compare_sweeps([first, copy])
+    table = {row[0]: row[1:] for row in rows(compared, "Best trials")}
+    assert table["bottle_cap"][1] == tables.DASH
+    assert table["average"] == table["metal_plate"]
+
+
+def test_a_fold_that_differs_is_named(first, tmp_path):
+    def one_less(folds):
+        row = folds.index[(folds["trial"] == "3") & (folds["category"] == "metal_plate")][1]
+        folds.loc[row, "correct"] = str(int(folds.loc[row, "correct"]) - 1)
+        return folds
+
+    copy = changed(write_synthetic(tmp_path / "copy", trials=6), one_less)
+    compared = compare_sweeps([first, copy])
+    assert rows(compared, "Configurations that both ran") == [["copy", "6", "48", "1 of 48 differ"]]
+    (warning,) = compared.warnings
+    assert "metal_plate, seed 1, draw 1" in warning
+    assert "trial 3 of copy" in warning
+
+
+def test_other_data_are_a_warning(first, tmp_path):
+    compared = compare_sweeps([first, write_synthetic(tmp_path / "moved", trials=6, data="another")])
+    assert "other data than first: category bottle_cap, category metal_plate not the same" in compared.warnings[0]
+    (first / "identity.json").unlink()
+    assert "does not say what data" in compare_sweeps([first, tmp_path / "moved"]).warnings[0]
+
+
+def test_three_are_compared_with_the_first(first, other, tmp_path):
+    third = write_synthetic(tmp_path / "third", trials=2, seed=2)
+    compared = compare_sweeps([first, other, third])
+    assert [row[0] for row in rows(compared, "Best against best")] == ["other", "third"]
+    assert len(rows(compared, "Best trials")[0]) == 4
+
+
+def test_the_command_prints_and_writes_a_page(first, other, tmp_path, capsys):
+    page = tmp_path / "new" / "compare.html"
+    assert fsamc("compare", first, other, "--out", page) == 0
+    said = capsys.readouterr().out
+    for text in (said, page.read_text()):
+        for part in ("Plans", "Best trials", "Best against best", "Configurations that both ran"):
+            assert part in text
+    assert str(page) in said.replace("\n", "")
+    assert "<script" not in page.read_text()
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "twice", "alone", "unfinished"])
+def test_what_is_no_sweep_is_one_line(first, tmp_path, what, capsys):
+    folder = tmp_path / what
+    if what == "unfinished":
+        changed(write_synthetic(folder, trials=1), lambda folds: folds.assign(status="failed: x"))
+    elif what == "empty":
+        folder.mkdir()
+    given = {"twice": [first, first], "alone": [first]}.get(what, [first, folder])
+    assert fsamc("compare", *given, "--out", tmp_path / "page.html") == 2
+    assert capsys.readouterr().err.startswith("fsamc: ")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_names_that_are_alike_are_told_apart_by_their_paths(first, tmp_path):
+    copy = write_synthetic(tmp_path / "deeper" / "first", trials=6)
+    assert compare_sweeps([first, copy]).names == [str(first), str(copy)]
+
+
+def test_a_page_escapes_names(first, tmp_path, capsys):
+    evil = write_synthetic(tmp_path / "<b>evil", trials=2)
+    assert fsamc("compare", first, evil, "--out", tmp_path / "page.html") == 0
+    assert "<b>" not in (tmp_path / "page.html").read_text()

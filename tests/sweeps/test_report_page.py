@@ -1,0 +1,143 @@
+"""The report as a reader opens it: from a file, in a browser, without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sweeps.report import write_report
+from tests.sweeps.synthetic import SPACE, write_synthetic
+
+TEN_MB = 10_000_000
+SECTIONS = [
+    "Headline",
+    "What ran",
+    "Ranking",
+    "Heads",
+    "Accuracy per category",
+    "Every fold",
+    "Leave one category out",
+    "Other measures",
+    "Confusion matrices",
+    "Swept keys",
+    "Importances",
+    "Slices",
+    "Figures of one fold",
+    "What was spent",
+    "Accuracy against time",
+    "Failures and warnings",
+    "How to read this",
+]
+
+
+def reported(out: Path, trials: int) -> Path:
+    """A synthetic sweep's report.html, with two figures."""
+    write_synthetic(out, trials=trials)
+    (out / "figures").mkdir()
+    files = [f"figures/bottle_cap-{kind}.png" for kind in ("tsne", "pseudo")]
+    for place, file in enumerate(files):
+        Image.effect_noise((2400, 1200), 30 + place).save(out / file)
+    notes = json.loads((out / "sweep.json").read_text())
+    (out / "sweep.json").write_text(json.dumps(notes | {"figures": {"trial": 0, "files": files}}))
+    return write_report(out)
+
+
+class Visit:
+    """A page in a browser, and what it did that it should not."""
+
+    def __init__(self, browser: Any, file: Path) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(viewport={"width": 1400, "height": 900})
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+        self.page.wait_for_function("document.documentElement.dataset.drawn === 'yes'", timeout=120_000)
+
+    def asked_for(self) -> list[str]:
+        """What was loaded from elsewhere than the file itself."""
+        return [url for url in self.requests[1:] if not url.startswith(("data:", "blob:"))]
+
+    def parallel(self, expression: str) -> Any:
+        """Evaluate JavaScript about `trace`, the parallel coordinates."""
+        return self.page.evaluate(
+            f"(() => {{ const trace = document.getElementById('parallel').data[0]; {expression} }})()"
+        )
+
+
+@pytest.fixture(scope="module", params=[12, pytest.param(2000, marks=pytest.mark.slow)])
+def visit(request, browser, tmp_path_factory) -> Iterator[Visit]:
+    visit = Visit(browser, reported(tmp_path_factory.mktemp("visited"), request.param))
+    yield visit
+    visit.page.close()
+
+
+def test_every_section_is_there_and_nothing_is_wrong_or_fetched(visit):
+    headings = visit.page.locator("h2, h3").all_inner_texts()
+    for section in SECTIONS:
+        assert any(heading.startswith(section) for heading in headings), section
+    assert visit.complaints == []
+    assert visit.asked_for() == []
+    assert visit.page.locator("#heatmap .heatmaplayer image").count() == 1
+    assert visit.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+
+def test_nothing_is_wider_than_the_page(visit):
+    assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_brushing_an_axis_selects_the_lines_that_pass_there(visit):
+    place = list(SPACE).index("pretrain.lr")
+    assert visit.parallel(f"return trace.dimensions[{place}].constraintrange ?? null") is None
+    axis = visit.page.locator("#parallel .axis-brush").nth(place)
+    axis.scroll_into_view_if_needed()
+    box = axis.bounding_box()
+    before = visit.page.locator("#parallel").screenshot()
+    middle, top = box["x"] + box["width"] / 2, box["y"]
+    visit.page.mouse.move(middle, top + 0.3 * box["height"])
+    visit.page.mouse.down()
+    visit.page.mouse.move(middle, top + 0.6 * box["height"], steps=8)
+    visit.page.mouse.up()
+    visit.page.wait_for_function(
+        f"document.getElementById('parallel').data[0].dimensions[{place}].constraintrange !== undefined", timeout=30_000
+    )
+    low, high = visit.parallel(f"return trace.dimensions[{place}].constraintrange")
+    values = visit.parallel(f"return [...document.getElementById('parallel')._fullData[0].dimensions[{place}].values]")
+    assert min(values) < low < high < max(values)
+    visit.page.mouse.move(5, 5)
+    assert visit.page.locator("#parallel").screenshot() != before, "the other lines fade"
+
+
+def test_a_cell_of_the_heat_map_says_what_it_is(visit):
+    heat = visit.page.locator("#heatmap .nsewdrag")
+    heat.scroll_into_view_if_needed()
+    box = heat.bounding_box()
+    visit.page.mouse.move(box["x"] + box["width"] / 16, box["y"] + 4)
+    told = visit.page.locator("#heatmap .hoverlayer text").first
+    told.wait_for(timeout=30_000)
+    assert "bottle_cap, seed 1, draw 0" in told.text_content()
+    assert "trial" in told.text_content()
+
+
+def test_without_scripts_the_pictures_stand_in(browser, tmp_path):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(reported(tmp_path, 12).as_uri())
+    for picture in ("Parallel coordinates of the swept keys", "Accuracy of every trial on every fold"):
+        assert page.get_by_alt_text(picture).is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("trials", [1, 2, 30, pytest.param(2000, marks=pytest.mark.slow)])
+def test_any_number_of_trials_is_one_page_of_less_than_ten_megabytes(tmp_path, trials):
+    page = reported(tmp_path, trials)
+    text = page.read_text()
+    assert page.stat().st_size < TEN_MB
+    assert "figures/" not in text.replace("figures.html", "")
+    assert f"<td>{trials}, proposed by optuna" in text
+    assert (tmp_path / "plots" / "slices.png").exists()
