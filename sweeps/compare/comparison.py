@@ -54,7 +54,7 @@ def _plans(sides: list[Side]) -> Part:
     differ = [key for key in keys if any(side.plan.get(key) != sides[0].plan.get(key) for side in sides)]
     rows = [[key, *(_value(side.plan, key) for side in sides)] for key in differ]
     grid = Grid.of(["key", *(side.name for side in sides)], rows, names=1 + len(sides)) if rows else None
-    return Part("Plans", grid, f"Dotted keys that differ; {DASH}: not in the plan.", "they are the same")
+    return Part("Plans", grid, f"Dotted keys that differ; {DASH}: not in the plan.", "the same")
 
 
 def _value(plan: dict[str, Any], key: str) -> str:
@@ -99,9 +99,9 @@ def _paired(first: Side, others: list[Side]) -> Part:
     rows = [[other.name, *_difference(first, other)] for other in others]
     header = ["sweep", "folds in common", f"to {first.name}, points", "95 % interval", "verdict"]
     note = (
-        f"The best trial of each minus that of {first.name}, on the folds (category, seed, draw, shots) both have. "
-        "The interval is Student's t over the differences per category and seed. Each best trial was chosen on these "
-        "very folds, the larger search among more: what this says of the searches is less sure than of the two trials."
+        f"The best trial of each minus that of {first.name}, on the folds that both have (same category, seed, draw and "
+        "shots). The interval is Student's t over the differences per category and seed. Each best trial was chosen on "
+        "these very folds, the larger search among more: of the searches this says less than of the two trials."
     )
     return Part("Best against best", Grid.of(header, rows), note)
 

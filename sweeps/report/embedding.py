@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 WIDTHS = (1800, 1300, 900, 600, 400)  # pixels: the widest at which all figures fit is taken
-BUDGET = 3_500_000  # bytes, for all figures together
+BUDGET = 2_500_000  # bytes, for all figures together
 QUALITY = 85
 
 

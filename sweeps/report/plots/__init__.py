@@ -10,7 +10,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from PIL import Image
 
 from sweeps.files import write_whole
 from sweeps.report.axes import swept_axes
@@ -64,8 +63,6 @@ def _drawings(evidence: Evidence, content: Content) -> dict[str, Callable[[], Fi
 
 
 def _png(figure: Figure) -> bytes:
-    """256 colours are enough for a plot, and a third of the bytes."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
-    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(packed, "png", optimize=True)
-    return packed.getvalue()
+    png = io.BytesIO()
+    figure.savefig(png, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
+    return png.getvalue()

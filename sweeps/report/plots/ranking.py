@@ -54,7 +54,7 @@ def _averages(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
 
 def _differences(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
     """The mean of the paired differences to the best and its 95 % interval; a dot alone has none."""
-    axes.axvline(0, color=INK, lw=1, zorder=0)
+    axes.axvline(0, color=INK, lw=1, zorder=1)
     for place, (_, row) in enumerate(board.iterrows()):
         if row["trial"] == evidence.best:
             axes.plot(0, place, "D", ms=6, color=INK, zorder=3)
@@ -93,8 +93,8 @@ def _reference_lines(axes: Axes, evidence: Evidence) -> list[Line2D]:
     estimate = honest_estimate(evidence)
     lines = []
     if bar is not None:
-        lines.append(axes.axvline(100 * bar["mean"], color=ORANGE, lw=1, ls="--", zorder=0, label="prototype bar"))
+        lines.append(axes.axvline(100 * bar["mean"], color=ORANGE, lw=1, ls="--", zorder=1, label="prototype bar"))
     if estimate is not None:
-        style = {"color": INK, "lw": 1, "ls": ":", "zorder": 0, "label": "leave-one-category-out"}
+        style = {"color": INK, "lw": 1, "ls": ":", "zorder": 1, "label": "leave-one-category-out"}
         lines.append(axes.axvline(100 * estimate["accuracy"], **style))
     return lines
