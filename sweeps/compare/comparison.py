@@ -99,7 +99,7 @@ def _paired(first: Side, others: list[Side]) -> Part:
     rows = [[other.name, *_difference(first, other)] for other in others]
     header = ["sweep", "folds in common", f"to {first.name}, points", "95 % interval", "verdict"]
     note = (
-        f"The best trial of each minus that of {first.name}, on the folds that both have (same category, seed, draw and "
+        f"The best trial of each minus that of {first.name}, on the folds that both have (category, seed, draw and "
         "shots). The interval is Student's t over the differences per category and seed. Each best trial was chosen on "
         "these very folds, the larger search among more: of the searches this says less than of the two trials."
     )
