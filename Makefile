@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench ui clean
+.PHONY: help demo test check fix bench chaos ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -34,6 +34,9 @@ fix: $(INSTALLED)  ## mend what lint and format can
 
 bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on real patches where there are some
 	$(BIN)/python tests/bench/bench_coreset.py $(if $(wildcard $(SHARED)/datasets),$(REAL_PATCHES)) $(ARGS)
+
+chaos: $(INSTALLED)  ## kill parts of small sweeps at random moments, some twenty minutes; ARGS="--kills 2" for less
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
 	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }

@@ -1,0 +1,176 @@
+"""A small sweep that parts are killed of, and what is compared afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlflow.tracking import MlflowClient
+
+from fsamc.dataset import load_category
+from fsamc.fold import run_fold
+from fsamc.store import Store
+from fsamc.textures import load_textures
+from sweeps.folder import read_trials
+from sweeps.plan import configuration, load_plan
+from sweeps.tables import read_folds
+from tests.sweeps.small import PLAN, Lab, table
+
+# Three ways to search the same space. Grid and random must end in the same table whatever happens on the way.
+SEARCHES: dict[str, dict[str, Any]] = {
+    "grid": {},
+    "random": {
+        "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+        "search": {"algorithm": "random", "trials": 4},
+    },
+    "optuna": {
+        "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+        "search": {"algorithm": "optuna", "trials": 4},
+    },
+}
+_VOLATILE = re.compile(
+    r"seconds|system/|memory|mlflow\.(user|source|parentRunId|runName|git)|fsamc\.sweep|\.time|delivered"
+)
+
+
+@dataclass
+class Server:
+    """An MLflow server on loopback with its database in a folder; it may be killed and started again."""
+
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def uri(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *, seconds: float = 90) -> None:
+        """Start it and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or _free_port()
+        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        words += ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"]
+        words += ["--artifacts-destination", str(self.folder / "artifacts")]
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *words], stdout=log, stderr=log, start_new_session=True
+        )
+        end = time.monotonic() + seconds
+        while not self._answers():
+            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            assert time.monotonic() < end, "the MLflow server does not answer"
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        """Kill it and its workers with SIGKILL."""
+        if self.process is not None:
+            subprocess.run(["pkill", "-9", "--session", str(self.process.pid)], check=False)
+            self.process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def write_plan(lab: Lab, search: str) -> Path:
+    """The plan of one of SEARCHES, named after it: an MLflow experiment of its own."""
+    base = {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}}
+    return lab.plan(f"{search}.yaml", name=search, base=base, **SEARCHES[search])
+
+
+def tracked(uri: str, sweep: str) -> dict[str, Any]:
+    """What MLflow holds of a sweep, by the number of the trial: all that equal sweeps have in common.
+
+    Fails on two runs of one trial, and on a value that was logged twice.
+    """
+    client = MlflowClient(uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`fsamc.sweep` = '{sweep}'")
+    names = [run.data.tags["fsamc.trial"] for run in found]
+    assert len(set(names)) == len(names), f"a trial has two runs: {sorted(names)}"
+    parents = {run.info.run_id for run in found if run.data.tags["fsamc.trial"] == "parent"}
+    return {name: _run(client, run, parents) for name, run in sorted(zip(names, found, strict=True))}
+
+
+def _run(client: MlflowClient, run: Any, parents: set[str]) -> dict[str, Any]:
+    metrics = {}
+    for key in run.data.metrics:
+        points = sorted((p.step, p.value) for p in client.get_metric_history(run.info.run_id, key))
+        assert len({step for step, _ in points}) == len(points), f"{key} was logged twice: {points}"
+        if not _VOLATILE.search(key):
+            metrics[key] = points
+    return {
+        "status": run.info.status,
+        "below a parent": run.data.tags.get("mlflow.parentRunId") in parents,
+        "params": dict(run.data.params),
+        "metrics": metrics,
+        "tags": {key: value for key, value in run.data.tags.items() if not _VOLATILE.search(key)},
+        "artifacts": _artifacts(client, run.info.run_id, ""),
+        "inputs": sorted(i.dataset.digest for i in run.inputs.dataset_inputs) if run.inputs else [],
+    }
+
+
+def _artifacts(client: MlflowClient, run: str, path: str) -> dict[str, str]:
+    """Files by path with a hash of what they say; of those that tell times, nothing but that they are there."""
+    found: dict[str, str] = {}
+    for entry in client.list_artifacts(run, path or None):
+        if entry.is_dir:
+            found |= _artifacts(client, run, entry.path)
+        elif Path(entry.path).suffix == ".json" or Path(entry.path).parent.name == "confusion":
+            content = Path(client.download_artifacts(run, entry.path)).read_bytes()
+            found[entry.path] = hashlib.sha256(content).hexdigest()[:16]
+        else:
+            found[entry.path] = ""
+    return found
+
+
+def same_tables(out: Path, reference: Path) -> list[str]:
+    """In what the tables of two sweeps differ; nothing where they are equal."""
+    names = ("predictions.csv", "summary.csv", "support.csv")
+    differ = [name for name in names if (out / name).read_text() != (reference / name).read_text()]
+    return differ + ([] if table(out).equals(table(reference)) else ["folds.csv"])
+
+
+def unsound(out: Path, lab: Lab, store: Store) -> list[str]:
+    """What is wrong with an adaptive sweep: lost or repeated trials and folds, folds that are not what a fold is."""
+    plan, folds, records = load_plan(str(out / "plan.yaml")), read_folds(out), read_trials(out)
+    lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    proposed = [line["trial"] for line in lines if "values" in line]
+    wrong = [] if sorted(proposed) == list(range(plan.search.trials)) else [f"trials proposed: {sorted(proposed)}"]
+    if len({json.dumps(record.values, sort_keys=True) for record in records}) < len(records):
+        wrong.append("a configuration ran twice")
+    written = (out / "folds.csv").read_text().count("\n") - 1
+    if written != len(folds):
+        wrong.append(f"{written - len(folds)} folds are written twice")
+    textures = load_textures(lab.textures)
+    for record in records:
+        config = configuration(plan, record.values)
+        mine = folds[folds["trial"] == record.number]
+        if len(mine) < 4 and not getattr(record, "stopped", None):
+            wrong.append(f"trial {record.number} has {len(mine)} folds of 4")
+        for row in mine.to_dict("records"):
+            category = load_category(lab.data, row["category"])
+            result = run_fold(category, config, seed=row["seed"], draw=row["draw"], store=store, textures=textures)
+            if (row["correct"], row["queries"]) != (result.correct, result.queries):
+                wrong.append(f"trial {record.number}, {row['category']}, seed {row['seed']}: not its recomputation")
+    return wrong
