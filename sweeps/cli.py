@@ -68,6 +68,9 @@ def sweep(
     weights: WeightsOption = None,
     cache: CacheOption = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; OUT/mlflow.db by default.")] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do without MLflow; `fsamc track OUT` delivers everything later.")
+    ] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster; an embedded one by default.")] = None,
     resume: Annotated[Resume, typer.Option(help="Continue the sweep in OUT: auto, never, or must.")] = Resume.auto,
     reuse: Annotated[bool, typer.Option("--reuse/--no-reuse", help="Take finished folds from other sweeps.")] = True,
@@ -94,6 +97,7 @@ def sweep(
             backbone=backbone,
             weights=weights,
             tracking_uri=tracking_uri,
+            offline=offline,
             address=address,
             resume=resume.value,
             reuse=reuse,
@@ -131,6 +135,20 @@ def compare(
         console.print(part, soft_wrap=isinstance(part, Text))
     if page is not None:
         console.print(str(page), soft_wrap=True, highlight=False, markup=False)
+
+
+@app.command()
+def track(
+    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; the sweep's own by default.")] = None,
+) -> None:
+    """Deliver to MLflow what OUT holds and MLflow does not have yet. Nothing is logged twice."""
+    from sweeps.tracking import runs_at
+    from sweeps.tracking import track as deliver
+
+    count = deliver(out, tracking_uri)
+    where = tracking_uri or runs_at(out)
+    console.print(f"{out}: {count} trials are in MLflow at {where}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,22 @@ PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted
 
 @dataclass
 class TrialRecord:
-    """One trial as proposed; `done` once all its folds have been reported."""
+    """One trial as proposed.
+
+    Attributes:
+        done: all its folds have been reported.
+        stopped: why it was stopped before it had all its folds, if it was.
+        failed: it came to its end without a score; a resumed sweep tries it again.
+        started, ended: seconds since 1970; None in what earlier versions wrote.
+    """
 
     number: int
     values: dict[str, Any]
     done: bool = False
+    stopped: str | None = None
+    failed: bool = field(default=False, compare=False)
+    started: float | None = field(default=None, compare=False)
+    ended: float | None = field(default=None, compare=False)
 
 
 class SweepFolder:
@@ -64,11 +76,20 @@ class SweepFolder:
 
     def proposed(self, record: TrialRecord) -> None:
         """Note a new trial before it starts, so that a resumed sweep asks the same."""
+        record.started = time.time()
         append(self.root / "trials.jsonl", _line(record))
 
     def done(self, number: int) -> None:
         """Note that all of a trial's folds have been reported."""
-        append(self.root / "trials.jsonl", json.dumps({"trial": number, "done": True}) + "\n")
+        self._ended(number, {"done": True})
+
+    def failed(self, number: int) -> None:
+        """Note that a trial came to its end without a score. The next run of the sweep tries it again."""
+        self._ended(number, {"failed": True})
+
+    def _ended(self, number: int, how: Mapping[str, Any]) -> None:
+        entry = {"trial": number, **how, "ended": round(time.time(), 3)}
+        append(self.root / "trials.jsonl", json.dumps(entry) + "\n")
 
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """Append a finished fold's row, its predictions and what was detected; the row."""
@@ -161,8 +182,12 @@ def read_trials(out: Path) -> list[TrialRecord]:
             continue
         number = entry["trial"]
         if "values" in entry:
-            records[number] = TrialRecord(number, entry["values"])
-        records[number].done |= entry.get("done", False)
+            records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))
+        record = records[number]
+        record.done |= entry.get("done", False)
+        record.failed |= entry.get("failed", False)
+        record.stopped = entry.get("stopped", record.stopped)
+        record.ended = entry.get("ended", record.ended)
     return [records[number] for number in sorted(records)]
 
 
@@ -189,7 +214,12 @@ def _cell(value: Any) -> Any:
 
 
 def _line(record: TrialRecord) -> str:
-    entry = {"trial": record.number, "values": record.values} | ({"done": True} if record.done else {})
+    entry: dict[str, Any] = {"trial": record.number, "values": record.values}
+    if record.started is not None:
+        entry["started"] = round(record.started, 3)
+    if record.done:
+        told = {"done": True, "stopped": record.stopped, "ended": record.ended}
+        entry |= {name: value for name, value in told.items() if value is not None}
     return json.dumps(entry) + "\n"
 
 

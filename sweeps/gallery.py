@@ -13,6 +13,7 @@ from fsamc.config import Plan
 from fsamc.errors import BadInput
 from fsamc.store import Store
 from sweeps import tables
+from sweeps.errors import Unfinished
 from sweeps.figures import FOLDER, Draw, draw_here, first_folds, write_figures
 from sweeps.files import read_json
 from sweeps.folder import SweepFolder
@@ -21,7 +22,7 @@ from sweeps.prepare import Prepared, prepare
 from sweeps.report import write_report
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
-from sweeps.tracking import log_figures
+from sweeps.tracking import track
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +31,12 @@ class Gallery:
 
     Attributes:
         folder: OUT.
-        runs_at: MLflow tracking URI.
         shared: what folds read.
     """
 
     folder: SweepFolder
     prepared: Prepared
     shared: Materials
-    runs_at: str
 
     def best(self) -> int | None:
         """The best trial; none where the trials share no category, or no fold was scored."""
@@ -49,13 +48,12 @@ class Gallery:
         return kept.get("trial") == trial and all((self.folder.root / file).exists() for file in kept["files"])
 
     def hang(self, trial: int, draw: Draw) -> dict[str, Any]:
-        """Draw a trial's figures, log them to its run and note them in sweep.json; what is noted.
+        """Draw a trial's figures and note them in sweep.json, whence they are delivered to its run; what is noted.
 
         `trial`, `files` relative to OUT, `without`: by category why it has none, `seconds`.
         """
         started = time.monotonic()
         files, without = write_figures(self._folds(trial), self.shared, self.folder.root, draw)
-        log_figures(self.runs_at, experiment=self.folder.plan.name, sweep=self.folder.run, trial=trial, files=files)
         seconds = round(time.monotonic() - started, 1)
         names = [file.relative_to(self.folder.root).as_posix() for file in files]
         noted = {"trial": trial, "files": names, "without": without, "seconds": seconds}
@@ -77,6 +75,7 @@ def redraw(out: Path, *, trial: int | None, data: Path | None, textures: Path | 
 
     Raises:
         BadInput: `out` holds no sweep with finished folds, no such trial, or the data are others.
+        Unfinished: the figures are drawn, and could not be delivered to MLflow.
     """
     gallery = _open(out, data=data, textures=textures, cache=cache)
     chosen = gallery.best() if trial is None else trial
@@ -84,7 +83,18 @@ def redraw(out: Path, *, trial: int | None, data: Path | None, textures: Path | 
         raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
     noted = gallery.hang(chosen, draw_here)
     write_report(out)
+    if not gallery.folder.notes.get("offline"):
+        _deliver(out)
     return [out / name for name in noted["files"]]
+
+
+def _deliver(out: Path) -> None:
+    try:
+        track(out, None)
+    except (BadInput, Unfinished) as error:
+        raise Unfinished(
+            f"the figures are in {out / FOLDER}, and not in MLflow: {error}; then: fsamc track {out}"
+        ) from None
 
 
 def _open(out: Path, *, data: Path | None, textures: Path | None, cache: Path | None) -> Gallery:
@@ -111,9 +121,7 @@ def _open(out: Path, *, data: Path | None, textures: Path | None, cache: Path | 
         gpus=float(plan.resources.gpus),
         workers=workers,
     )
-    database = out / "mlflow.db"  # OUT may have been moved since
-    runs_at = f"sqlite:///{database.absolute()}" if database.exists() else str(notes["tracking_uri"])
-    return Gallery(folder=folder, prepared=prepared, shared=shared, runs_at=runs_at)
+    return Gallery(folder=folder, prepared=prepared, shared=shared)
 
 
 def _plan(out: Path) -> Plan:

@@ -19,7 +19,7 @@ from sweeps.plan_file import read_tree
 from sweeps.space import active, ends, holds, in_order, value_at
 
 # What changes how fast a sweep is, and no number in it.
-_PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries"}}
+_PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries", "system_metrics", "tracking_patience"}}
 # A backbone is hashed by content, wherever the file lies.
 _FILES: dict[str, Any] = {"features": {"backbone", "weights"}}
 

@@ -1,8 +1,7 @@
-"""What happens when Tune reports: rows to OUT, runs to MLflow, news to the screen and to the search."""
+"""What happens when Tune reports: rows to OUT, news to the screen and to the search."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,13 +12,12 @@ from ray import tune
 
 from cluster.folds import Fold, Outcome
 from fsamc.config import FoldConfig
-from fsamc.result import FoldResult
 from sweeps import tables
 from sweeps.folder import SweepFolder, TrialRecord
+from sweeps.labels import label
 from sweeps.progress import SweepProgress
 from sweeps.search import Proposer
 from sweeps.spending import Spending
-from sweeps.tracking import Tracker
 from sweeps.tracking_uri import obstacle
 from sweeps.trial import Unsaved
 
@@ -32,7 +30,6 @@ class Running:
     values: dict[str, Any]
     folds: list[Fold]
     rows: list[dict[str, Any]] = field(default_factory=list)
-    results: list[FoldResult] = field(default_factory=list)
 
     @property
     def config(self) -> FoldConfig:
@@ -50,14 +47,11 @@ class Recorder(Unsaved, tune.Callback):
 
     Attributes:
         ended: numbers of the trials that have come to an end, in whatever way.
-        stopped_by: why the sweep cannot go on, if it cannot: the disk is full, MLflow is gone.
+        stopped_by: why the sweep cannot go on, if it cannot: the disk is full.
     """
 
-    def __init__(
-        self, folder: SweepFolder, tracker: Tracker, progress: SweepProgress, proposer: Proposer, spending: Spending
-    ) -> None:
-        self._folder, self._tracker, self._progress, self._proposer = folder, tracker, progress, proposer
-        self._spending = spending
+    def __init__(self, folder: SweepFolder, progress: SweepProgress, proposer: Proposer, spending: Spending) -> None:
+        self._folder, self._progress, self._proposer, self._spending = folder, progress, proposer, spending
         self._running: dict[str, Running] = {}
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
@@ -72,13 +66,10 @@ class Recorder(Unsaved, tune.Callback):
         return None
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Open the trial's MLflow run. A trial whose process died starts again, and its folds are told again."""
+        """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
         if trial.trial_id not in self._running and not self.stopped_by:
             config = trial.config
-            running = Running(config["number"], config["values"], config["folds"])
-            self._running[trial.trial_id] = running
-            with self._or_stop():
-                self._tracker.start(running.number, running.config)
+            self._running[trial.trial_id] = Running(config["number"], config["values"], config["folds"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -94,13 +85,11 @@ class Recorder(Unsaved, tune.Callback):
         with self._or_stop():
             row = self._folder.fold(running.number, running.values, outcome)
             running.rows.append(row)
-            if outcome.result is not None:
-                running.results.append(outcome.result)
             self._spending.add(outcome)
             self._progress.fold(row)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Log a trial whose folds are all there, and tell the search."""
+        """Note that a trial's folds are all there, and tell the search."""
         running = self._running.pop(trial.trial_id, None)
         if running and len(running.rows) == len(running.folds) and not self.stopped_by:
             with self._or_stop():
@@ -114,18 +103,16 @@ class Recorder(Unsaved, tune.Callback):
             self._progress.lost(running.number)
             with self._or_stop():
                 self._proposer.tell(running.number, None)
-                self._tracker.fail(running.number)
+                self._folder.failed(running.number)
 
     def _finish(self, running: Running) -> None:
         rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
-        results = sorted(running.results, key=lambda r: (r.category, r.seed, r.draw))
         mean, std = average(rows)
         if (rows["status"] == "ok").all():
-            self._tracker.finish(running.number, running.config, rows, results)
             self._folder.done(running.number)
             self._proposer.tell(running.number, mean, seconds=float(rows["seconds"].astype(float).mean()), std=std)
         else:
-            self._tracker.fail(running.number)
+            self._folder.failed(running.number)
             self._proposer.tell(running.number, None)
         self.ended.add(running.number)
         self._progress.trial(running.number, label(running.config, running.values), mean, std)
@@ -152,15 +139,3 @@ def average(rows: pd.DataFrame) -> tuple[float, float]:
     return (
         (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (float("nan"), float("nan"))
     )
-
-
-def label(config: FoldConfig, values: dict[str, Any]) -> str:
-    """A trial in a few words: its head, its shots, and what else is swept, by the last part of its key if it can be."""
-    short = Counter(key.rpartition(".")[2] for key in values)
-    words = [config.head.kind, f"{config.shots} shots"]
-    for key, value in values.items():
-        if key not in ("head.kind", "shots"):
-            last = key.rpartition(".")[2]
-            shown = f"{value:.3g}" if isinstance(value, float) else str(value)
-            words.append(f"{last if short[last] == 1 else key} {shown}")
-    return ", ".join(words)

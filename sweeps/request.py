@@ -29,6 +29,7 @@ class Request:
     backbone: str | None = None
     weights: str | None = None
     tracking_uri: str | None = None
+    offline: bool = False
     address: str | None = None
     resume: str = "auto"
     reuse: bool = True
@@ -63,6 +64,6 @@ def check(request: Request) -> tuple[Prepared, int]:
     check_resumable(request.out, prepared.plan, prepared.contents, request.resume)
     check_search(prepared.plan, request.home("", prepared.fingerprint))
     check_space(prepared, cache=request.cache, out=request.out)
-    if request.tracking_uri and (problem := check_uri(request.tracking_uri, plan.name)):
+    if request.tracking_uri and not request.offline and (problem := check_uri(request.tracking_uri, plan.name)):
         raise BadInput(problem)
     return prepared, workers

@@ -22,10 +22,11 @@ from sweeps.errors import Unfinished
 from sweeps.figures import FOLDER, draw_on_ray
 from sweeps.folder import SweepFolder, TrialRecord
 from sweeps.gallery import Gallery
+from sweeps.labels import label
 from sweeps.plan import configuration
 from sweeps.prepare import Prepared, remember_checks
 from sweeps.progress import SweepProgress, announce, stage_table, summary_table
-from sweeps.recorder import Recorder, label
+from sweeps.recorder import Recorder
 from sweeps.report import write_report
 from sweeps.request import Request, check
 from sweeps.search import Proposer, make_proposer
@@ -92,15 +93,14 @@ class _Sweep:
         remember_checks(self.prepared, self.store)
         write_splits(splits(self.prepared), self.request.out)
         self._replay()
-        with self.console.status("opening MLflow"):
-            tracker = self._tracker()
-        with tracker:
-            self._note("running")
+        self._note("running")
+        uri = None if self.request.offline else self.request.runs_at
+        with tracking.Courier(self.request.out, self.plan, uri) as courier:
             left = _folds_in_all(self.prepared, self.proposer, self.records)
             with SweepProgress(self.console, folds=left) as progress:
-                recorder = Recorder(self.folder, tracker, progress, self.proposer, self.spending)
+                recorder = Recorder(self.folder, progress, self.proposer, self.spending)
                 self._run_trials(recorder, progress)
-            self._finish(recorder, tracker)
+            self._finish(recorder, courier)
 
     def _replay(self) -> None:
         """Tell the search what earlier runs of this sweep found."""
@@ -112,16 +112,6 @@ class _Sweep:
                 self.proposer.tell(record.number, found.get("mean"), seconds=found.get("seconds"), std=found.get("std"))
         if not self.records and not self.proposer.left():
             self.console.print(self.proposer.notice(), soft_wrap=True, highlight=False, markup=False)
-
-    def _tracker(self) -> tracking.Tracker:
-        marks = {"mark": "; ".join(self.prepared.marks)} if self.prepared.marks else {}
-        return tracking.Tracker(
-            self.request.runs_at,
-            experiment=self.plan.name,
-            sweep=self.folder.run,
-            artifacts=self.request.out / "mlartifacts",
-            tags=tracking.describe(self.prepared.fingerprint) | marks,
-        )
 
     def _run_trials(self, recorder: Recorder, progress: SweepProgress) -> None:
         runner = FoldRunner.start(self._materials())
@@ -158,29 +148,25 @@ class _Sweep:
         with suppress(RayError):  # the keeper is starting again, or is busy
             progress.builds(runner.under_way(timeout=5))
 
-    def _finish(self, recorder: Recorder, tracker: tracking.Tracker) -> None:
+    def _finish(self, recorder: Recorder, courier: tracking.Courier) -> None:
         """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
         status, reason = self._verdict(recorder)
-        files = ["plan.yaml"]
         self._note(status)
         summary = self.folder.finish() if self.folder.has_rows() else None
+        if summary is not None and status in ("done", "failed"):
+            self._draw_figures()
+            with self.console.status("writing the report"):
+                write_report(self.request.out)
+        with self.console.status("delivering the rest to MLflow"):
+            undelivered = courier.finish(patient=status in ("done", "failed"))
         if summary is not None:
-            files += ["folds.csv", "summary.csv", "best.yaml"]
-            if status in ("done", "failed"):
-                self._draw_figures()
-                with self.console.status("writing the report"):
-                    files.append(write_report(self.request.out).with_suffix(".html").name)
-        tracker.close(_MLFLOW_STATUS[status], summary, [self.request.out / name for name in files])
-        if summary is not None:
-            self._show(summary)
+            self._show(summary, self._mlflow_lines(courier, undelivered))
         if reason:
             raise Unfinished(reason)
 
     def _draw_figures(self) -> None:
         """Draw the best trial's figures, once: a resumed sweep with the same best trial has them."""
-        gallery = Gallery(
-            folder=self.folder, prepared=self.prepared, shared=self._materials(), runs_at=self.request.runs_at
-        )
+        gallery = Gallery(folder=self.folder, prepared=self.prepared, shared=self._materials())
         best = gallery.best() if self.request.figures else None
         if best is None or gallery.shows(best):
             return
@@ -206,7 +192,7 @@ class _Sweep:
     def _has_folds(self, record: TrialRecord) -> bool:
         return bool(self.prepared.folds(configuration(self.plan, record.values)))
 
-    def _show(self, summary: pd.DataFrame) -> None:
+    def _show(self, summary: pd.DataFrame, mlflow: list[str]) -> None:
         records = self.folder.records()
         labels = {record.number: label(configuration(self.plan, record.values), record.values) for record in records}
         self.console.print(summary_table(summary, labels, title=self.plan.name))
@@ -218,10 +204,20 @@ class _Sweep:
             f"peak memory {self.spending.peak_memory / 2**30:.1f} GiB, {self.spending.seconds:.0f} s in all",
             *([f"report   {report}"] if report.exists() else []),
             *_figures_line(self.folder),
-            f"MLflow   mlflow ui --backend-store-uri {self.request.runs_at}",
+            *mlflow,
         ]
         for line in lines:
             self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _mlflow_lines(self, courier: tracking.Courier, undelivered: str | None) -> list[str]:
+        """How to see the runs, or how to deliver them: the results are whole in OUT in any case."""
+        out, where = self.request.out, self.request.runs_at
+        if undelivered or courier.page is None:
+            why = undelivered or "nothing is delivered"
+            return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: fsamc track {out}"]
+        if where.startswith("http"):
+            return [f"MLflow   {where.rstrip('/')}{courier.page}"]
+        return [f"MLflow   mlflow ui --backend-store-uri {where}", f"         http://127.0.0.1:5000{courier.page}"]
 
     def _where(self) -> dict[str, str | None]:
         """What the sweep runs on, for whoever looks at its results later."""
@@ -246,8 +242,10 @@ class _Sweep:
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},
                 "trials": len(self.folder.records()),
                 "versions": tracking.versions(),
+                "commit": tracking.commit(),
                 "fingerprint": self.prepared.fingerprint,
                 "tracking_uri": self.request.runs_at,
+                "offline": self.request.offline,
                 "materials": self._where(),
                 **self.spending.notes(),
             }
@@ -255,7 +253,6 @@ class _Sweep:
 
 
 _MEND = "mend that and run the same command again"
-_MLFLOW_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED", "interrupted": "KILLED"}
 
 
 def _figures_line(folder: SweepFolder) -> list[str]:

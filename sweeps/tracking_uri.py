@@ -26,8 +26,13 @@ def obstacle(error: BaseException) -> str | None:
         return str(error)
     if not isinstance(error, MLFLOW_ERRORS):
         return full_disk(error)
+    return f"MLflow: {one_line(error)}"
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without the database's statement."""
     text = re.sub(r"^\(raised as a result of [^)]*\) ", "", " ".join(str(error).split()))
-    return f"MLflow: {text.partition(' [SQL:')[0][:200]}"
+    return text.partition(" [SQL:")[0][:200]
 
 
 def check_uri(uri: str, experiment: str) -> str | None:
@@ -48,6 +53,10 @@ def open_client(uri: str) -> MlflowClient:
     """A client that keeps quiet, for a database that is there whole."""
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what they log, they also raise
+    # A call that MLflow repeats by itself may be done twice: whoever calls looks first at what the lost one has done.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a call less for each run, besides
     if database := _database(uri):
         _create_whole(database)
     return MlflowClient(uri)

@@ -65,13 +65,19 @@ class Folds(Settings):
 
 
 class Resources(Settings):
-    """What one fold takes, and how many run at once. None of these but `cpus` and `gpus` changes a result."""
+    """What one fold takes, how many run at once, and what is watched. Only `cpus` and `gpus` change a result."""
 
     cpus: int = Field(1, ge=1, description="CPU cores, and so threads, of one fold")
     gpus: float | Auto = Field("auto", description="GPUs of one fold (a share is fine); auto: 0.5 where there is one")
     workers: int | Auto = Field("auto", description="folds running at once; auto: as many as the cluster's CPUs hold")
     folds_at_once: int | Auto = Field("auto", description="folds of one trial side by side; auto: all of them")
     retries: int = Field(1, ge=0, description="how often a failed fold is tried again")
+    system_metrics: bool = Field(
+        False, description="log the driver's CPU, memory, disk and GPUs to the sweep's MLflow run"
+    )
+    tracking_patience: float = Field(
+        60.0, ge=0, description="seconds that a finished sweep waits for an MLflow that does not answer"
+    )
 
     @field_validator("workers", "folds_at_once")
     @classmethod

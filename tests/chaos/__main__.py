@@ -5,8 +5,8 @@
 
 A round is a small sweep from an empty cache, tracked on a real MLflow server. At a random moment one process dies.
 The same command is given again until it ends with 0. Then its tables and its MLflow contents must equal those of the
-sweep that nobody disturbed; of an adaptive search, nothing may be lost, nothing may have run twice, and every fold must be
-what it is when it is computed anew.
+sweep that nobody disturbed; of an adaptive search, nothing may be lost, nothing may have run twice, and every fold must
+be what it is when it is computed anew.
 """
 
 from __future__ import annotations

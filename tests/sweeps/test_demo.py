@@ -70,11 +70,12 @@ def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown
 @pytest.mark.ray
 def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
     folder, first, _ = shown
-    report, figures, opens = first.splitlines()[-3:]
+    report, figures, opens, page = first.splitlines()[-4:]
     assert report.split() == ["report", "demo/out/report.html"]
     assert figures.split()[:2] == ["figures", "demo/out/figures"]
     assert [path.name for path in (folder / "out" / "figures").glob("*-tsne.png")] == ["bottle_cap-tsne.png"]
     assert opens.partition("mlflow ui")[2] == f" --backend-store-uri sqlite:///{folder / 'out' / 'mlflow.db'}"
+    assert page.strip().startswith("http://127.0.0.1:5000/#/experiments/1/runs?")
 
 
 @pytest.mark.slow

@@ -277,6 +277,7 @@ def test_a_list_and_a_space_exclude_each_other(write):
         ("folds.seeds=[1,1]", ["folds.seeds", "twice"]),
         ("folds.draws=[-1]", ["folds.draws", "-1"]),
         ("resources.workers=0", ["resources.workers", "0"]),
+        ("resources.tracking_patience=-1", ["resources.tracking_patience", "-1"]),
         ("base.compute.threads=4", ["base.compute.threads", "resources.cpus"]),
         ("base.features.resize=300", ["base.features", "resize", "crop"]),
         ("base.finetune.epochs={1: 4}", ["base.finetune.epochs", "start at 2"]),
@@ -418,7 +419,8 @@ def test_variants_hold_every_end_alone_and_every_pair_of_ends(file):
 
 def test_the_hash_depends_on_all_that_the_table_does_and_not_on_the_pace(file):
     plan = load_plan(file)
-    for change in ("resources.workers=7", "resources.folds_at_once=2", "resources.retries=3"):
+    pace = ["workers=7", "folds_at_once=2", "retries=3", "system_metrics=true", "tracking_patience=1"]
+    for change in (f"resources.{one}" for one in pace):
         assert plan_hash(load_plan(file, [change])) == plan_hash(plan)
     changes = ["name=b", "base.shots=3", "folds.seeds=[1]", "search.trials=6", "space.shots.choice=[1]"]
     changes += ["resources.cpus=2", "search.seed=1", "search.goals=[accuracy, seconds]", "search.asks=3"]

@@ -1,0 +1,157 @@
+"""From OUT to MLflow, once each: beside the sweep while it runs, and later for what could not be delivered then.
+
+All that is delivered is read from OUT, and what has been delivered is asked of MLflow: a trial's run that is FINISHED
+has all it should have. There is no third place that could disagree with these two.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from fsamc.config import FoldConfig, Plan
+from sweeps.files import read_json
+from sweeps.plan import configuration, swept
+from sweeps.tracking import content
+from sweeps.tracking.inputs import datasets
+from sweeps.tracking.journal import Journal, Trial
+from sweeps.tracking.parent import Parent, milliseconds
+from sweeps.tracking.runs import Known, Runs
+from sweeps.tracking.system import SystemMetrics
+from sweeps.tracking.views import address, child_name, child_tags, experiment_tags
+
+
+class Delivery:
+    """Delivers one sweep's OUT; may be asked again and again, and goes on where MLflow went away.
+
+    Args:
+        out: the sweep's folder.
+        plan: as resolved.
+        uri: MLflow tracking URI.
+    """
+
+    def __init__(self, out: Path, plan: Plan, uri: str) -> None:
+        self._out, self._plan, self._uri = out, plan, uri
+        self._journal = Journal(out)
+        self._parent = Parent(out, plan)
+        self._runs: Runs | None = None
+        self._stale = self._doubtful = False
+        self._with_params: set[str] = set()
+        self._complete: set[int] = set()
+        self._system = SystemMetrics(uri) if plan.resources.system_metrics else None
+
+    @property
+    def delivered(self) -> int:
+        """How many trials MLflow is known to have, whole."""
+        return len(self._complete)
+
+    def deliver(self, *, ended: bool) -> None:
+        """Deliver what is in OUT by now.
+
+        Args:
+            ended: nobody adds to OUT any more. What came to no end is closed as killed, and so is the sweep's own run.
+
+        Raises one of `tracking_uri.MLFLOW_ERRORS`, or OSError, where MLflow is away. Nothing is lost by it.
+        """
+        try:
+            runs = self._connect(reopen=not ended)
+            for trial in list(self._journal.read().values()):
+                self._deliver(runs, trial, ended=ended)
+            if ended:
+                if self._doubtful:
+                    runs.refresh()
+                self._parent.close(runs)
+        except BaseException:
+            self._stale = self._doubtful = True  # an answer was lost, and MLflow may have done what it was asked
+            raise
+        self._stale = False
+
+    @property
+    def page(self) -> str | None:
+        """Where the runs are to be seen, below a server's address; None before MLflow has answered."""
+        return address(self._runs.experiment) if self._runs else None
+
+    def stop_measuring(self) -> None:
+        """Log system metrics no longer."""
+        if self._system:
+            self._system.stop()
+
+    def left(self) -> int:
+        """How many trials have come to an end that MLflow does not know of."""
+        ended = (trial.record for trial in self._journal.read().values())
+        return sum((record.done or record.failed) and record.number not in self._complete for record in ended)
+
+    def _connect(self, *, reopen: bool) -> Runs:
+        if self._runs is None:
+            sweep = str(read_json(self._out / "sweep.json")["run"])
+            artifacts = self._out / "mlartifacts"
+            self._runs = Runs(self._uri, experiment=self._plan.name, sweep=sweep, artifacts=artifacts)
+            self._runs.describe_experiment(*experiment_tags(self._out, self._plan, self._runs.experiment))
+        elif self._stale:
+            self._runs.refresh()
+            self._journal = Journal(self._out)  # what was delivered to a server may have gone with it
+            self._with_params.clear()
+        self._parent.open(self._runs, reopen=reopen)
+        if self._system and reopen:
+            self._system.measure(self._parent.run(self._runs), anew=self._stale)
+        return self._runs
+
+    def _deliver(self, runs: Runs, trial: Trial, *, ended: bool) -> None:
+        record, known = trial.record, runs.known.get(str(trial.record.number))
+        if record.done:
+            if known is None or known.status != "FINISHED":
+                self._finish(runs, trial)
+            self._settle(trial)
+        elif record.failed:
+            if known is None or known.status != "FAILED":
+                runs.close(self._open(runs, trial), "FAILED", milliseconds(record.ended))
+            self._settle(trial)
+        elif ended:
+            if known.status == "RUNNING" if known else trial.rows:
+                runs.close(self._open(runs, trial), "KILLED", None)
+        elif trial.rows:
+            self._open(runs, trial)
+
+    def _open(self, runs: Runs, trial: Trial) -> Known:
+        config = self._config(trial)
+        known = self._run(runs, trial, config)
+        if known.run not in self._with_params:
+            runs.log(known, params=content.params(config))
+            self._with_params.add(known.run)
+        return known
+
+    def _finish(self, runs: Runs, trial: Trial) -> None:
+        """Log the scores of a trial, what it read, its support and confusion matrices; close its run."""
+        config = self._config(trial)
+        known = runs.known.get(str(trial.record.number)) or self._run(runs, trial, config)
+        at = milliseconds(trial.record.ended) or known.started
+        params = [] if known.run in self._with_params else content.params(config)
+        runs.log(known, metrics=content.trial_metrics(trial, at), params=params)
+        runs.log_inputs(known, datasets(self._out, trial.categories))
+        with tempfile.TemporaryDirectory() as folder:
+            content.write_artifacts(Path(folder), trial, config, self._support)
+            runs.log_folder(known, Path(folder))
+        if trial.record.stopped is not None:
+            runs.tag(known, {"stopped": trial.record.stopped})
+        runs.close(known, "FINISHED", at)
+
+    def _run(self, runs: Runs, trial: Trial, config: FoldConfig) -> Known:
+        tags = self._parent.tags() | child_tags(trial, config) | {MLFLOW_PARENT_RUN_ID: self._parent.run(runs).run}
+        name = child_name(trial, config)
+        return runs.open(str(trial.record.number), name=name, tags=tags, started=milliseconds(trial.record.started))
+
+    def _settle(self, trial: Trial) -> None:
+        self._complete.add(trial.record.number)
+        self._journal.forget(trial.record.number)
+
+    def _config(self, trial: Trial) -> FoldConfig:
+        return configuration(self._plan, trial.record.values)
+
+    @cached_property
+    def _support(self) -> content.Support:
+        """support.csv, unless the space names the support images itself: then each configuration does."""
+        named = {"support", "support.files", "support.shots_from"}
+        return {} if named & swept(self._plan).keys() else content.read_support(self._out)

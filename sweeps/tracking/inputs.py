@@ -1,0 +1,34 @@
+"""What a run read, as MLflow's data sets: a name, the hash of the contents, a place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from sweeps.files import read_json
+
+TEXTURES = "textures"
+
+
+def categories_of(out: Path) -> list[str]:
+    """The categories that a sweep ran on."""
+    return [what.removeprefix("category ") for what in read_json(out / "identity.json")["data"] if what != TEXTURES]
+
+
+def datasets(out: Path, categories: Iterable[str], *, textures: bool = False) -> list[DatasetInput]:
+    """A data set per category, and one of the textures where there are some and they are asked for."""
+    hashes, places = read_json(out / "identity.json")["data"], read_json(out / "sweep.json").get("materials", {})
+    found = [_input(name, hashes[f"category {name}"], places.get("data"), name, "evaluation") for name in categories]
+    if textures and TEXTURES in hashes:
+        found.append(_input(TEXTURES, hashes[TEXTURES], places.get("textures"), "", "training"))
+    return found
+
+
+def _input(name: str, digest: str, place: str | None, below: str, context: str) -> DatasetInput:
+    source = json.dumps({"uri": str(Path(place) / below) if place else name})
+    dataset = Dataset(name=name, digest=digest[:36], source_type="local", source=source)
+    return DatasetInput(dataset=dataset, tags=[InputTag(MLFLOW_DATASET_CONTEXT, context)])

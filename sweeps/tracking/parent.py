@@ -1,0 +1,109 @@
+"""The run of the sweep itself: what it was made with, what came of it, the tables and the report."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
+
+from fsamc.config import Plan
+from fsamc.store import digest, file_digest
+from sweeps import tables
+from sweeps.figures import FOLDER as FIGURES
+from sweeps.files import read_json
+from sweeps.folder import read_trials
+from sweeps.tracking.inputs import categories_of, datasets
+from sweeps.tracking.runs import PARENT, Known, Runs
+from sweeps.tracking.views import parent_note
+
+DELIVERED = "fsamc.delivered"
+_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED", "interrupted": "KILLED", "running": "KILLED"}
+_LARGE = ("predictions.csv", "detection.csv")  # what is in them, the trials' runs show
+
+
+class Parent:
+    """The parent run of one OUT."""
+
+    def __init__(self, out: Path, plan: Plan) -> None:
+        self._out, self._plan = out, plan
+        self._opened = False
+
+    def tags(self) -> dict[str, str]:
+        """Tags that every run of the sweep has: the commit, the packages, the data."""
+        notes = self._notes
+        found = {"data_fingerprint": str(notes["fingerprint"])}
+        found |= {f"version.{name}": version for name, version in notes["versions"].items()}
+        found |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
+        return found | ({"mark": "; ".join(notes["marks"])} if notes.get("marks") else {})
+
+    def open(self, runs: Runs, *, reopen: bool) -> None:
+        """Have the run, and have it running where the sweep goes on."""
+        if PARENT in runs.known and (self._opened or not reopen):
+            return
+        note = {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, None)}
+        started = min((record.started for record in read_trials(self._out) if record.started), default=None)
+        name = f"{self._plan.name}: {self._out.absolute().name}"
+        runs.open(PARENT, name=name, tags=self.tags() | note, started=milliseconds(started))
+        self._log_inputs(runs)
+        self._opened = True
+
+    def run(self, runs: Runs) -> Known:
+        """The run, which has been opened."""
+        return runs.known[PARENT]
+
+    def close(self, runs: Runs) -> None:
+        """Log the best average and the files that show it, and close the run, unless all that is there already."""
+        known = self.run(runs)
+        notes = read_json(self._out / "sweep.json")
+        status = _STATUS[notes["status"]]
+        figures = notes.get(FIGURES, {})
+        drawn = [self._out / file for file in figures.get("files", ()) if (self._out / file).exists()]
+        mark = digest([status, *((file.name, file_digest(file)) for file in [*self._files(), *drawn])])
+        if known.tags.get(DELIVERED) == mark and known.status == status:
+            return
+        self._log_inputs(runs)
+        runs.log_files(known, self._files())
+        if (whose := runs.known.get(str(figures.get("trial")))) is not None:
+            runs.log_files(whose, drawn, FIGURES)
+        best = _best(self._out)
+        if best and status != "KILLED":  # else the value may change, and MLflow would keep both
+            runs.log(known, metrics=[best[1]])
+        runs.tag(known, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best and best[0]), DELIVERED: mark})
+        runs.close(known, status, _ended(self._out))
+
+    def _log_inputs(self, runs: Runs) -> None:
+        runs.log_inputs(self.run(runs), datasets(self._out, categories_of(self._out), textures=True))
+
+    @cached_property
+    def _notes(self) -> dict[str, Any]:
+        return read_json(self._out / "sweep.json")
+
+    def _files(self) -> list[Path]:
+        found = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html"]
+        return sorted(file for file in found if file.exists() and file.name not in _LARGE)
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Seconds since 1970 as MLflow counts them."""
+    return None if seconds is None else int(seconds * 1000)
+
+
+def _best(out: Path) -> tuple[int, Metric] | None:
+    """The trial with the highest average, and that; its step is the number of trials that it is the best of."""
+    if not (out / "summary.csv").exists():
+        return None
+    summary = tables.read_rows(out / "summary.csv")
+    averages = summary[summary["category"] == tables.AVERAGE].astype({"mean": float})
+    if averages.empty:
+        return None
+    best = averages.sort_values("mean", ascending=False, kind="stable").iloc[0]
+    at = _ended(out) or 0
+    return int(best["trial"]), Metric("best_accuracy", float(best["mean"]), at, len(averages))
+
+
+def _ended(out: Path) -> int | None:
+    """When the last trial came to its end."""
+    return milliseconds(max((record.ended for record in read_trials(out) if record.ended), default=None))

@@ -1,0 +1,145 @@
+"""A sweep's runs in MLflow: each call may be made again, and changes nothing the second time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities import DatasetInput, Metric, Param, Run
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
+
+from sweeps.tracking_uri import artifact_root, open_client
+
+SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
+PARENT = "parent"
+_PAGE = 500
+
+
+@dataclass
+class Known:
+    """A run that MLflow has."""
+
+    run: str
+    status: str
+    started: int  # ms since 1970
+    artifacts: str  # where its artifacts lie
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(cls, run: Run) -> Known:
+        """What is needed of a run."""
+        info = run.info
+        return cls(info.run_id, info.status, info.start_time, info.artifact_uri, run.data.tags)
+
+
+class Runs:
+    """The runs of one sweep, looked up once by their tags, and made where they are not there.
+
+    Args:
+        uri: MLflow tracking URI.
+        experiment: the plan's name.
+        sweep: what tells this sweep from others of the same plan.
+        artifacts: where a new experiment keeps its artifacts, if neither a server nor a file's folder does.
+
+    Raises, as every method does, one of `tracking_uri.MLFLOW_ERRORS` where MLflow is away or does not want it.
+    """
+
+    def __init__(self, uri: str, *, experiment: str, sweep: str, artifacts: Path) -> None:
+        self._uri, self._sweep = uri, sweep
+        self.client = open_client(uri)
+        self.experiment = self._find_experiment(experiment, artifact_root(uri, artifacts))
+        self.known: dict[str, Known] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look up the sweep's runs. A call whose answer was lost may have left a second run of a trial, which goes."""
+        found: dict[str, list[Known]] = {}
+        for run in self._search():
+            found.setdefault(run.data.tags[TRIAL], []).append(Known.of(run))
+        ours = {known.run for known in self.known.values()}
+        self.known = {}
+        for trial, several in found.items():
+            first, *others = sorted(several, key=lambda known: (known.run not in ours, known.status != "FINISHED"))
+            self.known[trial] = first
+            for other in others:
+                self.client.delete_run(other.run)
+
+    def open(self, trial: str, *, name: str, tags: Mapping[str, str], started: int | None) -> Known:
+        """The trial's run, running: made if it is not there. `started` is in ms since 1970."""
+        known = self.known.get(trial)
+        if known is None:
+            given = {**tags, SWEEP: self._sweep, TRIAL: trial}
+            made = self.client.create_run(self.experiment, start_time=started, tags=given, run_name=name)
+            known = self.known[trial] = Known.of(made)
+        elif known.status != "RUNNING":
+            self.client.update_run(known.run, "RUNNING")
+            known.status = "RUNNING"
+        return known
+
+    def log(self, known: Known, *, metrics: Sequence[Metric] = (), params: Sequence[Param] = ()) -> None:
+        """Log values in as few calls as MLflow allows."""
+        calls = -(-len(metrics) // MAX_METRICS_PER_BATCH), -(-len(params) // MAX_PARAMS_TAGS_PER_BATCH)
+        for call in range(max(calls)):
+            of_metrics, of_params = call * MAX_METRICS_PER_BATCH, call * MAX_PARAMS_TAGS_PER_BATCH
+            self.client.log_batch(
+                known.run,
+                metrics=metrics[of_metrics : of_metrics + MAX_METRICS_PER_BATCH],
+                params=params[of_params : of_params + MAX_PARAMS_TAGS_PER_BATCH],
+            )
+
+    def log_inputs(self, known: Known, datasets: Sequence[DatasetInput]) -> None:
+        """Log what a run read."""
+        if datasets:
+            self.client.log_inputs(known.run, datasets)
+
+    def log_folder(self, known: Known, folder: Path) -> None:
+        """Log all that a folder holds as artifacts; MLflow's own way asks for the run once more."""
+        get_artifact_repository(known.artifacts, tracking_uri=self._uri).log_artifacts(str(folder))
+
+    def log_files(self, known: Known, files: Iterable[Path], within: str | None = None) -> None:
+        """Log files as artifacts, in the folder `within`."""
+        repository = get_artifact_repository(known.artifacts, tracking_uri=self._uri)
+        for file in files:
+            repository.log_artifact(str(file), within)
+
+    def tag(self, known: Known, tags: Mapping[str, str]) -> None:
+        """Set the tags that a run does not have so."""
+        for name, value in tags.items():
+            if known.tags.get(name) != value:
+                self.client.set_tag(known.run, name, value)
+        known.tags = {**known.tags, **tags}
+
+    def close(self, known: Known, status: str, ended: int | None) -> None:
+        """Say how a run came to its end: always the last call, so that FINISHED means that nothing is missing."""
+        if known.status != status:
+            self.client.set_terminated(known.run, status, ended)
+            known.status = status
+
+    def describe_experiment(self, tags: Mapping[str, str], first: Mapping[str, str]) -> None:
+        """Set the experiment's `tags`, and those of `first` that it does not have: people may have changed them."""
+        has = self.client.get_experiment(self.experiment).tags
+        wanted = {**{name: value for name, value in first.items() if name not in has}, **tags}
+        for name, value in wanted.items():
+            if has.get(name) != value:
+                self.client.set_experiment_tag(self.experiment, name, value)
+
+    def _find_experiment(self, name: str, artifacts: Path | None) -> str:
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = artifacts.absolute().as_uri() if artifacts else None
+        return str(self.client.create_experiment(name, artifact_location=location))
+
+    def _search(self) -> Iterator[Run]:
+        wanted, token = f"tags.`{SWEEP}` = '{self._sweep}'", None
+        order = ["attributes.start_time ASC", "attributes.run_id ASC"]
+        while True:
+            page = self.client.search_runs(
+                [self.experiment], wanted, max_results=_PAGE, order_by=order, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return

@@ -1,0 +1,29 @@
+"""What the machine does while a sweep runs, as metrics of the sweep's run. The one thing that is not kept in OUT."""
+
+from __future__ import annotations
+
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+from sweeps.tracking.runs import Known
+
+
+class SystemMetrics:
+    """MLflow's own monitor of processor, memory, disk, network and GPUs, on the machine of the driver."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._monitor: SystemMetricsMonitor | None = None
+
+    def measure(self, known: Known, *, anew: bool) -> None:
+        """Measure from now on; `anew` after MLflow was away, which the monitor does not outlive."""
+        if anew:
+            self.stop()
+        if self._monitor is None:
+            self._monitor = SystemMetricsMonitor(known.run, resume_logging=True, tracking_uri=self._uri)
+            self._monitor.start()
+
+    def stop(self) -> None:
+        """Log what was measured, and measure no longer."""
+        if self._monitor is not None:
+            self._monitor.finish()
+        self._monitor = None

@@ -1,0 +1,144 @@
+"""What people see first in MLflow: names, descriptions, and which columns and charts a link opens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_EXPERIMENT_PRIMARY_METRIC_GREATER_IS_BETTER,
+    MLFLOW_EXPERIMENT_PRIMARY_METRIC_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_RUN_TYPE,
+)
+
+from fsamc.config import FoldConfig, Plan
+from sweeps import tables
+from sweeps.folder import read_trials
+from sweeps.labels import label
+from sweeps.plan import config_hash, configuration, swept
+from sweeps.tracking.content import clean
+from sweeps.tracking.inputs import categories_of
+from sweeps.tracking.journal import Trial
+
+TRIALS, HEADS = "trials", "heads"
+_SHARED = "mlflow.sharedViewState."  # what the button *Share* of the page makes
+_HOW_TO_READ = """\
+- `accuracy`: mean over draws, then over seeds, then over categories; `accuracy_std`: its standard deviation over seeds.
+- `accuracy/CATEGORY`, `accuracy_std/CATEGORY`: the same of one category.
+- `seed_accuracy/CATEGORY`: a value per seed. Its step *is* the seed, so a line over steps shows the spread.
+- A trial that was stopped early has the tag `stopped`, `partial_accuracy` over its `folds`, and no `accuracy`.
+- The best of many trials is partly the luckiest: report.html, among the artifacts of the sweep's run, has intervals,
+  and an estimate for a new product."""
+
+
+def experiment_tags(out: Path, plan: Plan, experiment: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The experiment's tags that are always set, and those that are set where there are none."""
+    metrics = ["accuracy", "accuracy_std", *(f"accuracy/{clean(name)}" for name in categories_of(out))]
+    keys = [clean(key) for key in swept(plan)]
+    views = {TRIALS: _by_trial(metrics, keys), HEADS: _by_head(metrics, keys)}
+    always = {f"{_SHARED}{name}": json.dumps(view) for name, view in views.items()}
+    first = {
+        "mlflow.experimentKind": "custom_model_development",
+        MLFLOW_EXPERIMENT_PRIMARY_METRIC_NAME: "accuracy",
+        MLFLOW_EXPERIMENT_PRIMARY_METRIC_GREATER_IS_BETTER: "True",
+        MLFLOW_RUN_NOTE: _experiment_note(plan, experiment),
+    }
+    return always, first
+
+
+def address(experiment: str, view: str = TRIALS, *, charts: bool = False) -> str:
+    """The page of an experiment's runs as `view` shows them; to follow the server's address.
+
+    The page of an experiment by itself opens on the side for language models, whatever the experiment's kind.
+    """
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={view}{mode}"
+
+
+def child_name(trial: Trial, config: FoldConfig) -> str:
+    """A trial's number, and what differs between it and the others."""
+    return f"trial {trial.record.number}: {label(config, trial.record.values)}"
+
+
+def child_tags(trial: Trial, config: FoldConfig) -> dict[str, str]:
+    """Tags of a trial's run alone."""
+    row = next(iter(trial.rows.values()), None)
+    values = ", ".join(f"`{key}` = {value}" for key, value in trial.record.values.items()) or "the plan's base itself"
+    note = (
+        f"One configuration: {values}. All of it is among the parameters and in configuration.json.\n\n{_HOW_TO_READ}"
+    )
+    return {
+        "config_hash": row["config"] if row else config_hash(config),
+        MLFLOW_RUN_NOTE: note,
+        MLFLOW_RUN_TYPE: "evaluation",  # the UI opens the run above those of this kind, and shows them below it
+    }
+
+
+def parent_note(out: Path, plan: Plan, best: int | None) -> str:
+    """The description of a sweep's run: what it was, what came of it, where to look."""
+    folds = plan.folds
+    lines = [
+        f"One sweep of the plan **{plan.name}**, search {plan.search.algorithm}; its trials are the runs nested below.",
+        f"Categories {_listed(categories_of(out))}; seeds {_listed(folds.seeds)}; draws {_listed(folds.draws)}.",
+    ]
+    if best is not None:
+        lines.append(_best(out, plan, best))
+    return "\n\n".join([*lines, _HOW_TO_READ])
+
+
+def _best(out: Path, plan: Plan, best: int) -> str:
+    summary = tables.read_rows(out / "summary.csv")
+    mine = summary[(summary["trial"] == str(best)) & (summary["category"] == tables.AVERAGE)].iloc[0]
+    found = tables.percent(float(mine["mean"]), float(mine["std"] or "nan"))
+    values = next(record.values for record in read_trials(out) if record.number == best)
+    name = label(configuration(plan, values), values)
+    return f"Best: trial {best} ({name}), {found} %, chosen on the queries that it is reported on."
+
+
+def _experiment_note(plan: Plan, experiment: str) -> str:
+    links = {
+        "the table with the columns that matter": address(experiment),
+        "settings against accuracy": address(experiment, charts=True),
+        "the heads side by side": address(experiment, HEADS, charts=True),
+    }
+    listed = ", ".join(f"[{text}]({link[1:]})" for text, link in links.items())
+    return (
+        f"Sweeps of the plan **{plan.name}**: each is a run; its trials, one configuration each, are nested below. "
+        f"Open {listed}.\n\n{_HOW_TO_READ}"
+    )
+
+
+def _view(metrics: Iterable[str], keys: Iterable[str], charts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """A page as the UI keeps it: which columns, newest first (in another order it nests nothing), and which charts."""
+    section = {"uuid": "fsamc", "name": "Accuracy", "display": True}
+    common = {"metricSectionId": "fsamc", "deleted": False, "isGenerated": False}
+    return {
+        "selectedColumns": [*(f"metrics.`{name}`" for name in metrics), *(f"params.`{key}`" for key in keys)],
+        "compareRunCharts": [{"uuid": f"fsamc-{n}", **common, **chart} for n, chart in enumerate(charts)],
+        "compareRunSections": [{**section, "isReordered": False, "deleted": False, "isGenerated": False}],
+    }
+
+
+def _by_trial(metrics: list[str], keys: list[str]) -> dict[str, Any]:
+    """Every trial by itself, and a line per trial through its settings to its accuracy."""
+    lines = {"type": "PARALLEL", "selectedParams": keys, "selectedMetrics": ["accuracy"], "showAllRuns": True}
+    return _view(metrics, keys, [lines, *_bars(metrics)])
+
+
+def _by_head(metrics: list[str], keys: list[str]) -> dict[str, Any]:
+    """Averages over the trials of one head, and how its seeds spread."""
+    seeds = {"type": "LINE", "metricKey": "seed_accuracy/average", "selectedMetricKeys": ["seed_accuracy/average"]}
+    group = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "head.kind"}]}
+    return _view(metrics, keys, [*_bars(metrics), seeds]) | {"groupBy": group}
+
+
+def _bars(metrics: Iterable[str]) -> list[dict[str, Any]]:
+    shown = (name for name in metrics if name != "accuracy_std")
+    return [{"type": "BAR", "metricKey": name, "runsCountToCompare": 20} for name in shown]
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,137 @@
+"""What sweeps leave in OUT, written without running any: for whatever reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from cluster.folds import Fold, Outcome
+from fsamc.config import Plan
+from fsamc.config.dotted import updated, validated
+from fsamc.result import FoldResult
+from sweeps.files import append
+from sweeps.folder import SweepFolder, TrialRecord
+
+PLAN = validated(
+    Plan,
+    {
+        "name": "written",
+        "base": {"features": {"backbone": "resnet18", "weights": "random"}, "shots": 3},
+        "space": {"head.kind": {"choice": ["prototype", "contrastive"]}, "head.patches": {"integers": [1, 5000]}},
+        "folds": {"seeds": [1, 2], "draws": [0, 1]},
+        "search": {"algorithm": "random", "trials": 3},
+    },
+)
+Scores = Mapping[tuple[str, int, int], int]  # right answers of ten per (category, seed, draw)
+
+
+class Out:
+    """A sweep's folder that a test fills."""
+
+    def __init__(
+        self, root: Path, *, sweep: str = "s1", categories: tuple[str, ...] = ("cap", "tile"), plan: Plan = PLAN
+    ) -> None:
+        self.plan, self.categories, self.sweep = plan, categories, sweep
+        self.folder = SweepFolder(root, plan)
+        self.reopen()
+        rows = [
+            (name, "false", 3, draw, "support", f"test/{kind}/{draw}{n}.png")
+            for name in categories
+            for draw in plan.folds.draws
+            for kind in ("crack", "dent")
+            for n in range(3)
+        ]
+        table = pd.DataFrame(rows, columns=["category", "good", "shots", "draw", "role", "image"])
+        table.to_csv(root / "support.csv", index=False)
+
+    def reopen(self) -> None:
+        """Begin, or go on as the next run of the sweep does."""
+        self.folder = SweepFolder(self.folder.root, self.plan)
+        hashes = {f"category {name}": f"{name:0>32}" for name in self.categories}
+        self.folder.open({**hashes, "textures": "f" * 32})
+        self.note("running")
+
+    @property
+    def root(self) -> Path:
+        return self.folder.root
+
+    def note(self, status: str) -> None:
+        """Write sweep.json."""
+        self.folder.note(
+            {
+                "run": self.sweep,
+                "status": status,
+                "fingerprint": "d1",
+                "versions": {"torch": "2.15"},
+                "commit": "c0ffee",
+                "marks": [],
+                "materials": {"data": "/data", "textures": "/textures"},
+                "tracking_uri": f"sqlite:///{self.root / 'mlflow.db'}",
+            }
+        )
+
+    def values(self, number: int) -> dict[str, object]:
+        return {"head.kind": ("prototype", "contrastive")[number % 2], "head.patches": number + 1}
+
+    def propose(self, number: int) -> None:
+        self.folder.proposed(TrialRecord(number, self.values(number)))
+
+    def fold(self, number: int, where: tuple[str, int, int], right: int | None) -> None:
+        """Report a fold of ten queries; None for one that failed."""
+        self.folder.fold(number, self.values(number), outcome(self.plan, self.values(number), where, right))
+
+    def trial(self, number: int, scores: Scores | None = None) -> None:
+        """A whole trial."""
+        self.propose(number)
+        for where, right in (self.scores(number) if scores is None else scores).items():
+            self.fold(number, where, right)
+        self.folder.done(number)
+
+    def stop(self, number: int, reason: str) -> None:
+        """Note that a trial was stopped early."""
+        append(self.root / "trials.jsonl", json.dumps({"trial": number, "done": True, "stopped": reason}) + "\n")
+
+    def scores(self, number: int) -> dict[tuple[str, int, int], int]:
+        """Something else for every trial and fold."""
+        folds = self.plan.folds
+        places = [(name, seed, draw) for name in self.categories for seed in folds.seeds for draw in folds.draws]
+        return {where: (number + 3 * place) % 11 for place, where in enumerate(places)}
+
+    def end(self, status: str = "done") -> None:
+        """What a sweep writes at its end."""
+        self.folder.finish()
+        (self.root / "report.html").write_text("<h1>report</h1>")
+        self.note(status)
+
+
+def outcome(plan: Plan, values: Mapping[str, object], where: tuple[str, int, int], right: int | None) -> Outcome:
+    """Of ten queries, five of each class, the first `right` are named rightly."""
+    config = updated(plan.base, values)
+    category, seed, draw = where
+    fold = Fold(category=category, seed=seed, draw=draw, config=config)
+    if right is None:
+        return Outcome(fold=fold, result=None, error="it broke")
+    truth = (0, 1) * 5
+    predicted = tuple(label if place < right else 1 - label for place, label in enumerate(truth))
+    result = FoldResult(
+        key="k",
+        category=category,
+        seed=seed,
+        draw=draw,
+        shots=config.shots,
+        head=config.head.kind,
+        classes=("crack", "dent"),
+        support={},
+        images=tuple(f"test/{('crack', 'dent')[label]}/{n}.png" for n, label in enumerate(truth)),
+        truth=truth,
+        predicted=predicted,
+        scores=((0.25, 0.75),) * 10,
+        left_out=0,
+        rounds=0,
+        learning=(),
+        stages={"classify": 0.5},
+    )
+    return Outcome(fold=fold, result=result)

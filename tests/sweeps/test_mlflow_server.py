@@ -1,0 +1,171 @@
+"""A real MLflow server: it dies in the middle of a sweep, is away from start to end, and is looked at in a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeps.tracking import Courier, track
+from sweeps.tracking.views import HEADS, TRIALS, address
+from tests.mlflow_server import MlflowServer, mlflow_server
+from tests.sweeps.in_mlflow import contents
+from tests.sweeps.outs import PLAN, Out
+from tests.sweeps.small import fsamc, n_rows, notes, wait_for
+
+pytestmark = pytest.mark.slow
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[MlflowServer]:
+    with mlflow_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def until(reached: Callable[[], bool], *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "not reached"
+        time.sleep(0.05)
+
+
+def test_a_server_killed_in_the_middle_of_a_sweep_is_caught_up_with(server, tmp_path):
+    whole = Out(tmp_path / "whole" / "out", sweep="whole")
+    out = Out(tmp_path / "killed" / "out", sweep="killed")
+    for number in range(6):
+        whole.trial(number)
+    whole.end()
+    with Courier(whole.root, whole.plan, server.uri) as courier:
+        assert courier.finish() is None
+    with Courier(out.root, out.plan, server.uri) as courier:
+        out.trial(0)
+        out.trial(1)
+        until(lambda: "0" in contents(server.uri, PLAN.name, "killed", tmp_path / str(time.monotonic())))
+        server.kill()
+        for number in (2, 3):
+            out.trial(number)
+        time.sleep(2)
+        server.start()
+        for number in (4, 5):
+            out.trial(number)
+        out.end()
+        assert courier.finish() is None
+    found = [contents(server.uri, PLAN.name, name, tmp_path / name / "found") for name in ("whole", "killed")]
+    assert found[0] == found[1]
+    assert {run["status"] for run in found[1].values()} == {"FINISHED"}
+
+
+def test_a_server_that_is_away_is_told_of_and_delivered_to_later(server, tmp_path):
+    plan = PLAN.model_copy(update={"resources": PLAN.resources.model_copy(update={"tracking_patience": 0.0})})
+    out = Out(tmp_path / "out", sweep="away", plan=plan)
+    server.kill()
+    try:
+        with Courier(out.root, out.plan, server.uri) as courier:
+            out.trial(0)
+            out.trial(1)
+            out.end()
+            assert courier.finish().startswith("2 trials are not delivered to MLflow (")
+        assert fsamc("track", out.root, "--tracking-uri", server.uri) == 2
+    finally:
+        server.start()
+    assert track(out.root, server.uri) == 2
+    found = contents(server.uri, PLAN.name, "away", tmp_path / "found")
+    assert {name: run["status"] for name, run in found.items()} == dict.fromkeys(("parent", "0", "1"), "FINISHED")
+
+
+@pytest.mark.ray
+def test_a_whole_sweep_whose_server_dies_is_done_and_delivered_by_the_documented_command(lab, tmp_path_factory):
+    with mlflow_server(tmp_path_factory.mktemp("own")) as server:
+        words = [*lab.words(lab.plan(), "resources.tracking_patience=1"), "--tracking-uri", server.uri]
+        process = lab.start(words)
+        wait_for(lambda: n_rows(lab.root / "out") >= 2, process)
+        server.kill()
+        output, errors = process.communicate(timeout=300)
+        assert (process.returncode, errors) == (0, "")
+        assert "are not delivered to MLflow" in output
+        assert f"fsamc track {lab.root / 'out'}" in " ".join(output.split())
+        server.start()
+        assert fsamc("track", lab.root / "out") == 0
+        undisturbed = lab.sweep(lab.plan(), "--tracking-uri", server.uri, out="second/out")
+        runs = [notes(folder)["run"] for folder in (lab.root / "out", undisturbed)]
+        found = [contents(server.uri, "small", run, lab.root / run) for run in runs]
+        for run in (run for sweep in found for run in sweep.values()):
+            for file in ("folds.csv", "report.html", "plan.yaml"):  # they tell seconds, or how long to wait
+                run["artifacts"].pop(file, None)
+        assert found[0] == found[1]
+        assert sorted(found[0]) == ["0", "1", "2", "3", "parent"]
+
+
+# --- as people see it
+
+
+@pytest.fixture(scope="module")
+def page(server) -> Iterator[object]:
+    """A page of a headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    words = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    with playwright.sync_playwright() as found:
+        browser = found.chromium.launch(executable_path=CHROMIUM, args=words.split())
+        yield browser.new_page(viewport={"width": 1800, "height": 1000})
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def shown(server, tmp_path_factory) -> str:
+    """An ended sweep of four trials on the server; its experiment."""
+    out = Out(
+        tmp_path_factory.mktemp("shown") / "results", sweep="shown", plan=PLAN.model_copy(update={"name": "shown"})
+    )
+    for number in range(4):
+        out.trial(number)
+    out.end()
+    with Courier(out.root, out.plan, server.uri) as courier:
+        assert courier.finish() is None
+        return courier.page.split("/")[3]
+
+
+def seen(page, name: str) -> str:
+    """The page's text; its picture is kept where SCREENSHOTS says."""
+    page.wait_for_timeout(3000)
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+    return page.inner_text("body")
+
+
+def test_the_experiment_opens_on_the_runs_with_nested_children_and_the_accuracy_columns(page, server, shown):
+    page.goto(server.uri + address(shown))
+    page.wait_for_selector("text=shown: results", timeout=60_000)
+    page.wait_for_selector("text=trial 0: prototype", timeout=10_000)
+    text = seen(page, "table")
+    for column in ("accuracy", "accuracy_std", "accuracy/cap", "accuracy/tile", "head.kind", "head.patches"):
+        assert page.locator(f"[role=columnheader]:has-text('{column}')").count(), f"{column} is no column: {text}"
+    lefts = [
+        page.locator(f"a:has-text('{name}')").first.bounding_box()["x"] for name in ("shown: results", "trial 3: ")
+    ]
+    assert lefts[0] < lefts[1], "a trial stands below its sweep, and farther to the right"
+    assert sum(f"trial {number}: " in text for number in range(4)) == 4
+    for value in ("0.4", "prototype", "contrastive"):
+        assert value in text
+
+
+@pytest.mark.parametrize("view", [TRIALS, HEADS])
+def test_charts_set_trials_and_heads_side_by_side(page, server, shown, view):
+    page.goto(server.uri + address(shown, view, charts=True))
+    page.wait_for_selector("text=accuracy/tile", timeout=60_000)
+    text = seen(page, f"charts-{view}")
+    assert ("Group: contrastive" in text) == (view == HEADS)
+    assert page.locator("svg.main-svg").count() or page.locator("canvas").count()
+
+
+def test_the_sweeps_own_page_says_how_to_read_it(page, server, shown):
+    page.goto(server.uri + address(shown))
+    page.click("text=shown: results", timeout=60_000)
+    page.wait_for_selector("text=nested below", timeout=60_000)
+    assert "trial 3" in seen(page, "sweep")
