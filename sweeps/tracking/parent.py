@@ -96,12 +96,12 @@ def _best(out: Path) -> tuple[int, Metric] | None:
     if not (out / "summary.csv").exists():
         return None
     summary = tables.read_rows(out / "summary.csv")
-    averages = summary[summary["category"] == tables.AVERAGE].astype({"mean": float})
-    if averages.empty:
+    of_average = summary[summary["category"] == tables.AVERAGE].to_dict("records")
+    means = {int(row["trial"]): float(row["mean"]) for row in of_average}
+    if not means:
         return None
-    best = averages.sort_values("mean", ascending=False, kind="stable").iloc[0]
-    at = _ended(out) or 0
-    return int(best["trial"]), Metric("best_accuracy", float(best["mean"]), at, len(averages))
+    best = max(means, key=lambda trial: means[trial])
+    return best, Metric("best_accuracy", means[best], _ended(out) or 0, len(means))
 
 
 def _ended(out: Path) -> int | None:

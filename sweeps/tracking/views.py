@@ -100,14 +100,14 @@ def _best(out: Path, plan: Plan, best: int) -> str:
 
 def _experiment_note(plan: Plan, experiment: str) -> str:
     links = {
-        "the table with the columns that matter": address(experiment),
+        "the table": address(experiment),
         "settings against accuracy": address(experiment, charts=True),
         "the heads side by side": address(experiment, HEADS, charts=True),
     }
     listed = ", ".join(f"[{text}]({link[1:]})" for text, link in links.items())
     return (
-        f"Sweeps of the plan **{plan.name}**: each is a run; its trials, one configuration each, are nested below. "
-        f"Open {listed}.\n\n{_HOW_TO_READ}"
+        f"Sweeps of **{plan.name}**, their trials nested below. Open {listed}.\n\n"
+        f"A sweep is a run, and each of its trials, one configuration, a run below it.\n\n{_HOW_TO_READ}"
     )
 
 

@@ -158,8 +158,9 @@ def test_the_experiment_opens_on_the_runs_with_nested_children_and_the_accuracy_
 @pytest.mark.parametrize("view", [TRIALS, HEADS])
 def test_charts_set_trials_and_heads_side_by_side(page, server, shown, view):
     page.goto(server.uri + address(shown, view, charts=True))
-    page.wait_for_selector("text=accuracy/tile", timeout=60_000)
+    page.wait_for_selector("text=Accuracy (4)", timeout=60_000)
     text = seen(page, f"charts-{view}")
+    assert "accuracy/tile" in text
     assert ("Group: contrastive" in text) == (view == HEADS)
     assert page.locator("svg.main-svg").count() or page.locator("canvas").count()
 
