@@ -43,18 +43,23 @@ def without_denormals() -> Iterator[None]:
 
 
 class Stopwatch:
-    """Seconds per named stage, added up over repeated visits."""
+    """Seconds per named stage, added up over repeated visits. A stage within another one is part of that."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._within = False
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count what happens inside the block towards `name`."""
-        started = time.perf_counter()
+        if self._within:
+            yield
+            return
+        started, self._within = time.perf_counter(), True
         try:
             yield
         finally:
+            self._within = False
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 

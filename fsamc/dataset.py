@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import xxhash
 
@@ -113,21 +114,48 @@ class Category:
         taken = self._support_groups(shots, draw, files)
         return tuple(path for path in self.defects if self.group(path) in taken and path not in support)
 
-    def problem(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> str | None:
-        """Why this category gives no fold at so many shots, in one line; None if it does."""
+    def problem(
+        self,
+        shots: int,
+        draw: int = 0,
+        *,
+        files: Sequence[str] = (),
+        scored_by: Literal["queries", "support"] = "queries",
+    ) -> str | None:
+        """Why this category gives no fold at so many shots, in one line; None if it does.
+
+        `scored_by`: what the fold's accuracy is over. On the support no query is needed.
+        """
         if len(self.classes) < 2:
             return f"{self.name}: {len(self.classes)} defect class ({', '.join(self.classes)}), 2 are needed"
+        queries = scored_by == "queries"
+        needed = shots + queries
         for name, paths in self.classes.items():
             groups = len({self.group(path) for path in paths})
-            if groups <= shots and not files:
+            if groups < needed and not files:
                 return (
                     f"{self.name}: class {name} has {len(paths)} images of {groups} groups, "
-                    f"{shots} shots and a query need {shots + 1} groups"
+                    f"{shots} shots{' and a query' if queries else ''} need {needed} groups"
                 )
-        for name, paths in self.queries(shots, draw, files=files).items():
+        support = self.support(shots, draw, files=files)
+        for name, paths in (self.queries(shots, draw, files=files) if queries else self.apart(support)).items():
             if not paths:
-                return f"{self.name}: class {name} has no query left: all its images share groups with the support"
+                left = "query left" if queries else "support image to leave out"
+                return f"{self.name}: class {name} has no {left}: all its images share groups with the support"
         return None
+
+    def apart(self, support: PathsByClass) -> PathsByClass:
+        """The support images that can be left out in turn: no other one shows their part, but one left out with them.
+
+        The k-th images of all classes are left out together.
+        """
+        places: dict[str, set[int]] = {}
+        for paths in support.values():
+            for k, path in enumerate(paths):
+                places.setdefault(self.group(path), set()).add(k)
+        return {
+            name: tuple(path for path in paths if len(places[self.group(path)]) == 1) for name, paths in support.items()
+        }
 
     def _one_per_group(self, name: str, draw: int) -> list[str]:
         members: dict[str, list[str]] = {}
@@ -159,6 +187,13 @@ class Category:
 
     def _support_groups(self, shots: int, draw: int, files: Sequence[str]) -> set[str]:
         return {self.group(path) for paths in self.support(shots, draw, files=files).values() for path in paths}
+
+
+def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsByClass]]:
+    """For k = 1 to n: the k-th support image of every class, left out, and the n - 1 others."""
+    for k in range(min(map(len, support.values()))):
+        left_out: PathsByClass = {name: (paths[k],) for name, paths in support.items()}
+        yield left_out, {name: (*paths[:k], *paths[k + 1 :]) for name, paths in support.items()}
 
 
 def find_categories(root: Path) -> list[str]:

@@ -12,8 +12,10 @@ from fsamc.compute import Stopwatch, threads
 from fsamc.config import FoldConfig
 from fsamc.dataset import Category
 from fsamc.errors import BadInput
-from fsamc.fold import FoldImages, TrainedHead, support_and_queries, train_head
+from fsamc.fold import support_and_queries
+from fsamc.fold_images import FoldImages
 from fsamc.inputs import fold_inputs
+from fsamc.learners import TrainedHead, pretrained_head
 from fsamc.residual import ResidualMaps
 from fsamc.store import Store
 from fsamc.textures import Textures
@@ -52,8 +54,11 @@ def fold_embeddings(
     """The images of a fold before and after its head, which is trained as `run_fold` trains it.
 
     Raises:
-        BadInput: as `run_fold`; or the head sees images alone, and has neither maps nor embeddings.
+        BadInput: as `run_fold`; the head sees images alone, and has neither maps nor embeddings; or the fold has no
+            queries to show, being scored on its support.
     """
+    if config.scoring.by == "support":
+        raise BadInput("folds.score is support: there are no queries to embed beside the support")
     category = category.with_classes(good=config.good)
     support, queries = support_and_queries(category, config, draw)
     inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
@@ -61,7 +66,8 @@ def fold_embeddings(
         raise BadInput(f"head.kind is {config.head.kind}, which sees images alone and embeds no maps; choose another")
     known, asked = ([path for paths in of.values() for path in paths] for of in (support, queries))
     with threads(config.compute):
-        trained = train_head(FoldImages(category, config, inputs, store, Stopwatch()), support, seed=seed)
+        images = FoldImages(category, config, inputs, store, Stopwatch())
+        trained = pretrained_head(images, seed=seed).trained_on(support)
         scores = np.concatenate([trained.scores(known), trained.scores(asked)])
         return Embeddings(
             before=principal_coordinates(trained.images.maps, trained.images.rows(known + asked)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.config import FoldConfig
-from fsamc.dataset import Category
+from fsamc.dataset import Category, PathsByClass, leave_one_out
 from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.heads import HEADS
@@ -26,8 +26,8 @@ class Inputs:
     good: FeatureSet
     test: Nearest  # every defect image
     means: Nearest | None  # per class the support averaged pixel by pixel, where `support.mean: image`
-    pseudo: PseudoSet | None  # where the head is pretrained
-    pseudo_nearest: Nearest | None  # where `pseudo.residual: bank`
+    pseudo: PseudoSet | None  # where the head is pretrained, or measured on them
+    pseudo_nearest: Nearest | None  # where `pseudo.residual: bank`, or the head is measured on them
 
     def artifacts(self) -> list[Artifact]:
         """All of them, each after what it needs."""
@@ -53,19 +53,17 @@ def fold_inputs(
     """What `run_fold` will read, so that it can be built elsewhere beforehand; None where a head sees images alone.
 
     Raises:
-        BadInput: the head is to be pretrained and no textures are given, or fewer classes than asked for.
+        BadInput: pseudo-defects are needed and no textures are given, or fewer classes than asked for.
     """
     if HEADS[config.head.kind].sees == "images":
         return None
     category = category.with_classes(good=config.good)
     bank = _bank(category, config, seed)
     test = Nearest(bank=bank, queries=_features(category, config, ((path,) for path in category.defects)))
-    means = None
-    if config.support.mean == "image" and config.shots > 1:
-        support = category.support(config.shots, draw, files=config.support.files)
-        means = Nearest(bank=bank, queries=_features(category, config, support.values()))
-    pseudo = _checked_pseudo_set(category, config, textures) if pretrains(config) else None
-    from_bank = pseudo is not None and config.pseudo.residual == "bank"
+    averaged = _averaged(category, config, draw)
+    means = Nearest(bank=bank, queries=_features(category, config, averaged)) if averaged else None
+    pseudo = _checked_pseudo_set(category, config, textures) if takes_pseudo_defects(config) else None
+    from_bank = config.pseudo.residual == "bank" or "pseudo" in config.scoring.measure
     pseudo_nearest = Nearest(bank=bank, queries=pseudo) if pseudo and from_bank else None
     return Inputs(good=bank.good, test=test, means=means, pseudo=pseudo, pseudo_nearest=pseudo_nearest)
 
@@ -115,8 +113,13 @@ def fold_artifacts(
 
 
 def pretrains(config: FoldConfig) -> bool:
-    """Whether this configuration needs pseudo-defects, and so textures."""
+    """Whether this configuration pretrains on pseudo-defects."""
     return config.pretrain.enabled and HEADS[config.head.kind].trained
+
+
+def takes_pseudo_defects(config: FoldConfig) -> bool:
+    """Whether this configuration needs pseudo-defects, to pretrain on or to be measured on, and so textures."""
+    return pretrains(config) or "pseudo" in config.scoring.measure
 
 
 def fold_key(
@@ -138,6 +141,22 @@ def fold_key(
     )
 
 
+def who_takes_pseudo_defects(config: FoldConfig) -> str:
+    """What needs pseudo-defects, for people."""
+    return f"{'pretrain.enabled' if pretrains(config) else 'objective pseudo'} needs pseudo-defects"
+
+
+def _averaged(category: Category, config: FoldConfig, draw: int) -> list[tuple[str, ...]]:
+    """The images that are averaged pixel by pixel: those of each class in every support that a head is trained on."""
+    if config.support.mean != "image":
+        return []
+    support = category.support(config.shots, draw, files=config.support.files)
+    supports: list[PathsByClass] = [support] if config.scoring.by == "queries" else []
+    if config.scoring.leaves_out:
+        supports += [others for _, others in leave_one_out(support)]
+    return [paths for one in supports for paths in one.values() if len(paths) > 1]
+
+
 def _features(category: Category, config: FoldConfig, pictures: Iterable[tuple[str, ...]]) -> FeatureSet:
     return FeatureSet(category=category, pictures=tuple(pictures), features=config.features, compute=config.compute)
 
@@ -150,7 +169,7 @@ def _bank(category: Category, config: FoldConfig, seed: int) -> Bank:
 
 def _checked_pseudo_set(category: Category, config: FoldConfig, textures: Textures | None) -> PseudoSet:
     if textures is None:
-        raise BadInput("pretrain.enabled needs pseudo-defects, and so textures: give --textures DIR, or switch it off")
+        raise BadInput(f"{who_takes_pseudo_defects(config)}, and so textures: give --textures DIR, or switch it off")
     check_textures(textures, config)
     return pseudo_set(category, config, textures)
 

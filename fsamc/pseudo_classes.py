@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fsamc.config import FoldConfig, Pseudo
 from fsamc.errors import BadInput
+from fsamc.heads import HEADS
 from fsamc.textures import Textures
 
 
@@ -30,9 +31,16 @@ def pseudo_classes(textures: Iterable[str], pseudo: Pseudo) -> tuple[PseudoClass
 
 
 def check_textures(textures: Textures, config: FoldConfig) -> None:
-    """Raise BadInput if a texture class has too few images, or there are fewer pseudo-classes than a round draws."""
+    """Raise BadInput if a texture class has too few images, or there are fewer pseudo-classes than are told apart.
+
+    That is as many as a round of pretraining draws; two, where there is none.
+    """
     textures.chosen(config.pseudo.textures_per_class)
     known = len(pseudo_classes(textures.classes, config.pseudo))
+    if not (config.pretrain.enabled and HEADS[config.head.kind].trained):
+        if known < 2:
+            raise BadInput(f"objective pseudo tells pseudo-classes apart, but {textures.folder} makes {known}; add one")
+        return
     if config.pretrain.pseudo_classes > known:
         polygons = f", with polygons {known} pseudo-classes" if config.pseudo.mask == "polygon" else ""
         raise BadInput(

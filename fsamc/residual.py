@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ class ResidualMaps:
         normal: float16 [K, D], the rows that are subtracted.
         indices: int [n, P], which row belongs to each patch.
         distances: float32 [n, P], a detector's own; None where they are the lengths of the residuals.
+        kept: int64 [m], which of the n images these are; None for all of them.
         residual: False gives the raw features; the distances stay (tables 5 and 11).
         scale: float32 [D], what the values are divided by; the distances are not. None leaves them.
         device: where the batches go.
@@ -51,10 +52,16 @@ class ResidualMaps:
     scale: np.ndarray | None
     device: str
     distances: np.ndarray | None = None
+    kept: np.ndarray | None = None
+
+    def only(self, rows: np.ndarray) -> ResidualMaps:
+        """Some of the images, none of them copied."""
+        return replace(self, kept=rows if self.kept is None else self.kept[rows])
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Maps:
         """The maps of these images."""
         rows = np.asarray(rows, dtype=np.int64)
+        rows = rows if self.kept is None else self.kept[rows]
         features = torch.from_numpy(self.features[rows].astype(np.float32)).to(self.device)
         nearest = torch.from_numpy(self.normal[self.indices[rows]].astype(np.float32)).to(self.device)
         difference = features - nearest
@@ -68,7 +75,7 @@ class ResidualMaps:
         return Maps(values, distances)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.indices if self.kept is None else self.kept)
 
 
 def channel_scale(rows: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fsamc import metrics
@@ -27,6 +27,8 @@ class FoldResult:
         threshold: an image is called defective if its anomaly score is above; None without detection.
         anomaly: anomaly score per query.
         good_images, good_anomaly: the images of test/good, and their anomaly scores.
+        scored_by: what the accuracy is over: the queries, or the support images, each left out in turn.
+        measured: further scores of the fold in [0, 1], by name: `support`, `pseudo` (`fsamc.objectives`).
     """
 
     key: str
@@ -50,6 +52,8 @@ class FoldResult:
     good_images: tuple[str, ...] = ()
     good_anomaly: tuple[float, ...] = ()
     finetuning: tuple[float, ...] = ()
+    scored_by: str = "queries"
+    measured: dict[str, float] = field(default_factory=dict)
 
     @property
     def queries(self) -> int:

@@ -155,13 +155,24 @@ def _fold_seconds(prepared: Prepared, fold: Fold, costs: Costs) -> Seconds:
     config = fold.config
     category = prepared.categories[fold.category].with_classes(good=config.good)
     files = config.support.files
-    queries = sum(map(len, category.queries(config.shots, fold.draw, files=files).values()))
-    support = config.shots * len(category.classes)
+    n_classes, scoring = len(category.classes), config.scoring
+    support = config.shots * n_classes
     cost = costs.head(category, config)
-    trained = cost.step * costs.steps(config, n_classes=len(category.classes)) + cost.image * (support + queries)
+    trained = 0.0
+    if scoring.by == "queries":
+        queries = sum(map(len, category.queries(config.shots, fold.draw, files=files).values()))
+        trained += cost.step * costs.steps(config, n_classes=n_classes) + cost.image * (support + queries)
+    if scoring.leaves_out:
+        fewer = config.model_copy(update={"shots": config.shots - 1})
+        trained += config.shots * (cost.step * costs.steps(fewer, n_classes=n_classes) + cost.image * support)
+    pseudo = "pseudo" in scoring.measure
+    if pseudo:
+        images = n_classes * scoring.held_out_of(config.pseudo.per_class)
+        trained += scoring.tasks * (cost.step * costs.steps(config, n_classes=n_classes) + cost.image * images)
     if not pretrains(config):
         return Seconds(trained, trained)
-    return Seconds(trained + cost.round, trained + cost.round * config.pretrain.max_rounds)
+    rounds = cost.round * (1 + pseudo)
+    return Seconds(trained + rounds, trained + rounds * config.pretrain.max_rounds)
 
 
 def _build_seconds(artifact: Artifact, costs: Costs) -> float:

@@ -36,7 +36,7 @@ def fold_pictures(shared: Materials, fold: Fold) -> Pictures:
     Raises:
         BadInput: as `fsamc.embeddings.fold_embeddings`.
     """
-    pictures = {"tsne": _tsne(shared, fold)}
+    pictures = {"tsne": _tsne(shared, fold)} if fold.config.scoring.by == "queries" else {}
     if pretrains(fold.config):
         pictures["pseudo"] = _pseudo_sheet(shared, fold)
     return pictures

@@ -16,7 +16,7 @@ import pandas as pd
 from cluster.folds import Outcome
 from fsamc.config import Plan
 from fsamc.result import FoldResult
-from sweeps import tables
+from sweeps import objective, tables
 from sweeps.files import append, read_json, write_whole
 from sweeps.plan import config_hash, configuration, swept, to_yaml, variants
 from sweeps.resume import claim
@@ -62,6 +62,8 @@ class SweepFolder:
         self._tables = {"folds.csv": self._columns, "predictions.csv": PREDICTIONS}
         if any(config.detection.enabled for config in variants(plan)):
             self._tables["detection.csv"] = DETECTION
+        if plan.scoring.measure:
+            self._tables[objective.FILE] = objective.COLUMNS
 
     def open(self, contents: Mapping[str, str]) -> list[TrialRecord]:
         """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
@@ -92,12 +94,14 @@ class SweepFolder:
         append(self.root / "trials.jsonl", json.dumps(entry) + "\n")
 
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-        """Append a finished fold's row, its predictions and what was detected; the row."""
+        """Append a finished fold's row, its predictions, what was detected and measured; the row."""
         row = self._row(number, values, outcome)
         if outcome.result is not None:
             append(self.root / "predictions.csv", _csv(_predictions(number, outcome.result)))
             if outcome.result.threshold is not None:
                 append(self.root / "detection.csv", _csv([_detection(number, outcome.result)]))
+            if outcome.result.measured:
+                append(self.root / objective.FILE, _csv([objective.measured_row(number, outcome.result)]))
         append(self.root / "folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
         return row
 
@@ -106,8 +110,9 @@ class SweepFolder:
         return not tables.finished(tables.read_folds(self.root)).empty
 
     def scores(self) -> dict[int, dict[str, float]]:
-        """Mean, std and seconds of every trial with finished folds, over its own categories (`tables.trial_scores`)."""
-        scores = tables.trial_scores(tables.finished(tables.read_folds(self.root)))
+        """Mean and std by the plan's objective, and seconds, of every trial with scored folds (`tables.trial_scores`)."""
+        folds = tables.finished(tables.read_folds(self.root))
+        scores = tables.trial_scores(objective.scored(self.plan, folds, objective.read_measured(self.root)))
         return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
 
     def finish(self) -> pd.DataFrame:
@@ -121,7 +126,7 @@ class SweepFolder:
         tables.write_summary(summary, self.root)
         if "seconds" in self.plan.search.goals:
             self.note({"pareto": tables.pareto(folds)})
-        best = tables.best_trial(folds)
+        best = objective.best_trial(self.plan, self.root)
         if best is not None:
             values = {record.number: record.values for record in self.records()}[best]
             base = configuration(self.plan, values)
@@ -134,7 +139,8 @@ class SweepFolder:
                 "search": search,
             }
             plan = self.plan.model_copy(update=alone)
-            write_whole(self.root / "best.yaml", to_yaml(plan))
+            chosen = " ".join(f"trial {best}, chosen by {objective.what_chooses(self.plan)}".split())
+            write_whole(self.root / "best.yaml", f"# {chosen}\n{to_yaml(plan)}")
         return summary
 
     def note(self, facts: Mapping[str, Any]) -> None:

@@ -12,11 +12,11 @@ from cluster.folds import Fold, Materials
 from fsamc.config import Plan
 from fsamc.errors import BadInput
 from fsamc.store import Store
-from sweeps import tables
 from sweeps.errors import Unfinished
 from sweeps.figures import FOLDER, Draw, draw_here, first_folds, write_figures
 from sweeps.files import read_json
 from sweeps.folder import SweepFolder
+from sweeps.objective import best_trial
 from sweeps.plan import configuration, load_plan
 from sweeps.prepare import Prepared, prepare
 from sweeps.report import write_report
@@ -39,8 +39,8 @@ class Gallery:
     shared: Materials
 
     def best(self) -> int | None:
-        """The best trial; none where the trials share no category, or no fold was scored."""
-        return tables.best_trial(tables.read_folds(self.folder.root)) if self.folder.has_rows() else None
+        """The trial that the objective chose; none where the trials share no category, or no fold was scored."""
+        return best_trial(self.folder.plan, self.folder.root) if self.folder.has_rows() else None
 
     def shows(self, trial: int) -> bool:
         """Whether this trial's figures are there already."""

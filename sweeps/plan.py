@@ -43,7 +43,7 @@ def load_plan(
         if given is not None:
             tree = with_value(tree, f"base.features.{name}", given)
     tree.setdefault("name", Path(source).stem)
-    plan = validated(Plan, tree, where=source)
+    plan = _with_scoring(validated(Plan, tree, where=source), source)
     plan = plan.model_copy(update={"space": {key: _conditioned(plan, key, source) for key in plan.space}})
     _check(plan, source)
     space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
@@ -105,16 +105,24 @@ def plan_hash(plan: Plan) -> str:
 
 
 def config_hash(config: FoldConfig) -> str:
-    """Twelve hex digits that name a configuration."""
-    return digest(identity(config.features), config.model_dump(mode="json", exclude=_FILES))[:12]
+    """Twelve hex digits that name a configuration, whatever is measured of it."""
+    return digest(identity(config.features), config.model_dump(mode="json", exclude=_FILES | {"scoring": True}))[:12]
 
 
 def to_yaml(plan: Plan) -> str:
     """The plan as a file that `load_plan` reads back."""
-    tree = plan.model_dump(mode="json", exclude={"base": {"compute"}})
+    tree = plan.model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
     tree["space"] = {key: given.model_dump(mode="json", exclude_unset=True) for key, given in plan.space.items()}
     text: str = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=120)
     return text
+
+
+def _with_scoring(plan: Plan, source: str) -> Plan:
+    """The plan with what its objective asks of every fold filled in."""
+    if plan.base.scoring == plan.scoring:
+        return plan
+    base = updated(plan.base, {"scoring": plan.scoring.model_dump(mode="json")}, where=source)
+    return plan.model_copy(update={"base": base})
 
 
 def _check(plan: Plan, source: str) -> None:
@@ -146,6 +154,8 @@ def _check_key(plan: Plan, key: str, where: str) -> None:
         raise BadInput(f"{where}.{key}: unknown key; `fsamc plan show` lists them all")
     if key.startswith("compute"):
         raise BadInput(f"{where}.{key}: set resources.cpus instead; it is not a knob of the method")
+    if key.startswith("scoring"):
+        raise BadInput(f"{where}.{key}: set `objective` and folds.score instead; they are the same for all trials")
 
 
 def _between(given: Distribution) -> tuple[float, ...]:

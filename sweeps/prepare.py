@@ -12,13 +12,15 @@ from fsamc.config import FoldConfig, Plan
 from fsamc.config.dotted import updated
 from fsamc.dataset import Category, find_categories, load_category
 from fsamc.errors import BadInput
-from fsamc.inputs import pretrains, pseudo_set
+from fsamc.inputs import pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.pseudo_classes import check_textures
 from fsamc.store import Store, digest
 from fsamc.textures import Textures
 from fsamc.weights import RANDOM_MARK, is_random
 from sweeps.plan import variants, with_absolute_files
 from sweeps.textures import find_textures
+
+NO_QUERIES = "no queries: accuracy is leave-one-out on the support images, whose heads see one shot fewer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class Prepared:
             for name, category in self.categories.items()
             for seed in self.plan.folds.seeds
             for draw in self.plan.folds.draws
-            if category.with_classes(good=config.good).problem(config.shots, draw, files=config.support.files) is None
+            if problem_of(self.plan, category.with_classes(good=config.good), config, draw) is None
         ]
 
 
@@ -78,10 +80,11 @@ def prepare(plan: Plan, *, data: Path, textures: Path | None, store: Store, devi
     plan = with_absolute_files(_resolve_compute(plan, device))
     data = data.absolute()
     categories = {name: load_category(data, name) for name in _wanted(plan, find_categories(data), data)}
+    _check_target(plan, categories)
     warnings = list(_too_small(plan, categories))
     given = _textures(plan, textures)
     plan, missing = _resolve_backbone(plan, random=random)
-    marks = _check_backbones(plan)
+    marks = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
     warnings += missing
     _read_through(categories.values(), given, store)
     plan = _resolve_foreground(plan, categories, given)
@@ -108,24 +111,46 @@ def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
     problems: dict[str, None] = {}
     possible = False
     configs = variants(plan, changed=2)
-    for shots, files, good in dict.fromkeys((config.shots, config.support.files, config.good) for config in configs):
+    for config in {(config.shots, config.support.files, config.good): config for config in configs}.values():
         for category, draw in product(categories.values(), plan.folds.draws):
-            problem = category.with_classes(good=good).problem(shots, draw, files=files)
+            problem = problem_of(plan, category.with_classes(good=config.good), config, draw)
             possible |= problem is None
             if problem:
-                problems.setdefault(f"left out at {shots} shots: {problem}")
+                problems.setdefault(f"left out at {config.shots} shots: {problem}")
     if not possible:
         first = next(iter(problems)).partition(": ")[2]
-        raise BadInput(f"no category is large enough for {plan.base.shots} shots: {first}; lower base.shots")
+        without = " or set folds.score=support, which needs no query" if plan.folds.score == "queries" else ""
+        raise BadInput(f"no category is large enough for {plan.base.shots} shots: {first}; lower base.shots{without}")
     yield from problems
 
 
+def problem_of(plan: Plan, category: Category, config: FoldConfig, draw: int) -> str | None:
+    """Why a category, with its classes as they are to be, gives no fold of a configuration; None if it does."""
+    return category.problem(config.shots, draw, files=config.support.files, scored_by=plan.folds.score)
+
+
+def _check_target(plan: Plan, categories: dict[str, Category]) -> None:
+    """Raise BadInput if a category that the objective reports on is not there, or there is none to choose on."""
+    for name in plan.objective.target:
+        if name not in categories:
+            raise BadInput(
+                f"objective.target: {name} is none of the sweep's categories; it has {', '.join(categories)}"
+            )
+    if plan.objective.target and not set(categories) - set(plan.objective.target):
+        raise BadInput(
+            f"objective.target names all of the sweep's categories ({', '.join(categories)}), and transfer chooses on "
+            "the others: name fewer, or sweep more"
+        )
+
+
 def _textures(plan: Plan, folder: Path | None) -> Textures | None:
-    configs = [config for config in variants(plan, changed=2) if pretrains(config)]
+    configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
     if not configs:
         return None
     if folder is None:
-        raise BadInput("pretrain.enabled needs pseudo-defects: give --textures DIR, or set base.pretrain.enabled=false")
+        measured = "pseudo" in plan.base.scoring.measure
+        other = "choose another objective" if measured else "set base.pretrain.enabled=false"
+        raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
     textures = find_textures(folder)
     for config in configs:
         check_textures(textures, config)

@@ -23,9 +23,15 @@ class SweepProgress:
     """A bar over the folds with an estimate of the time left, and a line per finished trial.
 
     Where the output is no terminal there is no bar, and lines say what the bar would.
+
+    Args:
+        console: where to.
+        folds: how many there will be.
+        by: the objective, which says what is best.
     """
 
-    def __init__(self, console: Console, *, folds: int) -> None:
+    def __init__(self, console: Console, *, folds: int, by: str = "query") -> None:
+        self._by = "" if by == "query" else f" by {by}"
         self._console = console
         self._total = folds
         self._done = 0
@@ -65,11 +71,11 @@ class SweepProgress:
             reason = row["status"].removeprefix("failed: ")
             self._console.print(f"[red]failed[/red] {escape(where)}: {escape(reason)}", highlight=False, soft_wrap=True)
 
-    def trial(self, number: int, label: str, mean: float, std: float) -> None:
-        """A trial has finished with this average over its categories."""
-        if not pd.isna(mean) and (self._best is None or mean > self._best):
-            self._best = mean
-        best = "" if self._best is None else f"best {tables.percent(self._best)} %, "
+    def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
+        """A trial has finished with this average accuracy over its categories, and this score by the objective."""
+        if not pd.isna(score) and (self._best is None or score > self._best):
+            self._best = score
+        best = "" if self._best is None else f"best {tables.percent(self._best)} %{self._by}, "
         self._console.print(
             f"trial {number:>3}  {escape(label)}  {tables.percent(mean, std)} %   "
             f"[dim]{best}{self._done}/{self._total} folds[/dim]",
@@ -89,7 +95,7 @@ class SweepProgress:
                 text = f"{text[: _WIDTH - len(more) - 3]}..."
             text += more
         else:
-            text = "running" if self._best is None else f"best {tables.percent(self._best)} %"
+            text = "running" if self._best is None else f"best {tables.percent(self._best)} %{self._by}"
         self._bar.update(self._task, description=escape(text))
         if not self._console.is_terminal:
             for name in under_way:

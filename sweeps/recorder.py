@@ -15,6 +15,7 @@ from fsamc.config import FoldConfig
 from sweeps import tables
 from sweeps.folder import SweepFolder, TrialRecord
 from sweeps.labels import label
+from sweeps.objective import fold_score
 from sweeps.progress import SweepProgress
 from sweeps.search import Proposer
 from sweeps.spending import Spending
@@ -30,6 +31,7 @@ class Running:
     values: dict[str, Any]
     folds: list[Fold]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    scores: dict[tuple[Any, ...], float] = field(default_factory=dict)  # by (category, seed, draw), of the objective
 
     @property
     def config(self) -> FoldConfig:
@@ -40,6 +42,11 @@ class Running:
         """Whether the fold has been told."""
         where = (fold.category, fold.seed, fold.draw)
         return any((row["category"], row["seed"], row["draw"]) == where for row in self.rows)
+
+    def counting(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows that have a say, scored by the objective in place of their accuracy."""
+        found = [self.scores.get(fold) for fold in rows[tables.FOLD].itertuples(index=False, name=None)]
+        return rows.assign(accuracy=pd.Series(found, rows.index, dtype=float)).dropna(subset="accuracy")
 
 
 class Recorder(Unsaved, tune.Callback):
@@ -85,6 +92,8 @@ class Recorder(Unsaved, tune.Callback):
         with self._or_stop():
             row = self._folder.fold(running.number, running.values, outcome)
             running.rows.append(row)
+            if outcome.result is not None:
+                running.scores[tuple(row[name] for name in tables.FOLD)] = fold_score(self._folder.plan, outcome.result)
             self._spending.add(outcome)
             self._progress.fold(row)
 
@@ -108,14 +117,17 @@ class Recorder(Unsaved, tune.Callback):
     def _finish(self, running: Running) -> None:
         rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
         mean, std = average(rows)
+        score, score_std = average(running.counting(rows))
         if (rows["status"] == "ok").all():
             self._folder.done(running.number)
-            self._proposer.tell(running.number, mean, seconds=float(rows["seconds"].astype(float).mean()), std=std)
+            self._proposer.tell(
+                running.number, score, seconds=float(rows["seconds"].astype(float).mean()), std=score_std
+            )
         else:
             self._folder.failed(running.number)
             self._proposer.tell(running.number, None)
         self.ended.add(running.number)
-        self._progress.trial(running.number, label(running.config, running.values), mean, std)
+        self._progress.trial(running.number, label(running.config, running.values), mean, std, score=score)
         self._folder.note(self._spending.notes())
 
     @contextmanager

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fsamc.artifacts import PseudoSet
-from fsamc.config import Compute, Features, Plan
+from fsamc.config import Compute, Features, Plan, Scoring
 from fsamc.dataset import Category, find_categories, load_category, scan_category
 from fsamc.inspection import Problem, Row, inspect_category, summarise
 from sweeps.disk import check_writable
@@ -80,11 +80,11 @@ def knob_table() -> Table:
 def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """(dotted key, default as YAML, meaning) of every field below `model`; KEY stands for a key of the user's own.
 
-    `base.compute` is left out: a plan takes it from `resources`.
+    `base.compute` and `base.scoring` are left out: a plan takes them from `resources`, `folds` and `objective`.
     """
     for name, field in model.model_fields.items():
         key, kind = f"{prefix}{name}", field.annotation
-        if kind is Compute:
+        if kind in (Compute, Scoring):
             continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from knobs(kind, f"{key}.")
@@ -116,10 +116,12 @@ def _sizes(row: Row) -> str:
 
 
 def _shots(category: Category) -> str:
-    """Up to how many shots a category can serve, and what it lacks for one more."""
+    """Up to how many shots a category can serve, what it lacks for one more, and how many without queries."""
     shots, problem = next((n, problem) for n in count() if (problem := category.problem(n + 1)))
+    alone = next(n for n in count() if category.problem(n + 1, scored_by="support"))
     served = f"up to {shots} shots; for more" if shots else "no shots"
-    return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}"
+    without = f"; without queries, by folds.score=support, {alone} shots" if alone > max(shots, 1) else ""
+    return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}{without}"
 
 
 def _problem(folder: Path, problem: Problem) -> Text:

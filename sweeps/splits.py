@@ -65,13 +65,19 @@ def _splits(category: Category, plan: Plan) -> Iterator[Split]:
     files = plan.base.support.files
     for good, shots, draw in product(_goods(plan), _shots(plan), plan.folds.draws):
         classes = category.with_classes(good=good)
-        if classes.problem(shots, draw, files=files) is None:
+        if classes.problem(shots, draw, files=files, scored_by=plan.folds.score) is None:
+            support = classes.support(shots, draw, files=files)
+            if plan.folds.score == "support":
+                yield Split(
+                    category.name, good, shots, draw, support, queries=len(_flat(classes.apart(support))), left_out=()
+                )
+                continue
             yield Split(
                 category.name,
                 good,
                 shots,
                 draw,
-                support=classes.support(shots, draw, files=files),
+                support=support,
                 queries=len(_flat(classes.queries(shots, draw, files=files))),
                 left_out=classes.left_out(shots, draw, files=files),
             )

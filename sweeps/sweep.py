@@ -17,12 +17,14 @@ from cluster.folds import Materials
 from cluster.keeper import FoldRunner
 from fsamc.store import Store
 from sweeps import tracking
+from sweeps.choices import choice_line
 from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
 from sweeps.figures import FOLDER, draw_on_ray
 from sweeps.folder import SweepFolder, TrialRecord
 from sweeps.gallery import Gallery
 from sweeps.labels import label
+from sweeps.objective import read_measured
 from sweeps.plan import configuration
 from sweeps.prepare import Prepared, remember_checks
 from sweeps.progress import SweepProgress, announce, stage_table, summary_table
@@ -32,6 +34,7 @@ from sweeps.request import Request, check
 from sweeps.search import Proposer, make_proposer
 from sweeps.spending import Spending, builds_by_kind
 from sweeps.splits import left_out_lines, splits, write_splits
+from sweeps.tables import read_folds
 from sweeps.tracking_uri import obstacle
 from sweeps.trial import PlanSearch
 from sweeps.tuner import run_trials
@@ -97,7 +100,7 @@ class _Sweep:
         uri = None if self.request.offline else self.request.runs_at
         with tracking.Courier(self.request.out, self.plan, uri) as courier:
             left = _folds_in_all(self.prepared, self.proposer, self.records)
-            with SweepProgress(self.console, folds=left) as progress:
+            with SweepProgress(self.console, folds=left, by=self.plan.objective.kind) as progress:
                 recorder = Recorder(self.folder, progress, self.proposer, self.spending)
                 self._run_trials(recorder, progress)
             self._finish(recorder, courier)
@@ -196,6 +199,8 @@ class _Sweep:
         records = self.folder.records()
         labels = {record.number: label(configuration(self.plan, record.values), record.values) for record in records}
         self.console.print(summary_table(summary, labels, title=self.plan.name))
+        line = choice_line(self.plan, read_folds(self.request.out), read_measured(self.request.out))
+        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
         for mark in self.prepared.marks:
             self.console.print(f"[bold red]{mark}[/bold red]")
         self.console.print(stage_table(self.spending.stages, builds_by_kind(self.store)))

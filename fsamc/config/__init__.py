@@ -2,9 +2,11 @@
 
 from fsamc.config.fold import Compute, Features, FoldConfig, Support
 from fsamc.config.learning import Direct, Finetune, HeadSettings, Maml, Pretrain
+from fsamc.config.objective import Objective
 from fsamc.config.plan import Distribution, Folds, Plan, Resources, Search
 from fsamc.config.pseudo import Foreground, Perlin, Polygon, Pseudo, Segmentation
 from fsamc.config.reference import Detection, Reference
+from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Foreground",
     "HeadSettings",
     "Maml",
+    "Objective",
     "Perlin",
     "Plan",
     "Polygon",
@@ -26,6 +29,7 @@ __all__ = [
     "Pseudo",
     "Reference",
     "Resources",
+    "Scoring",
     "Search",
     "Segmentation",
     "Settings",

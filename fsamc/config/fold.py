@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from fsamc.config.learning import Finetune, HeadSettings, Pretrain
 from fsamc.config.pseudo import Pseudo
 from fsamc.config.reference import Detection, Reference
+from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.heads import HEADS
 
@@ -96,6 +97,7 @@ class FoldConfig(Settings):
     pretrain: Pretrain = Pretrain()
     finetune: Finetune = Finetune()
     head: HeadSettings = HeadSettings()
+    scoring: Scoring = Scoring()
 
     @model_validator(mode="after")
     def _a_whole_network_where_images_are_seen(self) -> FoldConfig:
@@ -112,5 +114,32 @@ class FoldConfig(Settings):
             raise ValueError(
                 "`good` is true and so is `detection.enabled`: either good images are a class of their own "
                 "or detection tells them apart; switch one off"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_to_learn_from(self) -> FoldConfig:
+        if self.scoring.leaves_out and self.shots < 2:
+            raise ValueError(
+                "`shots` is 1, and leave-one-out on the support (objective support, or folds.score: support) needs 2: "
+                "one image to name and one to learn from; raise base.shots or choose another objective"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pseudo_defects_can_be_held_out(self) -> FoldConfig:
+        if "pseudo" not in self.scoring.measure:
+            return self
+        if HEADS[self.head.kind].sees == "images":
+            raise ValueError(
+                f"`head.kind: {self.head.kind}` sees no maps, which objective pseudo is about; leave it out"
+            )
+        held_out = self.scoring.held_out_of(self.pseudo.per_class)
+        kept = self.pseudo.per_class - held_out
+        if held_out <= self.shots or kept < 2:
+            raise ValueError(
+                f"objective.held_out {self.scoring.held_out} of `pseudo.per_class` {self.pseudo.per_class} holds out "
+                f"{held_out} and keeps {kept}; {self.shots} shots need {self.shots + 1} held out, pretraining 2 kept: "
+                "raise base.pseudo.per_class or change objective.held_out"
             )
         return self

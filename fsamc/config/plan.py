@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from fsamc.config.fold import FoldConfig
+from fsamc.config.objective import Objective
+from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 
 Auto = Literal["auto"]
@@ -54,6 +56,11 @@ class Folds(Settings):
     seeds: tuple[int, ...] = Field((1, 2), min_length=1, description="seeds of banks and heads")
     draws: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (0,), min_length=1, description="choices of the support: 0 the first n images, 1, 2, ... random"
+    )
+    score: Literal["queries", "support"] = Field(
+        "queries",
+        description="what the accuracy is over: the queries, or, where a class has no image beyond its n, "
+        "the support images, each named by a head that was trained on the others",
     )
 
     @field_validator("categories", "seeds", "draws")
@@ -156,6 +163,7 @@ class Plan(Settings):
     folds: Folds = Folds()
     resources: Resources = Resources()
     search: Search = Search()
+    objective: Objective = Objective()
 
     @model_validator(mode="after")
     def _a_list_or_a_space(self) -> Plan:
@@ -182,3 +190,14 @@ class Plan(Settings):
                 "set resources.cpus and leave base.compute out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _scoring_comes_from_the_objective(self) -> Plan:
+        if self.base.scoring not in (Scoring(), self.scoring):
+            raise ValueError("base.scoring is filled in from `objective` and `folds.score`; set these and leave it out")
+        return self
+
+    @property
+    def scoring(self) -> Scoring:
+        """What each fold is asked for."""
+        return self.objective.scoring(self.folds.score)

@@ -18,6 +18,7 @@ from sweeps.report.headline import Tile, headline, verdict
 from sweeps.report.heads import head_scores
 from sweeps.report.heatmap import FoldMatrix, fold_matrix
 from sweeps.report.importance import importances
+from sweeps.report.objectives import objective_choices
 from sweeps.report.pareto import time_and_accuracy, unbeaten_trials
 from sweeps.report.pictures import Picture, pictures
 from sweeps.report.scores import best_detection, best_scores
@@ -57,6 +58,7 @@ class Content:
     unbeaten: Grid | None
     scores: Grid
     left_out: Grid
+    objectives: Grid | None
     best: int | None
     confusions: list[Confusion]
     swept: list[str]
@@ -96,6 +98,7 @@ def compose(evidence: Evidence, compared: Sequence[Comparison] = ()) -> Content:
         unbeaten=unbeaten_trials(evidence, times),
         scores=_scores(evidence, trials),
         left_out=_left_out(evidence),
+        objectives=objective_choices(evidence),
         best=evidence.best,
         confusions=confusions(evidence),
         swept=evidence.keys,
@@ -122,16 +125,21 @@ def _shown_trials(evidence: Evidence) -> list[int]:
 def _ranking(evidence: Evidence, trials: list[int]) -> Grid:
     board = evidence.board.assign(place=range(1, len(evidence.board) + 1))
     settings = {key: evidence.of_trials(key).map(shown) for key in _differing(evidence)}
+    own = evidence.plan.objective.kind != "query"  # then the differences are in another score than the average
     rows = [
         [
             str(row["place"]),
             f"{row['trial']}{'' if row['complete'] else ' (incomplete)'}",
+            *([percent(row["objective"])] if own else []),
             *_against_best(row, row["trial"] == evidence.best),
             *(values[row["trial"]] for values in settings.values()),
         ]
         for _, row in board[board["trial"].isin(trials)].iterrows()
     ]
-    header = ["", "trial", "average, %", "to the best, points", "95 % interval", "worse than the best?", *settings]
+    target = evidence.plan.objective.target
+    average = f"average on {', '.join(target)}, %" if target else "average, %"
+    by = ["objective, %", average, "objective to the best, points"] if own else [average, "to the best, points"]
+    header = ["", "trial", *by, "95 % interval", "worse than the best?", *settings]
     return Grid.of(header, rows, names=0)
 
 

@@ -15,6 +15,7 @@ from fsamc.config import FoldConfig, Plan
 from fsamc.errors import BadInput
 from sweeps import tables
 from sweeps.folder import read_trials
+from sweeps.objective import ranking, read_measured
 from sweeps.plan import configuration, swept
 
 
@@ -25,7 +26,9 @@ class Evidence:
     Attributes:
         configs: the configuration of every trial by its number; one may be absent.
         notes: sweep.json; any key may be absent.
-        best: the trial with the highest average, none where the trials share no category.
+        board: the ranking by the plan's objective, as `sweeps.objective.ranking` makes it.
+        measured: further scores of the folds, as `sweeps.objective.read_measured` reads them.
+        best: the trial that the objective chose, none where the trials share no category.
         predictions: category, seed, draw, truth, predicted of the best trial's queries; empty where there are none.
         detection: category, seed, draw and DETECTED of the best trial's folds; empty without detection.
     """
@@ -36,6 +39,7 @@ class Evidence:
     folds: pd.DataFrame
     summary: pd.DataFrame
     board: pd.DataFrame
+    measured: pd.DataFrame
     left_out: pd.DataFrame
     best: int | None
     predictions: pd.DataFrame
@@ -67,9 +71,9 @@ def gather(out: Path) -> Evidence:
     if tables.finished(folds).empty:
         why = f"all {len(folds)} so far failed" if len(folds) else "none has been run"
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to report on ({why}); resume the sweep, then try again")
-    board = tables.ranking(folds)
+    plan, measured = read_plan(out), read_measured(out)
+    board = ranking(plan, folds, measured)
     best = int(board["trial"].iloc[0]) if len(board) else None
-    plan = read_plan(out)
     return Evidence(
         plan=plan,
         configs={record.number: configuration(plan, record.values) for record in read_trials(out)},
@@ -77,6 +81,7 @@ def gather(out: Path) -> Evidence:
         folds=folds,
         summary=tables.summarise(folds),
         board=board,
+        measured=measured,
         left_out=tables.leave_one_category_out(folds),
         best=best,
         predictions=_read_predictions(out / "predictions.csv", best),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from sweeps.objective import what_chooses
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import counted, interval, listed, points, shown
 from sweeps.tables import AVERAGE, DASH, percent
@@ -33,8 +34,20 @@ def _best(evidence: Evidence) -> Tile:
     best = evidence.board.iloc[0]
     if len(evidence.board) == 1:
         return Tile("The only trial", _value(best), f"trial {best['trial']}; nothing was chosen")
-    note = "chosen on the very queries it is reported on: selection on the test set, so expect less"
-    return Tile("Best trial", _value(best), f"trial {best['trial']}, {note}")
+    return Tile("Best trial", _value(best), f"trial {best['trial']}, {_chosen(evidence)}")
+
+
+def _chosen(evidence: Evidence) -> str:
+    """What chose the best trial, and what that means for its accuracy."""
+    plan = evidence.plan
+    if plan.objective.kind == "query" and plan.folds.score == "queries":
+        return "chosen on the very queries it is reported on: selection on the test set, so expect less"
+    if plan.objective.kind == "query":
+        return f"chosen by {what_chooses(plan)}, so expect less"
+    if plan.objective.kind == "transfer":
+        return f"chosen by {what_chooses(plan)}; this is its accuracy on {', '.join(plan.objective.target)}"
+    reported = "its accuracy is on queries that had no say" if plan.folds.score == "queries" else "it has no queries"
+    return f"chosen by {what_chooses(plan)}; {reported}"
 
 
 def _estimate(evidence: Evidence) -> Tile:
@@ -97,6 +110,7 @@ def verdict(evidence: Evidence) -> list[str]:
         return ["The trials share no category in which each has a finished fold, so they cannot be ranked yet."]
     sentences = [
         _settings(evidence, evidence.best),
+        f"What chose it: {what_chooses(evidence.plan)}.",
         _rivals(evidence),
         _against_bar(evidence),
         _over(evidence),
@@ -131,7 +145,8 @@ def _against_bar(evidence: Evidence) -> str:
     if bar["trial"] == evidence.best:
         return "No trained head is above the training-free prototype."
     told = "the two cannot be told apart" if bar["tied"] else "more than the noise of the shared folds"
-    gap = f"{points(-bar['difference'])} points from the prototype bar"
+    by = "" if evidence.plan.objective.kind == "query" else " by the objective"
+    gap = f"{points(-bar['difference'])} points{by} from the prototype bar"
     return f"The best trial is {gap} (95 % interval {interval(-bar['high'], -bar['low'])}): {told}."
 
 

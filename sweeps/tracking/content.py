@@ -13,16 +13,17 @@ from mlflow.entities import Metric, Param
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from fsamc import metrics
-from fsamc.config import FoldConfig
+from fsamc.config import FoldConfig, Plan
 from fsamc.config.dotted import flatten
-from sweeps import tables
+from fsamc.config.scoring import MEASURES
+from sweeps import objective, tables
 from sweeps.tracking.journal import Trial
 
 _OF_ANSWERS = {"balanced_accuracy": metrics.balanced_accuracy, "macro_f1": metrics.macro_f1}
 Support = Mapping[tuple[str, bool, int, int], Mapping[str, list[str]]]  # category, good, shots, draw; images per class
 
 
-def trial_metrics(trial: Trial, at: int) -> list[Metric]:
+def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
     """What a trial scored; of one that was stopped early, only on the folds that it has, under names of their own.
 
     `at` (ms since 1970) is every value's timestamp. MLflow keeps a value once per name, timestamp and step, so a
@@ -32,7 +33,7 @@ def trial_metrics(trial: Trial, at: int) -> list[Metric]:
     if trial.record.stopped is not None:
         partial = {"partial_accuracy": folds["accuracy"].mean(), "folds": float(len(folds))}
         return [Metric(name, float(value), at, 0) for name, value in partial.items() if not np.isnan(value)]
-    return [*_accuracies(folds, at), *_further(trial, at)]
+    return [*_accuracies(folds, at), *_objectives(plan, trial, at), *_further(trial, at)]
 
 
 def params(config: FoldConfig) -> list[Param]:
@@ -86,6 +87,18 @@ def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
     for row in tables.seed_scores(folds).to_dict("records"):
         found.append(Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]))
     return found
+
+
+def _objectives(plan: Plan, trial: Trial, at: int) -> list[Metric]:
+    """The trial's average by the plan's objective, and by each score that was measured."""
+    folds, measured = (
+        trial.folds(),
+        objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.COLUMNS)),
+    )
+    by_name = {"objective": objective.scored(plan, folds, measured)}
+    by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}
+    averages = {name: tables.trial_scores(counting)["mean"] for name, counting in by_name.items()}
+    return [Metric(name, float(mean.iloc[0]), at, 0) for name, mean in averages.items() if len(mean.dropna())]
 
 
 def _further(trial: Trial, at: int) -> list[Metric]:

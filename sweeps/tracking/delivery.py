@@ -129,7 +129,7 @@ class Delivery:
         known = runs.known.get(str(trial.record.number)) or self._run(runs, trial, config)
         at = milliseconds(trial.record.ended) or known.started
         params = [] if known.run in self._with_params else content.params(config)
-        runs.log(known, metrics=content.trial_metrics(trial, at), params=params)
+        runs.log(known, metrics=content.trial_metrics(self._plan, trial, at), params=params)
         runs.log_inputs(known, datasets(self._out, trial.categories))
         with tempfile.TemporaryDirectory() as folder:
             content.write_artifacts(Path(folder), trial, config, self._support)

@@ -16,6 +16,7 @@ import pandas as pd
 from fsamc.metrics import confusion_matrix
 from sweeps import tables
 from sweeps.folder import TrialRecord, read_trials
+from sweeps.objective import FILE as OBJECTIVES
 
 Where = tuple[str, int, int]  # category, seed, draw
 Row = dict[str, str]
@@ -43,6 +44,7 @@ class Trial:
     rows: dict[Where, Row] = field(default_factory=dict)  # of folds.csv
     answers: dict[Where, Answers] = field(default_factory=dict)  # of predictions.csv
     detected: dict[Where, Row] = field(default_factory=dict)  # of detection.csv
+    measured: dict[Where, Row] = field(default_factory=dict)  # of objectives.csv
 
     @property
     def categories(self) -> list[str]:
@@ -84,6 +86,8 @@ class Journal:
             self._answer(self._of(row), row)
         for row in self._tables["detection.csv"].rows():
             self._of(row).detected[_where(row)] = row
+        for row in self._tables[OBJECTIVES].rows():
+            self._of(row).measured[_where(row)] = row
 
     def forget(self, number: int) -> None:
         """Keep nothing more of a trial than that it was there."""
@@ -145,7 +149,7 @@ class Tail:
 
 
 def _tails(out: Path) -> dict[str, Tail]:
-    return {name: Tail(out / name) for name in ("folds.csv", "predictions.csv", "detection.csv")}
+    return {name: Tail(out / name) for name in ("folds.csv", "predictions.csv", "detection.csv", OBJECTIVES)}
 
 
 def _where(row: Row) -> Where:

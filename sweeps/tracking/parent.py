@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
 from fsamc.config import Plan
 from fsamc.store import digest, file_digest
-from sweeps import tables
 from sweeps.figures import FOLDER as FIGURES
 from sweeps.files import read_json
 from sweeps.folder import read_trials
+from sweeps.objective import chosen_metrics, what_chooses
 from sweeps.tracking.inputs import categories_of, datasets
 from sweeps.tracking.runs import PARENT, Known, Runs
 from sweeps.tracking.views import parent_note
@@ -34,7 +35,7 @@ class Parent:
     def tags(self) -> dict[str, str]:
         """Tags that every run of the sweep has: the commit, the packages, the data."""
         notes = self._notes
-        found = {"data_fingerprint": str(notes["fingerprint"])}
+        found = {"data_fingerprint": str(notes["fingerprint"]), "objective": what_chooses(self._plan)}
         found |= {f"version.{name}": version for name, version in notes["versions"].items()}
         found |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
         return found | ({"mark": "; ".join(notes["marks"])} if notes.get("marks") else {})
@@ -55,7 +56,7 @@ class Parent:
         return runs.known[PARENT]
 
     def close(self, runs: Runs) -> None:
-        """Log the best average and the files that show it, and close the run, unless all that is there already."""
+        """Log what was chosen and the files that show it, and close the run, unless all that is there already."""
         known = self.run(runs)
         notes = read_json(self._out / "sweep.json")
         status = _STATUS[notes["status"]]
@@ -68,11 +69,17 @@ class Parent:
         runs.log_files(known, self._files())
         if (whose := runs.known.get(str(figures.get("trial")))) is not None:
             runs.log_files(whose, drawn, FIGURES)
-        best = _best(self._out)
-        if best and status != "KILLED":  # else the value may change, and MLflow would keep both
-            runs.log(known, metrics=[best[1]])
-        runs.tag(known, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best and best[0]), DELIVERED: mark})
+        chosen = chosen_metrics(self._plan, self._out) if (self._out / "summary.csv").exists() else {}
+        if status != "KILLED":  # else the values may change, and MLflow would keep both
+            runs.log(known, metrics=self._metrics(chosen))
+        best = int(chosen["best_trial"]) if chosen else None
+        runs.tag(known, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best), DELIVERED: mark})
         runs.close(known, status, _ended(self._out))
+
+    def _metrics(self, chosen: Mapping[str, float]) -> list[Metric]:
+        """Their step is the number of trials that were chosen among: a sweep that goes on has others."""
+        among = sum(record.done for record in read_trials(self._out))
+        return [Metric(name, value, _ended(self._out) or 0, among) for name, value in chosen.items()]
 
     def _log_inputs(self, runs: Runs) -> None:
         runs.log_inputs(self.run(runs), datasets(self._out, categories_of(self._out), textures=True))
@@ -89,19 +96,6 @@ class Parent:
 def milliseconds(seconds: float | None) -> int | None:
     """Seconds since 1970 as MLflow counts them."""
     return None if seconds is None else int(seconds * 1000)
-
-
-def _best(out: Path) -> tuple[int, Metric] | None:
-    """The trial with the highest average, and that; its step is the number of trials that it is the best of."""
-    if not (out / "summary.csv").exists():
-        return None
-    summary = tables.read_rows(out / "summary.csv")
-    of_average = summary[summary["category"] == tables.AVERAGE].to_dict("records")
-    means = {int(row["trial"]): float(row["mean"]) for row in of_average}
-    if not means:
-        return None
-    best = max(means, key=lambda trial: means[trial])
-    return best, Metric("best_accuracy", means[best], _ended(out) or 0, len(means))
 
 
 def _ended(out: Path) -> int | None:

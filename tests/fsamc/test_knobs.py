@@ -29,7 +29,10 @@ CLASSES = ("crack", "dent", "hole")
 
 @dataclass(frozen=True)
 class Bites:
-    """Values that give other scores than what `base` has there; `with_it` is what a value cannot do without."""
+    """Values that give other scores, or other measured ones, than what `base` has there.
+
+    `with_it` is what a value cannot do without.
+    """
 
     values: tuple[Any, ...]
     base: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +60,7 @@ FLOOD, CENTRE, GRABCUT, AUTO = (
     {"pseudo.foreground": method} for method in ("flood", "flood_centre", "grabcut", "auto")
 )
 PERLIN, POLYGON = ({"pseudo.mask": mask} for mask in ("perlin", "polygon"))
+PSEUDO = {**PROTOTYPE, "pseudo.per_class": 12, "scoring.measure": ("pseudo",)}
 FIRST, OTHERS = (
     tuple(f"parts/test/{name}/{number}.png" for name in CLASSES for number in numbers)
     for numbers in (("000", "002"), ("001", "003"))
@@ -144,6 +148,10 @@ KNOBS: dict[str, Bites | NoOp] = {
     "head.direct.trainable": Bites(("all",), DIRECT),
     "head.direct.epochs": Bites((0, 2), DIRECT),
     "head.direct.lr": Bites((1e-2,), DIRECT),
+    "scoring.by": Bites(("support",)),
+    "scoring.measure": Bites((("support",), ("pseudo",)), {"pseudo.per_class": 8}),
+    "scoring.held_out": Bites((0.7,), PSEUDO),
+    "scoring.tasks": Bites((1,), PSEUDO),
 }
 
 
@@ -232,7 +240,7 @@ def test_a_knob_bites(run, key, value):
     assert isinstance(knob, Bites)
     before, after = run(knob.base), run({**knob.base, key: value, **knob.with_it})
     assert before.key != after.key
-    assert before.scores != after.scores
+    assert (before.scores, before.measured) != (after.scores, after.measured)
 
 
 @pytest.mark.parametrize(

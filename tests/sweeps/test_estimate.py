@@ -73,6 +73,27 @@ def test_classification_counts_support_and_queries(reckon):
     assert found.folds == Seconds(15 + 10, 15 + 10)
 
 
+def test_what_is_measured_besides_is_counted(reckon):
+    costs = Fixed(head_=HeadCost(image=1.0))
+    changes = [*PROTOTYPE, "folds.seeds=[1]", "base.shots=3", "base.pseudo.per_class=8"]
+    left_out, tasks = 3 * (3 * 3 + 3 * 2), 5 * (3 * 4 + 2 * 4)
+    for more, images in {
+        "objective.also=[support]": 15 + 10 + left_out,
+        "folds.score=support": left_out,
+        "objective={kind: pseudo}": 15 + 10 + tasks,
+    }.items():
+        assert reckon(*changes, more, costs=costs).folds == Seconds(images, images)
+
+
+def test_leaving_one_out_tunes_on_one_shot_fewer_and_pseudo_pretrains_again(reckon):
+    changes = [*CONTRASTIVE, "folds.seeds=[1]", "base.shots=3", "base.pseudo.per_class=8"]
+    plain = [*changes, "base.pretrain.enabled=false", "objective.also=[support]"]
+    steps = 10 * (3 * 3 * 2 + 2 * 3 * 2) + 3 * 15 * (3 * 2 * 1 + 2 * 2 * 1)
+    assert reckon(*plain, costs=Fixed(head_=HeadCost(step=1.0))).folds.low == steps
+    found = reckon(*changes, "objective.also=[pseudo]", costs=Fixed(head_=HeadCost(round=1.0))).folds
+    assert found == Seconds(2 * 2, 2 * 2 * 4)
+
+
 def test_fine_tuning_counts_episodes_by_epochs(reckon):
     changes = [*CONTRASTIVE, "folds.seeds=[1]", "base.shots=3", "base.pretrain.enabled=false"]
     found = reckon(*changes, costs=Fixed(head_=HeadCost(step=1.0)))

@@ -185,6 +185,7 @@ SECTIONS = [
     "Accuracy per category",
     "Every fold",
     "Leave one category out",
+    "What each objective would have chosen",
     "Heads",
     "Other measures of trial",
     "Confusion matrices of trial",

@@ -171,7 +171,7 @@ def test_bad_input_stops_before_a_sheet_is_drawn(data, textures, tmp_path):
 def test_every_key_of_a_plan_is_listed_once_and_described():
     listed = [key for key, _, _ in knobs()]
     assert len(listed) == len(set(listed))
-    tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute"}})
+    tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
     plain = {"base.finetune.epochs" if key.startswith("base.finetune.epochs.") else key for key in flatten(tree)}
     assert {key for key in listed if "KEY" not in key} == plain
     assert {f"space.KEY.{form}" for form in ("choice", "uniform", "loguniform", "integers")} < set(listed)

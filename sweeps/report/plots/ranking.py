@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sweeps.objective import reported
 from sweeps.report.evidence import Evidence
 from sweeps.report.headline import honest_estimate, prototype
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, ORANGE
@@ -40,7 +41,7 @@ def draw_ranking(evidence: Evidence, trials: list[int]) -> Figure:
 
 def _averages(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
     """Every seed's average as a ring, mean and standard deviation as a bar."""
-    scores = seed_scores(evidence.folds)
+    scores = seed_scores(reported(evidence.plan, evidence.folds))
     by_trial = scores[scores["category"] == AVERAGE].groupby("trial")["accuracy"]
     for place, (_, row) in enumerate(board.iterrows()):
         seeds = 100 * by_trial.get_group(row["trial"])

@@ -1,0 +1,52 @@
+"""What chooses among trials (as opposed to what is reported of the chosen one)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from fsamc.config.scoring import MEASURES, Measure, Scoring
+from fsamc.config.settings import Settings
+
+
+class Objective(Settings):
+    """The score by which search, racing and the choice of the best compare trials."""
+
+    kind: Literal["query", "support", "pseudo", "transfer"] = Field(
+        "query",
+        description="query: accuracy on the queries that are reported, so selection on the test set; support: "
+        "leave-one-out on the support images; pseudo: held-out pseudo-defects; transfer: the other categories",
+    )
+    also: tuple[Measure, ...] = Field(
+        (), description="`support`, `pseudo`: measured too, so that the report can say what they would have chosen"
+    )
+    target: tuple[str, ...] = Field(
+        (), description="transfer: categories that have no say in the choice and are reported on"
+    )
+    held_out: float = Field(
+        0.5, gt=0.0, lt=1.0, description="pseudo: share of each pseudo-class's images that no pretraining sees"
+    )
+    tasks: int = Field(
+        5, ge=1, description="pseudo: n-shot tasks drawn from them for each fold, of as many classes as the category's"
+    )
+
+    @model_validator(mode="after")
+    def _target_and_transfer(self) -> Objective:
+        if (self.kind == "transfer") != bool(self.target):
+            raise ValueError(
+                f"`kind: {self.kind}` and `target: {list(self.target)}`: transfer needs the categories that are "
+                "reported on, and nothing else takes them"
+            )
+        return self
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What folds measure besides their accuracy."""
+        return tuple(name for name in MEASURES if name == self.kind or name in self.also)
+
+    def scoring(self, by: Literal["queries", "support"]) -> Scoring:
+        """What each fold is asked for; settings of what is not measured stay out, so that they change no fold's key."""
+        asked = Scoring(by=by, measure=self.measures)
+        settings = {"held_out": self.held_out, "tasks": self.tasks}
+        return asked.model_copy(update=settings) if "pseudo" in asked.measure else asked
