@@ -66,7 +66,7 @@ def _best(sides: list[Side]) -> Part:
     shared = sorted(set.intersection(*(side.categories for side in sides)))
     scores = [_scores(side, shared) for side in sides]
     names = sorted(set().union(*(side.categories for side in sides)))
-    rows = [[name, *(_score(of_side, name) for of_side in scores)] for name in [*names, AVERAGE]]
+    rows: list[list[Cell | str]] = [[name, *(_score(each, name) for each in scores)] for name in [*names, AVERAGE]]
     header = ["category", *(f"{side.name}: {_best_name(side)}" for side in sides)]
     over = f"over the {counted(len(shared), 'category')} that all have: {listed(shared)}" if shared else "of none"
     note = f"Accuracy in percent, mean ± sample standard deviation over seeds. The average is {over}."
@@ -124,7 +124,7 @@ def _verdict(low: float, high: float) -> str:
 
 def _same(first: Side, others: list[Side]) -> Part:
     """Configurations that both ran: a fold is a pure function, so their folds agree exactly."""
-    rows = []
+    rows: list[list[Cell | str]] = []
     for other in others:
         both = _in_both(first, other)
         differ = int(_differs(both).sum())
@@ -138,8 +138,9 @@ def _same(first: Side, others: list[Side]) -> Part:
 def _in_both(first: Side, other: Side) -> pd.DataFrame:
     """The folds that both have of the same configurations: their scores in one and, `_other`, the other."""
     fold = ["config", *FOLD]
-    sides = (side.folds.drop_duplicates(fold)[[*fold, "trial", *SCORED]] for side in (first, other))
-    return pd.merge(*sides, on=fold, suffixes=("", "_other")).sort_values(["trial", *FOLD], ignore_index=True)
+    ours, theirs = (side.folds.drop_duplicates(fold)[[*fold, "trial", *SCORED]] for side in (first, other))
+    both = ours.merge(theirs, on=fold, suffixes=("", "_other"))
+    return both.sort_values(["trial", *FOLD], ignore_index=True)
 
 
 def _differs(both: pd.DataFrame) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,5 +41,5 @@ def fold_matrix(evidence: Evidence) -> FoldMatrix:
     ranked = [trial for trial in evidence.board["trial"] if trial in table.index]
     order = [*ranked, *sorted(set(table.index) - set(ranked))]
     shown = order[: max(1, MOST_CELLS // len(table.columns))]
-    folds = [(str(category), int(seed), int(draw)) for category, seed, draw in table.columns]
+    folds: list[Any] = table.columns.to_list()
     return FoldMatrix(shown, folds, table.loc[shown].to_numpy(float), len(order) - len(shown))

@@ -79,8 +79,17 @@ def _color(row: pd.Series) -> str:
 
 
 def _legend(axes: Axes, handles: list[Line2D]) -> None:
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    axes.legend(handles=handles, ncols=3, frameon=False, fontsize=8, columnspacing=1.2, handletextpad=0.5, **place)
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        ncols=3,
+        columnspacing=1.2,
+        handletextpad=0.5,
+        frameon=False,
+        fontsize=8,
+    )
 
 
 def _label(evidence: Evidence, trial: int) -> str:
@@ -96,6 +105,6 @@ def _reference_lines(axes: Axes, evidence: Evidence) -> list[Line2D]:
     if bar is not None:
         lines.append(axes.axvline(100 * bar["mean"], color=ORANGE, lw=1, ls="--", zorder=1, label="prototype bar"))
     if estimate is not None:
-        style = {"color": INK, "lw": 1, "ls": ":", "zorder": 1, "label": "leave-one-category-out"}
-        lines.append(axes.axvline(100 * estimate["accuracy"], **style))
+        accuracy = 100 * estimate["accuracy"]
+        lines.append(axes.axvline(accuracy, color=INK, lw=1, ls=":", zorder=1, label="leave-one-category-out"))
     return lines

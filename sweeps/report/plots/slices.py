@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sweeps.report.axes import Axis
 from sweeps.report.plots.style import BLUE, FAINT, INK, ORANGE
@@ -20,9 +21,8 @@ def draw_slices(axes: list[Axis]) -> Figure:
     """A small plot per swept key, trials as dots, best first in `axes`; the last of `axes` is the accuracy."""
     *keys, accuracy = axes
     rows = -(-len(keys) // COLUMNS)
-    figure = Figure(figsize=(10.6, 2.7 * rows), layout="constrained")
+    figure = Figure(figsize=(10.6, 2.7 * rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(h_pad=0.12)
     plots = figure.subplots(rows, min(COLUMNS, len(keys)), sharey=True, squeeze=False)
     for plot, key in zip(plots.flat, keys, strict=False):
         _slice(plot, key, accuracy)
