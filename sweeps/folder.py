@@ -110,7 +110,7 @@ class SweepFolder:
         return not tables.finished(tables.read_folds(self.root)).empty
 
     def scores(self) -> dict[int, dict[str, float]]:
-        """Mean and std by the plan's objective, and seconds, of every trial with scored folds (`tables.trial_scores`)."""
+        """Mean and std by the objective, and seconds, of every trial with scored folds (`tables.trial_scores`)."""
         folds = tables.finished(tables.read_folds(self.root))
         scores = tables.trial_scores(objective.scored(self.plan, folds, objective.read_measured(self.root)))
         return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
