@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,29 +29,46 @@ class Keeper(Builder):
     def __init__(self, root: Path, run: str, gpus: float, workers: int) -> None:
         super().__init__(root, run, gpus)
         self._free = asyncio.Semaphore(workers)
+        self._halted = asyncio.Event()
+        self._running = 0
         self._shared: Materials | None = None
         self._banks: dict[tuple[str, int], Any] = {}
         self._under_way: dict[str, Artifact] = {}
         # A keeper's actors die with it: those of its successor have other names.
         self._namespace = f"fsamc-{uuid.uuid4().hex}"
 
-    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool]:
-        """The fold's result as JSON, on disk by now; and whether it was there before.
+    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
+        """The fold's result as JSON, on disk by now; and whether it was there before. None if no more are started.
 
         `materials` holds a reference to the sweep's `Materials`: an argument by itself would be copied every time.
         """
         if self._shared is None:
             self._shared = await materials[0]
         shared = self._shared
+        if self._halted.is_set():
+            return None
         if saved := await asyncio.to_thread(find_result, fold, shared):
             return saved, True
         artifacts = fold.artifacts(shared.categories, shared.textures)
-        offered = await self._provide_all(artifacts)
+        offered = await self._unless_halted(self._provide_all(artifacts))
+        if offered is None:
+            return None
         files = [artifact for artifact in artifacts if artifact.key not in offered]
         keeper = ray.get_runtime_context().current_actor
         task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
         async with self._free:
-            return await task.remote(materials[0], fold, offered, files, keeper), False
+            if self._halted.is_set():
+                return None
+            self._running += 1
+            try:
+                return await task.remote(materials[0], fold, offered, files, keeper), False
+            finally:
+                self._running -= 1
+
+    async def halt(self) -> int:
+        """Start no more folds, and wait for no more builds: how many folds are running."""
+        self._halted.set()
+        return self._running
 
     async def provide(self, artifact: Artifact) -> Offer:
         """Have the artifact on disk, and in the object store if a bank actor serves it."""
@@ -72,6 +89,14 @@ class Keeper(Builder):
             needs = [tasks[need.key] for need in artifact.needs()]
             tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact))
         return {key: arrays for offer in await asyncio.gather(*tasks.values()) for key, arrays in offer.items()}
+
+    async def _unless_halted(self, offering: Coroutine[Any, Any, Offer]) -> Offer | None:
+        """What is offered; None as soon as no fold is to be started any more. The builds are left to themselves."""
+        work = asyncio.ensure_future(offering)
+        halted = asyncio.ensure_future(self._halted.wait())
+        await asyncio.wait({work, halted}, return_when=asyncio.FIRST_COMPLETED)
+        halted.cancel()
+        return work.result() if work.done() else None
 
     async def _provide_after(self, needs: Iterable[asyncio.Task[Offer]], artifact: Artifact) -> Offer:
         await asyncio.gather(*needs)
@@ -107,6 +132,11 @@ class FoldRunner:
     def submit(self, fold: Fold) -> Any:
         """Reference to what `Keeper.run` gives."""
         return self.keeper.run.remote(fold, [self.materials])
+
+    def halt(self, *, timeout: float) -> int:
+        """Start no more folds; how many are running. Raises a RayError if the keeper does not answer in time."""
+        running: int = ray.get(self.keeper.halt.remote(), timeout=timeout)
+        return running
 
     def under_way(self, *, timeout: float) -> list[str]:
         """What is being built. Raises a RayError if the keeper does not answer within `timeout` seconds."""

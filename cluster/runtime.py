@@ -33,7 +33,7 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
 
 
 def run_folds(folds: Sequence[Fold], runner: FoldRunner, *, at_once: int, retries: int) -> Iterator[Outcome]:
-    """Run folds and yield each as it finishes.
+    """Run folds and yield each as it finishes; once no more are to be started, only those that are running.
 
     Args:
         folds: what to run.
@@ -50,19 +50,24 @@ def run_folds(folds: Sequence[Fold], runner: FoldRunner, *, at_once: int, retrie
         (done,), _ = ray.wait(list(running), num_returns=1)
         fold, left = running.pop(done)
         outcome = _outcome(fold, done)
-        if outcome.result is None and left and not outcome.fatal:
+        if outcome is None:  # the runner was halted
+            waiting.clear()
+        elif outcome.result is None and left and not outcome.fatal:
             waiting.append((fold, left - 1))
         else:
             yield outcome
 
 
-def _outcome(fold: Fold, done: Any) -> Outcome:
+def _outcome(fold: Fold, done: Any) -> Outcome | None:
     try:
-        text, reused = ray.get(done)
+        found = ray.get(done)
     except Exception as error:  # whatever a fold may raise is this fold's outcome, not the sweep's
         cause = _cause(error)
         full = full_disk(cause)
         return Outcome(fold=fold, result=None, error=full or _one_line(cause), fatal=full is not None)
+    if found is None:
+        return None
+    text, reused = found
     return Outcome(fold=fold, result=FoldResult.from_json(text), reused=reused)
 
 

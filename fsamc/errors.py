@@ -13,6 +13,20 @@ class BadInput(ValueError):
     The command line prints it and exits with 2. Raised before work starts and nothing is written.
     """
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the command line prints."""
+        return (str(self),)
+
+
+class BadInputs(BadInput):
+    """Several things at once, a line each."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the command line prints: every line."""
+        return tuple(str(self).splitlines())
+
 
 @contextmanager
 def naming(place: Path) -> Iterator[None]:

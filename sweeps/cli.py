@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from fsamc.errors import BadInput
-from sweeps.errors import Unfinished
+from sweeps.exits import guarded
 
 app = typer.Typer(
     help="Names the kind of an industrial defect from one to five examples, and finds the settings that do it best.",
@@ -33,11 +31,9 @@ for name, sub in (("data", data_app), ("plan", plan_app), ("pseudo", pseudo_app)
 # A pipe has no width; in a log, tables should not be squeezed into 80 columns.
 console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
 
-_CTRL_C = 130  # Typer makes this exit code of it
-_UsageError: Any = typer.BadParameter.__mro__[1]  # Typer has a copy of click of its own, or click's
+Given = TypeVar("Given")
 
 DataArgument = Annotated[Path, typer.Argument(help="Folder with one folder per category, in MVTec layout.")]
-DataOption = Annotated[Path, typer.Option("--data", help="Folder with one folder per category, in MVTec layout.")]
 TexturesOption = Annotated[
     Path | None, typer.Option("--textures", help="Folder of texture classes, or dtd, which is downloaded.")
 ]
@@ -59,9 +55,14 @@ class Resume(StrEnum):
 
 @app.command()
 def sweep(
-    plan: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
-    data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    plan: Annotated[
+        str | None, typer.Argument(help="A preset's name or a YAML file; that of the sweep in OUT by default.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder with one folder per category, in MVTec layout; as in OUT by default."),
+    ] = None,
     changes: Changes = None,
     textures: TexturesOption = None,
     backbone: BackboneOption = None,
@@ -80,29 +81,49 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the size and the estimated cost, stop.")
     ] = False,
+    extend: Annotated[int | None, typer.Option("--extend", min=1, help="Trials more for the sweep in OUT.")] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option("--time-budget", help="After 2h, 30m, 1h30m or so many seconds start no more folds."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="The final table, and what went wrong.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="A JSON object per line: what happens when it happens.")] = False,
 ) -> None:
-    """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report."""
+    """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report.
+
+    Where OUT holds a sweep, PLAN and --data may be left out: the sweep there goes on, on what it ran on.
+    """
+    if json and (quiet or dry_run):
+        raise BadInput(f"--json and {'--quiet' if quiet else '--dry-run'} exclude each other; leave one out")
     quiet_ray()
+    from sweeps.interrupts import seconds_of
+    from sweeps.recall import Kept, recall
     from sweeps.request import Request
     from sweeps.sweep import run_sweep
 
+    if plan and "=" in plan:  # a change, where the plan was left out
+        changes, plan = [plan, *(changes or ())], None
+    kept = recall(out) if plan is None or data is None else Kept()
     run_sweep(
         Request(
-            plan=plan,
+            plan=_given("PLAN", plan or kept.plan, out),
             changes=tuple(changes or ()),
-            data=data,
-            textures=textures,
+            data=_given("--data", data or kept.data, out),
+            textures=textures or kept.textures,
             out=out,
-            cache=cache or _default_cache(),
+            cache=cache or kept.cache or _default_cache(),
             backbone=backbone,
             weights=weights,
-            tracking_uri=tracking_uri,
+            tracking_uri=tracking_uri or kept.tracking_uri,
             offline=offline,
             address=address,
             resume=resume.value,
             reuse=reuse,
             figures=figures,
             dry_run=dry_run,
+            extend=extend or 0,
+            time_budget=seconds_of(time_budget) if time_budget else None,
+            view="json" if json else "quiet" if quiet else "screen",
         ),
         console,
     )
@@ -227,13 +248,23 @@ def plan_show(
 
 @plan_app.command("check")
 def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], changes: Changes = None) -> None:
-    """Say whether a plan can run, and the first thing wrong with it."""
+    """Say whether a plan can run, and everything that is wrong with it: the key, and its line in the file."""
     from sweeps.plan import load_plan
     from sweeps.search import make_proposer
 
     loaded = load_plan(plan, changes or [])
     size = f"{make_proposer(loaded).count()} trials, search {loaded.search.algorithm}"
     console.print(f"{plan}: {size}", soft_wrap=True, highlight=False, markup=False)
+
+
+@plan_app.command("schema")
+def plan_schema() -> None:
+    """Print the JSON schema of plans, with which editors complete and check them."""
+    import json
+
+    from sweeps.schema import plan_schema
+
+    typer.echo(json.dumps(plan_schema(), indent=2))
 
 
 @cache_app.command("list")
@@ -261,37 +292,12 @@ def main() -> None:
     guarded(lambda: app(standalone_mode=False, prog_name="fsamc"))
 
 
-def guarded(command: Callable[[], object]) -> None:
-    """Run `command` and exit; one line for what a user can mend."""
-    try:
-        code = command()
-    except BadInput as error:
-        _fail(2, str(error))
-    except _UsageError as error:
-        _fail(2, _usage(error))
-    except Unfinished as error:
-        _fail(1, str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        _fail(1, "interrupted")
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        _fail(1, f"{error.filename or 'the disk'}: {error.strerror}; make room and run the same command again")
-    else:
-        if code == _CTRL_C:
-            _fail(1, "interrupted")
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def _usage(error: Any) -> str:
-    """What is wrong with the words, and where the right ones are listed."""
-    command = error.ctx.command_path if error.ctx else "fsamc"
-    return f"{error.format_message().rstrip('.') or 'no command'}; `{command} --help` lists what there is"
-
-
-def _fail(code: int, line: str) -> NoReturn:
-    print(f"fsamc: {' '.join(line.split())}", file=sys.stderr)
-    sys.exit(code)
+def _given(name: str, value: Given | None, out: Path) -> Given:
+    if value is None:
+        raise BadInput(
+            f"{name} is missing, and {out} holds no sweep that says it; `fsamc sweep --help` lists what there is"
+        )
+    return value
 
 
 def _default_cache() -> Path:
@@ -303,6 +309,7 @@ def _default_cache() -> Path:
 def quiet_ray() -> None:
     """Ray and Tune read these when they are imported: the screen and OUT belong to the sweep."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")

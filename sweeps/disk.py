@@ -18,10 +18,14 @@ RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
 
 def check_space(prepared: Prepared, *, cache: Path, out: Path) -> None:
     """Raise BadInput if the disks cannot hold what the sweep will write."""
-    artifacts = {artifact.key: artifact for artifact in _artifacts(prepared)}
-    missing = [artifact for artifact in artifacts.values() if not is_cached(artifact, cache)]
-    _require(cache, sum(map(artifact_bytes, missing)), "the cache")
+    _require(cache, sum(map(artifact_bytes, missing_artifacts(prepared, cache))), "the cache")
     _require(out, RESULTS, "the results")
+
+
+def missing_artifacts(prepared: Prepared, cache: Path) -> list[Artifact]:
+    """What the base and the ends of the space read and the cache lacks."""
+    artifacts = {artifact.key: artifact for artifact in _artifacts(prepared)}
+    return [artifact for artifact in artifacts.values() if not is_cached(artifact, cache)]
 
 
 def is_cached(artifact: Artifact, cache: Path) -> bool:

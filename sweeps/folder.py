@@ -65,9 +65,9 @@ class SweepFolder:
         if plan.scoring.measure:
             self._tables[objective.FILE] = objective.COLUMNS
 
-    def open(self, contents: Mapping[str, str]) -> list[TrialRecord]:
+    def open(self, contents: Mapping[str, str], *, extending: int | None = None) -> list[TrialRecord]:
         """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
-        self.run = claim(self.root, self.plan, contents)
+        self.run = claim(self.root, self.plan, contents, extending=extending)
         self.notes = read_json(self.root / "sweep.json")
         records = self.records()
         write_whole(self.root / "trials.jsonl", "".join(map(_line, records)))  # a torn line must not take in the next

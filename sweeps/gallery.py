@@ -19,6 +19,7 @@ from sweeps.folder import SweepFolder
 from sweeps.objective import best_trial
 from sweeps.plan import configuration, load_plan
 from sweeps.prepare import Prepared, prepare
+from sweeps.recall import kept_changes, recall
 from sweeps.report import write_report
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
@@ -68,6 +69,14 @@ class Gallery:
         return first_folds(self.prepared.folds(configuration(self.folder.plan, records[trial].values)))
 
 
+def figures_line(folder: SweepFolder) -> list[str]:
+    """Where a sweep's figures are, or how to draw some."""
+    noted = folder.notes.get(FOLDER)
+    if not noted:
+        return [f"figures  fsamc figures {folder.root}"]
+    return [f"figures  {folder.root / FOLDER} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
+
+
 def redraw(out: Path, *, trial: int | None, data: Path | None, textures: Path | None, cache: Path | None) -> list[Path]:
     """Draw the figures of a trial of the sweep in `out`, by default the best, and write the report anew.
 
@@ -98,17 +107,16 @@ def _deliver(out: Path) -> None:
 
 
 def _open(out: Path, *, data: Path | None, textures: Path | None, cache: Path | None) -> Gallery:
-    notes = read_json(out / "sweep.json")
-    kept = notes.get("materials", {})
-    found = {"data": data, "textures": textures, "cache": cache}
-    found = {name: given or _path(kept.get(name)) for name, given in found.items()}
+    kept, notes = recall(out), read_json(out / "sweep.json")
     plan, workers = resolve_resources(_plan(out), None)
-    where, store = found["data"], found["cache"]
+    where, store = data or kept.data, cache or kept.cache
     if where is None or store is None:
-        missing = " and ".join(f"--{name}" for name in ("data", "cache") if found[name] is None)
+        missing = " and ".join(name for name, found in (("--data", where), ("--cache", store)) if found is None)
         raise BadInput(f"{out}: does not say what the sweep ran on; give {missing}")
     device = "cuda" if plan.resources.gpus else "cpu"
-    prepared = prepare(plan, data=where, textures=found["textures"], store=Store(store), device=device, random=False)
+    prepared = prepare(
+        plan, data=where, textures=textures or kept.textures, store=Store(store), device=device, random=False
+    )
     check_resumable(out, prepared.plan, prepared.contents, "must")
     folder = SweepFolder(out, prepared.plan)
     folder.run, folder.notes = str(notes["run"]), notes
@@ -127,8 +135,4 @@ def _open(out: Path, *, data: Path | None, textures: Path | None, cache: Path | 
 def _plan(out: Path) -> Plan:
     if not (out / "plan.yaml").exists():
         raise BadInput(f"{out}: holds no sweep (no plan.yaml); give the folder of results of one")
-    return load_plan(str(out / "plan.yaml"))
-
-
-def _path(kept: str | None) -> Path | None:
-    return None if kept is None else Path(kept)
+    return load_plan(str(out / "plan.yaml"), kept_changes(recall(out)))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, permutations
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations, islice, permutations
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from fsamc.config import Distribution, FoldConfig, Plan
-from fsamc.config.dotted import flatten, updated, validated, with_value
+from fsamc.config.dotted import Problem, flatten, problems, updated
 from fsamc.errors import BadInput
 from fsamc.store import digest
 from fsamc.weights import identity, is_program
-from sweeps.plan_file import read_tree
+from sweeps.knobs import unknown_key
+from sweeps.plan_file import Written, read_plan
 from sweeps.space import active, ends, holds, in_order, value_at
+from sweeps.yaml_marks import Place
 
 # What changes how fast a sweep is, and no number in it.
 _PACE: dict[str, Any] = {"resources": {"workers", "folds_at_once", "retries", "system_metrics", "tracking_patience"}}
@@ -36,18 +40,20 @@ def load_plan(
         weights: state dict of a named backbone, wins over the plan's.
 
     Raises:
-        BadInput: no such plan, no YAML, an unknown key, or a value that may not be; also within the space.
+        BadInput: no such plan, no YAML, unknown keys, or values that may not be; also within the space. A line each,
+            with the file's line where one is at fault.
     """
-    tree = read_tree(source, changes)
+    written = read_plan(source, changes)
     for name, given in (("backbone", backbone), ("weights", weights)):
         if given is not None:
-            tree = with_value(tree, f"base.features.{name}", given)
-    tree.setdefault("name", Path(source).stem)
-    plan = _with_scoring(validated(Plan, tree, where=source), source)
-    plan = plan.model_copy(update={"space": {key: _conditioned(plan, key, source) for key in plan.space}})
-    _check(plan, source)
+            written = written.changed(f"base.features.{name}", given, word=f"--{name} {given}")
+    plan = _with_scoring(_validated(written))
+    written.check(list(_condition_problems(plan)))
+    plan = plan.model_copy(update={"space": {key: _conditioned(plan, given) for key, given in plan.space.items()}})
+    written.check(_problems(plan))
     space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
-    return plan.model_copy(update={"space": space, "configurations": _plain_list(plan)})
+    entries = tuple(_plain_entry(plan, entry) for entry in plan.configurations)
+    return plan.model_copy(update={"space": space, "configurations": entries})
 
 
 def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
@@ -117,45 +123,109 @@ def to_yaml(plan: Plan) -> str:
     return text
 
 
-def _with_scoring(plan: Plan, source: str) -> Plan:
+def _with_scoring(plan: Plan) -> Plan:
     """The plan with what its objective asks of every fold filled in."""
     if plan.base.scoring == plan.scoring:
         return plan
-    base = updated(plan.base, {"scoring": plan.scoring.model_dump(mode="json")}, where=source)
+    base = updated(plan.base, {"scoring": plan.scoring.model_dump(mode="json")})
     return plan.model_copy(update={"base": base})
 
 
-def _check(plan: Plan, source: str) -> None:
+def _validated(written: Written) -> Plan:
+    tree = {"name": Path(written.source).stem} | written.tree
+    try:
+        return Plan.model_validate(tree)
+    except ValidationError as error:
+        found = problems(error, tree)
+    told = [replace(one, text=unknown_key(one.key)) if one.unknown else one for one in found]
+    known = [*flatten(FoldConfig().model_dump(mode="json")), *flatten(_mapping(tree.get("base")))]
+    space = _mapping(tree.get("space"))
+    written.check([*told, *(problem for key in space if (problem := _key_problem(known, str(key), ("space",))))])
+    raise AssertionError("a plan that pydantic refuses has problems")
+
+
+def _mapping(part: Any) -> Mapping[Any, Any]:
+    return part if isinstance(part, Mapping) else {}
+
+
+def _problems(plan: Plan) -> Iterator[Problem]:
     """Every listed configuration must be valid, and every end of every range, by itself and beside another key's."""
-    for place, entry in enumerate(plan.configurations):
-        for key in entry:
-            _check_key(plan, key, f"{source}: configurations.{place}")
-        updated(plan.base, entry, where=f"{source}: configurations.{place}")
-    in_order(plan.space)
-    for key, given in plan.space.items():
-        if plan.search.algorithm == "grid" and given.choice is None:
-            raise BadInput(f"{source}: space.{key}: a grid needs `choice`; list its values or use random or optuna")
-        _check_key(plan, key, f"{source}: space")
-        for value in given.extremes + _between(given):
-            updated(plan.base, _meeting(plan, key) | {key: value}, where=f"{source}: space")
+    alone = [*_list_problems(plan), *_space_problems(plan)]
+    yield from alone or _joint_problems(plan)
+
+
+def _joint_problems(plan: Plan) -> Iterator[Problem]:
+    """The first thing wrong with keys together that are right by themselves."""
+    place = ("configurations",) if plan.configurations else ("space",)
+    if repeated := next(_repeated(plan), None):
+        yield repeated
+        return
     for key, within in permutations(swept(plan), 2):
         if within.startswith(f"{key}."):
-            raise BadInput(f"{source}: {key} holds {within}, and both are varied; vary one of them")
+            yield Problem(place, f"{key} holds {within}, and both are varied; vary one of them")
+            return
     try:
         for _ in variants(plan, changed=2):
             pass
     except BadInput as error:
-        raise BadInput(f"{source}: space: a combination that may not be: {error}") from None
+        yield Problem(place, f"a combination that may not be: {error}")
 
 
-def _check_key(plan: Plan, key: str, where: str) -> None:
+def _repeated(plan: Plan) -> Iterator[Problem]:
+    """Choices and listed configurations that say the same, however they are written."""
+    for key, given in plan.space.items():
+        values = (_plain(plan, key, given).choice or ()) if given.choice else ()
+        if len(_distinct(values)) < len(values):
+            yield Problem(("space", key, "choice"), f"{list(given.choice or ())} names a value twice; leave one out")
+    made = [updated(plan.base, entry) for entry in plan.configurations]
+    for number, (config, entry) in enumerate(zip(made, plan.configurations, strict=True)):
+        if config in made[:number]:
+            yield Problem(("configurations", str(number)), f"{entry} is the same as one before it; leave one out")
+
+
+def _list_problems(plan: Plan) -> Iterator[Problem]:
     known = flatten(plan.base.model_dump(mode="json"))
+    for number, entry in enumerate(plan.configurations):
+        place = ("configurations", str(number))
+        keys = [problem for key in entry if (problem := _key_problem(known, key, place))]
+        yield from keys or _value_problem(plan, entry, place)
+
+
+def _space_problems(plan: Plan) -> Iterator[Problem]:
+    known = flatten(plan.base.model_dump(mode="json"))
+    for key, given in plan.space.items():
+        place = ("space", key)
+        if plan.search.algorithm == "grid" and given.choice is None:
+            yield Problem(place, "a grid needs `choice`; list its values or use random or optuna")
+        elif problem := _key_problem(known, key, ("space",)):
+            yield problem
+        else:
+            edges = [((*place, given.form, str(number)), value) for number, value in enumerate(given.extremes)]
+            tried = (
+                problem
+                for at, value in [*edges, *((place, value) for value in _between(given))]
+                for problem in _value_problem(plan, _meeting(plan, key) | {key: value}, at)
+            )
+            yield from islice(tried, 1)  # the second end of a range that is wrong says nothing new
+
+
+def _value_problem(plan: Plan, values: Mapping[str, Any], place: Place) -> list[Problem]:
+    try:
+        updated(plan.base, values)
+    except BadInput as error:
+        named = next((f"{key}: " for key in values if key in place), "")
+        return [Problem(place, str(error).removeprefix(named))]
+    return []
+
+
+def _key_problem(known: Collection[str], key: str, place: Place) -> Problem | None:
     if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in known):
-        raise BadInput(f"{where}.{key}: unknown key; `fsamc plan show` lists them all")
+        return Problem((*place, key), unknown_key(f"{'.'.join(place)}.{key}"), unknown=True)
     if key.startswith("compute"):
-        raise BadInput(f"{where}.{key}: set resources.cpus instead; it is not a knob of the method")
+        return Problem((*place, key), "set resources.cpus instead; it is not a knob of the method")
     if key.startswith("scoring"):
-        raise BadInput(f"{where}.{key}: set `objective` and folds.score instead; they are the same for all trials")
+        return Problem((*place, key), "set `objective` and folds.score instead; they are the same for all trials")
+    return None
 
 
 def _between(given: Distribution) -> tuple[float, ...]:
@@ -168,28 +238,48 @@ def _plain(plan: Plan, key: str, given: Distribution) -> Distribution:
     """Choices as the configuration holds them, so that `1e-4`, which YAML takes for text, is the base's 0.0001."""
     if given.choice is None:
         return given
-    values = [value_at(updated(plan.base, _meeting(plan, key) | {key: value}), key) for value in given.choice]
-    if any(value in values[:place] for place, value in enumerate(values)):
-        raise BadInput(f"space.{key}: {list(given.choice)} names a value twice; leave one out")
+    values = (value_at(updated(plan.base, _meeting(plan, key) | {key: value}), key) for value in given.choice)
     return given.model_copy(update={"choice": tuple(values)})
 
 
-def _conditioned(plan: Plan, key: str, source: str) -> Distribution:
-    """The key's distribution with the values of its `when` as the configuration holds them; checked."""
-    given, when = plan.space[key], {}
-    for other, allowed in given.when.items():
-        where = f"{source}: space.{key}.when"
-        _check_key(plan, other, where)
-        if other == key:
-            raise BadInput(f"{where}.{other}: a key cannot depend on itself; name another")
-        when[other] = tuple(_plain_value(plan, other, value, where) for value in allowed)
-        if not any(_can_be(plan, other, value) for value in when[other]):
-            raise BadInput(f"{where}.{other}: no trial has one of {list(allowed)} there; correct it or leave it out")
+def _plain_entry(plan: Plan, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A listed configuration as the configuration holds its values."""
+    config = updated(plan.base, entry)
+    return {key: value_at(config, key) for key in entry}
+
+
+def _condition_problems(plan: Plan) -> Iterator[Problem]:
+    """What is wrong with the `when` of swept keys."""
+    known = flatten(plan.base.model_dump(mode="json"))
+    for key, given in plan.space.items():
+        for other, allowed in given.when.items():
+            place = ("space", key, "when")
+            if problem := _key_problem(known, other, place):
+                yield problem
+            elif other == key:
+                yield Problem((*place, other), "a key cannot depend on itself; name another")
+            elif wrong := [one for value in allowed for one in _value_problem(plan, {other: value}, (*place, other))]:
+                yield from wrong
+            elif not any(
+                _can_be(plan, other, value_at(updated(plan.base, {other: value}), other)) for value in allowed
+            ):
+                yield Problem((*place, other), f"no trial has one of {list(allowed)} there; correct it or leave it out")
+    try:
+        in_order(plan.space)
+    except BadInput as error:
+        yield Problem(("space",), str(error).removeprefix("space."))
+
+
+def _conditioned(plan: Plan, given: Distribution) -> Distribution:
+    """The distribution with the values of its `when` as the configuration holds them."""
+    when = {
+        other: tuple(_plain_value(plan, other, value) for value in allowed) for other, allowed in given.when.items()
+    }
     return given.model_copy(update={"when": when}) if when else given
 
 
-def _plain_value(plan: Plan, key: str, value: Any, where: str) -> Any:
-    return value_at(updated(plan.base, {key: value}, where=where), key)
+def _plain_value(plan: Plan, key: str, value: Any) -> Any:
+    return value_at(updated(plan.base, {key: value}), key)
 
 
 def _can_be(plan: Plan, key: str, value: Any) -> bool:
@@ -200,16 +290,6 @@ def _meeting(plan: Plan, key: str) -> dict[str, Any]:
     """Values of other keys with which `key` is swept; none where that is always so."""
     found = next(ends(plan.space, plan.base, [key]), {})
     return {other: value for other, value in found.items() if other != key}
-
-
-def _plain_list(plan: Plan) -> tuple[dict[str, Any], ...]:
-    """The listed configurations as the configuration holds their values."""
-    made = [(entry, updated(plan.base, entry)) for entry in plan.configurations]
-    entries = [{key: value_at(config, key) for key in entry} for entry, config in made]
-    for place, (entry, (_, config)) in enumerate(zip(entries, made, strict=True)):
-        if config in [earlier for _, earlier in made[:place]]:
-            raise BadInput(f"configurations.{place}: {entry} is the same as one before it; leave one out")
-    return tuple(entries)
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:

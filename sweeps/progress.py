@@ -1,128 +1,202 @@
-"""What the screen shows: before, while and after a sweep runs."""
+"""How far a sweep is, counted while it runs; its size before, and its tables afterwards."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sweeps import tables
+from sweeps.ahead import Eta, folds_ahead, folds_of
+from sweeps.disk import missing_artifacts
+from sweeps.events import (
+    Best,
+    Building,
+    Done,
+    Far,
+    Finishing,
+    FoldDone,
+    NewBest,
+    Noted,
+    Running,
+    Started,
+    TrialDone,
+    TrialLost,
+    View,
+    Warned,
+)
+from sweeps.folder import SweepFolder
+from sweeps.objective import ranking, read_measured
 from sweeps.prepare import Prepared
+from sweeps.search import Proposer
 from sweeps.splits import left_out_lines, splits
-
-_WIDTH = 44  # columns for what is being done, before the bar
 
 
 class SweepProgress:
-    """A bar over the folds with an estimate of the time left, and a line per finished trial.
-
-    Where the output is no terminal there is no bar, and lines say what the bar would.
+    """Keeps count while trials run, and tells the view.
 
     Args:
-        console: where to.
-        folds: how many there will be.
-        by: the objective, which says what is best.
+        view: is told.
+        name: of the sweep.
+        eta: knows what lies ahead.
+        folds, trials: how many there are in all.
+        folds_done, trials_done: of these, in earlier runs of a resumed sweep.
+        best: the best trial of earlier runs.
     """
 
-    def __init__(self, console: Console, *, folds: int, by: str = "query") -> None:
-        self._by = "" if by == "query" else f" by {by}"
-        self._console = console
-        self._total = folds
-        self._done = 0
-        self._best: float | None = None
-        self._told: set[str] = set()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("folds"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            expand=True,
-            speed_estimate_period=3600.0,  # folds take seconds to minutes: a short memory would forget all of them
+    def __init__(
+        self,
+        view: View,
+        eta: Eta,
+        *,
+        name: str,
+        folds: int,
+        trials: int,
+        folds_done: int = 0,
+        trials_done: int = 0,
+        best: Best | None = None,
+    ) -> None:
+        self._view, self._eta, self._name = view, eta, name
+        self._folds, self._trials = folds, trials
+        self._folds_done, self._trials_done = folds_done, trials_done
+        self.best = best
+
+    @classmethod
+    def of(
+        cls, view: View, prepared: Prepared, proposer: Proposer, folder: SweepFolder, *, cache: Path, workers: int
+    ) -> SweepProgress:
+        """Of a sweep that is begun or goes on, from what its folder holds."""
+        records = folder.records()
+        done = [record for record in records if record.done]
+        before, left = folds_of(prepared, done).total(), folds_ahead(prepared, proposer, records)
+        missing = Counter(artifact.kind for artifact in missing_artifacts(prepared, cache))
+        return cls(
+            view,
+            Eta(left, missing, workers=workers),
+            name=prepared.plan.name,
+            folds=before + left.total(),
+            trials=proposer.count(),
+            folds_done=before,
+            trials_done=len(done),
+            best=best_so_far(folder),
         )
-        self._task = self._bar.add_task("starting", total=folds)
 
     def __enter__(self) -> SweepProgress:
-        self._bar.start()
+        self._view.tell(Running(far=self.far, best=self.best, on=True))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.builds(())
-        self._bar.stop()
+        self._view.tell(Running(far=self.far, best=self.best, on=False))
 
-    def fold(self, row: Mapping[str, Any]) -> None:
+    @property
+    def far(self) -> Far:
+        """How far the sweep is."""
+        return Far(
+            folds_done=self._folds_done,
+            folds=self._folds,
+            trials_done=self._trials_done,
+            trials=self._trials,
+            eta=self._eta.seconds(),
+        )
+
+    def fold(self, row: Mapping[str, Any], *, reused: bool = False) -> None:
         """A fold has finished; `row` is its line of folds.csv."""
-        self._done += 1
-        self._bar.update(self._task, completed=self._done)
-        if row["status"] != "ok":
-            where = f"trial {row['trial']}, {row['category']}, seed {row['seed']}, draw {row['draw']}"
-            reason = row["status"].removeprefix("failed: ")
-            self._console.print(f"[red]failed[/red] {escape(where)}: {escape(reason)}", highlight=False, soft_wrap=True)
+        self._folds_done += 1
+        accuracy, seconds = (None if row[name] == "" else float(row[name]) for name in ("accuracy", "seconds"))
+        self._eta.fold((row["head"], row["shots"]), seconds, reused=reused)
+        where = {name: row[name] for name in ("trial", "category", "seed", "draw", "status")}
+        self._view.tell(FoldDone(**where, accuracy=accuracy, seconds=seconds, reused=reused, far=self.far))
 
     def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
         """A trial has finished with this average accuracy over its categories, and this score by the objective."""
-        if not pd.isna(score) and (self._best is None or score > self._best):
-            self._best = score
-        best = "" if self._best is None else f"best {tables.percent(self._best)} %{self._by}, "
-        self._console.print(
-            f"trial {number:>3}  {escape(label)}  {tables.percent(mean, std)} %   "
-            f"[dim]{best}{self._done}/{self._total} folds[/dim]",
-            highlight=False,
-        )
+        self._trials_done += 1
+        better = not pd.isna(score) and (self.best is None or score > self.best.score)
+        if better:
+            self.best = Best(trial=number, mean=mean, std=std, score=score)
+        self._view.tell(TrialDone(trial=number, configuration=label, mean=mean, std=std, best=self.best, far=self.far))
+        if better and self.best:
+            self._view.tell(NewBest(best=self.best))
 
     def lost(self, number: int) -> None:
         """A trial ended without its folds, because its own process died again and again."""
-        self._console.print(f"[red]failed[/red] trial {number}: its process died", highlight=False)
+        self._view.tell(TrialLost(trial=number))
 
-    def builds(self, under_way: Sequence[str]) -> None:
-        """What is being built at this moment: a cold sweep does little else for its first minutes."""
-        if under_way:
-            text = f"building {under_way[0]}"
-            more = f" (+{len(under_way) - 1})" if len(under_way) > 1 else ""
-            if len(text) + len(more) > _WIDTH:
-                text = f"{text[: _WIDTH - len(more) - 3]}..."
-            text += more
-        else:
-            text = "running" if self._best is None else f"best {tables.percent(self._best)} %{self._by}"
-        self._bar.update(self._task, description=escape(text))
-        if not self._console.is_terminal:
-            for name in under_way:
-                if name not in self._told:
-                    self._console.print(f"building {escape(name)}", highlight=False, soft_wrap=True)
-        self._told.update(under_way)
+    def builds(self, under_way: Sequence[str], built: Mapping[str, tuple[int, float]] | None = None) -> None:
+        """What is being built at this moment, and what was built so far: number and seconds by kind."""
+        if built is not None:
+            self._eta.built(built)
+        self._view.tell(Building(under_way=tuple(under_way), far=self.far))
+
+    def finishing(self, reason: str, folds: int) -> None:
+        """No fold is started any more; so many are running."""
+        self._view.tell(Finishing(reason=reason, folds=folds))
+
+    def done(
+        self,
+        status: str,
+        reason: str,
+        summary: pd.DataFrame | None,
+        *,
+        labels: Mapping[int, str],
+        marks: tuple[str, ...],
+        seconds: float,
+        files: Mapping[str, str],
+    ) -> None:
+        """The sweep has come to an end: see `Done`."""
+        told = Done(
+            name=self._name,
+            status=status,
+            reason=reason,
+            far=self.far,
+            best=self.best,
+            seconds=round(seconds, 1),
+            summary=summary,
+            labels=labels,
+            marks=marks,
+            files=files,
+        )
+        self._view.tell(told)
 
 
-def announce(prepared: Prepared, *, trials: int, folds: int, console: Console) -> None:
+def best_so_far(folder: SweepFolder) -> Best | None:
+    """The trial that the objective would choose of the folds that are there."""
+    if not folder.has_rows():
+        return None
+    board = ranking(folder.plan, tables.read_folds(folder.root), read_measured(folder.root))
+    rows = board.to_dict("records")
+    return (
+        Best(**{name: rows[0][name] for name in ("trial", "mean", "std")}, score=rows[0]["objective"]) if rows else None
+    )
+
+
+def announce(prepared: Prepared, *, trials: int, folds: int, out: Path, view: View) -> None:
     """The sweep's size, and what to beware of."""
     for warning in prepared.warnings:
-        console.print(f"[yellow]warning[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+        view.tell(Warned(text=warning))
     for line in left_out_lines(splits(prepared)):
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        view.tell(Noted(text=line))
     for mark in prepared.marks:
-        console.print(f"[bold red]{mark}[/bold red]")
+        view.tell(Warned(text=mark, mark=True))
     plan = prepared.plan
-    sizes = [
-        _counted(len(prepared.categories), "category", "categories"),
-        _counted(len(plan.folds.seeds), "seed"),
-        _counted(len(plan.folds.draws), "draw"),
-    ]
-    console.print(
-        f"[bold]{escape(plan.name)}[/bold]: {_counted(trials, 'trial')} ({plan.search.algorithm}), "
-        f"{_counted(folds, 'fold')} on {' x '.join(sizes)}: {escape(', '.join(prepared.categories))}",
-        highlight=False,
-        soft_wrap=True,
+    view.tell(
+        Started(
+            name=plan.name,
+            out=str(out),
+            algorithm=plan.search.algorithm,
+            trials=trials,
+            folds=folds,
+            categories=tuple(prepared.categories),
+            seeds=plan.folds.seeds,
+            draws=plan.folds.draws,
+        )
     )
 
 
@@ -152,7 +226,3 @@ def stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, flo
     for name, seconds in stages.items():
         table.add_row(f"fold {name}", "", f"{seconds:.1f}", f"{100 * seconds / total:.1f} %" if total else "")
     return table
-
-
-def _counted(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -95,7 +95,7 @@ class Recorder(Unsaved, tune.Callback):
             if outcome.result is not None:
                 running.scores[tuple(row[name] for name in tables.FOLD)] = fold_score(self._folder.plan, outcome.result)
             self._spending.add(outcome)
-            self._progress.fold(row)
+            self._progress.fold(row, reused=outcome.reused)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's folds are all there, and tell the search."""

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from fsamc.config import Plan
 from fsamc.errors import BadInput
 from fsamc.store import Store
 from sweeps.disk import check_space, check_writable
+from sweeps.extend import extended
 from sweeps.plan import load_plan
 from sweeps.prepare import Prepared, prepare
+from sweeps.recall import kept_changes, recall
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
 from sweeps.search import Home, check_search
 from sweeps.tracking_uri import check_uri
 
+Mode = Literal["screen", "quiet", "json"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `fsamc sweep` was asked."""
+    """What `fsamc sweep` was asked.
+
+    Attributes:
+        extend: by how many trials the sweep in `out` is to be extended.
+        time_budget: seconds after which no more folds are started.
+        view: who looks on.
+    """
 
     plan: str
     changes: tuple[str, ...]
@@ -36,6 +48,9 @@ class Request:
     figures: bool = True
     dry_run: bool = False
     random_backbone: bool = False
+    extend: int = 0
+    time_budget: float | None = None
+    view: Mode = "screen"
 
     @property
     def runs_at(self) -> str:
@@ -49,7 +64,7 @@ class Request:
 
 def check(request: Request) -> tuple[Prepared, int]:
     """The plan, ready to run, and how many folds may run at once. Raises BadInput for whatever would stop it."""
-    plan = load_plan(request.plan, request.changes, backbone=request.backbone, weights=request.weights)
+    plan = _load(request)
     check_writable(request.out)
     check_writable(request.cache)
     plan, workers = resolve_resources(plan, request.address)
@@ -62,8 +77,18 @@ def check(request: Request) -> tuple[Prepared, int]:
         random=request.random_backbone,
     )
     check_resumable(request.out, prepared.plan, prepared.contents, request.resume)
+    if request.extend:
+        prepared = replace(prepared, plan=extended(prepared.plan, request.out, request.extend))
     check_search(prepared.plan, request.home("", prepared.fingerprint))
     check_space(prepared, cache=request.cache, out=request.out)
     if request.tracking_uri and not request.offline and (problem := check_uri(request.tracking_uri, plan.name)):
         raise BadInput(problem)
     return prepared, workers
+
+
+def _load(request: Request) -> Plan:
+    """The plan; of a sweep that has been extended, with the trials it has by now."""
+    own = Path(request.plan) == request.out / "plan.yaml"
+    kept = kept_changes(recall(request.out)) if request.extend or own else []
+    changes = [*kept, *request.changes]
+    return load_plan(request.plan, changes, backbone=request.backbone, weights=request.weights)

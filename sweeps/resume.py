@@ -16,7 +16,7 @@ from fsamc.errors import BadInput
 from sweeps.files import read_json, write_whole
 from sweeps.plan import plan_hash, to_yaml
 
-_IDENTITY = "identity.json"
+IDENTITY = "identity.json"
 
 
 def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: str) -> None:
@@ -24,11 +24,11 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
 
     `contents`: hashes of the data by what they are of, for people: "category bottle".
     """
-    was = read_json(out / _IDENTITY)
+    was = read_json(out / IDENTITY)
     if not was:
         if mode == "must":
             raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")
-        if out.is_dir() and any(not path.name.startswith(_IDENTITY) for path in out.iterdir()):
+        if out.is_dir() and any(not path.name.startswith(IDENTITY) for path in out.iterdir()):
             raise BadInput(f"{out}: is not empty and holds no sweep; choose another folder for the results")
         return
     if mode == "never":
@@ -39,17 +39,33 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
         )
     if was["plan"] != plan_hash(plan):
         raise BadInput(
-            f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it"
+            f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it; "
+            f"what is there goes on with: fsamc sweep --out {out}"
         )
 
 
-def claim(out: Path, plan: Plan, contents: Mapping[str, str]) -> str:
-    """Make OUT this sweep's, or find it so; what tells the sweep from others of the same plan."""
+def claim(out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int | None = None) -> str:
+    """Make OUT this sweep's, or find it so; what tells the sweep from others of the same plan.
+
+    `extending`: by how many trials the sweep is being extended until it is done; None leaves that as it is.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    run = str(read_json(out / _IDENTITY).get("run") or uuid.uuid4().hex[:12])
-    write_whole(out / _IDENTITY, json.dumps({"plan": plan_hash(plan), "data": dict(contents), "run": run}))
+    was = read_json(out / IDENTITY)
+    identity = {
+        "plan": plan_hash(plan),
+        "data": dict(contents),
+        "run": str(was.get("run") or uuid.uuid4().hex[:12]),
+        "trials": plan.search.trials,
+        "extending": was.get("extending", 0) if extending is None else extending,
+    }
+    write_whole(out / IDENTITY, json.dumps(identity))
     write_whole(out / "plan.yaml", to_yaml(plan))
-    return run
+    return str(identity["run"])
+
+
+def settle(out: Path) -> None:
+    """The sweep in OUT is done: it may be extended anew."""
+    write_whole(out / IDENTITY, json.dumps(read_json(out / IDENTITY) | {"extending": 0}))
 
 
 def _difference(out: Path, plan: Plan) -> str:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, get_args
 
-import yaml
 from PIL import Image
-from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fsamc.artifacts import PseudoSet
-from fsamc.config import Compute, Features, Plan, Scoring
+from fsamc.config import Compute, Features
 from fsamc.dataset import Category, find_categories, load_category, scan_category
 from fsamc.inspection import Problem, Row, inspect_category, summarise
 from sweeps.disk import check_writable
+from sweeps.knobs import knobs
 from sweeps.plan import load_plan
 from sweeps.textures import find_textures
 
@@ -77,24 +75,6 @@ def knob_table() -> Table:
     return table
 
 
-def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """(dotted key, default as YAML, meaning) of every field below `model`; KEY stands for a key of the user's own.
-
-    `base.compute` and `base.scoring` are left out: a plan takes them from `resources`, `folds` and `objective`.
-    """
-    for name, field in model.model_fields.items():
-        key, kind = f"{prefix}{name}", field.annotation
-        if kind in (Compute, Scoring):
-            continue
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from knobs(kind, f"{key}.")
-            continue
-        yield key, "" if field.is_required() else _as_yaml(field.default), field.description or ""
-        for inner in get_args(kind):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                yield from knobs(inner, f"{key}.KEY.")
-
-
 def _image_table(rows: Iterator[Row]) -> Table:
     table = Table("category", "part", title_justify="left")
     for name in ("images", "groups", "masks"):
@@ -139,8 +119,3 @@ def _draw_preview(wanted: PseudoSet, out: Path, rows: int) -> Path:
     file = out / f"{wanted.category.name}-{method}.png"
     Image.fromarray(sheet).save(file)
     return file
-
-
-def _as_yaml(value: Any) -> str:
-    text: str = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1000)
-    return text.removesuffix("\n").removesuffix("\n...")

@@ -76,3 +76,11 @@ def builds_by_kind(store: Store) -> dict[str, tuple[int, float]]:
         count, seconds = found[build.kind]
         found[build.kind] = (count + 1, seconds + build.seconds)
     return found
+
+
+def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[str, tuple[int, float]]:
+    """What the sweep has built beyond `before`, by kind."""
+    return {
+        kind: (count - before[kind][0], seconds - before[kind][1])
+        for kind, (count, seconds) in builds_by_kind(store).items()
+    }

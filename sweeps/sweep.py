@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 import ray
@@ -17,12 +16,15 @@ from cluster.folds import Materials
 from cluster.keeper import FoldRunner
 from fsamc.store import Store
 from sweeps import tracking
+from sweeps.ahead import folds_ahead
 from sweeps.choices import choice_line
 from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
-from sweeps.figures import FOLDER, draw_on_ray
+from sweeps.events import Noted, View
+from sweeps.figures import draw_on_ray
 from sweeps.folder import SweepFolder, TrialRecord
-from sweeps.gallery import Gallery
+from sweeps.gallery import Gallery, figures_line
+from sweeps.interrupts import BUDGET, Interrupts
 from sweeps.labels import label
 from sweeps.objective import read_measured
 from sweeps.plan import configuration
@@ -31,13 +33,16 @@ from sweeps.progress import SweepProgress, announce, stage_table, summary_table
 from sweeps.recorder import Recorder
 from sweeps.report import write_report
 from sweeps.request import Request, check
+from sweeps.resume import settle
 from sweeps.search import Proposer, make_proposer
-from sweeps.spending import Spending, builds_by_kind
+from sweeps.spending import Spending, builds_by_kind, builds_since
 from sweeps.splits import left_out_lines, splits, write_splits
 from sweeps.tables import read_folds
 from sweeps.tracking_uri import obstacle
 from sweeps.trial import PlanSearch
 from sweeps.tuner import run_trials
+from sweeps.verdict import MEND, verdict
+from sweeps.views import make_view
 from sweeps.watch import Watch, tree_memory
 
 
@@ -48,20 +53,24 @@ def run_sweep(request: Request, console: Console) -> None:
         BadInput: before anything is written.
         Unfinished: a fold failed, the sweep was interrupted, or it could not go on.
     """
+    started = time.monotonic()
+    view = make_view(request.view, console)
     try:
-        with console.status("checking the plan, the images and the backbone"):
+        with view.console.status("checking the plan, the images and the backbone"):
             prepared, workers = check(request)
         plan, proposer = prepared.plan, make_proposer(prepared.plan)
-        announce(prepared, trials=proposer.count(), folds=_folds_in_all(prepared, proposer, []), console=console)
+        folds = folds_ahead(prepared, proposer, []).total()
+        announce(prepared, trials=proposer.count(), folds=folds, out=request.out, view=view)
         if notice := proposer.notice():
-            console.print(notice, soft_wrap=True, highlight=False, markup=False)
+            view.tell(Noted(text=notice))
         if request.dry_run:
             dry_run(request, prepared, proposer, workers=workers, console=console)
         else:
-            with console.status("starting Ray"):
+            with view.console.status("starting Ray"):
                 if not ray.is_initialized():
                     runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
-            _Sweep(request, prepared, workers=workers, console=console).run()
+            with Interrupts(request.time_budget, started=started) as interrupts:
+                _Sweep(request, prepared, interrupts, workers=workers, view=view).run()
     finally:
         ray.shutdown()
 
@@ -69,13 +78,17 @@ def run_sweep(request: Request, console: Console) -> None:
 class _Sweep:
     """One run of a sweep, new or resumed, on a Ray that is up."""
 
-    def __init__(self, request: Request, prepared: Prepared, *, workers: int, console: Console) -> None:
-        self.request, self.prepared, self.console = request, prepared, console
+    def __init__(
+        self, request: Request, prepared: Prepared, interrupts: Interrupts, *, workers: int, view: View
+    ) -> None:
+        self.request, self.prepared, self.interrupts = request, prepared, interrupts
+        self.view, self.console = view, view.console
         self.plan = prepared.plan
         self.workers = workers
         self.folder = SweepFolder(request.out, self.plan)
-        self.records = self.folder.open(prepared.contents)
+        self.records = self.folder.open(prepared.contents, extending=request.extend or None)
         self.store = Store(request.cache, run=self.folder.run)
+        self.built_before = builds_by_kind(self.store)
         self.spending = Spending.going_on(self.folder.notes)
 
     @cached_property
@@ -90,7 +103,7 @@ class _Sweep:
         except Exception as error:
             if (reason := obstacle(error)) is None:
                 raise
-            raise Unfinished(f"{reason}; {_MEND}") from error
+            raise Unfinished(f"{reason}; {MEND}") from error
 
     def _run(self) -> None:
         remember_checks(self.prepared, self.store)
@@ -99,11 +112,13 @@ class _Sweep:
         self._note("running")
         uri = None if self.request.offline else self.request.runs_at
         with tracking.Courier(self.request.out, self.plan, uri) as courier:
-            left = _folds_in_all(self.prepared, self.proposer, self.records)
-            with SweepProgress(self.console, folds=left, by=self.plan.objective.kind) as progress:
+            progress = SweepProgress.of(
+                self.view, self.prepared, self.proposer, self.folder, cache=self.request.cache, workers=self.workers
+            )
+            with progress:
                 recorder = Recorder(self.folder, progress, self.proposer, self.spending)
                 self._run_trials(recorder, progress)
-            self._finish(recorder, courier)
+            self._finish(recorder, courier, progress)
 
     def _replay(self) -> None:
         """Tell the search what earlier runs of this sweep found."""
@@ -122,8 +137,10 @@ class _Sweep:
             waiting=[record for record in self.records if not record.done],
             propose=recorder.propose,
             folds=lambda values: self.prepared.folds(configuration(self.plan, values)),
+            halted=lambda: self.interrupts.asked,
         )
-        with Watch(lambda: self._look(runner, progress)):
+        ending = self.interrupts.ending(lambda: self._end(runner, progress))
+        with ending, Watch(lambda: self._look(runner, progress)):
             run_trials(
                 search,
                 recorder,
@@ -132,7 +149,14 @@ class _Sweep:
                 workers=self.workers,
                 folds=len(self.prepared.folds(self.plan.base)),
                 scratch=self.request.out / ".tune",
+                now=lambda: self.interrupts.now,
             )
+
+    def _end(self, runner: FoldRunner, progress: SweepProgress) -> None:
+        running = 0
+        with suppress(RayError):  # the keeper is starting again: nothing runs
+            running = runner.halt(timeout=10)
+        progress.finishing(self.interrupts.reason, running)
 
     def _materials(self) -> Materials:
         cache, own = self.request.cache.absolute(), (self.request.out / ".folds").absolute()
@@ -149,22 +173,37 @@ class _Sweep:
     def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:
         self.spending.peak_memory = max(self.spending.peak_memory, tree_memory())
         with suppress(RayError):  # the keeper is starting again, or is busy
-            progress.builds(runner.under_way(timeout=5))
+            if self.interrupts.asked:
+                runner.halt(timeout=5)  # one that has started again has not heard of it
+            progress.builds(runner.under_way(timeout=5), builds_since(self.built_before, self.store))
 
-    def _finish(self, recorder: Recorder, courier: tracking.Courier) -> None:
+    def _finish(self, recorder: Recorder, courier: tracking.Courier, progress: SweepProgress) -> None:
         """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
         status, reason = self._verdict(recorder)
         self._note(status)
         summary = self.folder.finish() if self.folder.has_rows() else None
         if summary is not None and status in ("done", "failed"):
             self._draw_figures()
+        if summary is not None and status != "stopped" and not self.interrupts.now:
             with self.console.status("writing the report"):
                 write_report(self.request.out)
         with self.console.status("delivering the rest to MLflow"):
             undelivered = courier.finish(patient=status in ("done", "failed"))
         if summary is not None:
             self._show(summary, self._mlflow_lines(courier, undelivered))
-        if reason:
+        if status == "done":
+            settle(self.request.out)
+        results = {path.stem: str(path) for name in _RESULTS if (path := self.request.out / name).exists()}
+        progress.done(
+            status,
+            reason,
+            summary,
+            labels=self._labels(),
+            marks=self.prepared.marks,
+            seconds=self.spending.seconds,
+            files=results | {"mlflow": self.request.runs_at},
+        )
+        if reason and status != "paused":
             raise Unfinished(reason)
 
     def _draw_figures(self) -> None:
@@ -181,24 +220,25 @@ class _Sweep:
 
     def _verdict(self, recorder: Recorder) -> tuple[str, str]:
         """The sweep's status, and what is left to do; nothing where it is done."""
-        if recorder.stopped_by:
-            return "stopped", f"{recorder.stopped_by}; {_MEND}"
-        records = [record for record in self.folder.records() if self._has_folds(record)]
-        failed = sum(record.number in recorder.ended and not record.done for record in records)
-        open_ones = sum(record.number not in recorder.ended and not record.done for record in records)
-        if open_ones or self.proposer.left():
-            return "interrupted", "interrupted; the same command goes on where this one stopped"
-        if failed:
-            return "failed", f"{failed} of {len(records)} trials failed; the same command tries them again"
-        return "done", ""
+        records = self.folder.records()
+        return verdict(
+            [record for record in records if self._has_folds(record)],
+            recorder.ended,
+            all_proposed=not self.proposer.left(),
+            trials=self.proposer.count(),
+            stopped_by=recorder.stopped_by,
+            budget_spent=self.interrupts.reason == BUDGET,
+        )
 
     def _has_folds(self, record: TrialRecord) -> bool:
         return bool(self.prepared.folds(configuration(self.plan, record.values)))
 
-    def _show(self, summary: pd.DataFrame, mlflow: list[str]) -> None:
+    def _labels(self) -> dict[int, str]:
         records = self.folder.records()
-        labels = {record.number: label(configuration(self.plan, record.values), record.values) for record in records}
-        self.console.print(summary_table(summary, labels, title=self.plan.name))
+        return {one.number: label(configuration(self.plan, one.values), one.values) for one in records}
+
+    def _show(self, summary: pd.DataFrame, mlflow: list[str]) -> None:
+        self.console.print(summary_table(summary, self._labels(), title=self.plan.name))
         line = choice_line(self.plan, read_folds(self.request.out), read_measured(self.request.out))
         self.console.print(line, soft_wrap=True, highlight=False, markup=False)
         for mark in self.prepared.marks:
@@ -208,7 +248,7 @@ class _Sweep:
         lines = [
             f"peak memory {self.spending.peak_memory / 2**30:.1f} GiB, {self.spending.seconds:.0f} s in all",
             *([f"report   {report}"] if report.exists() else []),
-            *_figures_line(self.folder),
+            *figures_line(self.folder),
             *mlflow,
         ]
         for line in lines:
@@ -257,24 +297,4 @@ class _Sweep:
         )
 
 
-_MEND = "mend that and run the same command again"
-
-
-def _figures_line(folder: SweepFolder) -> list[str]:
-    noted = folder.notes.get(FOLDER)
-    if not noted:
-        return [f"figures  fsamc figures {folder.root}"]
-    return [f"figures  {folder.root / FOLDER} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
-
-
-def _folds_in_all(prepared: Prepared, proposer: Proposer, records: Iterable[TrialRecord]) -> int:
-    """Folds of the trials that are not done; of those that nobody knows yet, as if each had those of the base."""
-    values = [record.values for record in records if not record.done]
-    foreseen = proposer.foreseen()
-    if foreseen is None:
-        return _folds(prepared, values) + proposer.left() * len(prepared.folds(prepared.plan.base))
-    return _folds(prepared, [*values, *foreseen])
-
-
-def _folds(prepared: Prepared, trials: Iterable[dict[str, Any]]) -> int:
-    return sum(len(prepared.folds(configuration(prepared.plan, values))) for values in trials)
+_RESULTS = ("folds.csv", "summary.csv", "best.yaml", "report.html")

@@ -36,6 +36,7 @@ class PlanSearch(Unsaved, Searcher):
         waiting: trials of an earlier run that are not done; they come first.
         propose: gives the next new trial, or None after the last.
         folds: a trial's folds, from its values.
+        halted: whether no more trials are to be started.
     """
 
     def __init__(
@@ -44,15 +45,16 @@ class PlanSearch(Unsaved, Searcher):
         waiting: list[TrialRecord],
         propose: Callable[[], TrialRecord | None],
         folds: Callable[[dict[str, Any]], list[Fold]],
+        halted: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
+        self._halted = halted
         self._trials = chain(waiting, iter(propose, None))
         self._folds = folds
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's number, values and folds; `FINISHED` after the last."""
-        for record in self._trials:
-            assert record is not None
+        while not self._halted() and (record := next(self._trials, None)) is not None:
             if folds := self._folds(record.values):  # none where every category is too small for its shots
                 return {"number": record.number, "values": record.values, "folds": folds}
         return Searcher.FINISHED

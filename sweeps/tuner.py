@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,17 @@ from sweeps.trial import PlanSearch, Unsaved, run_trial
 
 
 def run_trials(
-    search: PlanSearch, recorder: Recorder, plan: Plan, *, runner: FoldRunner, workers: int, folds: int, scratch: Path
+    search: PlanSearch,
+    recorder: Recorder,
+    plan: Plan,
+    *,
+    runner: FoldRunner,
+    workers: int,
+    folds: int,
+    scratch: Path,
+    now: Callable[[], bool],
 ) -> None:
-    """Run all trials that `search` proposes, or as many as come to an end before Ctrl-C.
+    """Run all trials that `search` proposes.
 
     Args:
         search: proposes.
@@ -30,6 +39,7 @@ def run_trials(
         workers: folds that can run at once on the whole.
         folds: of one trial.
         scratch: folder for Tune's own files; gone afterwards.
+        now: whether to stop at once, whatever is running.
     """
     asked = plan.resources.folds_at_once
     at_once = max(1, min(folds, workers)) if asked == "auto" else asked
@@ -53,7 +63,7 @@ def run_trials(
             name="tune",
             storage_path=str(scratch.absolute()),
             callbacks=[recorder, _NoOutput()],
-            stop=_StopWithRecorder(recorder),
+            stop=_StopEarly(recorder, now),
             failure_config=tune.FailureConfig(max_failures=3),
             verbose=0,
         ),
@@ -71,11 +81,11 @@ class _NoOutput(Unsaved, TrialProgressCallback):
         """Nothing: the recorder tells."""
 
 
-class _StopWithRecorder(Unsaved, Stopper):
-    """Ends the sweep when the recorder cannot go on."""
+class _StopEarly(Unsaved, Stopper):
+    """Ends the sweep when the recorder cannot go on, or somebody wants it to end now."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, now: Callable[[], bool]) -> None:
+        self._recorder, self._now = recorder, now
 
     def __call__(self, *_: Any) -> bool:
         """One trial is never stopped alone."""
@@ -83,7 +93,7 @@ class _StopWithRecorder(Unsaved, Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end."""
-        return self._recorder.stopped_by is not None
+        return self._recorder.stopped_by is not None or self._now()
 
 
 def _name(trial: Any) -> str:

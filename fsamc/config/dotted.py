@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -50,23 +51,75 @@ def validated(kind: type[Model], tree: Mapping[Any, Any], *, where: str = "") ->
     try:
         return kind.model_validate(dict(tree))
     except ValidationError as error:
-        raise BadInput(f"{where}{': ' if where else ''}{_first(error, tree)}") from None
+        first, *others = problems(error, tree)
+        more = f" (and {len(others)} more)" if others else ""
+        raise BadInput(f"{where}{': ' if where else ''}{first}{more}") from None
 
 
-def _first(error: ValidationError, tree: Mapping[Any, Any]) -> str:
-    """The first of the errors as one line; how many more there are at its end."""
-    problem = error.errors(include_url=False)[0]
-    missing = problem["type"] == "missing"
-    key = ".".join(_known(problem["loc"][:-1] if missing else problem["loc"], tree))
-    text = problem["msg"].removeprefix("Value error, ")
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a tree of settings, and at which keys: those of a space hold dots themselves."""
+
+    place: tuple[str, ...]
+    text: str
+    unknown: bool = False
+
+    @property
+    def key(self) -> str:
+        """The place as a dotted key."""
+        return ".".join(self.place)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}" if self.place else self.text
+
+
+def problems(error: ValidationError, tree: Mapping[Any, Any]) -> list[Problem]:
+    """Everything that pydantic found in `tree`, one problem a place.
+
+    A value that may be of several kinds is told once: what fits none of them, or what is wrong deepest inside it. So is
+    a list or a mapping that only lacks what is told of its items.
+    """
+    found: dict[tuple[str, ...], list[tuple[tuple[str, ...], Any]]] = {}
+    for problem in error.errors(include_url=False):
+        missing = problem["type"] == "missing"
+        place = tuple(_known(problem["loc"][:-1] if missing else problem["loc"], tree))
+        shared = tuple(map(str, problem["loc"][: len(place)]))
+        top = tuple(_before_branches(place, shared))
+        found.setdefault(top, []).append((place, problem))
+    told = [_one(alike) for alike in found.values()]
+    within = {one.place[:length] for one in told for length in range(len(one.place))}
+    return [one for one in told if one.place not in within or not one.place]
+
+
+def _one(alike: list[tuple[tuple[str, ...], Any]]) -> Problem:
+    """The deepest of the problems of one value; where they are equally deep, what each asks for."""
+    deepest = max((place for place, _ in alike), key=len)
+    texts = list(dict.fromkeys(_text(problem) for place, problem in alike if place == deepest))
+    unknown = any(problem["type"] == "extra_forbidden" for place, problem in alike if place == deepest)
+    return Problem(deepest, " or ".join([texts[0], *(_asked(text) for text in texts[1:])]), unknown)
+
+
+def _text(problem: Any) -> str:
+    text: str = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "valid list")
     if problem["type"] == "extra_forbidden":
-        text = "unknown key; `fsamc plan show` lists them all"
-    elif missing:
-        text = f"{problem['loc'][-1]} is missing"
-    elif problem["type"] != "value_error":
-        text = f"found {problem['input']!r}; {text[0].lower()}{text[1:]}"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{key}: {text}{more}" if key else f"{text}{more}"
+        return "unknown key; `fsamc plan show` lists them all"
+    if problem["type"] == "missing":
+        return f"{problem['loc'][-1]} is missing"
+    if problem["type"] == "value_error":
+        return text
+    return f"found {problem['input']!r}; {text[0].lower()}{text[1:]}"
+
+
+def _asked(text: str) -> str:
+    return text.rpartition("; ")[2].removeprefix("input should be ")
+
+
+def _before_branches(place: tuple[str, ...], shared: tuple[str, ...]) -> Iterator[str]:
+    """The keys that an error's location begins with, up to where pydantic names the branch of a union."""
+    for known, part in zip(place, shared, strict=True):
+        if known != part:
+            return
+        yield known
 
 
 def _known(place: Sequence[int | str], tree: Any) -> Iterator[str]:

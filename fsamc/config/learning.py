@@ -75,7 +75,11 @@ class Direct(Settings):
 class HeadSettings(Settings):
     """What turns residual maps into a class."""
 
-    kind: str = Field("contrastive", description=f"one of {', '.join(sorted(HEADS))}")
+    kind: str = Field(
+        "contrastive",
+        description=f"one of {', '.join(sorted(HEADS))}",
+        json_schema_extra=lambda schema: schema.update(enum=[*sorted(HEADS)]),
+    )
     temperature: float = Field(0.07, gt=0.0, description="contrastive, maml, matchingnet: divides the dot products")
     patches: int = Field(40, ge=1, description="how many of an image's most anomalous patches are averaged")
     weights: Literal["excess", "uniform"] = Field(

@@ -91,7 +91,7 @@ def test_what_is_missing_is_named_and_nothing_else_printed():
         ({"resources": {"workers": 0}}, "resources.workers"),
         ({"folds": {"categories": 3}}, "folds.categories"),
         ({"space": {"a[b": 3}}, "space.a[b"),
-        ({"base": {"pseudo": {"foreground": {"02": "sky"}}}}, "base.pseudo.foreground"),
+        ({"base": {"pseudo": {"foreground": {"02": "sky"}}}}, "base.pseudo.foreground.02"),
         ({"base": {"finetune": {"epochs": {2: "x"}}}}, "base.finetune.epochs.2"),
     ],
 )

@@ -386,6 +386,15 @@ def test_another_plan_is_named_by_its_first_difference(begun, said, mode, change
     assert_names(said(begun.root, begun.words(begun.plan(), change, "--resume", mode)), "another plan", difference)
 
 
+def test_a_grid_has_nothing_to_be_extended_by(begun, said):
+    assert_names(said(begun.root, begun.words(begun.plan(), "--extend", "3")), "--extend 3", "a grid", "another --out")
+
+
+def test_only_a_sweep_that_is_there_is_extended(lab, said):
+    plan = lab.plan(search={"algorithm": "random", "trials": 2})
+    assert_names(said(lab.root, lab.words(plan, "--extend", "3")), "--extend 3", lab.root / "out", "no sweep to extend")
+
+
 def test_the_same_plan_with_other_workers_goes_on(begun, capfd):
     assert fsamc(*begun.words(begun.plan(), "resources.workers=1", "--resume", "must", "--dry-run")) == 0
     assert "4 trials (grid), 16 folds" in capfd.readouterr().out
@@ -466,7 +475,12 @@ def test_an_address_that_is_none(lab, said, address):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["sweep", "smoke"], ["--data"]),
+        (["sweep", "smoke"], ["--out"]),
+        (["sweep", "smoke", "--out", "y"], ["--data is missing", "y holds no sweep"]),
+        (["sweep", "--out", "y"], ["PLAN is missing", "y holds no sweep"]),
+        (["sweep", "smoke", "--data", "x", "--out", "y", "--time-budget", "soon"], ["--time-budget soon", "2h"]),
+        (["sweep", "smoke", "--data", "x", "--out", "y", "--json", "--quiet"], ["--json", "--quiet", "leave one out"]),
+        (["sweep", "smoke", "--data", "x", "--out", "y", "--extend", "0"], ["--extend"]),
         (["sweep", "smoke", "--data", "x", "--out", "y", "--resume", "sometimes"], ["--resume", "sometimes", "must"]),
         (["sweep", "smoke", "--data", "x", "--out", "y", "--workers", "2"], ["--workers"]),
         (["sweeep"], ["sweeep"]),

@@ -23,6 +23,7 @@ COMMANDS = [
     ["plan"],
     ["plan", "show"],
     ["plan", "check"],
+    ["plan", "schema"],
     ["pseudo"],
     ["pseudo", "preview"],
     ["cache"],

@@ -13,8 +13,9 @@ from fsamc.config.dotted import flatten
 from fsamc.dataset import load_category
 from fsamc.errors import BadInput
 from fsamc.textures import load_textures
+from sweeps.knobs import knobs
 from sweeps.plan import load_plan
-from sweeps.show import draw_previews, inspect_data, knob_table, knobs
+from sweeps.show import draw_previews, inspect_data, knob_table
 from tests.fsamc.layouts import write_category, write_textures
 
 SMALL = ["base.features.size=64", "base.pseudo.foreground=whole"]

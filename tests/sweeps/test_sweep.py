@@ -153,7 +153,7 @@ def test_the_screen_shows_the_size_the_trials_the_tables_and_nothing_else(done):
     expected = [
         r"small: 4 trials \(grid\), 16 folds on 2 categories x 2 seeds x 1 draw: cap, tile",
         r"building (features|pseudo|bank|nearest) of (cap|tile), .+",
-        r"trial   [0-3]  (prototype|contrastive), [23] shots  .+ ± .+ %   best .+ %, \d+/16 folds",
+        r"trial   [0-3]  (prototype|contrastive), [23] shots  .+ ± .+ %   best .+ ± .+ %, \d+/16 folds, [1-4]/4.+",
         r"small|where the time went|accuracy in %, mean ± std over seeds; \* best of a column",
         r"[┏┃┡│└].+",
         r"trial [0-3]: .+ ± .+ %, chosen by accuracy on the queries that are reported: selection on the test set; "
@@ -215,7 +215,7 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
     assert before.items() <= {number: run.info.run_id for number, run in runs(out)[1].items()}.items()
 
 
-def test_ctrl_c_in_a_terminal_ends_a_random_search_in_seconds_and_it_goes_on_later(done):
+def test_ctrl_c_in_a_terminal_finishes_the_running_folds_of_a_random_search_and_it_goes_on_later(done):
     out = done.root / "interrupted"
     words = done.words(done.plan("random.yaml", **RANDOM), out="interrupted")
     screen, code, seconds = in_a_terminal(words, done.root, until=lambda: n_rows(out) >= 6)
@@ -223,7 +223,10 @@ def test_ctrl_c_in_a_terminal_ends_a_random_search_in_seconds_and_it_goes_on_lat
     assert seconds < 30
     assert "Traceback" not in screen
     assert screen.splitlines()[-1] == "fsamc: interrupted; the same command goes on where this one stopped"
+    assert re.search(r"interrupted: (finishing \d running folds?|no fold is running), no more are started", screen)
     assert 6 <= n_rows(out) < N_FOLDS
+    assert (out / "report.html").exists()
+    assert (out / "summary.csv").exists()
     parents, children = runs(out)
     assert "RUNNING" not in [run.info.status for run in (*parents, *children.values())]
     done.finish(words)

@@ -1,0 +1,50 @@
+"""The words that a sweep was started with, as OUT keeps them: who goes on with it need not say them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.files import read_json
+from sweeps.resume import IDENTITY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What is known of a sweep; None for what is not.
+
+    Attributes:
+        plan: the plan as resolved, a file.
+        trials: how many it is to have: where an extension was killed, the file has not heard of it.
+        data, textures, cache: what it ran on.
+        tracking_uri: where its MLflow runs are, unless in OUT itself.
+    """
+
+    plan: str | None = None
+    trials: int | None = None
+    data: Path | None = None
+    textures: Path | None = None
+    cache: Path | None = None
+    tracking_uri: str | None = None
+
+
+def recall(out: Path) -> Kept:
+    """What OUT says of the sweep in it."""
+    notes, identity = read_json(out / "sweep.json"), read_json(out / IDENTITY)
+    materials = {name: Path(kept) for name, kept in notes.get("materials", {}).items() if kept is not None}
+    database = out / "mlflow.db"  # OUT may have been moved since
+    uri = notes.get("tracking_uri")
+    there = identity and (out / "plan.yaml").exists()
+    return Kept(
+        plan=str(out / "plan.yaml") if there else None,
+        trials=identity.get("trials"),
+        data=materials.get("data"),
+        textures=materials.get("textures"),
+        cache=materials.get("cache"),
+        tracking_uri=None if database.exists() or uri == f"sqlite:///{database.absolute()}" else uri,
+    )
+
+
+def kept_changes(kept: Kept) -> list[str]:
+    """The change that makes the plan in OUT what OUT says it is."""
+    return [] if kept.trials is None else [f"search.trials={kept.trials}"]

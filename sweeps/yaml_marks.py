@@ -1,0 +1,99 @@
+"""YAML with the line of every key. PyYAML forgets the lines, and silently takes the last of two equal keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import yaml
+
+from fsamc.config.dotted import Problem
+
+Place = tuple[str, ...]
+
+
+class Mark(NamedTuple):
+    """Where a key or an item begins, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a text holds.
+
+    Attributes:
+        value: as YAML means it.
+        marks: of every key of a mapping and item of a list, by the keys that lead to it.
+        twice: keys that one mapping has more than once.
+    """
+
+    value: Any
+    marks: dict[Place, Mark]
+    twice: tuple[tuple[Mark, Problem], ...]
+
+
+class NotYaml(Exception):
+    """The text is no YAML: `LINE:COLUMN` where that is known, and what is wrong."""
+
+    def __init__(self, mark: Mark | None, text: str) -> None:
+        super().__init__(text)
+        self.mark = mark
+
+
+def read_yaml(text: str) -> Document:
+    """One document of plain YAML with the places of its keys. Raises NotYaml."""
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return Document(None, {}, ())
+        twice = tuple(_twice(node, ()))
+        value = loader.construct_document(node)  # puts `<<` where it belongs
+        return Document(value, dict(_marks(node, ())), twice)
+    except yaml.MarkedYAMLError as error:
+        raise NotYaml(_mark(error.problem_mark), _what(error)) from None
+    except yaml.YAMLError as error:
+        raise NotYaml(None, " ".join(str(error).split())) from None
+    except RecursionError:
+        raise NotYaml(None, "an alias holds itself") from None
+
+
+def _marks(node: yaml.Node, place: Place) -> Iterator[tuple[Place, Mark]]:
+    for part, key, value in _below(node):
+        yield (*place, part), _mark(key.start_mark)
+        yield from _marks(value, (*place, part))
+
+
+def _twice(node: yaml.Node, place: Place) -> Iterator[tuple[Mark, Problem]]:
+    first: dict[str, Mark] = {}
+    for part, key, value in _below(node):
+        mark = _mark(key.start_mark)
+        if part in first:
+            yield mark, Problem((*place, part), f"is there already in line {first[part].line}; keep one of them")
+        first.setdefault(part, mark)
+        yield from _twice(value, (*place, part))
+
+
+def _below(node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    """(name, where it is written, what it holds) of a mapping's keys and a list's items; those of `<<` as one key."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield str(key.value), key, value
+    elif isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            yield str(place), item, item
+
+
+def _mark(mark: Any) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1)
+
+
+def _what(error: yaml.MarkedYAMLError) -> str:
+    if "'\\t'" in str(error.problem):
+        return "a tab; YAML is indented by spaces"
+    about = f"{error.context}: " if error.context else ""
+    began = f" (it began in line {error.context_mark.line + 1})" if error.context_mark else ""
+    return f"{about}{error.problem}{began}"

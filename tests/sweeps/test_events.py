@@ -1,0 +1,212 @@
+"""What a sweep tells while it goes on, and how long it says that it will take."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from sweeps.ahead import UNKNOWN, Eta
+from sweeps.events import Done, Event, NewBest, Noted, Started, View, Warned
+from sweeps.progress import SweepProgress
+from sweeps.screen import Screen
+from sweeps.tables import DASH
+from sweeps.views import JsonLines, Quiet
+
+NAN = float("nan")
+A, B = ("prototype", 2), ("contrastive", 5)
+
+
+def row(trial: int = 0, *, accuracy: float | str = 0.5, seconds: float | str = 2.0, kind=A, status: str = "ok") -> dict:
+    head, shots = kind
+    place = {"trial": trial, "category": "cap", "seed": 1, "draw": 0}
+    return place | {"status": status, "accuracy": accuracy, "seconds": seconds, "head": head, "shots": shots}
+
+
+FAILED = {"accuracy": "", "seconds": "", "status": "failed: cap/x.png: torn [x]"}
+SUMMARY = pd.DataFrame(
+    {
+        "trial": [0, 0, 1, 1],
+        "category": ["cap", "average"] * 2,
+        "mean": [0.5, 0.5, NAN, NAN],
+        "std": [0.1, NAN, NAN, NAN],
+        "seeds": [2, 2, 2, 2],
+        "categories": pd.array([pd.NA, 1, pd.NA, 1], dtype="Int64"),
+    }
+)
+
+
+class Heard(View):
+    console = Console(quiet=True)
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def a_sweep(view: View, *, status: str = "done", reason: str = "") -> None:
+    """A whole sweep of two trials with two folds each, told to a view."""
+    view.tell(Warned(text="left out at 5 shots: tile"))
+    view.tell(Noted(text="2 images left out"))
+    view.tell(
+        Started(name="s", out="o", algorithm="grid", trials=2, folds=4, categories=("cap",), seeds=(1, 2), draws=(0,))
+    )
+    with SweepProgress(view, Eta({A: 2, B: 2}, {"bank": 1}, workers=1), name="s", folds=4, trials=2) as progress:
+        progress.builds(["bank of cap, seed 1"], {"bank": (0, 0.0)})
+        progress.builds(["bank of cap, seed 1"], {"bank": (0, 0.0)})
+        progress.builds([], {"bank": (1, 3.0)})
+        progress.fold(row(0))
+        progress.fold(row(0), reused=True)
+        progress.trial(0, "prototype, 2 shots", 0.5, NAN)
+        progress.fold(row(1, kind=B, **FAILED))
+        progress.finishing("interrupted", 1)
+        progress.fold(row(1, kind=B))
+        progress.trial(1, "contrastive, 5 shots", NAN, NAN)
+        progress.lost(1)
+    labels = {0: "prototype, 2 shots", 1: "contrastive, 5 shots"}
+    progress.done(status, reason, SUMMARY, labels=labels, marks=("RANDOM",), seconds=9.0, files={"report": "o/r.html"})
+
+
+def test_counts_and_the_best_are_kept_and_told():
+    heard = Heard()
+    with SweepProgress(heard, Eta({A: 4}, {}, workers=2), name="s", folds=6, trials=3, folds_done=2) as progress:
+        for number, mean in enumerate([0.5, 0.4, 0.6, NAN]):
+            progress.fold(row(number))
+            progress.trial(number, "x", mean, 0.1)
+    assert [event.best.trial for event in heard.events if isinstance(event, NewBest)] == [0, 2]
+    assert (progress.best.mean, progress.best.std) == (0.6, 0.1)
+    assert (progress.far.folds_done, progress.far.trials_done, progress.far.eta) == (6, 4, 0.0)
+
+
+# --- how long it will take
+
+
+def test_nothing_is_said_before_a_fold_was_run():
+    eta = Eta({A: 3}, {"features": 2}, workers=1)
+    eta.built({"features": (1, 60.0)})
+    eta.fold(A, 1.0, reused=True)
+    eta.fold(A, None, reused=False)
+    assert eta.seconds() is None
+    eta.fold(A, 1.0, reused=False)
+    assert eta.seconds() == 0.0
+
+
+def test_what_is_missing_is_built_and_folds_take_as_long_as_those_like_them():
+    eta = Eta({A: 3, B: 2}, {"features": 3, "bank": 2}, workers=2)
+    eta.built({"features": (1, 60.0)})
+    eta.fold(A, 10.0, reused=False)
+    builds = 2 * 60 + 2 * 60  # a bank is taken for an average build until one is there
+    assert eta.seconds() == (2 * 10 + 2 * 10 + builds) / 2  # and so is a fold of another kind
+    eta.fold(B, 50.0, reused=False)
+    eta.built({"features": (3, 150.0), "bank": (1, 7.0)})
+    assert eta.seconds() == (2 * 10 + 1 * 50 + 1 * 7) / 2
+
+
+def test_a_fold_that_was_there_takes_no_time_and_teaches_nothing():
+    eta = Eta({A: 4}, {}, workers=1)
+    eta.fold(A, 10.0, reused=False)
+    eta.fold(A, 99.0, reused=True)
+    assert eta.seconds() == 20.0
+
+
+def test_trials_that_are_not_known_yet_are_like_those_that_are():
+    eta = Eta({A: 1, UNKNOWN: 2}, {}, workers=1)
+    eta.fold(A, 10.0, reused=False)
+    eta.fold(B, 30.0, reused=False)
+    assert eta.seconds() == 20.0
+
+
+# --- three views
+
+
+def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
+    stream = io.StringIO()
+    a_sweep(JsonLines(stream), status="paused", reason="later")
+    events: list[dict[str, Any]] = [json.loads(line) for line in stream.getvalue().splitlines()]
+    names = "warning note started building building fold fold trial best fold finishing fold trial trial_lost done"
+    assert [event["event"] for event in events] == names.split()
+    by_name = {event["event"]: event for event in events}
+    far = {"folds_done", "folds", "trials_done", "trials", "eta"}
+    best = {"best_trial", "best_mean", "best_std"}
+    assert {name: set(event) - {"event"} for name, event in by_name.items()} == {
+        "warning": {"text", "mark"},
+        "note": {"text"},
+        "started": {"name", "out", "algorithm", "trials", "folds", "categories", "seeds", "draws"},
+        "building": {"under_way", *far},
+        "fold": {"trial", "category", "seed", "draw", "status", "accuracy", "seconds", "reused", *far},
+        "trial": {"trial", "configuration", "mean", "std", *best, *far},
+        "best": best,
+        "finishing": {"reason", "folds"},
+        "trial_lost": {"trial"},
+        "done": {"name", "status", "reason", "seconds", "summary", "labels", "marks", "files", *best, *far},
+    }
+    assert by_name["done"]["summary"][1] == {
+        "trial": 0,
+        "category": "average",
+        "mean": 0.5,
+        "std": None,
+        "seeds": 2,
+        "categories": 1,
+    }
+    assert by_name["done"]["labels"]["1"] == "contrastive, 5 shots"
+    failed = next(event for event in events if event.get("status", "ok").startswith("failed"))
+    assert (failed["accuracy"], failed["folds_done"], failed["folds"], failed["trials_done"]) == (None, 3, 4, 1)
+
+
+def test_quiet_is_the_table_and_what_went_wrong():
+    output, errors = io.StringIO(), io.StringIO()
+    a_sweep(Quiet(Console(file=output, width=120), errors))
+    assert errors.getvalue().splitlines() == [
+        "fsamc: warning: left out at 5 shots: tile",
+        "fsamc: failed trial 1, cap, seed 1, draw 0: cap/x.png: torn [x]",
+        "fsamc: trial 1: its process died",
+    ]
+    assert output.getvalue().startswith("s ")
+    assert "prototype, 2 shots" in output.getvalue()
+    assert output.getvalue().splitlines()[-1] == "RANDOM"
+
+
+def test_a_quiet_sweep_that_was_paused_says_so():
+    output = io.StringIO()
+    view = Quiet(Console(file=output, width=120), io.StringIO())
+    a_sweep(view, status="paused", reason="time budget reached after 1 of 2 trials; the same command goes on")
+    assert output.getvalue().splitlines()[-1].startswith("time budget reached after 1 of 2 trials")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_screen_says_how_far_it_is_and_how_to_stop(terminal):
+    output = io.StringIO()
+    a_sweep(Screen(Console(file=output, width=160, force_terminal=terminal, color_system=None)))
+    shown = output.getvalue()
+    for words in [
+        "s: 2 trials (grid), 4 folds on 1 category x 2 seeds x 1 draw: cap",
+        f"prototype, 2 shots  50.0 ± {DASH} %   best 50.0 ± {DASH} %, 2/4 folds, 1/2 trials",
+        "failed trial 1, cap, seed 1, draw 0: cap/x.png: torn [x]",
+        "interrupted: finishing 1 running fold, no more are started; Ctrl-C again stops at once",
+        "4/4 folds, 2/2 trials" if terminal else "building bank of cap, seed 1",
+    ]:
+        assert words in shown, words
+
+
+def test_a_sweep_that_ends_without_a_fold_is_told_too():
+    stream, output = io.StringIO(), io.StringIO()
+    done = Done(
+        name="s",
+        status="paused",
+        reason="later",
+        far=SweepProgress(Heard(), Eta({}, {}, workers=1), name="s", folds=1, trials=1).far,
+        best=None,
+        seconds=0.0,
+        summary=None,
+        labels={},
+    )
+    JsonLines(stream).tell(done)
+    Quiet(Console(file=output), io.StringIO()).tell(done)
+    assert json.loads(stream.getvalue())["summary"] is None
+    assert output.getvalue() == "later\n"

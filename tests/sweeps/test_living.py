@@ -1,0 +1,128 @@
+"""Living with a sweep: ended early by signals or by its budget, extended, and gone on with by few words."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sweeps.interrupts import BUDGET, Interrupts
+from tests.sweeps.small import PLAN, Lab, fsamc, n_rows, notes, table, wait_for
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+RANDOM = {
+    "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+    "base": {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}},
+}
+N_FOLDS = 16
+
+
+@pytest.fixture(scope="module")
+def done(materials: Path, tmp_path_factory) -> Lab:
+    """A lab in which a random search of four trials has run into `reference`, from the cache `cache`."""
+    root = tmp_path_factory.mktemp("living")
+    lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", root)
+    lab.sweep(random(lab, 4), out="reference")
+    return lab
+
+
+def random(lab: Lab, trials: int) -> Path:
+    return lab.plan(f"random{trials}.yaml", **RANDOM | {"search": {"algorithm": "random", "trials": trials}})
+
+
+def begin(lab: Lab, out: str, *more: str) -> subprocess.Popen[str]:
+    """Start the reference's sweep elsewhere, running each fold anew, and wait until some folds are there."""
+    process = lab.start(lab.words(random(lab, 4), "--no-reuse", *more, out=out))
+    wait_for(lambda: n_rows(lab.root / out) >= 3, process)
+    return process
+
+
+def assert_goes_on(lab: Lab, out: str) -> None:
+    """With no more words than the folder, to the same table."""
+    assert fsamc("sweep", "--out", lab.root / out) == 0
+    pd.testing.assert_frame_equal(table(lab.root / out), table(lab.root / "reference"))
+
+
+def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(done):
+    process = begin(done, "term", "--json")
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors
+    assert errors == "fsamc: interrupted; the same command goes on where this one stopped\n"
+    events = [json.loads(line) for line in output.splitlines()]
+    assert events[0]["event"] == "started"
+    (finishing,) = (place for place, event in enumerate(events) if event["event"] == "finishing")
+    assert events[finishing]["reason"] == "interrupted"
+    later = [event for event in events[finishing:] if event["event"] == "fold"]
+    assert len(later) <= events[finishing]["folds"] + 1  # one more may have been told meanwhile
+    end = events[-1]
+    assert (end["event"], end["status"]) == ("done", "interrupted")
+    folds = [event for event in events if event["event"] == "fold"]
+    assert len(folds) == n_rows(done.root / "term") == end["folds_done"] < N_FOLDS == end["folds"]
+    assert Path(end["files"]["report"]).exists()
+    assert notes(done.root / "term")["status"] == "interrupted"
+    assert_goes_on(done, "term")
+
+
+def test_a_second_ctrl_c_stops_within_seconds(done):
+    process = begin(done, "twice")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    pressed = time.monotonic()
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors
+    assert time.monotonic() - pressed < 60, "a few seconds on a machine that is not busy"
+    assert errors == "fsamc: interrupted; the same command goes on where this one stopped\n"
+    assert "Traceback" not in output
+    assert not (done.root / "twice" / "report.html").exists()
+    assert_goes_on(done, "twice")
+
+
+class SpentAfterThreeFolds(Interrupts):
+    """A time budget that is over once three folds are there, however fast the machine is."""
+
+    out: Path
+
+    def __enter__(self) -> Interrupts:
+        threading.Thread(target=self._spend, daemon=True).start()
+        return super().__enter__()
+
+    def _spend(self) -> None:
+        while n_rows(self.out) < 3:
+            time.sleep(0.02)
+        self._end(BUDGET)
+
+
+def test_a_budget_ends_a_sweep_in_good_order_and_the_same_command_goes_on(done, monkeypatch, capfd):
+    monkeypatch.setattr(SpentAfterThreeFolds, "out", done.root / "budget", raising=False)
+    monkeypatch.setattr("sweeps.sweep.Interrupts", SpentAfterThreeFolds)
+    words = done.words(random(done, 4), "--no-reuse", "--quiet", "--time-budget", "10h", out="budget")
+    assert fsamc(*words) == 0
+    output, errors = capfd.readouterr()
+    assert errors == ""
+    assert output.splitlines()[-1].startswith(f"{BUDGET} after ")
+    assert output.splitlines()[-1].endswith(" of 4 trials; the same command goes on")
+    assert 3 <= n_rows(done.root / "budget") < N_FOLDS
+    assert (done.root / "budget" / "report.html").exists()
+    assert notes(done.root / "budget")["status"] == "paused"
+    monkeypatch.undo()
+    assert_goes_on(done, "budget")
+
+
+def test_a_sweep_that_is_extended_twice_is_the_one_that_had_as_many_trials_from_the_start(done):
+    out = done.sweep(random(done, 2), out="extended")
+    assert fsamc("sweep", "--extend", 1, "--out", out) == 0
+    assert notes(out)["trials"] == 3
+    assert fsamc(*done.words(random(done, 2), "--extend", "1", out="extended")) == 0  # all words, as at first
+    pd.testing.assert_frame_equal(table(out), table(done.root / "reference"))
+    assert "trials: 4" in (out / "plan.yaml").read_text()
+    assert fsamc("sweep", "--out", out) == 0  # nothing is left to do
+    assert notes(out)["trials"] == 4

@@ -1,0 +1,174 @@
+"""What is wrong with a plan is told by key and line: all of it at once, in the file that says it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fsamc.errors import BadInput
+from sweeps.knobs import nearest, unknown_key
+from sweeps.plan import load_plan
+from sweeps.yaml_marks import NotYaml, read_yaml
+from tests.sweeps.small import fsamc
+
+WRONG = """\
+name: x
+base:
+  shots: 0
+  pretrain: {treshold: 1, lr: 1.0e-4}
+  head:
+    kind: forest
+space:
+  head.knid: {choice: [a]}
+folds: {seeds: [1, a], draws: 3}
+fold: 1
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """The lines that a plan of these files is refused with; the first file is the plan."""
+    monkeypatch.chdir(tmp_path)
+
+    def told(text: str, *changes: str, **others: str) -> list[str]:
+        for name, content in {"plan": text, **others}.items():
+            (tmp_path / f"{name}.yaml").write_text(content)
+        with pytest.raises(BadInput) as error:
+            load_plan("plan.yaml", changes)
+        return list(error.value.lines)
+
+    return told
+
+
+def test_all_that_is_wrong_is_told_in_the_order_of_the_file(told):
+    lines = [line.partition(" ")[::2] for line in told(WRONG)]
+    assert [(place, text.partition(": ")[0]) for place, text in lines] == [
+        ("plan.yaml:3:3:", "base.shots"),
+        ("plan.yaml:4:14:", "base.pretrain.treshold"),
+        ("plan.yaml:6:5:", "base.head.kind"),
+        ("plan.yaml:8:3:", "space.head.knid"),
+        ("plan.yaml:9:20:", "folds.seeds.1"),
+        ("plan.yaml:9:24:", "folds.draws"),
+        ("plan.yaml:10:1:", "fold"),
+    ]
+
+
+@pytest.mark.parametrize("words", [["plan", "check"], ["plan", "show"], ["sweep", "--data", "x", "--out", "y"]])
+def test_every_command_that_reads_a_plan_prints_a_line_for_each(tmp_path, capsys, words):
+    (tmp_path / "plan.yaml").write_text(WRONG)
+    assert fsamc(*words, tmp_path / "plan.yaml") == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.count(f"fsamc: {tmp_path}/plan.yaml:") == len(errors.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("base: {shots: 2}\nbase: {shots: 3}\n", "plan.yaml:2:1: base: is there already in line 1; keep one of them"),
+        (
+            "base:\n  finetune:\n    epochs:\n      2: 3\n      '2': 4\n",
+            "plan.yaml:5:7: base.finetune.epochs.2: is there already in line 4; keep one of them",
+        ),
+        ("base:\n\tshots: 2\n", "plan.yaml:2:1: not YAML: a tab; YAML is indented by spaces"),
+        ("base: {shots: 2\nfolds: {}\n", "plan.yaml:2:6: not YAML: while parsing a flow mapping"),
+        ("base: &b {head: *b}\n", "plan.yaml: not YAML: an alias holds itself"),
+        ("base: [1\n", "plan.yaml:2:1: not YAML: while parsing a flow sequence"),
+        (
+            "space:\n  head.kind:\n    choice:\n    - prototype\n    - forest\n",
+            "plan.yaml:5:7: space.head.kind.choice.1: unknown head 'forest'",
+        ),
+        ("space:\n  shots: {integers: [1, 0]}\n", "plan.yaml:2:3: space.shots: integers: [1, 0]: the lower bound"),
+        ("space:\n  shots: {choice: [1, 1]}\n", "plan.yaml:2:11: space.shots.choice: [1, 1] names a value twice"),
+        (
+            "space:\n  head: {kind: {choice: [maml]}}\n",
+            "plan.yaml:2:10: space.head.kind: unknown key; the space takes dotted names: write `head.kind` as one key",
+        ),
+        (
+            "search: {algorithm: list}\nconfigurations:\n- {shots: 3}\n- {shot: 3}\n",
+            "plan.yaml:4:4: configurations.1.shot: unknown key; did you mean shots?",
+        ),
+        ("base:\n  features:\n    resize: 300\n", "plan.yaml:2:3: base.features: `resize` is the short side"),
+    ],
+)
+def test_a_mistake_is_found_where_it_is(told, text, line):
+    (only,) = told(text)
+    assert only.startswith(line)
+
+
+def test_a_plan_that_is_extended_is_named_where_it_is_at_fault(told):
+    below = "base:\n  shots: 0\n  residual: 7\nspace:\n  shots: {choice: [0, 1]}\n"
+    above = "extends: below.yaml\nbase:\n  residual: true\n  head.kind: maml\n"
+    assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:2:3:", "plan.yaml:4:3:"]
+    above = "extends: below.yaml\nbase: {shots: 2, residual: true}\n"
+    assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:5:20:"]
+
+
+def test_keys_that_are_there_twice_are_told_of_every_plan_of_a_chain(told):
+    lines = told("extends: below.yaml\nname: a\nname: b\n", below="folds: {seeds: [1], seeds: [2]}\n")
+    assert [line.partition(" ")[0] for line in lines] == ["below.yaml:1:21:", "plan.yaml:3:1:"]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("base.shots=0", "plan.yaml: base.shots=0: found 0; input should be greater than or equal to 1"),
+        (
+            "base.head={kind: 3}",
+            "plan.yaml: base.head={kind: 3}: base.head.kind: found 3; input should be a valid string",
+        ),
+        ("folds.seed=[1]", "plan.yaml: folds.seed=[1]: unknown key; did you mean folds.seeds?"),
+        (
+            "space.shot.choice=[1]",
+            "plan.yaml: space.shot.choice=[1]: space.shot: unknown key; did you mean space.shots?",
+        ),
+        ("base.features.resize=300", "plan.yaml: base.features.resize=300: base.features: `resize` is the short side"),
+    ],
+)
+def test_a_change_of_the_command_line_is_named_itself(told, change, line):
+    (only,) = told("base:\n  shots: 2\n  features: {size: 224}\n", change)
+    assert only.startswith(line)
+
+
+def test_a_later_word_wins_and_is_the_one_that_is_named(told):
+    assert told("base: {shots: 0}\n", "base.shots=-1", "base.shots=-2") == [
+        "plan.yaml: base.shots=-2: found -2; input should be greater than or equal to 1"
+    ]
+    told("base: {shots: 0, residual: 8}\n", "base.shots=1")
+    assert load_plan("plan.yaml", ["base.shots=1", "base.residual=true"]).base.shots == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("base.pretrain.treshold", "base.pretrain.stop_threshold"),
+        ("base.temperature", "base.head.temperature"),
+        ("pretrain.stop_threshold", "base.pretrain.stop_threshold"),
+        ("serch", "search"),
+        ("space.head.knid", "space.head.kind"),
+        ("base.pretrain.learning_rate", None),
+        ("base.lr", None),  # three stages have one
+    ],
+)
+def test_the_nearest_key_is_suggested_and_none_where_none_is_near(key, meant):
+    assert nearest(key) == meant
+    assert (f"did you mean {meant}?" if meant else "`fsamc plan show` lists them all") in unknown_key(key)
+
+
+def test_yaml_means_what_it_meant_and_every_key_and_item_has_its_place():
+    text = "a: &x {b: [1, two]}\nc:\n  <<: *x\n  2: 1.0e-4\n"
+    found = read_yaml(text)
+    assert found.value == {"a": {"b": [1, "two"]}, "c": {"b": [1, "two"], 2: 1e-4}}
+    assert {place: tuple(mark) for place, mark in found.marks.items()} == {
+        ("a",): (1, 1),
+        ("a", "b"): (1, 8),
+        ("a", "b", "0"): (1, 12),
+        ("a", "b", "1"): (1, 15),
+        ("c",): (2, 1),
+        ("c", "b"): (1, 8),
+        ("c", "b", "0"): (1, 12),
+        ("c", "b", "1"): (1, 15),
+        ("c", "2"): (4, 3),
+    }
+    assert found.twice == ()
+    with pytest.raises(NotYaml):
+        read_yaml("a: !!python/object/apply:os.getcwd []")
