@@ -48,7 +48,7 @@ def load_plan(
         if given is not None:
             written = written.changed(f"base.features.{name}", given, word=f"--{name} {given}")
     plan = _with_scoring(_validated(written))
-    written.check(list(_condition_problems(plan)))
+    written.check(_condition_problems(plan))
     plan = plan.model_copy(update={"space": {key: _conditioned(plan, given) for key, given in plan.space.items()}})
     written.check(_problems(plan))
     space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
@@ -248,8 +248,19 @@ def _plain_entry(plan: Plan, entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value_at(config, key) for key in entry}
 
 
-def _condition_problems(plan: Plan) -> Iterator[Problem]:
-    """What is wrong with the `when` of swept keys."""
+def _condition_problems(plan: Plan) -> list[Problem]:
+    """What is wrong with the `when` of swept keys: with each by itself, else with all together."""
+    if alone := list(_problems_of_conditions(plan)):
+        return alone
+    try:
+        in_order(plan.space)
+    except BadInput as error:
+        key, _, text = str(error).removeprefix("space.").partition(".when: ")
+        return [Problem(("space", key, "when"), text)]
+    return []
+
+
+def _problems_of_conditions(plan: Plan) -> Iterator[Problem]:
     known = flatten(plan.base.model_dump(mode="json"))
     for key, given in plan.space.items():
         for other, allowed in given.when.items():
@@ -264,10 +275,6 @@ def _condition_problems(plan: Plan) -> Iterator[Problem]:
                 _can_be(plan, other, value_at(updated(plan.base, {other: value}), other)) for value in allowed
             ):
                 yield Problem((*place, other), f"no trial has one of {list(allowed)} there; correct it or leave it out")
-    try:
-        in_order(plan.space)
-    except BadInput as error:
-        yield Problem(("space",), str(error).removeprefix("space."))
 
 
 def _conditioned(plan: Plan, given: Distribution) -> Distribution:

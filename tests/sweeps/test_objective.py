@@ -171,14 +171,15 @@ def test_a_score_on_disk_is_the_score_told(tmp_path):
             one.result.measured["support"] = support / (1 + number)
             outcomes.append(one)
         tell(folder, number, *outcomes, shots=2 + number)
-    assert folder.averages() == {0: (1 / 3 + 2 / 7) / 2, 1: (1 / 6 + 1 / 7) / 2}
+    means = {trial: score["mean"] for trial, score in folder.scores().items()}
+    assert means == pytest.approx({0: (1 / 3 + 2 / 7) / 2, 1: (1 / 6 + 1 / 7) / 2})
     rows = pd.read_csv(folder.root / "objectives.csv")
     assert list(rows.columns) == objective.COLUMNS
     assert rows["query"].tolist() == [0.5] * 4
     assert rows["pseudo"].isna().all()
     again = SweepFolder(tmp_path / "out", asked)
     again.open(DATA)
-    assert again.averages() == folder.averages()
+    assert again.scores() == folder.scores()
     folder.finish()
     assert objective.best_trial(asked, folder.root) == 0
     assert (

@@ -68,7 +68,8 @@ def test_metrics_are_means_over_draws_then_over_seeds_and_the_seed_is_the_step(o
         points = history(run.info.run_id, f"seed_accuracy/{category}")
         assert {point.step: point.value for point in points} == pytest.approx(by_seed)
         expected[f"seed_accuracy/{category}"] = run.data.metrics[f"seed_accuracy/{category}"]
-    assert {"balanced_accuracy", "macro_f1"} == run.data.metrics.keys() - expected.keys()
+    assert {"balanced_accuracy", "macro_f1", "objective"} == run.data.metrics.keys() - expected.keys()
+    assert run.data.metrics["objective"] == pytest.approx(0.525)
     assert {name: run.data.metrics[name] for name in expected} == pytest.approx(expected)
 
 
@@ -159,7 +160,7 @@ def test_an_ended_sweep_has_the_best_average_its_tables_and_the_figures_at_their
     runs = deliver(out)
     parent = runs["parent"]
     assert parent.info.status == "FINISHED"
-    assert parent.data.metrics == {"best_accuracy": 0.8}
+    assert parent.data.metrics == {"best_accuracy": 0.8, "best_objective": 0.8, "best_trial": 1}
     assert "trial 1 (contrastive, 3 shots, patches 2)" in parent.data.tags["mlflow.note.content"]
     client = MlflowClient(uri)
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
