@@ -11,10 +11,10 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench chaos ui clean
+.PHONY: help demo test check fix bench bench-search chaos ui clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
 
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
 	@$(BIN)/python -m sweeps.demo $(ARGS)
@@ -34,6 +34,9 @@ fix: $(INSTALLED)  ## mend what lint and format can
 
 bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on real patches where there are some
 	$(BIN)/python tests/bench/bench_coreset.py $(if $(wildcard $(SHARED)/datasets),$(REAL_PATCHES)) $(ARGS)
+
+bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on the recorded table
+	$(BIN)/python tests/bench/bench_search.py $(ARGS)
 
 chaos: $(INSTALLED)  ## kill parts of small sweeps at random moments, some twenty minutes; ARGS="--kills 2" for less
 	@$(BIN)/python -m tests.chaos $(ARGS)

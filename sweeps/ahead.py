@@ -61,6 +61,12 @@ class Eta:
             count, total = self._taken.get(kind, (0, 0.0))
             self._taken[kind] = count + 1, total + seconds
 
+    def saved(self, folds: Counter[Kind]) -> None:
+        """So many folds need not be run."""
+        for kind, count in folds.items():
+            known = kind if self._folds[kind] > 0 else UNKNOWN
+            self._folds[known] = max(0, self._folds[known] - count)
+
     def built(self, builds: Mapping[str, tuple[int, float]]) -> None:
         """What this run has built so far: number and seconds by kind."""
         self._built = builds

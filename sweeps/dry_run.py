@@ -86,6 +86,8 @@ def _lines(found: Estimate, prepared: Prepared, memory: int) -> Iterator[str]:
         yield "Pretraining stops somewhere between its first round and pretrain.max_rounds: hence the range."
     if not found.exact:
         yield "Which trials there will be is not known: they were taken for the base and the ends of each range."
+    if prepared.plan.search.stops_by != "none":
+        yield "Trials may be stopped early (search.stopping), which saves folds; they are counted as if none was."
     cpus = found.workers * prepared.plan.resources.cpus
     if cpus > 1:
         yield f"Side by side they share caches and memory: on {cpus} of {os.cpu_count()} CPUs expect up to twice that."

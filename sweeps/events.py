@@ -109,6 +109,17 @@ class TrialDone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialStopped:
+    """A trial was stopped early, for the folds that it has say that it is worse than the best."""
+
+    trial: int
+    configuration: str
+    reason: str
+    best: Best | None
+    far: Far
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialLost:
     """A trial ended without its folds, because its own process died again and again."""
 
@@ -155,7 +166,20 @@ class Done:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-Event = Warned | Noted | Started | Running | Building | FoldDone | TrialDone | TrialLost | NewBest | Finishing | Done
+Event = (
+    Warned
+    | Noted
+    | Started
+    | Running
+    | Building
+    | FoldDone
+    | TrialDone
+    | TrialStopped
+    | TrialLost
+    | NewBest
+    | Finishing
+    | Done
+)
 
 
 class View(ABC):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +29,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """What a file holds; nothing if it is not there."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """What each line of a file holds, without those that a kill has torn; nothing if it is not there."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            yield json.loads(line)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from cluster.folds import Outcome
 from fsamc.config import Plan
 from fsamc.result import FoldResult
 from sweeps import objective, tables
-from sweeps.files import append, read_json, write_whole
+from sweeps.files import append, read_json, read_lines, write_whole
 from sweeps.plan import config_hash, configuration, swept, to_yaml, variants
 from sweeps.resume import claim
 
@@ -81,9 +81,9 @@ class SweepFolder:
         record.started = time.time()
         append(self.root / "trials.jsonl", _line(record))
 
-    def done(self, number: int) -> None:
-        """Note that all of a trial's folds have been reported."""
-        self._ended(number, {"done": True})
+    def done(self, number: int, *, stopped: str | None = None) -> None:
+        """Note that all of a trial's folds have been reported, or that it was stopped early, and why."""
+        self._ended(number, {"done": True} | ({} if stopped is None else {"stopped": stopped}))
 
     def failed(self, number: int) -> None:
         """Note that a trial came to its end without a score. The next run of the sweep tries it again."""
@@ -114,6 +114,16 @@ class SweepFolder:
         folds = tables.finished(tables.read_folds(self.root))
         scores = tables.trial_scores(objective.scored(self.plan, folds, objective.read_measured(self.root)))
         return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
+
+    def fold_scores(self) -> dict[int, dict[Hashable, float]]:
+        """By the objective, of every scored fold that has a say, by trial and (category, seed, draw)."""
+        found: dict[int, dict[Hashable, float]] = {}
+        folds = tables.finished(tables.read_folds(self.root))
+        folds = objective.scored(self.plan, folds, objective.read_measured(self.root))
+        columns = (folds[name].tolist() for name in ("trial", *tables.FOLD, "accuracy"))
+        for trial, category, seed, draw, accuracy in zip(*columns, strict=True):
+            found.setdefault(trial, {})[(category, seed, draw)] = accuracy
+        return found
 
     def finish(self) -> pd.DataFrame:
         """Sort the tables, write summary.csv and best.yaml; the summary."""
@@ -180,12 +190,7 @@ class SweepFolder:
 def read_trials(out: Path) -> list[TrialRecord]:
     """Every trial that was proposed in a sweep's folder, by number; none before the first."""
     records: dict[int, TrialRecord] = {}
-    path = out / "trials.jsonl"
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            entry = json.loads(line)
-        except ValueError:  # torn by a kill: the trial is proposed again
-            continue
+    for entry in read_lines(out / "trials.jsonl"):  # a line torn by a kill is left out: the trial is proposed again
         number = entry["trial"]
         if "values" in entry:
             records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -53,14 +53,24 @@ class Prepared:
         return digest(self.contents)
 
     def folds(self, config: FoldConfig) -> list[Fold]:
-        """The folds that score a configuration; a category that is too small for its shots gives none."""
+        """The folds that score a configuration; a category that is too small for its shots gives none.
+
+        In the order in which they are run, the same for every trial: one of each category first, then the next seed and
+        the next draw, and so on. So the first few folds tell most, and trials that are stopped early share them.
+        """
         return [
             Fold(category=name, seed=seed, draw=draw, config=config)
+            for seed, draw in rounds(self.plan.folds.seeds, self.plan.folds.draws)
             for name, category in self.categories.items()
-            for seed in self.plan.folds.seeds
-            for draw in self.plan.folds.draws
             if problem_of(self.plan, category.with_classes(good=config.good), config, draw) is None
         ]
+
+
+def rounds(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Every seed with every draw, along the diagonals: neighbours differ in both wherever they can."""
+    for shift in range(len(draws)):
+        for place, seed in enumerate(seeds):
+            yield seed, draws[(place + shift) % len(draws)]
 
 
 def prepare(plan: Plan, *, data: Path, textures: Path | None, store: Store, device: str, random: bool) -> Prepared:

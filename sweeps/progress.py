@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeps import tables
-from sweeps.ahead import Eta, folds_ahead, folds_of
+from sweeps.ahead import Eta, Kind, folds_ahead, folds_of
 from sweeps.disk import missing_artifacts
 from sweeps.events import (
     Best,
@@ -28,6 +28,7 @@ from sweeps.events import (
     Started,
     TrialDone,
     TrialLost,
+    TrialStopped,
     View,
     Warned,
 )
@@ -124,6 +125,13 @@ class SweepProgress:
         self._view.tell(TrialDone(trial=number, configuration=label, mean=mean, std=std, best=self.best, far=self.far))
         if better and self.best:
             self._view.tell(NewBest(best=self.best))
+
+    def stopped(self, number: int, label: str, reason: str, saved: Counter[Kind]) -> None:
+        """A trial was stopped early, which saved so many folds."""
+        self._trials_done += 1
+        self._folds -= saved.total()
+        self._eta.saved(saved)
+        self._view.tell(TrialStopped(trial=number, configuration=label, reason=reason, best=self.best, far=self.far))
 
     def lost(self, number: int) -> None:
         """A trial ended without its folds, because its own process died again and again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from sweeps.objective import fold_score
 from sweeps.progress import SweepProgress
 from sweeps.search import Proposer
 from sweeps.spending import Spending
+from sweeps.stopping import EarlyStopping
 from sweeps.tracking_uri import obstacle
 from sweeps.trial import Unsaved
 
@@ -57,8 +59,16 @@ class Recorder(Unsaved, tune.Callback):
         stopped_by: why the sweep cannot go on, if it cannot: the disk is full.
     """
 
-    def __init__(self, folder: SweepFolder, progress: SweepProgress, proposer: Proposer, spending: Spending) -> None:
-        self._folder, self._progress, self._proposer, self._spending = folder, progress, proposer, spending
+    def __init__(
+        self,
+        folder: SweepFolder,
+        progress: SweepProgress,
+        proposer: Proposer,
+        spending: Spending,
+        stopping: EarlyStopping,
+    ) -> None:
+        self._folder, self._progress, self._proposer = folder, progress, proposer
+        self._spending, self._stopping = spending, stopping
         self._running: dict[str, Running] = {}
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
@@ -98,11 +108,15 @@ class Recorder(Unsaved, tune.Callback):
             self._progress.fold(row, reused=outcome.reused)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note that a trial's folds are all there, and tell the search."""
+        """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
         running = self._running.pop(trial.trial_id, None)
-        if running and len(running.rows) == len(running.folds) and not self.stopped_by:
-            with self._or_stop():
+        if running is None or self.stopped_by:
+            return
+        with self._or_stop():
+            if len(running.rows) == len(running.folds):
                 self._finish(running)
+            elif reason := self._stopping.reasons.get(running.number):
+                self._close_early(running, reason)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial's own process died for good: say so, and let the sweep not pass for done."""
@@ -128,6 +142,17 @@ class Recorder(Unsaved, tune.Callback):
             self._proposer.tell(running.number, None)
         self.ended.add(running.number)
         self._progress.trial(running.number, label(running.config, running.values), mean, std, score=score)
+        self._folder.note(self._spending.notes())
+
+    def _close_early(self, running: Running, reason: str) -> None:
+        scored, planned = len(running.rows), len(running.folds)
+        said = f"stopped after {scored} of {planned} folds: {reason}"
+        seconds = float(pd.DataFrame(running.rows)["seconds"].astype(float).mean())
+        self._folder.done(running.number, stopped=said)
+        self._proposer.tell(running.number, self._stopping.standings.estimate(running.number), seconds=seconds)
+        self.ended.add(running.number)
+        saved = Counter({(running.config.head.kind, running.config.shots): planned - scored})
+        self._progress.stopped(running.number, label(running.config, running.values), said, saved)
         self._folder.note(self._spending.notes())
 
     @contextmanager

@@ -22,6 +22,7 @@ from sweeps.events import (
     Started,
     TrialDone,
     TrialLost,
+    TrialStopped,
     View,
     Warned,
 )
@@ -73,6 +74,8 @@ class Screen(View):
                     self._line(f"[red]failed[/red] {escape(failure(event))}")
             case TrialDone():
                 self._trial(event)
+            case TrialStopped(trial=trial, configuration=words, reason=reason):
+                self._line(f"trial {trial:>3}  {escape(words)}  [dim]{escape(reason)}, {_counts(event.far)}[/dim]")
             case TrialLost(trial=trial):
                 self._line(f"[red]failed[/red] trial {trial}: its process died")
             case Finishing():

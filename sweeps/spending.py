@@ -84,3 +84,25 @@ def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[
         kind: (count - before[kind][0], seconds - before[kind][1])
         for kind, (count, seconds) in builds_by_kind(store).items()
     }
+
+
+def folds_saved(planned: Mapping[int, int], ran: Mapping[Any, int]) -> dict[str, int]:
+    """What stopping trials early has saved, for sweep.json, from what a resumed sweep finds on disk.
+
+    Args:
+        planned: folds of each trial that was stopped early.
+        ran: folds that were run of every trial.
+    """
+    return {
+        "trials_stopped": len(planned),
+        "folds_scored": sum(ran.values()),
+        "folds_saved": sum(folds - ran.get(number, 0) for number, folds in planned.items()),
+    }
+
+
+def saved_line(notes: Mapping[str, Any]) -> list[str]:
+    """The same in words, if any trial was stopped."""
+    if not notes["trials_stopped"]:
+        return []
+    spent, saved = notes["folds_scored"], notes["folds_saved"]
+    return [f"{notes['trials_stopped']} trials stopped early: {spent} folds spent, {saved} saved"]

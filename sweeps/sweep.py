@@ -12,8 +12,9 @@ from ray.exceptions import RayError
 from rich.console import Console
 
 from cluster import runtime
-from cluster.folds import Materials
+from cluster.folds import Fold, Materials
 from cluster.keeper import FoldRunner
+from fsamc.config import FoldConfig
 from fsamc.store import Store
 from sweeps import tracking
 from sweeps.ahead import folds_ahead
@@ -35,8 +36,9 @@ from sweeps.report import write_report
 from sweeps.request import Request, check
 from sweeps.resume import settle
 from sweeps.search import Proposer, make_proposer
-from sweeps.spending import Spending, builds_by_kind, builds_since
+from sweeps.spending import Spending, builds_by_kind, builds_since, folds_saved, saved_line
 from sweeps.splits import left_out_lines, splits, write_splits
+from sweeps.stopping import EarlyStopping
 from sweeps.tables import read_folds
 from sweeps.tracking_uri import obstacle
 from sweeps.trial import PlanSearch
@@ -90,6 +92,7 @@ class _Sweep:
         self.store = Store(request.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
         self.spending = Spending.going_on(self.folder.notes)
+        self.stopping = EarlyStopping(self.plan, folds=self._n_folds(self.plan.base))
 
     @cached_property
     def proposer(self) -> Proposer:
@@ -116,17 +119,23 @@ class _Sweep:
                 self.view, self.prepared, self.proposer, self.folder, cache=self.request.cache, workers=self.workers
             )
             with progress:
-                recorder = Recorder(self.folder, progress, self.proposer, self.spending)
+                recorder = Recorder(self.folder, progress, self.proposer, self.spending, self.stopping)
                 self._run_trials(recorder, progress)
             self._finish(recorder, courier, progress)
 
     def _replay(self) -> None:
-        """Tell the search what earlier runs of this sweep found."""
-        scores = self.folder.scores()
+        """Tell the search, and whatever stops trials early, what earlier runs of this sweep found."""
+        scores, by_fold = self.folder.scores(), self.folder.fold_scores()
+        done = [record for record in self.records if record.done]
+        for record in done:
+            self.stopping.replay(record.number, self._folds(record), by_fold.get(record.number, {}))
         for record in self.records:
             self.proposer.replay(record.number, record.values)
-            if record.done:
-                found = scores.get(record.number, {})
+            found = scores.get(record.number, {})
+            if record.stopped:
+                estimate = self.stopping.standings.estimate(record.number)
+                self.proposer.tell(record.number, estimate, seconds=found.get("seconds"))
+            elif record.done:
                 self.proposer.tell(record.number, found.get("mean"), seconds=found.get("seconds"), std=found.get("std"))
         if not self.records and not self.proposer.left():
             self.console.print(self.proposer.notice(), soft_wrap=True, highlight=False, markup=False)
@@ -144,10 +153,12 @@ class _Sweep:
             run_trials(
                 search,
                 recorder,
+                self.stopping,
                 self.plan,
                 runner=runner,
                 workers=self.workers,
-                folds=len(self.prepared.folds(self.plan.base)),
+                folds=self._n_folds(self.plan.base),
+                left=self.proposer.count() - sum(record.done for record in self.records),
                 scratch=self.request.out / ".tune",
                 now=lambda: self.interrupts.now,
             )
@@ -231,14 +242,31 @@ class _Sweep:
         )
 
     def _has_folds(self, record: TrialRecord) -> bool:
-        return bool(self.prepared.folds(configuration(self.plan, record.values)))
+        return bool(self._folds(record))
+
+    def _folds(self, record: TrialRecord) -> list[Fold]:
+        return self.prepared.folds(self._configuration(record))
+
+    def _configuration(self, record: TrialRecord) -> FoldConfig:
+        return configuration(self.plan, record.values)
+
+    def _n_folds(self, config: FoldConfig) -> int:
+        return len(self.prepared.folds(config))
+
+    def _saved(self) -> dict[str, int]:
+        stopped = [record for record in self.folder.records() if record.stopped]
+        planned = {record.number: len(self._folds(record)) for record in stopped}
+        rows = read_folds(self.request.out) if self.folder.has_rows() else pd.DataFrame({"trial": []})
+        return folds_saved(planned, rows.groupby("trial").size().to_dict())
 
     def _labels(self) -> dict[int, str]:
         records = self.folder.records()
-        return {one.number: label(configuration(self.plan, one.values), one.values) for one in records}
+        return {one.number: label(self._configuration(one), one.values) for one in records}
 
     def _show(self, summary: pd.DataFrame, mlflow: list[str]) -> None:
-        self.console.print(summary_table(summary, self._labels(), title=self.plan.name))
+        stopped = [record.number for record in self.folder.records() if record.stopped]
+        ended = summary[~summary["trial"].isin(stopped)]
+        self.console.print(summary_table(ended, self._labels(), title=self.plan.name))
         line = choice_line(self.plan, read_folds(self.request.out), read_measured(self.request.out))
         self.console.print(line, soft_wrap=True, highlight=False, markup=False)
         for mark in self.prepared.marks:
@@ -247,6 +275,7 @@ class _Sweep:
         report = self.request.out / "report.html"
         lines = [
             f"peak memory {self.spending.peak_memory / 2**30:.1f} GiB, {self.spending.seconds:.0f} s in all",
+            *saved_line(self.folder.notes),
             *([f"report   {report}"] if report.exists() else []),
             *figures_line(self.folder),
             *mlflow,
@@ -292,6 +321,7 @@ class _Sweep:
                 "tracking_uri": self.request.runs_at,
                 "offline": self.request.offline,
                 "materials": self._where(),
+                **self._saved(),
                 **self.spending.notes(),
             }
         )

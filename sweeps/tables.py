@@ -11,12 +11,14 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from fsamc.errors import BadInput
+from sweeps.files import read_lines
 
 AVERAGE = "average"
 DASH = "\N{EN DASH}"
 FOLD = ["category", "seed", "draw"]
 FIXED = ["trial", "config", *FOLD, "shots", "head", "accuracy", "correct", "queries", "status", "seconds"]
 DETECTED = ["workflow_accuracy", "detection_recall", "false_alarm_rate", "auroc"]
+STOPPED = "stopped"
 WHOLE = ["trial", "seed", "draw", "shots"]
 NUMBERS = ["accuracy", "correct", "queries", "seconds"]
 
@@ -25,9 +27,9 @@ def read_folds(out: Path) -> pd.DataFrame:
     """folds.csv of a sweep that may still be running: one row per fold, a torn last line left out.
 
     Returns the columns of the file: trial, seed, draw, shots int64; accuracy, correct, queries, seconds float64 (NaN
-    where a fold failed); a swept key is float64 where all its values are numbers, else str; NaN or "" in trials
-    where its condition is not met. A fold that is listed twice (tried again after a failure) counts once, as last
-    written.
+    where a fold failed); a swept key is float64 where all its values are numbers (NaN where it has none), else str;
+    and `stopped`, which trials.jsonl knows: why the fold's trial was stopped before its other folds were scored, empty
+    if it was not. A fold that is listed twice (tried again after a failure) counts once, as last written.
 
     Raises BadInput if the file is missing, lacks a column or holds a value of the wrong type.
     """
@@ -42,6 +44,8 @@ def read_folds(out: Path) -> pd.DataFrame:
         raise BadInput(f"{path}: {error}; expected numbers, restore the file or resume the sweep") from error
     for key in swept_keys(folds):
         folds[key] = _numbers_if_all(folds[key])
+    stopped = {line["trial"]: line[STOPPED] for line in read_lines(out / "trials.jsonl") if STOPPED in line}
+    folds[STOPPED] = pd.Series([stopped.get(trial, "") for trial in folds["trial"]], folds.index, dtype=str)
     return folds.drop_duplicates(["trial", *FOLD], keep="last").sort_values(["trial", *FOLD], ignore_index=True)
 
 
@@ -78,7 +82,7 @@ def _numbers_if_all(values: pd.Series) -> pd.Series:
 
 def swept_keys(folds: pd.DataFrame) -> list[str]:
     """List the dotted keys that differ between trials: the columns after the fixed ones."""
-    return [name for name in folds.columns if name not in FIXED]
+    return [name for name in folds.columns if name not in [*FIXED, STOPPED]]
 
 
 def finished(folds: pd.DataFrame) -> pd.DataFrame:
@@ -86,9 +90,14 @@ def finished(folds: pd.DataFrame) -> pd.DataFrame:
     return folds[folds["status"] == "ok"].sort_values(["trial", *FOLD], ignore_index=True)
 
 
+def not_stopped(folds: pd.DataFrame) -> pd.DataFrame:
+    """Pick the folds of trials that were not stopped early; a table of which nobody said so has none that were."""
+    return folds[folds[STOPPED] == ""] if STOPPED in folds else folds
+
+
 def common_categories(folds: pd.DataFrame) -> list[str]:
-    """Categories in which every trial has a finished fold; a trial without any finished fold has no say."""
-    having = finished(folds)[["trial", "category"]].drop_duplicates()
+    """Categories in which every trial has a finished fold; one without any, or stopped early, has no say."""
+    having = finished(not_stopped(folds))[["trial", "category"]].drop_duplicates()
     trials = having.groupby("category").size()
     return sorted(trials.index[trials == having["trial"].nunique()])
 
@@ -96,11 +105,13 @@ def common_categories(folds: pd.DataFrame) -> list[str]:
 def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
     """Accuracy per trial, category and seed: the mean over draws; per seed also the `average` over common categories.
 
-    A seed without a finished fold in each of the common categories has no `average`: it would be one over others.
+    A seed without a finished fold in each of the common categories has no `average`: it would be one over others. Nor
+    has a trial that was stopped early.
     """
     common = common_categories(folds)
     scores = finished(folds).groupby(["trial", "category", "seed"], as_index=False)["accuracy"].mean()
-    per_seed = scores[scores["category"].isin(common)].groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
+    averaged = scores["category"].isin(common) & scores["trial"].isin(not_stopped(folds)["trial"])
+    per_seed = scores[averaged].groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
     averages = per_seed.loc[per_seed["count"] == len(common), "mean"].rename("accuracy").reset_index()
     return pd.concat([scores, averages.assign(category=AVERAGE)[scores.columns]], ignore_index=True)
 
@@ -171,14 +182,15 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
     of one category are not quite independent, so with few categories it is still a little narrow; and the best of
     many trials is partly the luckiest, which no interval around a difference to it can show.
 
-    A trial with fewer finished folds in the common categories than another has comes after the complete ones.
+    A trial with fewer finished folds in the common categories than another has comes after the complete ones. One that
+    was stopped early is not ranked; see `stopped_early`.
 
     Returns columns trial, shots, mean, std, seeds, folds, complete, difference, low, high, tied: the interval holds 0,
     or there is none to be had (fewer than two differences). Empty if no category is common to all trials.
     """
     summary = summarise(folds)
     board = summary[summary["category"] == AVERAGE].drop(columns=["category", "categories"])
-    done = finished(folds)
+    done = finished(not_stopped(folds))
     done = done[done["category"].isin(common_categories(folds))]
     by_trial = done.groupby("trial")
     board = board.assign(shots=board["trial"].map(by_trial["shots"].first()), folds=board["trial"].map(by_trial.size()))
@@ -189,6 +201,30 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
     board["tied"] = ~((board["high"] < 0) | (board["low"] > 0))
     order = ["trial", "shots", "mean", "std", "seeds", "folds", "complete", "difference", "low", "high", "tied"]
     return board[order]
+
+
+def stopped_early(folds: pd.DataFrame) -> pd.DataFrame:
+    """Trials that were stopped before all their folds were scored, the least bad first.
+
+    Returns columns trial, folds: how many were scored; difference: their mean difference to the best trial on the
+    folds that both have, NaN if none; reason.
+    """
+    if STOPPED not in folds:
+        return pd.DataFrame(columns=["trial", "folds", "difference", "reason"])
+    done = finished(folds)
+    stopped, best = done[done[STOPPED] != ""], best_trial(folds)
+    scores = done.set_index(["trial", *FOLD])["accuracy"]
+    rows = [
+        {
+            "trial": trial,
+            "folds": len(of_trial),
+            "difference": np.nan if best is None else (scores.loc[trial] - scores.loc[best]).mean(),
+            "reason": of_trial[STOPPED].iloc[0],
+        }
+        for trial, of_trial in stopped.groupby("trial")
+    ]
+    table = pd.DataFrame(rows, columns=["trial", "folds", "difference", "reason"])
+    return table.sort_values(["difference", "trial"], ascending=[False, True], ignore_index=True)
 
 
 def _best_first(board: pd.DataFrame) -> pd.DataFrame:
@@ -268,10 +304,14 @@ def percent(mean: float, std: float | None = None, *, digits: int = 1) -> str:
 def format_table(summary: pd.DataFrame, *, mark: str = " *") -> pd.DataFrame:
     """Trial by category, `average` last: "mean ± std" in percent, a dash where there is nothing.
 
-    Every column's best value carries `mark`.
+    Every column's best value carries `mark`; that of a trial stopped early, over a few lucky folds, does not.
     """
     cells = [percent(mean, std) for mean, std in zip(summary["mean"], summary["std"], strict=True)]
-    best = summary["mean"].round(12) == summary.groupby("category")["mean"].transform("max").round(12)
+    ranked = summary["trial"].isin(summary.loc[summary["category"] == AVERAGE, "trial"])
+    means = summary["mean"].round(12)
+    if ranked.any():
+        means = means.where(ranked)
+    best = means == means.groupby(summary["category"]).transform("max")
     marked = summary.assign(cell=[cell + mark * top for cell, top in zip(cells, best, strict=True)])
     table = marked.pivot(index="trial", columns="category", values="cell").fillna(DASH)
     return table[[*(name for name in table.columns if name != AVERAGE), *([AVERAGE] if AVERAGE in table else [])]]

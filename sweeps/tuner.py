@@ -15,17 +15,20 @@ from ray.tune.stopper import Stopper
 from cluster.keeper import FoldRunner
 from fsamc.config import Plan
 from sweeps.recorder import Recorder
+from sweeps.stopping import EarlyStopping
 from sweeps.trial import PlanSearch, Unsaved, run_trial
 
 
 def run_trials(
     search: PlanSearch,
     recorder: Recorder,
+    stopping: EarlyStopping,
     plan: Plan,
     *,
     runner: FoldRunner,
     workers: int,
     folds: int,
+    left: int,
     scratch: Path,
     now: Callable[[], bool],
 ) -> None:
@@ -34,18 +37,16 @@ def run_trials(
     Args:
         search: proposes.
         recorder: is told.
+        stopping: says, fold by fold, which trials go on.
         plan: says how many folds run side by side and how often they are tried again.
         runner: runs the folds.
         workers: folds that can run at once on the whole.
         folds: of one trial.
+        left: trials that are not done.
         scratch: folder for Tune's own files; gone afterwards.
         now: whether to stop at once, whatever is running.
     """
-    asked = plan.resources.folds_at_once
-    at_once = max(1, min(folds, workers)) if asked == "auto" else asked
-    trials = math.ceil(workers / at_once)
-    if plan.search.algorithm != "optuna":
-        trials += 1  # the next trial fills the gap before the last fold; Optuna had better wait for what it teaches
+    at_once, trials = side_by_side(plan, workers=workers, folds=folds, left=left)
     trainable = tune.with_parameters(run_trial, runner=runner, at_once=at_once, retries=plan.resources.retries)
     # A trial's own process only waits for its folds: it takes no CPU from them, and lives on the head node.
     needs = tune.PlacementGroupFactory([{"node:__internal_head__": 1e-4}])
@@ -53,6 +54,7 @@ def run_trials(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             search_alg=search,
+            scheduler=stopping,
             num_samples=-1,
             max_concurrent_trials=trials,
             reuse_actors=True,
@@ -72,6 +74,24 @@ def run_trials(
         tuner.fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[int, int]:
+    """How many folds of a trial, and how many trials, are under way at once.
+
+    Folds of one trial first, for then a search learns from a trial before it proposes the next. Where trials may be
+    stopped early it is the other way round: a fold in flight when its trial is stopped was for nothing, so a trial has
+    no more of them than are needed to keep all workers busy when there are fewer trials than workers.
+    """
+    stops = plan.search.stops_by != "none"
+    at_once = math.ceil(workers / max(1, left)) if stops else workers
+    at_once = max(1, min(folds, at_once))
+    if plan.resources.folds_at_once != "auto":
+        at_once = plan.resources.folds_at_once
+    trials = math.ceil(workers / at_once)
+    if plan.search.algorithm != "optuna":
+        trials += 1  # the next trial fills the gap before the last fold; Optuna had better wait for what it teaches
+    return at_once, trials
 
 
 class _NoOutput(Unsaved, TrialProgressCallback):

@@ -3,7 +3,7 @@
 from fsamc.config.fold import Compute, Features, FoldConfig, Support
 from fsamc.config.learning import Direct, Finetune, HeadSettings, Maml, Pretrain
 from fsamc.config.objective import Objective
-from fsamc.config.plan import Distribution, Folds, Plan, Resources, Search
+from fsamc.config.plan import Distribution, Folds, Plan, Resources, Search, Stopping
 from fsamc.config.pseudo import Foreground, Perlin, Polygon, Pseudo, Segmentation
 from fsamc.config.reference import Detection, Reference
 from fsamc.config.scoring import Scoring
@@ -33,5 +33,6 @@ __all__ = [
     "Search",
     "Segmentation",
     "Settings",
+    "Stopping",
     "Support",
 ]

@@ -77,7 +77,11 @@ class Resources(Settings):
     cpus: int = Field(1, ge=1, description="CPU cores, and so threads, of one fold")
     gpus: float | Auto = Field("auto", description="GPUs of one fold (a share is fine); auto: 0.5 where there is one")
     workers: int | Auto = Field("auto", description="folds running at once; auto: as many as the cluster's CPUs hold")
-    folds_at_once: int | Auto = Field("auto", description="folds of one trial side by side; auto: all of them")
+    folds_at_once: int | Auto = Field(
+        "auto",
+        description="folds of one trial side by side; auto: all of them, or, where trials may be stopped early, "
+        "no more than it takes to keep all workers busy with different trials",
+    )
     retries: int = Field(1, ge=0, description="how often a failed fold is tried again")
     system_metrics: bool = Field(
         False, description="log the driver's CPU, memory, disk and GPUs to the sweep's MLflow run"
@@ -99,6 +103,35 @@ class Resources(Settings):
         if value != "auto" and value < 0:
             raise ValueError(f"found {value}, expected `auto` or 0 and more")
         return value
+
+
+class Stopping(Settings):
+    """When a trial is stopped before all of its folds are scored. Trial 0, the base, never is."""
+
+    kind: Literal["auto", "none", "race", "asha", "median"] = Field(
+        "auto",
+        description="race: against the best complete trial, fold by fold; asha: successive halving; median: below the "
+        "median of the others; auto: race where the search is optuna, else none, for a table that does not depend on "
+        "the order in which folds arrive",
+    )
+    confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1.0,
+        description="race: how sure to be that a trial would end below the best one; higher stops fewer",
+    )
+    fewest_folds: int = Field(
+        2, ge=1, description="folds (for a race: shared with the best trial) before a trial may be stopped"
+    )
+    spread: float = Field(
+        0.1,
+        gt=0.0,
+        le=1.0,
+        description="race: how much the difference of two trials is expected to vary from fold to fold (standard "
+        "deviation of accuracy, in [0, 1]); weighs as one observation against what the sweep itself shows",
+    )
+    reduction: float = Field(3.0, gt=1.0, description="asha: one in this many trials goes on at each halving")
+    fewest_trials: int = Field(3, ge=1, description="median: other trials that must have come as far")
 
 
 class Search(Settings):
@@ -139,6 +172,7 @@ class Search(Settings):
         min_length=1,
         description="the study's name, the plan's by default; drivers that share it add to its trials",
     )
+    stopping: Stopping = Stopping()
 
     @field_validator("storage")
     @classmethod
@@ -149,6 +183,13 @@ class Search(Settings):
                 "holds a password, which would be written to files; write ${NAME} in its place and set that variable"
             )
         return storage
+
+    @property
+    def stops_by(self) -> Literal["none", "race", "asha", "median"]:
+        """`stopping.kind` with `auto` decided."""
+        if self.stopping.kind == "auto":
+            return "race" if self.algorithm == "optuna" else "none"
+        return self.stopping.kind
 
 
 class Plan(Settings):

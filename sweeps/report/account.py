@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sweeps import tables
 from sweeps.plan import swept
 from sweeps.report.evidence import Evidence
@@ -54,11 +57,20 @@ def account(evidence: Evidence) -> tuple[Grid, Grid | None]:
             "time in folds",
             f"{duration(seconds.sum())}, {duration(seconds.mean())} a fold, longest {duration(seconds.max())}",
         ),
+        ("folds saved", _saved(notes)),
         ("folds taken from earlier sweeps", str(notes.get("folds_reused", ""))),
         ("built", listed(builds)),
         ("peak memory", f"{peak / 2**30:.2f} GiB" if peak else ""),
     ]
     return Grid.of(["", ""], [row for row in rows if row[1]], names=2), _stages(evidence)
+
+
+def _saved(notes: Mapping[str, Any]) -> str:
+    stopped = notes.get("trials_stopped", 0)
+    if not stopped:
+        return ""
+    saved = counted(notes["folds_saved"], "fold")
+    return f"{saved} by stopping {counted(stopped, 'trial')} early; {notes['folds_scored']} were scored"
 
 
 def _stages(evidence: Evidence) -> Grid | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sweeps.report.axes import swept_axes
 from sweeps.report.beside import Comparison
 from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import Cell, Grid, interval, points, shown
+from sweeps.report.grid import Cell, Grid, counted, interval, points, shown
 from sweeps.report.headline import Tile, headline, verdict
 from sweeps.report.heads import head_scores
 from sweeps.report.heatmap import FoldMatrix, fold_matrix
@@ -22,7 +22,7 @@ from sweeps.report.objectives import objective_choices
 from sweeps.report.pareto import time_and_accuracy, unbeaten_trials
 from sweeps.report.pictures import Picture, pictures
 from sweeps.report.scores import best_detection, best_scores
-from sweeps.tables import AVERAGE, format_table, percent
+from sweeps.tables import AVERAGE, format_table, not_stopped, percent, stopped_early
 
 MOST_TRIALS = 30
 
@@ -90,7 +90,7 @@ def compose(evidence: Evidence, compared: Sequence[Comparison] = ()) -> Content:
         verdict=verdict(evidence),
         trials=trials,
         omitted=max(0, len(evidence.board) - len(trials)),
-        unranked=sorted(set(evidence.folds["trial"]) - set(evidence.board["trial"])),
+        unranked=sorted(set(not_stopped(evidence.folds)["trial"]) - set(evidence.board["trial"])),
         ranking=_ranking(evidence, trials),
         tied=_tied(evidence, trials),
         matrix=fold_matrix(evidence),
@@ -132,15 +132,28 @@ def _ranking(evidence: Evidence, trials: list[int]) -> Grid:
             f"{row['trial']}{'' if row['complete'] else ' (incomplete)'}",
             *([percent(row["objective"])] if own else []),
             *_against_best(row, row["trial"] == evidence.best),
-            *(values[row["trial"]] for values in settings.values()),
+            *_settings(settings, row),
         ]
         for _, row in board[board["trial"].isin(trials)].iterrows()
     ]
+    room = max(0, MOST_TRIALS - len(rows))
+    unscored = ["", ""] if own else [""]
+    for _, row in stopped_early(evidence.folds).head(room).iterrows():
+        told = [*unscored, points(row["difference"]), "", _after(row)]
+        rows.append(["", f"{row['trial']} (stopped)", *told, *_settings(settings, row)])
     target = evidence.plan.objective.target
     average = f"average on {', '.join(target)}, %" if target else "average, %"
     by = ["objective, %", average, "objective to the best, points"] if own else [average, "to the best, points"]
     header = ["", "trial", *by, "95 % interval", "worse than the best?", *settings]
     return Grid.of(header, rows, names=0)
+
+
+def _settings(settings: Mapping[str, pd.Series], row: pd.Series) -> list[str]:
+    return [values[row["trial"]] for values in settings.values()]
+
+
+def _after(row: pd.Series) -> str:
+    return f"stopped after {counted(row['folds'], 'fold')}"
 
 
 def _tied(evidence: Evidence, trials: list[int]) -> list[int]:

@@ -9,7 +9,7 @@ import pandas as pd
 from sweeps.objective import what_chooses
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import counted, interval, listed, points, shown
-from sweeps.tables import AVERAGE, DASH, percent
+from sweeps.tables import AVERAGE, DASH, not_stopped, percent, stopped_early
 
 ALONE = "needs two categories that every trial has: with one there is no other to choose on"
 
@@ -112,6 +112,7 @@ def verdict(evidence: Evidence) -> list[str]:
         _settings(evidence, evidence.best),
         f"What chose it: {what_chooses(evidence.plan)}.",
         _rivals(evidence),
+        _stopped(evidence),
         _against_bar(evidence),
         _over(evidence),
         _shots(evidence),
@@ -138,6 +139,12 @@ def _rivals(evidence: Evidence) -> str:
     return f"{these} cannot be told apart from the best one: {why}."
 
 
+def _stopped(evidence: Evidence) -> str:
+    n = len(stopped_early(evidence.folds))
+    these = "was stopped early and has" if n == 1 else "were stopped early and have"
+    return f"{counted(n, 'further trial')} {these} no average: the first folds spoke against going on." if n else ""
+
+
 def _against_bar(evidence: Evidence) -> str:
     bar = prototype(evidence)
     if bar is None:
@@ -153,7 +160,7 @@ def _against_bar(evidence: Evidence) -> str:
 def _over(evidence: Evidence) -> str:
     over = f"Averages are over {counted(len(evidence.categories), 'category')} that every trial has: "
     per_category = evidence.summary.groupby("category")["trial"].agg(set)
-    trials = set(evidence.summary["trial"])
+    trials = set(evidence.summary["trial"]) & set(not_stopped(evidence.folds)["trial"])
     lacking = [
         f"{name} (no finished fold in {listed(sorted(trials - per_category[name]))})"
         for name in per_category.index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from sweeps.ahead import UNKNOWN, Eta
-from sweeps.events import Done, Event, NewBest, Noted, Started, View, Warned
+from sweeps.events import Done, Event, NewBest, Noted, Started, TrialStopped, View, Warned
 from sweeps.progress import SweepProgress
 from sweeps.screen import Screen
 from sweeps.tables import DASH
@@ -63,11 +64,11 @@ def a_sweep(view: View, *, status: str = "done", reason: str = "") -> None:
         progress.builds([], {"bank": (1, 3.0)})
         progress.fold(row(0))
         progress.fold(row(0), reused=True)
-        progress.trial(0, "prototype, 2 shots", 0.5, NAN)
+        progress.trial(0, "prototype, 2 shots", 0.5, NAN, score=0.5)
         progress.fold(row(1, kind=B, **FAILED))
         progress.finishing("interrupted", 1)
         progress.fold(row(1, kind=B))
-        progress.trial(1, "contrastive, 5 shots", NAN, NAN)
+        progress.trial(1, "contrastive, 5 shots", NAN, NAN, score=NAN)
         progress.lost(1)
     labels = {0: "prototype, 2 shots", 1: "contrastive, 5 shots"}
     progress.done(status, reason, SUMMARY, labels=labels, marks=("RANDOM",), seconds=9.0, files={"report": "o/r.html"})
@@ -78,7 +79,7 @@ def test_counts_and_the_best_are_kept_and_told():
     with SweepProgress(heard, Eta({A: 4}, {}, workers=2), name="s", folds=6, trials=3, folds_done=2) as progress:
         for number, mean in enumerate([0.5, 0.4, 0.6, NAN]):
             progress.fold(row(number))
-            progress.trial(number, "x", mean, 0.1)
+            progress.trial(number, "x", mean, 0.1, score=mean)
     assert [event.best.trial for event in heard.events if isinstance(event, NewBest)] == [0, 2]
     assert (progress.best.mean, progress.best.std) == (0.6, 0.1)
     assert (progress.far.folds_done, progress.far.trials_done, progress.far.eta) == (6, 4, 0.0)
@@ -133,7 +134,7 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
     assert [event["event"] for event in events] == names.split()
     by_name = {event["event"]: event for event in events}
     far = {"folds_done", "folds", "trials_done", "trials", "eta"}
-    best = {"best_trial", "best_mean", "best_std"}
+    best = {"best_trial", "best_mean", "best_std", "best_score"}
     assert {name: set(event) - {"event"} for name, event in by_name.items()} == {
         "warning": {"text", "mark"},
         "note": {"text"},
@@ -210,3 +211,15 @@ def test_a_sweep_that_ends_without_a_fold_is_told_too():
     Quiet(Console(file=output), io.StringIO()).tell(done)
     assert json.loads(stream.getvalue())["summary"] is None
     assert output.getvalue() == "later\n"
+
+
+def test_folds_that_a_stopped_trial_saves_are_no_longer_ahead():
+    heard, eta = Heard(), Eta({A: 4, UNKNOWN: 4}, {}, workers=1)
+    with SweepProgress(heard, eta, name="s", folds=8, trials=2) as progress:
+        progress.fold(row(0))
+        progress.stopped(0, "prototype, 2 shots", "stopped after 1 of 4 folds: worse", Counter({A: 3}))
+        assert (progress.far.folds_done, progress.far.folds, progress.far.trials_done) == (1, 5, 1)
+        assert progress.far.eta == 4 * row(0)["seconds"]
+    assert [event.reason for event in heard.events if isinstance(event, TrialStopped)] == [
+        "stopped after 1 of 4 folds: worse"
+    ]

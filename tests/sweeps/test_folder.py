@@ -220,6 +220,17 @@ def test_trials_come_back_with_what_was_proposed_and_only_finished_ones_keep_the
     assert {number: score["mean"] for number, score in opened.scores().items()} == {0: 0.5}
 
 
+def test_a_trial_stopped_early_keeps_its_rows_and_its_reason(folder):
+    tell(folder, 0, outcome(1), outcome(2), shots=2, residual=True)
+    tell(folder, 1, outcome(1, right=2), done=False, shots=2, residual=False)
+    folder.done(1, stopped="after 1 of 2 folds: x")
+    for opened, records in (again(folder), again(folder)):
+        assert records[1] == TrialRecord(1, {"shots": 2, "residual": False}, done=True, stopped="after 1 of 2 folds: x")
+        assert opened.fold_scores() == {0: {("cap", 1, 0): 0.5, ("cap", 2, 0): 0.5}, 1: {("cap", 1, 0): 1.0}}
+    assert opened.finish()["trial"].tolist() == [0, 0, 1]  # cap and average of trial 0, cap of trial 1
+    assert load_plan(str(folder.root / "best.yaml")).base == PLAN.base
+
+
 @pytest.mark.parametrize("name", ["folds.csv", "predictions.csv", "trials.jsonl"])
 @pytest.mark.parametrize("left", [1, 10, 25])
 def test_a_line_torn_by_a_kill_is_dropped_and_takes_nothing_with_it(folder, name, left):

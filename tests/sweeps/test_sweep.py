@@ -277,7 +277,9 @@ def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int, f
 
 
 def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
-    plan = done.plan("optuna.yaml", **RANDOM | {"search": {"algorithm": "optuna", "trials": 6}})
+    plan = done.plan(
+        "optuna.yaml", **RANDOM | {"search": {"algorithm": "optuna", "trials": 6, "stopping": {"kind": "none"}}}
+    )
     out = done.root / "optuna"
     words = done.words(plan, out="optuna")
     done.kill_when(lambda: n_rows(out) >= 10, words)

@@ -216,6 +216,50 @@ def test_a_single_category_leaves_nothing_to_choose_on():
     assert tables.leave_one_category_out(grid({0: {"pcb": [0.5]}, 1: {"pcb": [0.4]}})).empty
 
 
+# --- trials stopped early
+
+
+def stopped(folds, trial, reason="stopped after 1 of 4 folds: x"):
+    return folds.assign(stopped=[reason if number == trial else "" for number in folds["trial"]])
+
+
+def raced():
+    """Trial 2 was lucky on its only fold, and stopped all the same; trial 1 is complete and best."""
+    complete = grid({0: {"pcb": [0.5, 0.6], "tile": [0.7, 0.8]}, 1: {"pcb": [0.6, 0.6], "tile": [0.8, 0.8]}})
+    return stopped(pd.concat([complete, grid({2: {"pcb": [0.9]}})]), 2)
+
+
+def test_a_trial_stopped_early_has_no_average_and_takes_no_category_from_the_others():
+    folds = raced()
+    assert tables.common_categories(folds) == ["pcb", "tile"]
+    summary = tables.summarise(folds)
+    assert summary.loc[summary["category"] == "average", "trial"].tolist() == [0, 1]
+    assert cell(summary, 1, "average")["mean"] == pytest.approx(0.7)
+    assert cell(summary, 2, "pcb")["mean"] == pytest.approx(0.9)
+
+
+def test_a_trial_stopped_early_is_neither_ranked_nor_chosen_nor_marked_as_best():
+    folds = raced()
+    assert tables.ranking(folds)["trial"].tolist() == [1, 0]
+    assert tables.best_trial(folds) == 1
+    assert 2 not in set(tables.leave_one_category_out(folds)["trial"].dropna())
+    assert tables.format_table(tables.summarise(folds)).loc[[1, 2], "pcb"].tolist() == [
+        "60.0 ± 0.0 *",
+        f"90.0 ± {DASH}",
+    ]
+
+
+def test_trials_stopped_early_are_listed_with_their_difference_on_the_folds_that_the_best_has_too():
+    (row,) = tables.stopped_early(raced()).to_dict("records")
+    assert row == {
+        "trial": 2,
+        "folds": 1,
+        "difference": pytest.approx(0.3),
+        "reason": "stopped after 1 of 4 folds: x",
+    }
+    assert tables.stopped_early(grid({0: {"pcb": [0.5]}})).empty
+
+
 def test_shuffled_rows_give_the_same_tables():
     rng = np.random.default_rng(7)
     folds = pd.concat(
@@ -256,6 +300,12 @@ def test_a_torn_last_line_is_left_out(out: Path, torn: str):
     with (out / "folds.csv").open("a") as file:
         file.write(torn)
     pd.testing.assert_frame_equal(tables.read_folds(out), whole)
+
+
+def test_reading_learns_from_trials_jsonl_who_was_stopped(out: Path):
+    assert tables.read_folds(out)["stopped"].tolist() == ["", "", ""]
+    (out / "trials.jsonl").write_text('{"trial": 0, "done": true, "stopped": "x"}\n{"trial": 1, "done": true, "sto')
+    assert tables.read_folds(out)["stopped"].tolist() == ["x", "x", ""]
 
 
 def test_a_fold_tried_again_counts_once_as_last_written(out: Path):

@@ -1,0 +1,228 @@
+"""What Tune hears about a fold, without Ray; and whole sweeps in which trials are stopped, with it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from cluster.folds import Fold, Outcome
+from fsamc.config import Plan, Search, Stopping
+from fsamc.config.dotted import validated
+from fsamc.errors import BadInput
+from sweeps import tables
+from sweeps.plan import configuration, load_plan
+from sweeps.prepare import rounds
+from sweeps.stopping import EarlyStopping
+from sweeps.tuner import side_by_side
+from tests.sweeps.small import Lab, n_rows, notes, runs
+
+FOLDS = [Fold(category=name, seed=seed, draw=0, config=None) for seed in (1, 2) for name in "abcd"]
+
+
+def scheduler(**stopping) -> EarlyStopping:
+    search = Search(stopping=Stopping(**{"kind": "race"} | stopping))
+    return EarlyStopping(Plan(name="p", search=search), folds=len(FOLDS))
+
+
+def told(stopping: EarlyStopping, number: int, scores: list[float | None]) -> list[str]:
+    """What Tune is answered, fold by fold; a fold without a score has failed."""
+    trial = SimpleNamespace(config={"number": number, "folds": FOLDS})
+    answers = []
+    for fold, score in zip(FOLDS, scores, strict=False):
+        result = None if score is None else SimpleNamespace(accuracy=score, category=fold.category)
+        outcome = Outcome(fold=fold, result=result, error=None if result else "x")
+        answers.append(stopping.on_trial_result(None, trial, {"outcome": outcome}))
+        if answers[-1] == "STOP":
+            return answers
+    return [*answers, stopping.on_trial_result(None, trial, {"outcome": None})]
+
+
+# --- one fold after the other
+
+
+def test_tune_is_told_to_stop_and_the_recorder_finds_out_why():
+    stopping = scheduler()
+    assert told(stopping, 0, [0.8] * 8) == ["CONTINUE"] * 9
+    assert told(stopping, 1, [0.2] * 8) == ["CONTINUE", "STOP"]
+    assert "trial 0" in stopping.reasons[1]
+    assert stopping.standings.estimate(1) == pytest.approx(0.2)
+
+
+def test_a_trial_whose_process_died_tells_its_folds_again_and_is_judged_on_new_ones_only():
+    stopping = scheduler(fewest_folds=3)
+    told(stopping, 0, [0.8] * 8)
+    assert told(stopping, 1, [0.2, 0.2]) == ["CONTINUE"] * 3
+    assert told(stopping, 1, [0.2] * 8) == ["CONTINUE", "CONTINUE", "STOP"]
+
+
+def test_a_trial_with_a_failed_fold_runs_on_so_that_the_failure_is_seen():
+    stopping = scheduler()
+    told(stopping, 0, [0.8] * 8)
+    assert told(stopping, 1, [None, *[0.2] * 7]) == ["CONTINUE"] * 9
+    assert not stopping.reasons
+    assert stopping.standings.best == 0
+
+
+def test_a_resumed_sweep_judges_as_the_one_before_would_have():
+    scores = {0: [0.6, 0.7, 0.5, 0.8, 0.6, 0.7, 0.5, 0.8], 1: [0.5, 0.6, 0.6, 0.7, 0.5, 0.6, 0.5, 0.6], 2: [0.1, 0.1]}
+    before, after = scheduler(), scheduler()
+    for number, row in scores.items():
+        told(before, number, row)
+        after.replay(number, FOLDS, dict(sorted(before.standings.scores[number].items())))
+    assert after.standings.best == before.standings.best
+    for row in ([0.6, 0.6, 0.4, 0.7, 0.5, 0.7, 0.5, 0.7], [0.5] * 8, [0.59, 0.69, 0.5, 0.8, 0.6, 0.6, 0.5, 0.8]):
+        number = len(before.standings.scores)
+        assert told(before, number, row) == told(after, number, row)
+        assert before.reasons.get(number) == after.reasons.get(number)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"kind": "race"}, {"kind": "none"}),
+        ({"kind": "race"}, {"kind": "median"}),
+        ({"kind": "race"}, {"kind": "asha"}),
+        ({"confidence": 0.6}, {"confidence": 0.9999}),
+        ({"fewest_folds": 2}, {"fewest_folds": 4}),
+        ({"spread": 0.01}, {"spread": 0.9}),
+        ({"kind": "asha", "reduction": 2}, {"kind": "asha", "reduction": 4}),
+        ({"kind": "asha", "fewest_folds": 1}, {"kind": "asha", "fewest_folds": 4}),
+        ({"kind": "median", "fewest_trials": 1}, {"kind": "median", "fewest_trials": 3}),
+        ({"kind": "median", "fewest_folds": 1}, {"kind": "median", "fewest_folds": 4}),
+    ],
+)
+def test_a_knob_bites(one, other):
+    levels = [0.5, 0.46, 0.55, 0.3, 0.52, 0.4, 0.7]
+
+    def answers(knobs):
+        stopping = scheduler(**knobs)
+        return [
+            told(stopping, n, [level + 0.03 * (k % 3 == n % 3) for k in range(8)]) for n, level in enumerate(levels)
+        ]
+
+    assert answers(one) != answers(other)
+
+
+# --- the plan
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "by"), [("optuna", "race"), ("random", "none"), ("grid", "none"), ("list", "none")]
+)
+def test_auto_races_only_where_proposals_depend_on_the_order_of_arrival_anyway(algorithm, by):
+    assert Search(algorithm=algorithm).stops_by == by
+    assert Search(algorithm=algorithm, stopping={"kind": "race"}).stops_by == "race"
+
+
+@pytest.mark.parametrize(
+    "change", ["kind=sometimes", "confidence=0.5", "confidence=1", "fewest_folds=0", "reduction=1"]
+)
+def test_a_value_that_may_not_be_is_refused_with_its_key(tmp_path, change):
+    (tmp_path / "p.yaml").write_text("name: p")
+    with pytest.raises(BadInput, match=f"search.stopping.{change.partition('=')[0]}"):
+        load_plan(str(tmp_path / "p.yaml"), [f"search.stopping.{change}"])
+
+
+# --- the order of folds, and how many are under way
+
+
+@pytest.mark.parametrize(("seeds", "draws"), [((1,), (0,)), ((1, 2), (0,)), ((1, 2), (0, 1, 2)), ((1, 2, 3), (0, 1))])
+def test_every_seed_meets_every_draw_once_and_neighbours_differ_in_both(seeds, draws):
+    found = list(rounds(seeds, draws))
+    assert sorted(found) == [(seed, draw) for seed in seeds for draw in draws]
+    assert found[0] == (seeds[0], draws[0])
+    if len(draws) > 1:
+        assert all(len({seed for seed, _ in found[:n]}) == n for n in range(1, len(seeds) + 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "left", "expected"),
+    [
+        ("none", 2, 20, (2, 1)),  # one trial has all workers
+        ("none", 16, 20, (8, 2)),
+        ("race", 2, 20, (1, 2)),  # a fold of each: none is in flight when its trial is stopped
+        ("race", 16, 20, (1, 16)),
+        ("race", 16, 4, (4, 4)),  # fewer trials than workers
+        ("race", 64, 4, (8, 8)),
+    ],
+)
+def test_trials_that_may_be_stopped_have_few_folds_in_flight_and_workers_are_busy(kind, workers, left, expected):
+    plan = validated(Plan, {"name": "p", "search": {"stopping": {"kind": kind}}})
+    assert side_by_side(plan, workers=workers, folds=8, left=left) == expected
+    asked = validated(Plan, {"name": "p", "resources": {"folds_at_once": 3}, "search": {"stopping": {"kind": kind}}})
+    assert side_by_side(asked, workers=workers, folds=8, left=left)[0] == 3
+
+
+# --- whole sweeps
+
+
+RACE = {
+    "search": {"algorithm": "list", "stopping": {"kind": "race", "confidence": 0.6, "spread": 0.02}},
+    "space": {},
+    "configurations": [
+        {"head.patches": 60},
+        {"head.patches": 1},
+        {"residual": False},
+        {"head.patches": 1, "residual": False},
+        {"head.patches": 2},
+    ],
+    "folds": {"seeds": [1, 2, 3, 4]},
+    "resources": {"workers": 1, "gpus": 0},
+}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_sweep_stops_trials_goes_on_after_a_kill_and_tells_everybody(lab: Lab):
+    plan, out = lab.plan(**RACE), lab.root / "out"
+    words = lab.words(plan)
+    lab.kill_when(lambda: n_rows(out) >= 18, words)
+    early = tables.read_folds(out)
+    lab.finish(words)
+    records = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    stopped = {record["trial"]: record["stopped"] for record in records if "stopped" in record}
+    assert stopped
+    assert 0 not in stopped
+    folds = tables.read_folds(out)
+    assert len(folds) == len(folds.drop_duplicates(["trial", *tables.FOLD]))
+    counts = folds.groupby("trial").size()
+    assert {n: count == 8 for n, count in counts.items()} == {n: n not in stopped for n in range(6)}
+    assert notes(out)["status"] == "done"
+    assert notes(out)["trials_stopped"] == len(stopped)
+    assert notes(out)["folds_scored"] + notes(out)["folds_saved"] == 6 * 8
+    _assert_tracked(out, folds, stopped)
+    assert f"stopped after {counts[min(stopped)]} fold" in (out / "report.md").read_text()
+    done = early[early["trial"].map(early.groupby("trial").size()) == 8]
+    both = pd.merge(done, folds, on=["trial", *tables.FOLD])
+    assert (both["accuracy_x"] == both["accuracy_y"]).all()
+
+
+def _assert_tracked(out, folds, stopped):
+    parents, children = runs(out)
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    assert {run.info.status for run in children.values()} == {"FINISHED"}
+    best = tables.summarise(folds).query("category == 'average'")["mean"].max()
+    assert parents[0].data.metrics["best_accuracy"] == pytest.approx(best)
+    for number, run in children.items():
+        of_trial = folds[folds["trial"] == number]
+        assert run.data.tags.get("stopped") == stopped.get(number)
+        assert ("accuracy" in run.data.metrics) == (number not in stopped)
+        if number in stopped:
+            assert run.data.metrics["folds"] == len(of_trial)
+            assert run.data.metrics["partial_accuracy"] == pytest.approx(of_trial["accuracy"].mean())
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_optuna_races_by_itself_and_learns_of_what_was_stopped(lab: Lab):
+    choices = {"head.patches": {"choice": [1, 5, 60]}, "residual": {"choice": [True, False]}}
+    search = {"algorithm": "optuna", "trials": 8, "stopping": {"confidence": 0.6, "spread": 0.02}}
+    plan = lab.plan(**RACE | {"configurations": [], "space": choices, "search": search})
+    out = lab.sweep(plan)
+    records = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    assert sum(record.get("done", False) for record in records) == 8
+    assert any("stopped" in record for record in records)
+    assert configuration(load_plan(str(out / "plan.yaml")), {}).head.kind == "prototype"
