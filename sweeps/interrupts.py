@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Any
 
 from fsamc.errors import BadInput
+from sweeps.errors import Unfinished
 
 INTERRUPTED, BUDGET = "interrupted", "time budget reached"
+GO_ON = f"{INTERRUPTED}; the same command goes on where this one stopped"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
@@ -22,7 +24,8 @@ class Interrupts:
     """Listens while in its context, and only in a process's main thread, where signals are told.
 
     While trials run (`ending`), the first signal or the end of the budget asks for an end in good order, and the second
-    signal raises KeyboardInterrupt where it meets the program. At any other time the first one does.
+    signal raises KeyboardInterrupt where it meets the program. At any other time the first one does, and leaves the context
+    as Unfinished.
 
     Args:
         budget: seconds from the start of this run, or None.
@@ -58,6 +61,8 @@ class Interrupts:
             self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if isinstance(error, KeyboardInterrupt):
+            raise Unfinished(GO_ON) from None
 
     @contextmanager
     def ending(self, ask: Callable[[], object]) -> Iterator[None]:

@@ -185,7 +185,7 @@ def best_so_far(folder: SweepFolder) -> Best | None:
     )
 
 
-def announce(prepared: Prepared, *, trials: int, folds: int, out: Path, view: View) -> None:
+def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -> None:
     """The sweep's size, and what to beware of."""
     for warning in prepared.warnings:
         view.tell(Warned(text=warning))
@@ -199,8 +199,8 @@ def announce(prepared: Prepared, *, trials: int, folds: int, out: Path, view: Vi
             name=plan.name,
             out=str(out),
             algorithm=plan.search.algorithm,
-            trials=trials,
-            folds=folds,
+            trials=proposer.count(),
+            folds=folds_ahead(prepared, proposer, []).total(),
             categories=tuple(prepared.categories),
             seeds=plan.folds.seeds,
             draws=plan.folds.draws,

@@ -17,7 +17,6 @@ from cluster.keeper import FoldRunner
 from fsamc.config import FoldConfig
 from fsamc.store import Store
 from sweeps import tracking
-from sweeps.ahead import folds_ahead
 from sweeps.choices import choice_line
 from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
@@ -61,8 +60,7 @@ def run_sweep(request: Request, console: Console) -> None:
         with view.console.status("checking the plan, the images and the backbone"):
             prepared, workers = check(request)
         plan, proposer = prepared.plan, make_proposer(prepared.plan)
-        folds = folds_ahead(prepared, proposer, []).total()
-        announce(prepared, trials=proposer.count(), folds=folds, out=request.out, view=view)
+        announce(prepared, proposer, out=request.out, view=view)
         if notice := proposer.notice():
             view.tell(Noted(text=notice))
         if request.dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from sweeps.folder import TrialRecord
-from sweeps.interrupts import BUDGET, INTERRUPTED
+from sweeps.interrupts import BUDGET, GO_ON
 
 MEND = "mend that and run the same command again"
 
@@ -36,7 +36,7 @@ def verdict(
         if budget_spent:
             done = sum(record.done for record in records)
             return "paused", f"{BUDGET} after {done} of {trials} trials; the same command goes on"
-        return "interrupted", f"{INTERRUPTED}; the same command goes on where this one stopped"
+        return "interrupted", GO_ON
     if failed := sum(not record.done for record in records):
         return "failed", f"{failed} of {len(records)} trials failed; the same command tries them again"
     return "done", ""

@@ -102,6 +102,19 @@ def test_a_fold_that_raises_is_tried_again_as_often_as_asked_and_then_explained(
     assert not found[3].fatal
 
 
+class Halting(Runner):
+    """Starts no more folds after the third, as a halted keeper does."""
+
+    def submit(self, fold):
+        return ray.put(None) if self.submitted >= 3 else super().submit(fold)
+
+
+def test_of_a_halted_runner_only_the_running_folds_are_told(started, fold):
+    told = list(run_folds([fold(seed=seed) for seed in range(9)], Halting(), at_once=3, retries=1))
+    assert {each.fold.seed for each in told} <= {0, 1, 2}
+    assert all(each.result == RESULT for each in told)
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from fsamc.errors import BadInput
+from sweeps.errors import Unfinished
 from sweeps.folder import TrialRecord
 from sweeps.interrupts import BUDGET, INTERRUPTED, Interrupts, seconds_of
 from sweeps.verdict import verdict
@@ -57,7 +58,8 @@ def test_the_first_signal_asks_and_the_second_cuts_short(number):
 
 
 def test_while_no_trials_run_a_signal_is_an_interrupt():
-    with pytest.raises(KeyboardInterrupt), Interrupts(None, started=time.monotonic()):
+    told = "interrupted; the same command goes on where this one stopped"
+    with pytest.raises(Unfinished, match=told), Interrupts(None, started=time.monotonic()):
         press()
 
 
