@@ -24,8 +24,8 @@ class Interrupts:
     """Listens while in its context, and only in a process's main thread, where signals are told.
 
     While trials run (`ending`), the first signal or the end of the budget asks for an end in good order, and the second
-    signal raises KeyboardInterrupt where it meets the program. At any other time the first one does, and leaves the context
-    as Unfinished.
+    signal raises KeyboardInterrupt where it meets the program. At any other time the first one does, and leaves the
+    context as Unfinished.
 
     Args:
         budget: seconds from the start of this run, or None.
