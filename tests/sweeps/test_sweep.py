@@ -218,9 +218,8 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
 def test_ctrl_c_in_a_terminal_finishes_the_running_folds_of_a_random_search_and_it_goes_on_later(done):
     out = done.root / "interrupted"
     words = done.words(done.plan("random.yaml", **RANDOM), out="interrupted")
-    screen, code, seconds = in_a_terminal(words, done.root, until=lambda: n_rows(out) >= 6)
+    screen, code = in_a_terminal(words, done.root, until=lambda: n_rows(out) >= 6)
     assert code == 1
-    assert seconds < 30
     assert "Traceback" not in screen
     assert screen.splitlines()[-1] == "fsamc: interrupted; the same command goes on where this one stopped"
     assert re.search(r"interrupted: (finishing \d running folds?|no fold is running), no more are started", screen)
@@ -249,14 +248,14 @@ def assert_as_without_ray(out: Path, lab: Lab) -> None:
         assert row["finetune.lr"] == pytest.approx(config.finetune.lr)
 
 
-def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int, float]:
-    """What a command shows in a terminal, its exit code, and how long it took to end after Ctrl-C."""
+def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int]:
+    """What a command shows in a terminal where Ctrl-C is pressed, which every process of it hears; its exit code."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
         os.execve(FSAMC[0], [*FSAMC, *words], os.environ | {"COLUMNS": "120", "TERM": "xterm"})
     os.set_blocking(terminal, False)
-    screen, pressed = b"", 0.0
+    screen, pressed = b"", False
     while True:
         try:
             piece = os.read(terminal, 1 << 16)
@@ -269,11 +268,10 @@ def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int, f
             break
         if not pressed and until():
             os.write(terminal, b"\x03")
-            pressed = time.monotonic()
-    seconds = time.monotonic() - pressed
+            pressed = True
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.close(terminal)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode()).replace("\r", "\n").rstrip(), code, seconds
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode()).replace("\r", "\n").rstrip(), code
 
 
 def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
