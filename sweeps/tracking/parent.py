@@ -21,7 +21,7 @@ from sweeps.tracking.runs import PARENT, Known, Runs
 from sweeps.tracking.views import parent_note
 
 DELIVERED = "fsamc.delivered"
-_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED", "interrupted": "KILLED", "running": "KILLED"}
+_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED"}  # all others end as killed: there is more to do
 _LARGE = ("predictions.csv", "detection.csv")  # what is in them, the trials' runs show
 
 
@@ -59,7 +59,7 @@ class Parent:
         """Log what was chosen and the files that show it, and close the run, unless all that is there already."""
         known = self.run(runs)
         notes = read_json(self._out / "sweep.json")
-        status = _STATUS[notes["status"]]
+        status = _STATUS.get(notes["status"], "KILLED")
         figures = notes.get(FIGURES, {})
         drawn = [self._out / file for file in figures.get("files", ()) if (self._out / file).exists()]
         mark = digest([status, *((file.name, file_digest(file)) for file in [*self._files(), *drawn])])
