@@ -10,31 +10,26 @@ from torch.autograd.function import FunctionCtx
 class SumNorm(nn.Module):
     """Batch normalisation of the Q·C·P sums q[i, p] + s[c, p]: affine in the sum, so done to each half.
 
-    Parameters, buffers and results are those of `nn.BatchNorm1d` on all the sums, whose options these are.
+    Parameters, buffers and results are those of `nn.BatchNorm1d` on all the sums.
     """
 
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(
-        self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1, track_running_stats: bool = True
-    ) -> None:
+    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
-        self.eps, self.momentum, self.tracks = eps, momentum, track_running_stats
+        self.eps, self.momentum = eps, momentum
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-        if not track_running_stats:
-            return
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, queries: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
         """Halves [Q, P, R] and [C, P, R] to halves whose sums are the normalised sums."""
-        if self.training or not self.tracks:
+        if self.training:
             means = [half.mean((0, 1)) for half in (queries, support)]
             queries, support = queries - means[0], support - means[1]
             variance = _variance_of_sums(queries, support)
-            if self.tracks:
-                self._keep(means[0] + means[1], variance, count=len(queries) * support[..., 0].numel())
+            self._keep(means[0] + means[1], variance, count=len(queries) * support[..., 0].numel())
         else:
             queries, variance = queries - self.running_mean, self.running_var
         factor = self.weight * (variance + self.eps).rsqrt()

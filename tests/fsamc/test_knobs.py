@@ -129,7 +129,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "pretrain.max_rounds": Bites((2, 4)),
     "pretrain.queries": Bites((4,)),
     "pretrain.lr": Bites((1e-4, 1e-2)),
-    "pretrain.stop_metric": Bites(("pairs",), {**VANILLA, "pretrain.stop_threshold": 0.7}),
+    "pretrain.stop_metric": Bites(("pairs",), {**VANILLA, "pretrain.stop_threshold": 0.5}),
     "pretrain.maml.order": Bites(("first",), MAML),
     "pretrain.maml.inner_lr": Bites((0.01,), MAML),
     "pretrain.maml.inner_steps": Bites((2,), MAML),

@@ -111,30 +111,6 @@ def test_the_pooled_network_is_the_same_on_maps_of_one_patch():
     torch.testing.assert_close(pooled(queries, support), flat(*strongest))
 
 
-def test_the_pooled_network_normalises_a_query_by_its_own_pairs_whenever_it_is_asked():
-    head = make("vanilla", pool="anomalous", patches=4)
-    queries, support = maps(5), maps(3, seed=1)
-    alone = torch.cat([head.train()(queries.take([place]), support) for place in range(5)])
-    state = copy.deepcopy(head.state_dict())
-    torch.testing.assert_close(head.eval()(queries, support), alone)
-    assert head.state_dict().keys() == state.keys()
-    assert not torch.allclose(head.train()(queries, support), alone, atol=1e-3), "a round's queries share theirs"
-    paper = make("vanilla", pool="flatten")
-    assert not torch.allclose(paper.eval()(queries, support)[:1], paper.train()(queries.take([0]), support), atol=1e-3)
-
-
-def test_the_pooled_network_looks_at_the_most_anomalous_patches_and_not_at_their_places():
-    head = make("vanilla", pool="anomalous", patches=4).eval()
-    queries, support = maps(5), maps(3, seed=1)
-    order = torch.randperm(queries.values.shape[1], generator=torch.Generator().manual_seed(3))
-    moved = Maps(queries.values[:, order], queries.distances[:, order])
-    torch.testing.assert_close(head(moved, support), head(queries, support))
-    least = queries.distances.argmin(1)
-    changed = queries.values.clone()
-    changed[range(5), least] += 1.0
-    torch.testing.assert_close(head(Maps(changed, queries.distances), support), head(queries, support))
-
-
 def test_sizes_are_the_papers():
     settings = HeadSettings(kind="vanilla", pool="flatten")
     head = head_class("vanilla")(settings, patches=784, dim=1024, generator=torch.Generator().manual_seed(0))
