@@ -127,8 +127,10 @@ def test_the_figures_of_a_trial_come_from_the_sweep_or_from_the_command(done, ca
     assert noted["without"] == {}
     assert logged(out, best) == files
     assert logged(out, 1 - best) == []
-    for name in ("report.md", "report.html"):
-        assert [file for file in files if file not in (out / name).read_text()] == []
+    assert [file for file in files if file not in (out / "report.md").read_text()] == []
+    page = (out / "report.html").read_text()
+    section = page[page.index('<section id="figures">') :].partition("</section>")[0]
+    assert section.count('src="data:image/') == len(files)
     by_sweep = contents(out / "figures")
 
     assert fsamc("figures", out, "--trial", 1 - best) == 0
