@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mlflow.tracking import MlflowClient
 
 from fsamc.dataset import load_category
@@ -95,7 +96,9 @@ def _free_port() -> int:
 def write_plan(lab: Lab, search: str) -> Path:
     """The plan of one of SEARCHES, named after it: an MLflow experiment of its own."""
     base = {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}}
-    return lab.plan(f"{search}.yaml", name=search, base=base, **SEARCHES[search])
+    file = lab.root / f"{search}.yaml"
+    file.write_text(yaml.safe_dump({**PLAN, "name": search, "base": base, **SEARCHES[search]}, sort_keys=False))
+    return file
 
 
 def tracked(uri: str, sweep: str) -> dict[str, Any]:
