@@ -13,12 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
-
 from fsamc.store import Store
 from sweeps.files import read_json
-from tests.chaos.scene import Server, same_tables, tracked, unsound, write_plan
-from tests.sweeps.small import Lab, n_rows, write_materials
+from tests.chaos.scene import same_tables, tracked, unsound, write_plan
+from tests.mlflow_server import MlflowServer
+from tests.sweeps.small import Lab, kill_titled, n_rows, write_materials
 
 # What dies, by the title of its process; the driver and the server are known by their numbers.
 PARTS = {
@@ -64,7 +63,8 @@ class Rounds:
         root.mkdir(parents=True, exist_ok=True)
         materials = write_materials(root / "materials")
         self.lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", root)
-        self.server = Server(root / "server")
+        (root / "server").mkdir(exist_ok=True)
+        self.server = MlflowServer(root / "server")
         self._moments = random.Random(seed)
         self._undisturbed: dict[str, Undisturbed] = {}
         self._count = 0
@@ -143,22 +143,6 @@ class Rounds:
         if not wrong and not differ:
             shutil.rmtree(out)
         return wrong + [_difference(name, held.get(name), reference.tracked.get(name)) for name in differ]
-
-
-def kill_titled(driver: int, title: str) -> bool:
-    """Kill the first process below the driver whose title begins so; whether there was one."""
-    try:
-        family = psutil.Process(driver).children(recursive=True)
-    except psutil.Error:
-        return False
-    for process in family:
-        try:
-            if process.cmdline()[0].startswith(title):
-                process.send_signal(signal.SIGKILL)
-                return True
-        except (psutil.Error, IndexError):
-            continue
-    return False
 
 
 def _run_of(out: Path) -> str:

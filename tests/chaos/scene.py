@@ -5,12 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,56 +35,6 @@ SEARCHES: dict[str, dict[str, Any]] = {
 _VOLATILE = re.compile(
     r"seconds|system/|memory|mlflow\.(user|source|parentRunId|runName|git)|fsamc\.sweep|\.time|delivered"
 )
-
-
-@dataclass
-class Server:
-    """An MLflow server on loopback with its database in a folder; it may be killed and started again."""
-
-    folder: Path
-    port: int = 0
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    @property
-    def uri(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self, *, seconds: float = 90) -> None:
-        """Start it and wait until it answers."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or _free_port()
-        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        words += ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"]
-        words += ["--artifacts-destination", str(self.folder / "artifacts")]
-        log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *words], stdout=log, stderr=log, start_new_session=True
-        )
-        end = time.monotonic() + seconds
-        while not self._answers():
-            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < end, "the MLflow server does not answer"
-            time.sleep(0.2)
-
-    def kill(self) -> None:
-        """Kill it and its workers with SIGKILL."""
-        if self.process is not None:
-            subprocess.run(["pkill", "-9", "--session", str(self.process.pid)], check=False)
-            self.process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def write_plan(lab: Lab, search: str) -> Path:

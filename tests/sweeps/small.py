@@ -114,6 +114,22 @@ def is_agent(process: psutil.Process) -> bool:
         return False
 
 
+def kill_titled(driver: int, title: str) -> bool:
+    """Kill the first process below the driver whose title begins so; whether there was one."""
+    try:
+        family = psutil.Process(driver).children(recursive=True)
+    except psutil.Error:
+        return False
+    for process in family:
+        try:
+            if process.cmdline()[0].startswith(title):
+                process.send_signal(signal.SIGKILL)
+                return True
+        except (psutil.Error, IndexError):
+            continue
+    return False
+
+
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not reached():

@@ -7,14 +7,12 @@ import os
 import pty
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -30,6 +28,7 @@ from tests.sweeps.small import (
     PLAN,
     Lab,
     client,
+    kill_titled,
     n_rows,
     notes,
     runs,
@@ -317,24 +316,13 @@ def test_every_process_may_die_once(done):
     process = done.start(done.words(done.plan(), "resources.workers=2", out="chaos", cache="chaos-cache"))
     for enough, victim in enumerate(["ray::_run_fold", "ray::ImplicitFunc", "ray::BankActor", "ray::Keeper"]):
         wait_for(lambda enough=enough: n_rows(out) > 2 * enough, process)
-        wait_for(lambda victim=victim: kill_one(process.pid, victim), process)
+        wait_for(lambda victim=victim: kill_titled(process.pid, victim), process)
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, f"{output}\n{errors}"
     assert_same_results(out, done.root / "reference")
     assert_tracked(out, trials=4)
     assert notes(out)["builds"] == BUILDS
     assert not re.search("Traceback|raylet|Ray", output + errors)
-
-
-def kill_one(driver: int, title: str) -> bool:
-    for process in psutil.Process(driver).children(recursive=True):
-        try:
-            if process.cmdline()[0].startswith(title):
-                process.send_signal(signal.SIGKILL)
-                return True
-        except (psutil.Error, IndexError):
-            continue
-    return False
 
 
 def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(done):
