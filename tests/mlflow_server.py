@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,9 +39,10 @@ class MlflowServer:
         with (self._root / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + 120
-        while not self._answers():
-            assert self._process.poll() is None, (self._root / "server.log").read_text()
-            assert time.monotonic() < end, "the MLflow server does not answer"
+        while trouble := self._trouble():
+            said = f"{trouble}\n{(self._root / 'server.log').read_text()}"
+            assert self._process.poll() is None, f"the MLflow server has ended: {said}"
+            assert time.monotonic() < end, f"the MLflow server does not answer: {said}"
             time.sleep(0.1)
 
     def kill(self) -> None:
@@ -52,12 +52,13 @@ class MlflowServer:
             self._process.wait()
             self._process = None
 
-    def _answers(self) -> bool:
+    def _trouble(self) -> str | None:
+        """Why it does not answer; None if it does."""
         try:
             with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+                return None
+        except OSError as error:
+            return repr(error)
 
 
 @contextmanager

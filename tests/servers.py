@@ -128,9 +128,9 @@ def _wait(reach: object, process: subprocess.Popen[bytes], log: object, *, secon
         try:
             reach().close()
             return
-        except (psycopg.OperationalError, OSError):
-            assert process.poll() is None, f"the server has ended: {_text(log)}"
-            assert time.monotonic() < end, f"the server does not answer: {_text(log)}"
+        except (psycopg.OperationalError, OSError) as error:
+            assert process.poll() is None, f"the server has ended: {error!r}\n{_text(log)}"
+            assert time.monotonic() < end, f"the server does not answer: {error!r}\n{_text(log)}"
             time.sleep(0.1)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +18,6 @@ from tests.sweeps.outs import PLAN, Out
 from tests.sweeps.small import fsamc, n_rows, notes, wait_for
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +103,12 @@ def test_a_whole_sweep_whose_server_dies_is_done_and_delivered_by_the_documented
 # --- as people see it
 
 
-@pytest.fixture(scope="module")
-def page(server) -> Iterator[object]:
-    """A page of a headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    words = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    with playwright.sync_playwright() as found:
-        browser = found.chromium.launch(executable_path=CHROMIUM, args=words.split())
-        yield browser.new_page(viewport={"width": 1800, "height": 1000})
-        browser.close()
+@pytest.fixture
+def page(browser) -> Iterator[Any]:
+    """A page of its own for each test: where only the address behind # changes, MLflow keeps what it showed before."""
+    page = browser.new_page(viewport={"width": 1800, "height": 1000})
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +153,8 @@ def test_the_experiment_opens_on_the_runs_with_nested_children_and_the_accuracy_
 def test_charts_set_trials_and_heads_side_by_side(page, server, shown, view):
     page.goto(server.uri + address(shown, view, charts=True))
     page.wait_for_selector("[placeholder='Search metric charts']", timeout=60_000)
+    page.wait_for_selector("text=accuracy/tile", timeout=60_000)
     text = seen(page, f"charts-{view}")
-    assert "accuracy/tile" in text
     assert ("Group: contrastive" in text) == (view == HEADS)
     assert page.locator("svg.main-svg").count() or page.locator("canvas").count()
 
