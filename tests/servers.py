@@ -124,14 +124,19 @@ def _run(command: list[object]) -> None:
 
 def _wait(reach: object, process: subprocess.Popen[bytes], log: object, *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while True:
-        try:
-            reach().close()
-            return
-        except (psycopg.OperationalError, OSError) as error:
-            assert process.poll() is None, f"the server has ended: {error!r}\n{_text(log)}"
-            assert time.monotonic() < end, f"the server does not answer: {error!r}\n{_text(log)}"
-            time.sleep(0.1)
+    while trouble := _trouble(reach):
+        assert process.poll() is None, f"the server has ended: {trouble}\n{_text(log)}"
+        assert time.monotonic() < end, f"the server does not answer: {trouble}\n{_text(log)}"
+        time.sleep(0.1)
+
+
+def _trouble(reach: object) -> str | None:
+    """Why it cannot be reached; None if it can."""
+    try:
+        reach().close()
+    except (psycopg.OperationalError, OSError) as error:
+        return repr(error)
+    return None
 
 
 def _text(log: object) -> str:
