@@ -19,8 +19,8 @@ help:  ## this list
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
 	@$(BIN)/python -m sweeps.demo $(ARGS)
 
-test: $(INSTALLED)  ## the tests; ARGS goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)  ## the tests, two at a time; ARGS goes to pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 check: $(INSTALLED)  ## lint, format, types, import contract
 	$(BIN)/ruff check .
