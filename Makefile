@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench bench-search chaos ui clean
+.PHONY: help demo test check fix bench bench-search bench-scheduling chaos ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -37,6 +37,9 @@ bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on rea
 
 bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on the recorded table
 	$(BIN)/python tests/bench/bench_search.py $(ARGS)
+
+bench-scheduling: $(INSTALLED)  ## what 2,000 trials cost beside their folds, some ten minutes
+	$(BIN)/python -m tests.bench.bench_scheduling $(ARGS)
 
 chaos: $(INSTALLED)  ## kill parts of small sweeps at random moments, some twenty minutes; ARGS="--kills 2" for less
 	@$(BIN)/python -m tests.chaos $(ARGS)

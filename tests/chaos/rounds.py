@@ -17,7 +17,7 @@ from fsamc.store import Store
 from sweeps.files import read_json
 from tests.chaos.scene import same_tables, tracked, unsound, write_plan
 from tests.mlflow_server import MlflowServer
-from tests.sweeps.small import Lab, kill_titled, n_rows, write_materials
+from tests.sweeps.small import Lab, kill_titled, n_rows, table, write_materials
 
 # What dies, by the title of its process; the driver and the server are known by their numbers.
 PARTS = {
@@ -32,12 +32,19 @@ _MOST_RUNS = 4
 
 
 @dataclass(frozen=True)
+class Kill:
+    """When it was: seconds after the start, with how many folds written."""
+
+    seconds: float
+    folds: int
+
+
+@dataclass(frozen=True)
 class Found:
     """How a round went: when the kill was, how often the command was given, what is wrong in the end."""
 
     search: str
-    after: float
-    folds: int
+    kill: Kill
     runs: int
     wrong: list[str]
 
@@ -91,31 +98,40 @@ class Rounds:
     def round(self, part: str, search: str) -> Found:
         """Kill `part` once at a random moment of a sweep, let it come to its end, and compare."""
         reference = self.undisturbed(search)
-        self._count += 1
-        words, out = self._words(search, f"round-{self._count}")
-        process = self.lab.start(words)
-        after, folds = self._kill(part, process, out, self._moments.uniform(0, reference.seconds))
-        runs = 1
-        while _ended(process) != 0 and runs < _MOST_RUNS:
-            process, runs = self.lab.start(words), runs + 1
+        killed = None
+        while killed is None:
+            self._count += 1
+            words, out = self._words(search, f"round-{self._count}")
+            process = self.lab.start(words)
+            killed = self._kill(part, process, out, self._moment(reference))
+            runs = 1
+            while _ended(process) != 0 and runs < _MOST_RUNS:
+                process, runs = self.lab.start(words), runs + 1
         if process.returncode != 0:
-            return Found(search, after, folds, runs, [f"exit code {process.returncode} after {runs} runs"])
-        return Found(search, after, folds, runs, self._wrong(search, out, reference))
+            return Found(search, killed, runs, [f"exit code {process.returncode} after {runs} runs"])
+        return Found(search, killed, runs, self._wrong(search, out, reference))
+
+    def _moment(self, reference: Undisturbed) -> Kill:
+        """One in two while folds are written, which is soon over; the others at any time, the start included."""
+        if self._moments.random() < 0.5:
+            return Kill(0.0, self._moments.randrange(len(table(reference.out))))
+        return Kill(self._moments.uniform(0, reference.seconds), 0)
 
     def _words(self, search: str, name: str) -> tuple[list[str], Path]:
         plan, cache = write_plan(self.lab, search), f"{name}-cache"
         words = self.lab.words(plan, "resources.workers=2", out=name, cache=cache)
         return [*words, "--tracking-uri", self.server.uri, "--resume", "auto"], self.lab.root / name
 
-    def _kill(self, part: str, process: subprocess.Popen[str], out: Path, moment: float) -> tuple[float, int]:
-        """Kill at the moment, or as soon after as there is such a part; when, and how many folds were there."""
+    def _kill(self, part: str, process: subprocess.Popen[str], out: Path, moment: Kill) -> Kill | None:
+        """Kill at the moment, or as soon after as there is such a part; None if the sweep was faster."""
         begun = time.monotonic()
-        while time.monotonic() < begun + moment and process.poll() is None:
-            time.sleep(0.01)
         strike = self._strike(part, process)
-        while process.poll() is None and not strike():
+        while process.poll() is None:
+            late = time.monotonic() - begun >= moment.seconds and n_rows(out) >= moment.folds
+            if late and strike():
+                return Kill(time.monotonic() - begun, n_rows(out))
             time.sleep(0.01)
-        return time.monotonic() - begun, n_rows(out)
+        return None
 
     def _strike(self, part: str, process: subprocess.Popen[str]) -> Callable[[], bool]:
         if part == "mlflow":

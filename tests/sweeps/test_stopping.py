@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import optuna
 import pandas as pd
 import pytest
 
@@ -13,6 +14,8 @@ from fsamc.config import Plan, Search, Stopping
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
 from sweeps import tables
+from sweeps.folder import read_trials
+from sweeps.objective import read_measured, scored
 from sweeps.plan import configuration, load_plan
 from sweeps.prepare import rounds
 from sweeps.stopping import EarlyStopping
@@ -217,12 +220,22 @@ def _assert_tracked(out, folds, stopped):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_optuna_races_by_itself_and_learns_of_what_was_stopped(lab: Lab):
+@pytest.mark.parametrize("objective", [{"kind": "transfer", "target": ["cap"]}, {"kind": "pseudo"}])
+def test_optuna_races_by_the_objective_and_learns_of_what_was_stopped(lab: Lab, objective):
     choices = {"head.patches": {"choice": [1, 5, 60]}, "residual": {"choice": [True, False]}}
     search = {"algorithm": "optuna", "trials": 6, "stopping": {"confidence": 0.6, "spread": 0.02}}
-    plan = lab.plan(**RACE | {"configurations": [], "space": choices, "search": search})
-    out = lab.sweep(plan)
-    records = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
-    assert sum(record.get("done", False) for record in records) == 6
-    assert any("stopped" in record for record in records)
+    parts = RACE | {"configurations": [], "space": choices, "search": search, "objective": objective}
+    out = lab.sweep(lab.plan(**parts), "base.pseudo.per_class=8")
+    plan = load_plan(str(out / "plan.yaml"))
+    records = read_trials(out)
+    assert sum(record.done for record in records) == 6
+    stopped = {record.number for record in records if record.stopped}
+    assert stopped
+    chosen_by = scored(plan, tables.read_folds(out), read_measured(out))
+    means = chosen_by.groupby("trial")["accuracy"].mean()
+    learned = optuna.load_study(study_name=plan.name, storage=f"sqlite:///{out / 'study.db'}").trials
+    for trial in learned:
+        if trial.number not in stopped:
+            assert trial.value == pytest.approx(means[trial.number])
+    assert max(means[[n for n in means.index if n not in stopped]]) >= max(trial.value for trial in learned)
     assert configuration(load_plan(str(out / "plan.yaml")), {}).head.kind == "prototype"
