@@ -17,25 +17,23 @@ from cluster.keeper import FoldRunner
 from fsamc.config import FoldConfig
 from fsamc.store import Store
 from sweeps import tracking
-from sweeps.choices import choice_line
+from sweeps.closing import labels, mlflow_lines, show_results
 from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
 from sweeps.events import Noted, View
 from sweeps.figures import draw_on_ray
 from sweeps.folder import SweepFolder, TrialRecord
-from sweeps.gallery import Gallery, figures_line
+from sweeps.gallery import Gallery
 from sweeps.interrupts import BUDGET, Interrupts
-from sweeps.labels import label
-from sweeps.objective import read_measured
 from sweeps.plan import configuration
 from sweeps.prepare import Prepared, remember_checks
-from sweeps.progress import SweepProgress, announce, stage_table, summary_table
+from sweeps.progress import SweepProgress, announce
 from sweeps.recorder import Recorder
 from sweeps.report import write_report
 from sweeps.request import Request, check
 from sweeps.resume import settle
 from sweeps.search import Proposer, make_proposer
-from sweeps.spending import Spending, builds_by_kind, builds_since, folds_saved, saved_line
+from sweeps.spending import Spending, builds_by_kind, builds_since, folds_saved
 from sweeps.splits import left_out_lines, splits, write_splits
 from sweeps.stopping import EarlyStopping
 from sweeps.tables import read_folds
@@ -199,7 +197,15 @@ class _Sweep:
         with self.console.status("delivering the rest to MLflow"):
             undelivered = courier.finish(patient=status in ("done", "failed"))
         if summary is not None:
-            self._show(summary, self._mlflow_lines(courier, undelivered))
+            show_results(
+                self.folder,
+                self.prepared,
+                summary,
+                spending=self.spending,
+                builds=builds_by_kind(self.store),
+                mlflow=mlflow_lines(self.request.out, self.request.runs_at, courier.page, undelivered),
+                console=self.console,
+            )
         if status == "done":
             settle(self.request.out)
         results = {path.stem: str(path) for name in _RESULTS if (path := self.request.out / name).exists()}
@@ -207,7 +213,7 @@ class _Sweep:
             status,
             reason,
             summary,
-            labels=self._labels(),
+            labels=labels(self.plan, self.folder.records()),
             marks=self.prepared.marks,
             seconds=self.spending.seconds,
             files=results | {"mlflow": self.request.runs_at},
@@ -243,10 +249,7 @@ class _Sweep:
         return bool(self._folds(record))
 
     def _folds(self, record: TrialRecord) -> list[Fold]:
-        return self.prepared.folds(self._configuration(record))
-
-    def _configuration(self, record: TrialRecord) -> FoldConfig:
-        return configuration(self.plan, record.values)
+        return self.prepared.folds(configuration(self.plan, record.values))
 
     def _n_folds(self, config: FoldConfig) -> int:
         return len(self.prepared.folds(config))
@@ -256,40 +259,6 @@ class _Sweep:
         planned = {record.number: len(self._folds(record)) for record in stopped}
         rows = read_folds(self.request.out) if self.folder.has_rows() else pd.DataFrame({"trial": []})
         return folds_saved(planned, rows.groupby("trial").size().to_dict())
-
-    def _labels(self) -> dict[int, str]:
-        records = self.folder.records()
-        return {one.number: label(self._configuration(one), one.values) for one in records}
-
-    def _show(self, summary: pd.DataFrame, mlflow: list[str]) -> None:
-        stopped = [record.number for record in self.folder.records() if record.stopped]
-        ended = summary[~summary["trial"].isin(stopped)]
-        self.console.print(summary_table(ended, self._labels(), title=self.plan.name))
-        line = choice_line(self.plan, read_folds(self.request.out), read_measured(self.request.out))
-        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
-        for mark in self.prepared.marks:
-            self.console.print(f"[bold red]{mark}[/bold red]")
-        self.console.print(stage_table(self.spending.stages, builds_by_kind(self.store)))
-        report = self.request.out / "report.html"
-        lines = [
-            f"peak memory {self.spending.peak_memory / 2**30:.1f} GiB, {self.spending.seconds:.0f} s in all",
-            *saved_line(self.folder.notes),
-            *([f"report   {report}"] if report.exists() else []),
-            *figures_line(self.folder),
-            *mlflow,
-        ]
-        for line in lines:
-            self.console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-    def _mlflow_lines(self, courier: tracking.Courier, undelivered: str | None) -> list[str]:
-        """How to see the runs, or how to deliver them: the results are whole in OUT in any case."""
-        out, where = self.request.out, self.request.runs_at
-        if undelivered or courier.page is None:
-            why = undelivered or "nothing is delivered"
-            return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: fsamc track {out}"]
-        if where.startswith("http"):
-            return [f"MLflow   {where.rstrip('/')}{courier.page}"]
-        return [f"MLflow   mlflow ui --backend-store-uri {where}", f"         http://127.0.0.1:5000{courier.page}"]
 
     def _where(self) -> dict[str, str | None]:
         """What the sweep runs on, for whoever looks at its results later."""
