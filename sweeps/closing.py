@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +26,7 @@ def show_results(
     prepared: Prepared,
     summary: pd.DataFrame,
     *,
+    labels: Mapping[int, str],
     spending: Spending,
     builds: dict[str, tuple[int, float]],
     mlflow: list[str],
@@ -37,14 +38,15 @@ def show_results(
         folder: the sweep's OUT.
         prepared: its plan, and the marks that stand on all its numbers.
         summary: its table; trials that were stopped early are not shown of it.
+        labels: the trials' configurations in words.
         spending: time and memory.
         builds: number and seconds by kind.
         mlflow: where the runs are.
         console: printed to.
     """
-    plan, records, out = prepared.plan, folder.records(), folder.root
-    ended = summary[~summary["trial"].isin([record.number for record in records if record.stopped])]
-    console.print(summary_table(ended, labels(plan, records), title=plan.name))
+    plan, out = prepared.plan, folder.root
+    ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
+    console.print(summary_table(ended, labels, title=plan.name))
     _print_plain(console, choice_line(plan, read_folds(out), read_measured(out)))
     for mark in prepared.marks:
         console.print(f"[bold red]{mark}[/bold red]")
@@ -61,7 +63,7 @@ def show_results(
         _print_plain(console, line)
 
 
-def labels(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:
+def labels_of(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:
     """The trials' configurations in words, by number."""
     return {one.number: label(configuration(plan, one.values), one.values) for one in records}
 

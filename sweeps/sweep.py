@@ -17,7 +17,7 @@ from cluster.keeper import FoldRunner
 from fsamc.config import FoldConfig
 from fsamc.store import Store
 from sweeps import tracking
-from sweeps.closing import labels, mlflow_lines, show_results
+from sweeps.closing import labels_of, mlflow_lines, show_results
 from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
 from sweeps.events import Noted, View
@@ -196,11 +196,13 @@ class _Sweep:
                 write_report(self.request.out)
         with self.console.status("delivering the rest to MLflow"):
             undelivered = courier.finish(patient=status in ("done", "failed"))
+        labels = labels_of(self.plan, self.folder.records())
         if summary is not None:
             show_results(
                 self.folder,
                 self.prepared,
                 summary,
+                labels=labels,
                 spending=self.spending,
                 builds=builds_by_kind(self.store),
                 mlflow=mlflow_lines(self.request.out, self.request.runs_at, courier.page, undelivered),
@@ -213,7 +215,7 @@ class _Sweep:
             status,
             reason,
             summary,
-            labels=labels(self.plan, self.folder.records()),
+            labels=labels,
             marks=self.prepared.marks,
             seconds=self.spending.seconds,
             files=results | {"mlflow": self.request.runs_at},

@@ -19,6 +19,10 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 
+# Where a proxy leads to the package registries, it must not be asked for servers on loopback.
+for _name in ("no_proxy", "NO_PROXY"):
+    os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "127.0.0.1", "localhost"]))
+
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 
 
@@ -68,7 +72,7 @@ def postgresql() -> Iterator[PostgreSQL]:
                 [str(binaries / "postgres"), *here, "-c", "fsync=off"], stdout=log, stderr=log, cwd=folder, **_as_whom()
             )
         try:
-            _wait(server.connect, process, folder / "log")
+            wait(server.connect, process, folder / "log")
             yield server
         finally:
             process.terminate()
@@ -85,7 +89,7 @@ def dashboard(storage: str) -> Iterator[str]:
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen([*command, "--host", "127.0.0.1"], stdout=log, stderr=log)
         try:
-            _wait(lambda: urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5), process, log)
+            wait(lambda: urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5), process, log)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -122,7 +126,8 @@ def _run(command: list[object]) -> None:
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
 
 
-def _wait(reach: object, process: subprocess.Popen[bytes], log: object, *, seconds: float = 60) -> None:
+def wait(reach: object, process: subprocess.Popen[bytes], log: object, *, seconds: float = 60) -> None:
+    """Until what `reach` opens can be opened; fails with what the server said."""
     end = time.monotonic() + seconds
     while trouble := _trouble(reach):
         assert process.poll() is None, f"the server has ended: {trouble}\n{_text(log)}"

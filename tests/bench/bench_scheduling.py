@@ -5,8 +5,8 @@
 
 `fsamc sweep` itself runs, on an embedded Ray, with its search, its tables, its MLflow database and its report; in place
 of the keeper that has things built and folds run stands one whose folds sleep and come back with made-up answers, as a
-Ray task each. Overhead is the whole time from the first trial to the last, deliveries to MLflow included, less what the
-sleep takes on as many workers. Two processes that have nothing to do with it make it look worse than it is.
+Ray task each. Overhead is the whole time from when folds can be run, deliveries to MLflow and the report included, less
+what the sleep takes on as many workers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -25,18 +26,19 @@ import ray
 import yaml
 from rich.console import Console
 
-from cluster import keeper
 from cluster.folds import Fold, Materials
 from cluster.keeper import FoldRunner
 from fsamc.result import FoldResult
 from fsamc.seeds import numpy_generator
 from fsamc.store import Store
-from sweeps import sweep
 from sweeps.cli import quiet_ray
+from sweeps.report import write_report
 from sweeps.request import Request
+from sweeps.sweep import run_sweep
 from tests.sweeps.small import PLAN, write_materials
 
 QUERIES = 12
+WORKERS = 2
 SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [1e-5, 1e-1]}}
 
 
@@ -115,58 +117,50 @@ def main() -> None:
     given = parser.parse_args()
     quiet_ray()
     root = Path(tempfile.mkdtemp(prefix="fsamc-scheduling-"))
-    materials = write_materials(root / "materials")
     search = {"algorithm": given.algorithm, "trials": given.trials, "stopping": {"kind": given.stopping}}
-    plan = root / "plan.yaml"
+    request = _request(root, search)
+    whole = _run(request, given.seconds)
+    begun = time.monotonic()
+    write_report(request.out)
+    reporting = time.monotonic() - begun
+    folds = pd.read_csv(request.out / "folds.csv")
+    asleep = len(folds) * given.seconds / WORKERS
+    trials = folds["trial"].nunique()
+    status = json.loads((request.out / "sweep.json").read_text())["status"]
+    print(f"{status}: {trials} trials, {len(folds)} folds, {given.algorithm}, stopping {given.stopping}")
+    print(f"scheduling and tracking: {whole:.0f} s, of which the folds sleep {asleep:.0f} s on {WORKERS} workers")
+    print(f"overhead: {(whole - asleep) / trials:.3f} s a trial")
+    print(f"report: {reporting:.1f} s, {(request.out / 'report.html').stat().st_size / 1e6:.1f} MB")
+    print(f"in {root}")
+
+
+def _request(root: Path, search: dict[str, Any]) -> Request:
+    materials, plan = write_materials(root / "materials"), root / "plan.yaml"
     plan.write_text(yaml.safe_dump({**PLAN, "space": SPACE, "search": search}, sort_keys=False))
-
-    def sleeping(shared: Materials) -> FoldRunner:
-        started.append(time.monotonic())
-        return FoldRunner(Sleeper.remote(shared.workers, given.seconds), ray.put(shared))
-
-    started: list[float] = []
-    keeper.FoldRunner.start = sleeping
-    out = root / "out"
-    request = Request(
+    return Request(
         plan=str(plan),
-        changes=("resources.workers=2",),
+        changes=(f"resources.workers={WORKERS}",),
         data=materials / "data",
         textures=materials / "textures",
         backbone=str(materials / "tiny.pt2"),
-        out=out,
+        out=root / "out",
         cache=root / "cache",
         figures=False,
         view="quiet",
     )
-    report = _timed(sweep, "write_report")
-    sweep.run_sweep(request, Console(quiet=True))
-    ended = time.monotonic()
-    folds = pd.read_csv(out / "folds.csv")
-    asleep = len(folds) * given.seconds / 2
-    whole = ended - started[0] - report[0]
-    trials = folds["trial"].nunique()
-    status = json.loads((out / "sweep.json").read_text())["status"]
-    print(f"{status}: {trials} trials, {len(folds)} folds, {given.algorithm}, stopping {given.stopping}")
-    print(f"scheduling and tracking: {whole:.0f} s, of which the folds sleep {asleep:.0f} s on 2 workers")
-    print(f"overhead: {(whole - asleep) / trials:.3f} s a trial")
-    print(f"report: {report[0]:.1f} s, {(out / 'report.html').stat().st_size / 1e6:.1f} MB")
-    print(f"in {root}")
 
 
-def _timed(module: Any, name: str) -> list[float]:
-    """Replace a function of a module by itself with a watch; the seconds of its calls."""
-    seconds: list[float] = []
-    function = getattr(module, name)
+def _run(request: Request, seconds: float) -> float:
+    """Sweep with folds that sleep so long; seconds from when folds can be run to the end, the report included."""
+    started = []
 
-    def watched(*words: Any, **named: Any) -> Any:
-        begun = time.monotonic()
-        try:
-            return function(*words, **named)
-        finally:
-            seconds.append(time.monotonic() - begun)
+    def start(shared: Materials) -> FoldRunner:
+        started.append(time.monotonic())
+        return FoldRunner(Sleeper.remote(shared.workers, seconds), ray.put(shared))
 
-    setattr(module, name, watched)
-    return seconds
+    with mock.patch.object(FoldRunner, "start", start):
+        run_sweep(request, Console(quiet=True))
+    return time.monotonic() - started[0]
 
 
 if __name__ == "__main__":

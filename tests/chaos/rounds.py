@@ -32,8 +32,8 @@ _MOST_RUNS = 4
 
 
 @dataclass(frozen=True)
-class Kill:
-    """When it was: seconds after the start, with how many folds written."""
+class Moment:
+    """Seconds after a sweep's start, and folds written by then."""
 
     seconds: float
     folds: int
@@ -44,7 +44,7 @@ class Found:
     """How a round went: when the kill was, how often the command was given, what is wrong in the end."""
 
     search: str
-    kill: Kill
+    kill: Moment
     runs: int
     wrong: list[str]
 
@@ -111,25 +111,25 @@ class Rounds:
             return Found(search, killed, runs, [f"exit code {process.returncode} after {runs} runs"])
         return Found(search, killed, runs, self._wrong(search, out, reference))
 
-    def _moment(self, reference: Undisturbed) -> Kill:
+    def _moment(self, reference: Undisturbed) -> Moment:
         """One in two while folds are written, which is soon over; the others at any time, the start included."""
         if self._moments.random() < 0.5:
-            return Kill(0.0, self._moments.randrange(len(table(reference.out))))
-        return Kill(self._moments.uniform(0, reference.seconds), 0)
+            return Moment(0.0, self._moments.randrange(len(table(reference.out))))
+        return Moment(self._moments.uniform(0, reference.seconds), 0)
 
     def _words(self, search: str, name: str) -> tuple[list[str], Path]:
         plan, cache = write_plan(self.lab, search), f"{name}-cache"
         words = self.lab.words(plan, "resources.workers=2", out=name, cache=cache)
         return [*words, "--tracking-uri", self.server.uri, "--resume", "auto"], self.lab.root / name
 
-    def _kill(self, part: str, process: subprocess.Popen[str], out: Path, moment: Kill) -> Kill | None:
+    def _kill(self, part: str, process: subprocess.Popen[str], out: Path, moment: Moment) -> Moment | None:
         """Kill at the moment, or as soon after as there is such a part; None if the sweep was faster."""
         begun = time.monotonic()
         strike = self._strike(part, process)
         while process.poll() is None:
-            late = time.monotonic() - begun >= moment.seconds and n_rows(out) >= moment.folds
-            if late and strike():
-                return Kill(time.monotonic() - begun, n_rows(out))
+            reached = time.monotonic() - begun >= moment.seconds and n_rows(out) >= moment.folds
+            if reached and strike():
+                return Moment(time.monotonic() - begun, n_rows(out))
             time.sleep(0.01)
         return None
 

@@ -40,7 +40,7 @@ PLAN: dict[str, Any] = {
     "resources": {"gpus": 0},
     "search": {"algorithm": "grid"},
 }
-FSAMC = [sys.executable, "-c", "from sweeps.cli import main; main()"]
+FSAMC = [sys.executable, "-m", "sweeps"]
 
 
 def write_materials(root: Path) -> Path:

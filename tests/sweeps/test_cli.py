@@ -123,7 +123,7 @@ def test_what_a_user_can_mend_is_one_line_and_a_code(error, code, line, capsys):
 
 
 def test_ctrl_c_is_one_line_wherever_it_is_pressed(monkeypatch, capsys):
-    monkeypatch.setattr("sweeps.cli._default_cache", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("sweeps.cli.cache.default_cache", raising(KeyboardInterrupt()))
     assert fsamc("cache", "list") == 1
     assert capsys.readouterr().err == "fsamc: interrupted\n"
 

@@ -1,0 +1,30 @@
+"""The command line. Exit codes: 0 done, 1 failed, 2 bad input.
+
+Commands load what they need when they are called: `--help` and a misspelt plan should be told at once.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from sweeps.cli import cache, data, plan, pseudo, results, sweep
+from sweeps.cli.options import console, quiet_ray
+from sweeps.exits import guarded
+
+__all__ = ["app", "console", "guarded", "main", "quiet_ray"]
+
+app = typer.Typer(
+    help="Names the kind of an industrial defect from one to five examples, and finds the settings that do it best.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (sweep.sweep, results.report, results.compare, results.track, results.figures):
+    app.command()(command)
+for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache", cache)):
+    app.add_typer(group.app, name=name)
+
+
+def main() -> None:
+    """Entry point."""
+    guarded(lambda: app(standalone_mode=False, prog_name="fsamc"))

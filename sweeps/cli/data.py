@@ -1,0 +1,37 @@
+"""`fsamc data`: look at image folders, or make some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweeps.cli.options import DataArgument, console, say
+
+app = typer.Typer(help="Look at image folders, or make some.", no_args_is_help=True)
+
+
+@app.command("inspect")
+def data_inspect(
+    data: DataArgument,
+    fit: Annotated[str, typer.Option(help="How images become square: squash, crop or letterbox.")] = "squash",
+    size: Annotated[int, typer.Option(help="Side of the network's input, pixels.")] = 224,
+    short_side: Annotated[int | None, typer.Option("--resize", help="Short side before a crop, pixels.")] = None,
+) -> None:
+    """Print categories, classes, counts and image sizes, and every problem found. Exit code 1 for serious ones."""
+    from fsamc.config import Features
+    from fsamc.config.dotted import validated
+    from sweeps.show import inspect_data
+
+    features = validated(Features, {"fit": fit, "size": size, "resize": short_side}, where="features")
+    raise typer.Exit(0 if inspect_data(data, features, console) else 1)
+
+
+@app.command("demo")
+def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and textures/ are written.")]) -> None:
+    """Write a procedural factory: categories with good and defective products, and textures."""
+    from fsamc.demo_data import write_demo
+
+    write_demo(folder)
+    say(f"{folder / 'datasets'}\n{folder / 'textures'}")

@@ -1,0 +1,46 @@
+"""`fsamc plan`: look at plans and at every knob."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sweeps.cli.options import Changes, console, say
+
+app = typer.Typer(help="Look at plans and at every knob.", no_args_is_help=True)
+
+
+@app.command("show")
+def plan_show(
+    plan: Annotated[str | None, typer.Argument(help="A preset or a file; every knob without one.")] = None,
+) -> None:
+    """Print a plan as it resolves, or every knob with its default and meaning."""
+    from sweeps.plan import load_plan, to_yaml
+    from sweeps.show import knob_table
+
+    if plan is None:
+        console.print(knob_table())
+    else:
+        console.print(to_yaml(load_plan(plan)), highlight=False, soft_wrap=True, markup=False, end="")
+
+
+@app.command("check")
+def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], changes: Changes = None) -> None:
+    """Say whether a plan can run, and everything that is wrong with it: the key, and its line in the file."""
+    from sweeps.plan import load_plan
+    from sweeps.search import make_proposer
+
+    loaded = load_plan(plan, changes or [])
+    size = f"{make_proposer(loaded).count()} trials, search {loaded.search.algorithm}"
+    say(f"{plan}: {size}")
+
+
+@app.command("schema")
+def plan_schema() -> None:
+    """Print the JSON schema of plans, with which editors complete and check them."""
+    import json
+
+    from sweeps.schema import plan_schema
+
+    typer.echo(json.dumps(plan_schema(), indent=2))

@@ -1,0 +1,67 @@
+"""What can be done with the results of sweeps: `fsamc report`, `compare`, `track`, `figures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from sweeps.cli.options import TexturesOption, console, say
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    paper: Annotated[bool, typer.Option("--paper", help="Also put our numbers beside the paper's.")] = False,
+) -> None:
+    """Write report.md, report.html and their plots from what OUT holds."""
+    from sweeps.report import write_report
+    from sweeps.report.screen import paper_on_screen
+
+    for part in paper_on_screen(out) if paper else ():
+        console.print(part)
+    page = write_report(out, paper=paper)
+    say(page)
+
+
+def compare(
+    outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The results' folders of sweeps.")],
+    page: Annotated[Path | None, typer.Option("--out", help="Also write it to this HTML file.")] = None,
+) -> None:
+    """Set sweeps side by side: plans, best trials, and whether the second is better than the first."""
+    from sweeps.compare import compare_folders
+
+    for part in compare_folders(outs, page):
+        console.print(part, soft_wrap=isinstance(part, Text))
+    if page is not None:
+        say(page)
+
+
+def track(
+    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; the sweep's own by default.")] = None,
+) -> None:
+    """Deliver to MLflow what OUT holds and MLflow does not have yet. Nothing is logged twice."""
+    from sweeps.tracking import runs_at
+    from sweeps.tracking import track as deliver
+
+    count = deliver(out, tracking_uri)
+    where = tracking_uri or runs_at(out)
+    say(f"{out}: {count} trials are in MLflow at {where}")
+
+
+def figures(
+    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    trial: Annotated[int | None, typer.Option(min=0, help="Whose figures; the best trial's by default.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Images, where they are no longer where they were.")
+    ] = None,
+    textures: TexturesOption = None,
+    cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
+) -> None:
+    """Draw a trial's figures: per category t-SNE before and after its head, and its pseudo-defects."""
+    from sweeps.gallery import redraw
+
+    for file in redraw(out, trial=trial, data=data, textures=textures, cache=cache):
+        say(file)
