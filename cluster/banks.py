@@ -7,25 +7,35 @@ empty and loads again.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError
 
 from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.config import Compute
 from fsamc.errors import naming
 from fsamc.store import Arrays, Artifact, Store
 
-_LOST = (ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError)
-_ATTEMPTS = 6
-Offer = dict[str, dict[str, Any]]  # artifact's key -> array's name -> reference in the object store
-T = TypeVar("T")
+_LOST = (ActorDiedError, ActorUnavailableError, ObjectLostError)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An artifact in the object store.
+
+    Attributes:
+        references: to its arrays, by name.
+        size: bytes of all of them.
+    """
+
+    references: dict[str, Any]
+    size: int
 
 
 class Builder:
@@ -57,7 +67,7 @@ class Builder:
     async def _build_if_missing(self, artifact: Artifact) -> None:
         if not await asyncio.to_thread(self._store.has, artifact):
             task = _build.options(num_cpus=compute_of(artifact).threads, num_gpus=self._gpus)
-            await task.remote(self._store.root, self._store.run, artifact)
+            await task.remote(self._store.root, self._store.run, artifact, self._gpus)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)
@@ -66,19 +76,33 @@ class BankActor(Builder):
 
     def __init__(self, root: Path, run: str, gpus: float) -> None:
         super().__init__(root, run, gpus)
-        self._served: dict[str, dict[str, Any]] = {}
+        self._served: dict[str, Offer] = {}
 
-    async def provide(self, artifact: Artifact) -> Offer:
-        """The artifact in the object store, one copy for all who ask; built first where the disk has none."""
+    async def provide(self, artifact: Artifact, *, anew: bool = False) -> Offer:
+        """The artifact in the object store, one copy for all who ask; built first where the disk has none.
+
+        `anew`: what was served before has been lost with the node that held it.
+        """
         await self.ensure(artifact)
+        if anew:
+            self.release([artifact.key])
         if artifact.key not in self._served:
             arrays = await asyncio.to_thread(self._store.get, artifact)
-            self._served.setdefault(artifact.key, {name: ray.put(np.asarray(array)) for name, array in arrays.items()})
-        return {artifact.key: self._served[artifact.key]}
+            if artifact.key not in self._served:
+                self._served[artifact.key] = _put(arrays)
+        return self._served[artifact.key]
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Serve these no longer: their memory is free as soon as no fold reads them."""
+        for key in keys:
+            self._served.pop(key, None)
 
 
 @ray.remote(max_retries=3)
-def _build(root: Path, run: str, artifact: Artifact) -> None:
+def _build(root: Path, run: str, artifact: Artifact, gpus: float) -> None:
+    from fsamc.compute import share_gpu  # here, because whoever submits builds loads no torch
+
+    share_gpu(gpus, compute_of(artifact).device)
     with naming(root):
         files_of(root, run).get(artifact)
 
@@ -91,30 +115,20 @@ class ClusterStore(Store):
 
     Args:
         files: what is on disk.
-        offered: what the bank actors serve to this fold.
-        ask_again: has an artifact served anew whose actor died meanwhile.
+        served: what lies in this node's object store, by artifact's key.
     """
 
-    def __init__(self, files: Store, offered: Offer, ask_again: Callable[[Artifact], Offer]) -> None:
+    def __init__(self, files: Store, served: Mapping[str, Arrays]) -> None:
         super().__init__(files.root, run=files.run)
-        self._files, self._offered, self._ask_again = files, dict(offered), ask_again
+        self._files, self._served = files, served
 
     def get(self, artifact: Artifact) -> Arrays:
         """The artifact's arrays."""
-        if artifact.key not in self._offered:
-            return self._files.get(artifact)
-        try:
-            return _fetched(self._offered[artifact.key])
-        except _LOST:
-            return patiently(lambda: self._fetched_anew(artifact))
+        return self._served.get(artifact.key) or self._files.get(artifact)
 
     def has(self, artifact: Artifact) -> bool:
         """Whether the artifact can be had without building it."""
-        return artifact.key in self._offered or self._files.has(artifact)
-
-    def _fetched_anew(self, artifact: Artifact) -> Arrays:
-        self._offered |= self._ask_again(artifact)
-        return _fetched(self._offered[artifact.key])
+        return artifact.key in self._served or self._files.has(artifact)
 
 
 @lru_cache(maxsize=4)
@@ -131,17 +145,14 @@ def compute_of(artifact: Artifact) -> Compute:
     return features.compute
 
 
-def patiently(ask: Callable[[], T]) -> T:
-    """The result of `ask`, asked again while an actor is being restarted or an object is being rebuilt."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return ask()
-        except _LOST:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(0.2 * 2**attempt)
-    raise AssertionError("unreachable")
+def lost(error: BaseException) -> bool:
+    """Whether an actor or an object went away, with its process or its node: asked again, it is there again."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, _LOST):
+        found = getattr(found, "cause", None)
+    return found is not None
 
 
-def _fetched(references: Mapping[str, Any]) -> Arrays:
-    return {name: ray.get(reference) for name, reference in references.items()}
+def _put(arrays: Arrays) -> Offer:
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    return Offer({name: ray.put(array) for name, array in plain.items()}, sum(each.nbytes for each in plain.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from fsamc.config import FoldConfig
@@ -25,6 +26,7 @@ class Materials:
     run: str  # the sweep's name for its builds
     gpus: float  # of one fold or build
     workers: int  # folds that run at once, on the whole cluster
+    working_set: float = inf  # bytes of banks and nearest rows that stay in memory while no fold reads them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.banks import BankActor, Builder, ClusterStore, Offer, files_of, patiently
+from cluster.banks import BankActor, Builder, ClusterStore, Offer, files_of, lost
 from cluster.folds import Fold, Materials, find_result
+from cluster.working_set import WorkingSet
 from fsamc.artifacts import Bank, Nearest
 from fsamc.errors import naming
 from fsamc.store import Artifact, Store
+
+_ATTEMPTS = 8  # at a fold whose arrays or actors are lost: with the pauses between them, some fifty seconds
+T = TypeVar("T")
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)
@@ -26,19 +33,23 @@ class Keeper(Builder):
     keeps workers apart by environment, and none would stay warm for both builds and folds.
     """
 
-    def __init__(self, root: Path, run: str, gpus: float, workers: int) -> None:
+    def __init__(self, root: Path, run: str, gpus: float, workers: int, working_set: float) -> None:
         super().__init__(root, run, gpus)
         self._free = asyncio.Semaphore(workers)
         self._halted = asyncio.Event()
         self._running = 0
         self._shared: Materials | None = None
         self._banks: dict[tuple[str, int], Any] = {}
+        self._served_by: dict[str, Any] = {}
+        self._working_set = WorkingSet(working_set)
         self._under_way: dict[str, Artifact] = {}
         # A keeper's actors die with it: those of its successor have other names.
         self._namespace = f"fsamc-{uuid.uuid4().hex}"
 
     async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
         """The fold's result as JSON, on disk by now; and whether it was there before. None if no more are started.
+
+        What is lost on the way, with a process or a node, is provided again.
 
         `materials` holds a reference to the sweep's `Materials`: an argument by itself would be copied every time.
         """
@@ -50,47 +61,73 @@ class Keeper(Builder):
         if saved := await asyncio.to_thread(find_result, fold, shared):
             return saved, True
         artifacts = fold.artifacts(shared.categories, shared.textures)
-        offered = await self._unless_halted(self._provide_all(artifacts))
-        if offered is None:
-            return None
-        files = [artifact for artifact in artifacts if artifact.key not in offered]
-        keeper = ray.get_runtime_context().current_actor
-        task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
-        async with self._free:
-            if self._halted.is_set():
-                return None
-            self._running += 1
+        for attempt in range(_ATTEMPTS):
             try:
-                return await task.remote(materials[0], fold, offered, files, keeper), False
-            finally:
-                self._running -= 1
+                text = await self._run_once(fold, materials[0], artifacts, anew=attempt > 0)
+            except Exception as error:
+                if not lost(error) or attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.2 * 2**attempt)
+            else:
+                return None if text is None else (text, False)
+        raise AssertionError("unreachable")
 
     async def halt(self) -> int:
         """Start no more folds, and wait for no more builds: how many folds are running."""
         self._halted.set()
         return self._running
 
-    async def provide(self, artifact: Artifact) -> Offer:
-        """Have the artifact on disk, and in the object store if a bank actor serves it."""
+    async def provide(self, artifact: Artifact, *, anew: bool = False) -> Offer | None:
+        """Have the artifact on disk, and in the object store if a bank actor serves it.
+
+        `anew`: what was in the object store has been lost.
+        """
         if not isinstance(artifact, Bank | Nearest):
             await self.ensure(artifact)
-            return {}
-        offer: Offer = await self._bank_actor(artifact).provide.remote(artifact)
+            return None
+        actor = self._served_by[artifact.key] = self._bank_actor(artifact)
+        offer: Offer = await actor.provide.remote(artifact, anew=anew)
         return offer
 
     async def under_way(self) -> list[str]:
         """What is being built, for people."""
         return [f"{artifact.kind} of {artifact.about}" for artifact in self._under_way.values()]
 
-    async def _provide_all(self, artifacts: Iterable[Artifact]) -> Offer:
+    async def in_memory(self) -> int:
+        """Bytes of what the bank actors serve."""
+        return self._working_set.bytes
+
+    async def _run_once(self, fold: Fold, shared: Any, artifacts: Sequence[Artifact], *, anew: bool) -> str | None:
+        """The fold's result as JSON; None if no more folds are started."""
+        offers = await self._unless_halted(self._provide_all(artifacts, anew=anew))
+        if offers is None:
+            return None
+        files = [artifact for artifact in artifacts if artifact.key not in offers]
+        names = {key: tuple(offer.references) for key, offer in offers.items()}
+        references = [reference for offer in offers.values() for reference in offer.references.values()]
+        task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
+        with self._reading(offers):
+            async with self._free:
+                if self._halted.is_set():
+                    return None
+                self._running += 1
+                try:
+                    # As arguments of their own: Ray runs the fold where most of them are, and brings the rest there.
+                    text: str = await task.remote(shared, fold, files, names, *references)
+                    return text
+                finally:
+                    self._running -= 1
+
+    async def _provide_all(self, artifacts: Iterable[Artifact], *, anew: bool) -> dict[str, Offer]:
         """What is offered of artifacts that come in the order of their needs."""
-        tasks: dict[str, asyncio.Task[Offer]] = {}
+        tasks: dict[str, asyncio.Task[Offer | None]] = {}
         for artifact in artifacts:
             needs = [tasks[need.key] for need in artifact.needs()]
-            tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact))
-        return {key: arrays for offer in await asyncio.gather(*tasks.values()) for key, arrays in offer.items()}
+            tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact, anew=anew))
+        found = zip(tasks, await asyncio.gather(*tasks.values()), strict=True)
+        return {key: offer for key, offer in found if offer is not None}
 
-    async def _unless_halted(self, offering: Coroutine[Any, Any, Offer]) -> Offer | None:
+    async def _unless_halted(self, offering: Coroutine[Any, Any, T]) -> T | None:
         """What is offered; None as soon as no fold is to be started any more. The builds are left to themselves."""
         work = asyncio.ensure_future(offering)
         halted = asyncio.ensure_future(self._halted.wait())
@@ -98,21 +135,41 @@ class Keeper(Builder):
         halted.cancel()
         return work.result() if work.done() else None
 
-    async def _provide_after(self, needs: Iterable[asyncio.Task[Offer]], artifact: Artifact) -> Offer:
+    async def _provide_after(
+        self, needs: Iterable[asyncio.Task[Offer | None]], artifact: Artifact, *, anew: bool
+    ) -> Offer | None:
         await asyncio.gather(*needs)
         self._under_way[artifact.key] = artifact
         try:
-            return await self.provide(artifact)
+            return await self.provide(artifact, anew=anew)
         finally:
             self._under_way.pop(artifact.key, None)
+
+    @contextmanager
+    def _reading(self, offers: Mapping[str, Offer]) -> Iterator[None]:
+        """While a fold reads what is offered it stays in memory; whatever nobody reads goes when there is too much."""
+        self._release(self._working_set.enter({key: offer.size for key, offer in offers.items()}))
+        try:
+            yield
+        finally:
+            self._release(self._working_set.leave(offers))
+
+    def _release(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if actor := self._served_by.pop(key, None):
+                actor.release.remote([key])
 
     def _bank_actor(self, artifact: Bank | Nearest) -> Any:
         """The one actor of the artifact's (category, seed)."""
         bank = artifact.bank if isinstance(artifact, Nearest) else artifact
         owner = bank.good.category.name, bank.seed
         if owner not in self._banks:
-            named = BankActor.options(name=f"bank:{owner[0]}:{owner[1]}", namespace=self._namespace)  # type: ignore[attr-defined]
-            self._banks[owner] = named.remote(self._store.root, self._store.run, self._gpus)
+            actor = BankActor.options(  # type: ignore[attr-defined]
+                name=f"bank:{owner[0]}:{owner[1]}",
+                namespace=self._namespace,
+                scheduling_strategy="SPREAD",  # all on one node would draw all folds there
+            )
+            self._banks[owner] = actor.remote(self._store.root, self._store.run, self._gpus)
         return self._banks[owner]
 
 
@@ -125,8 +182,10 @@ class FoldRunner:
 
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
-        """A keeper for a sweep."""
-        keeper = Keeper.remote(shared.store, shared.run, shared.gpus, shared.workers)  # type: ignore[attr-defined]
+        """A keeper for a sweep, on its driver's node: what ends one ends the other."""
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        actor = Keeper.options(scheduling_strategy=here)  # type: ignore[attr-defined]
+        keeper = actor.remote(shared.store, shared.run, shared.gpus, shared.workers, shared.working_set)
         return cls(keeper, ray.put(shared))
 
     def submit(self, fold: Fold) -> Any:
@@ -145,23 +204,28 @@ class FoldRunner:
 
 
 @ray.remote(max_retries=3)
-def _run_fold(shared: Materials, fold: Fold, offered: Offer, files: list[Artifact], keeper: Any) -> str:
-    """Run a fold on what is `offered` and on `files`, which the keeper has verified once for all workers."""
-    from fsamc.fold import run_fold  # here, because whoever submits folds loads no torch
+def _run_fold(
+    shared: Materials, fold: Fold, files: list[Artifact], names: dict[str, tuple[str, ...]], *arrays: np.ndarray
+) -> str:
+    """Run a fold on `files`, which the keeper has verified once for all workers, and on arrays in the object store.
 
-    def ask_again(artifact: Artifact) -> Offer:
-        offer: Offer = patiently(lambda: ray.get(keeper.provide.remote(artifact)))
-        return offer
+    `names`: of each served artifact's arrays, by its key, in the order of `arrays`.
+    """
+    from fsamc.compute import share_gpu  # here, because whoever submits folds loads no torch
+    from fsamc.fold import run_fold
 
+    share_gpu(shared.gpus, fold.config.compute.device)
     store = files_of(shared.store, shared.run)
     for artifact in files:
         store.trust(artifact)
+    each = iter(arrays)
+    served = {key: {name: next(each) for name in of} for key, of in names.items()}
     result = run_fold(
         shared.categories[fold.category],
         fold.config,
         seed=fold.seed,
         draw=fold.draw,
-        store=ClusterStore(store, offered, ask_again),
+        store=ClusterStore(store, served),
         textures=shared.textures,
     )
     text = result.to_json()

@@ -32,6 +32,12 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
     )
 
 
+def smallest_object_store() -> float:
+    """Bytes of the smallest object store among the nodes that run folds."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return float(min(has.get("object_store_memory", 0.0) for has in nodes if has.get("CPU")))
+
+
 def run_folds(folds: Sequence[Fold], runner: FoldRunner, *, at_once: int, retries: int) -> Iterator[Outcome]:
     """Run folds and yield each as it finishes; once no more are to be started, only those that are running.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from fsamc import backbone, images
 from fsamc.arrays import create_array, save_array
 from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.bank import anomaly_score
-from fsamc.compute import threads
+from fsamc.compute import at_half_when_full, threads
 from fsamc.config import Compute, Features
 from fsamc.dataset import Category
 from fsamc.detectors.base import Detector, detector_class
@@ -134,12 +135,18 @@ def _write_features(
 ) -> None:
     """Stream `count` square images into the memory-mapped file `features.npy`, float16 [count, P, D]."""
     network = backbone.load_backbone(features, compute.device)
-    kept: np.memmap | None = None
-    for first in range(0, count, features.batch):
-        batch = np.stack([next(squares) for _ in range(min(features.batch, count - first))])
+    waiting: list[np.ndarray] = []
+
+    def extract(first: int, last: int) -> np.ndarray:
+        waiting.extend(islice(squares, max(0, last - first - len(waiting))))
         with torch.inference_mode():
-            patches = patch_features_of(network(torch.as_tensor(images.to_tensor(batch))), dim=features.dim)
-        half = patches.half().cpu().numpy()
+            tensor = torch.as_tensor(images.to_tensor(np.stack(waiting[: last - first])))
+            half = patch_features_of(network(tensor), dim=features.dim).half().cpu().numpy()
+        del waiting[: last - first]
+        return half
+
+    kept: np.memmap | None = None
+    for first, half in at_half_when_full(extract, count, features.batch):
         if not np.isfinite(half).all():
             raise ValueError(f"{features.backbone}: features exceed the range of float16")
         if kept is None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import cv2
 import torch
 
 from fsamc.config import Compute
+
+CONTEXT_BYTES = 512 << 20  # about what CUDA and its libraries keep of a card for each process
+T = TypeVar("T")
 
 
 @contextmanager
@@ -40,6 +44,38 @@ def without_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+def share_gpu(share: float, device: str) -> None:
+    """Hold this process to its share of the card's memory: beyond it torch raises `OutOfMemoryError`.
+
+    Ray's shares of a GPU are bookkeeping alone. Each process's context, which torch's allocator knows nothing of, is
+    taken off beforehand. Nothing happens on a CPU, or where the share is a whole card or more.
+    """
+    if device == "cuda" and 0 < share < 1:
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(0.05, share - CONTEXT_BYTES / total), 0)
+
+
+def at_half_when_full(compute: Callable[[int, int], T], count: int, batch: int) -> Iterator[tuple[int, T]]:
+    """What `compute(first, last)` gives for `count` things, `batch` at a time, each with its first one's number.
+
+    Where the card is too small for so many, half as many are tried, and no more from then on. Raises torch's
+    `OutOfMemoryError` where one alone is too much.
+    """
+    first = 0
+    while first < count:
+        last = min(first + batch, count)
+        try:
+            found = compute(first, last)
+        except torch.OutOfMemoryError:
+            if last - first == 1:
+                raise
+            batch = (last - first) // 2
+            torch.cuda.empty_cache()
+            continue
+        yield first, found
+        first = last
 
 
 class Stopwatch:

@@ -27,18 +27,14 @@ from sweeps.trial import Unsaved
 
 @dataclass
 class Running:
-    """A trial on its way."""
+    """A trial on its way, perhaps for one block of categories after another."""
 
     number: int
     values: dict[str, Any]
-    folds: list[Fold]
+    config: FoldConfig
+    planned: int  # folds
     rows: list[dict[str, Any]] = field(default_factory=list)
     scores: dict[tuple[Any, ...], float] = field(default_factory=dict)  # by (category, seed, draw), of the objective
-
-    @property
-    def config(self) -> FoldConfig:
-        """The configuration that its folds share."""
-        return self.folds[0].config
 
     def knows(self, fold: Fold) -> bool:
         """Whether the fold has been told."""
@@ -69,7 +65,7 @@ class Recorder(Unsaved, tune.Callback):
     ) -> None:
         self._folder, self._progress, self._proposer = folder, progress, proposer
         self._spending, self._stopping = spending, stopping
-        self._running: dict[str, Running] = {}
+        self._running: dict[int, Running] = {}  # by the trial's number
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
 
@@ -84,16 +80,17 @@ class Recorder(Unsaved, tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
-        if trial.trial_id not in self._running and not self.stopped_by:
-            config = trial.config
-            self._running[trial.trial_id] = Running(config["number"], config["values"], config["folds"])
+        asked = trial.config
+        if asked["number"] not in self._running and not self.stopped_by:
+            shared = asked["folds"][0].config
+            self._running[asked["number"]] = Running(asked["number"], asked["values"], shared, asked["planned"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Write a fold's row."""
         outcome: Outcome | None = result.get("outcome")
-        running = self._running.get(trial.trial_id)
+        running = self._running.get(trial.config["number"])
         if self.stopped_by or running is None or outcome is None or running.knows(outcome.fold):
             return
         if outcome.fatal:
@@ -109,18 +106,18 @@ class Recorder(Unsaved, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
-        running = self._running.pop(trial.trial_id, None)
+        running = self._running.get(trial.config["number"])
         if running is None or self.stopped_by:
             return
         with self._or_stop():
-            if len(running.rows) == len(running.folds):
+            if len(running.rows) == running.planned:
                 self._finish(running)
             elif reason := self._stopping.reasons.get(running.number):
                 self._close_early(running, reason)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial's own process died for good: say so, and let the sweep not pass for done."""
-        running = self._running.pop(trial.trial_id, None)
+        running = self._running.pop(trial.config["number"], None)
         if running and not self.stopped_by:
             self.ended.add(running.number)
             self._progress.lost(running.number)
@@ -130,6 +127,7 @@ class Recorder(Unsaved, tune.Callback):
 
     def _finish(self, running: Running) -> None:
         rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
+        del self._running[running.number]
         mean, std = average(rows)
         score, score_std = average(running.counting(rows))
         if (rows["status"] == "ok").all():
@@ -145,7 +143,8 @@ class Recorder(Unsaved, tune.Callback):
         self._folder.note(self._spending.notes())
 
     def _close_early(self, running: Running, reason: str) -> None:
-        scored, planned = len(running.rows), len(running.folds)
+        del self._running[running.number]
+        scored, planned = len(running.rows), running.planned
         said = f"stopped after {scored} of {planned} folds: {reason}"
         seconds = float(pd.DataFrame(running.rows)["seconds"].astype(float).mean())
         self._folder.done(running.number, stopped=said)

@@ -33,6 +33,12 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
     return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
 
 
+def working_set(plan: Plan) -> float:
+    """Bytes of banks and nearest rows that are kept in memory, on a Ray that is up."""
+    asked = plan.resources.working_set
+    return runtime.smallest_object_store() / 2 if asked == "auto" else asked * 1e9
+
+
 def _join(address: str) -> None:
     """Ray itself would ask a head that is not there for minutes."""
     host, colon, port = address.rpartition(":")

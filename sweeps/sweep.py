@@ -17,6 +17,7 @@ from cluster.keeper import FoldRunner
 from fsamc.config import FoldConfig
 from fsamc.store import Store
 from sweeps import tracking
+from sweeps.blocks import blocks_of, in_order, passes
 from sweeps.closing import labels_of, mlflow_lines, show_results
 from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
@@ -31,6 +32,7 @@ from sweeps.progress import SweepProgress, announce
 from sweeps.recorder import Recorder
 from sweeps.report import write_report
 from sweeps.request import Request, check
+from sweeps.resources import working_set
 from sweeps.resume import settle
 from sweeps.search import Proposer, make_proposer
 from sweeps.spending import Spending, builds_by_kind, builds_since, folds_saved
@@ -88,6 +90,7 @@ class _Sweep:
         self.store = Store(request.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
         self.spending = Spending.going_on(self.folder.notes)
+        self.working_set = working_set(self.plan)
         self.stopping = EarlyStopping(self.plan, folds=self._n_folds(self.plan.base))
 
     @cached_property
@@ -138,10 +141,12 @@ class _Sweep:
 
     def _run_trials(self, recorder: Recorder, progress: SweepProgress) -> None:
         runner = FoldRunner.start(self._materials())
+        blocks = blocks_of(self.prepared, self.working_set)
         search = PlanSearch(
             waiting=[record for record in self.records if not record.done],
             propose=recorder.propose,
-            folds=lambda values: self.prepared.folds(configuration(self.plan, values)),
+            folds=lambda values: in_order(self.prepared.folds(configuration(self.plan, values)), blocks),
+            passes=passes(self.prepared, blocks),
             halted=lambda: self.interrupts.asked,
         )
         ending = self.interrupts.ending(lambda: self._end(runner, progress))
@@ -175,6 +180,7 @@ class _Sweep:
             run=self.folder.run,
             gpus=float(self.plan.resources.gpus),
             workers=self.workers,
+            working_set=self.working_set,
         )
 
     def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:

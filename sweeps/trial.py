@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from cluster.folds import Fold
 from cluster.keeper import FoldRunner
 from cluster.runtime import run_folds
+from sweeps.blocks import Blocks
 from sweeps.folder import TrialRecord
 
 
@@ -30,12 +31,13 @@ class Unsaved:
 
 
 class PlanSearch(Unsaved, Searcher):
-    """Hands trials to Tune, in order of their numbers.
+    """Hands trials to Tune, in order of their numbers; all of them for each block of categories anew.
 
     Args:
         waiting: trials of an earlier run that are not done; they come first.
         propose: gives the next new trial, or None after the last.
         folds: a trial's folds, from its values.
+        passes: blocks of categories, of which a trial runs one after the other.
         halted: whether no more trials are to be started.
     """
 
@@ -45,22 +47,35 @@ class PlanSearch(Unsaved, Searcher):
         waiting: list[TrialRecord],
         propose: Callable[[], TrialRecord | None],
         folds: Callable[[dict[str, Any]], list[Fold]],
+        passes: Blocks,
         halted: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
         self._halted = halted
-        self._trials = chain(waiting, iter(propose, None))
         self._folds = folds
+        self._work = self._passes(chain(waiting, iter(propose, None)), passes)
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial's number, values and folds; `FINISHED` after the last."""
-        while not self._halted() and (record := next(self._trials, None)) is not None:
-            if folds := self._folds(record.values):  # none where every category is too small for its shots
-                return {"number": record.number, "values": record.values, "folds": folds}
+        """The next trial's number, values, the folds to run now and how many it has; `FINISHED` after the last."""
+        while not self._halted() and (work := next(self._work, None)) is not None:
+            record, block = work
+            folds = self._folds(record.values)
+            if now := [fold for fold in folds if fold.category in block]:  # none where all are too small for its shots
+                return {"number": record.number, "values": record.values, "folds": now, "planned": len(folds)}
         return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: the sweep's callback tells the proposer, with the folds in a fixed order."""
+
+    def _passes(self, trials: Iterator[TrialRecord], passes: Blocks) -> Iterator[tuple[TrialRecord, frozenset[str]]]:
+        first, *others = passes
+        known = []
+        for record in trials:
+            if others:
+                known.append(record)
+            yield record, first
+        for block in others:
+            yield from ((record, block) for record in known)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: trials.jsonl holds it."""

@@ -117,4 +117,4 @@ class _StopEarly(Unsaved, Stopper):
 
 
 def _name(trial: Any) -> str:
-    return f"trial_{trial.config['number']}"
+    return f"trial_{trial.config['number']}_{trial.trial_id}"  # a trial may come for several blocks of categories

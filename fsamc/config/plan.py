@@ -82,6 +82,11 @@ class Resources(Settings):
         description="folds of one trial side by side; auto: all of them, or, where trials may be stopped early, "
         "no more than it takes to keep all workers busy with different trials",
     )
+    working_set: float | Auto = Field(
+        "auto",
+        description="GB of banks and nearest rows that are kept in memory on a node: where all categories' take more, "
+        "they are done in blocks, one after the other; auto: half of the smallest node's object store",
+    )
     retries: int = Field(1, ge=0, description="how often a failed fold is tried again")
     system_metrics: bool = Field(
         False, description="log the driver's CPU, memory, disk and GPUs to the sweep's MLflow run"
@@ -97,7 +102,7 @@ class Resources(Settings):
             raise ValueError(f"found {value}, expected `auto` or 1 and more")
         return value
 
-    @field_validator("gpus")
+    @field_validator("gpus", "working_set")
     @classmethod
     def _not_negative(cls, value: float | Auto) -> float | Auto:
         if value != "auto" and value < 0:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError, RayTaskError
 
-from cluster.banks import ClusterStore, files_of, patiently
+from cluster.banks import ClusterStore, Offer, files_of
 from cluster.folds import Fold
-from cluster.keeper import FoldRunner
+from cluster.keeper import FoldRunner, Keeper
 from fsamc.artifacts import Bank
 from fsamc.fold import run_fold
 from fsamc.inputs import Inputs, fold_inputs
@@ -31,12 +31,15 @@ def runner(started, shared) -> FoldRunner:
     return FoldRunner.start(shared)
 
 
-def offered(runner: FoldRunner, artifact):
+def offered(runner: FoldRunner, artifact) -> Offer:
     return ray.get(runner.keeper.provide.remote(artifact))
 
 
-def store_of(runner: FoldRunner, shared, offer) -> ClusterStore:
-    return ClusterStore(files_of(shared.store, shared.run), offer, lambda artifact: offered(runner, artifact))
+def store_of(runner: FoldRunner, shared, *artifacts) -> ClusterStore:
+    """What a fold would see that is served these."""
+    offers = {artifact.key: offered(runner, artifact) for artifact in artifacts}
+    served = {key: {name: ray.get(r) for name, r in offer.references.items()} for key, offer in offers.items() if offer}
+    return ClusterStore(files_of(shared.store, shared.run), served)
 
 
 def inputs_of(one: Fold, shared) -> Inputs:
@@ -135,13 +138,10 @@ def wait_until_gone(pids) -> None:
 
 def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, fold):
     inputs = inputs_of(fold(), shared)
-    offer = {}
-    for artifact in inputs.artifacts():
-        offer |= offered(runner, artifact)
-    store = store_of(runner, shared, offer)
+    store, other = (store_of(runner, shared, *inputs.artifacts()) for _ in range(2))
     for artifact in (inputs.test.bank, inputs.test):
         plain = Store(shared.store).get(artifact)
-        first, second = store.get(artifact), store.get(artifact)
+        first, second = store.get(artifact), other.get(artifact)
         assert set(first) == set(plain)
         for name, array in first.items():
             np.testing.assert_array_equal(array, plain[name])
@@ -158,29 +158,43 @@ def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, 
 
 def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
     inputs = inputs_of(fold(), shared)
-    for artifact in inputs.artifacts():
-        offered(runner, artifact)
-    store_of(runner, shared, {}).get(inputs.good)
+    store_of(runner, shared, *inputs.artifacts()).get(inputs.good)
     monkeypatch.setattr("fsamc.store.file_digest", lambda _: pytest.fail("read again"))
-    assert store_of(runner, shared, {}).has(inputs.good)
-    assert store_of(runner, shared, {}).get(inputs.good)["features"].shape[0] == 5
+    assert store_of(runner, shared).has(inputs.good)
+    assert store_of(runner, shared).get(inputs.good)["features"].shape[0] == 5
 
 
 @pytest.mark.parametrize("how", ["ray", "SIGKILL"])
 def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold, how):
-    one, other = fold(), fold(head__patches=4)
-    before = FoldResult.from_json(ray.get(runner.submit(one))[0])
-    inputs = inputs_of(one, shared)
-    stale = offered(runner, inputs.test.bank) | offered(runner, inputs.test)
+    before = FoldResult.from_json(ray.get(runner.submit(fold()))[0])
     ((name, pid),) = bank_pids().items()
     kill(name, pid, how)
-    store = store_of(runner, shared, stale)
-    again = run_fold(shared.categories["cap"], one.config, seed=1, store=store, textures=shared.textures)
-    assert answer(again) == answer(before)
-    ray.get(runner.submit(other))
+    again = replace(shared, results=(shared.store.parent / "again",))
+    text, _ = ray.get(runner.keeper.run.remote(fold(head__patches=4), [ray.put(again)]))
+    assert FoldResult.from_json(text).classes == before.classes
     assert list(bank_pids()) == [name]
     assert bank_pids()[name] != pid
     assert builds(shared)["bank of cap, seed 1"] == 1
+
+
+def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(started, shared, fold):
+    runner = FoldRunner.start(replace(shared, workers=1))
+    ray.get(runner.submit(fold()))
+    slow = runner.submit(fold("tile", head__kind="contrastive", finetune__epochs={2: 300}))
+    waiting = runner.submit(fold(head__patches=4))
+    while not any(entry.status() and entry.name() == "ray::_run_fold" for entry in below()):
+        assert not ray.wait([slow], timeout=0.02)[0]
+    pids = bank_pids()
+    kill("bank:cap:1", pids["bank:cap:1"], "SIGKILL")
+    assert not ray.wait([slow], timeout=0)[0]
+    (text, _), (found, _) = ray.get([slow, waiting])
+    assert FoldResult.from_json(text).category == "tile"
+    assert FoldResult.from_json(found).queries == 9
+    assert builds(shared)["bank of cap, seed 1"] == 1
+
+
+def below() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
 
 
 def kill(name: str, pid: int, how: str) -> None:
@@ -200,36 +214,78 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
-def test_what_was_lost_is_asked_for_again_until_it_is_there(tmp_path, monkeypatch, error):
-    def fetched(references):
-        if references["rows"] is error:
-            raise error
-        return references
+class Losing(Keeper.__ray_metadata__.modified_class):
+    """A keeper outside Ray, whose folds lose what they read so many times."""
 
-    offers = iter([error, error, "rows"])
-    asked = []
+    def __init__(self, root, error: Exception, times: int) -> None:
+        super().__init__(root, "test", 0.0, 1, 0.0)
+        self._error, self._times, self.asked_anew = error, times, []
 
-    def ask_again(artifact):
-        asked.append(artifact)
-        return {"k": {"rows": next(offers)}}
-
-    monkeypatch.setattr("cluster.banks._fetched", fetched)
-    monkeypatch.setattr("cluster.banks.time.sleep", lambda _: None)
-    wanted = SimpleNamespace(key="k", kind="bank")
-    store = ClusterStore(Store(tmp_path), {"k": {"rows": error}}, ask_again)
-    assert store.has(wanted)
-    assert store.get(wanted) == {"rows": "rows"}
-    assert store.get(wanted) == {"rows": "rows"}  # kept
-    assert asked == [wanted] * 3
+    async def _run_once(self, fold, shared, artifacts, *, anew):
+        self.asked_anew.append(anew)
+        if len(self.asked_anew) <= self._times:
+            raise self._error
+        return "{}"
 
 
-def test_what_stays_lost_is_not_asked_for_for_ever(monkeypatch):
-    waits: list[float] = []
-    monkeypatch.setattr("cluster.banks.time.sleep", waits.append)
-    with pytest.raises(ActorDiedError):
-        patiently(lambda: (_ for _ in ()).throw(LOST[-1]))
-    assert 5 < sum(waits) < 60
+def run_losing(shared, fold, monkeypatch, error: Exception, times: int) -> tuple[Losing, list[float]]:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def run() -> None:
+        keeper = found.append(Losing(shared.store, error, times)) or found[0]
+        materials = asyncio.get_running_loop().create_future()
+        materials.set_result(shared)
+        assert await keeper.run(fold(), [materials]) == ("{}", False)
+
+    monkeypatch.setattr("cluster.keeper.asyncio.sleep", pause)
+    found: list[Losing] = []
+    try:
+        asyncio.run(run())
+    finally:
+        return found[0], pauses  # noqa: B012
+
+
+@pytest.mark.parametrize("error", [*LOST, RayTaskError("f", "", LOST[0])], ids=lambda error: type(error).__name__)
+def test_what_was_lost_is_asked_for_anew_until_it_is_there(shared, fold, monkeypatch, error):
+    keeper, _ = run_losing(shared, fold, monkeypatch, error, 2)
+    assert keeper.asked_anew == [False, True, True]
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), RayTaskError("f", "", ValueError("bad"))])
+def test_other_errors_are_the_folds_own(shared, fold, monkeypatch, error):
+    keeper, _ = run_losing(shared, fold, monkeypatch, error, 1)
+    assert keeper.asked_anew == [False]
+
+
+def test_what_stays_lost_is_not_asked_for_for_ever(shared, fold, monkeypatch):
+    keeper, pauses = run_losing(shared, fold, monkeypatch, LOST[-1], 1000)
+    assert len(keeper.asked_anew) == len(pauses) + 1
+    assert 20 < sum(pauses) < 120
+
+
+def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, fold):
+    ample, short = FoldRunner.start(shared), FoldRunner.start(replace(shared, working_set=0.0))
+    asked = [fold(name, seed, head__patches=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
+    ray.get([ample.submit(one) for one in asked])
+    held = ray.get(ample.keeper.in_memory.remote())
+    on_disk = [path for kind in ("bank", "nearest") for path in (shared.store / kind).glob("*/*.npy")]
+    assert held == sum(np.load(path).nbytes for path in on_disk)
+    again = ray.put(replace(shared, results=(shared.store.parent / "again",)))
+    ray.get([short.keeper.run.remote(one, [again]) for one in asked])
+    assert ray.get(short.keeper.in_memory.remote()) == 0
+    assert sorted(served_by_all()) == sorted({path.parent.name for path in on_disk})  # the first keeper's alone
+    assert all(count == 1 for count in builds(shared).values())
+
+
+def served_by_all() -> list[str]:
+    """Keys of what every living bank actor serves."""
+    found = ray.util.list_named_actors(all_namespaces=True)
+    handles = [ray.get_actor(each["name"], each["namespace"]) for each in found]
+    calls = [handle.__ray_call__.remote(lambda actor: list(actor._served)) for handle in handles]
+    return [key for keys in ray.get(calls) for key in keys]
 
 
 def test_a_keeper_that_dies_comes_back_and_goes_on(runner, shared, fold):
@@ -248,7 +304,7 @@ def test_a_damaged_file_is_built_again(runner, shared, fold):
     whole = rows.read_bytes()
     rows.write_bytes(whole[:-2] + b"xx")
     fresh = FoldRunner.start(shared)
-    served = store_of(fresh, shared, offered(fresh, bank)).get(bank)["rows"]
+    served = store_of(fresh, shared, bank).get(bank)["rows"]
     np.testing.assert_array_equal(served, np.load(rows))
     assert rows.read_bytes() == whole
     assert builds(shared)["bank of cap, seed 1"] == 2

@@ -96,6 +96,25 @@ def test_a_picture_of_several_images_is_their_average_pixel_by_pixel(tiny_catego
     assert_close_halves(found, features_by_hand(squares, 16))
 
 
+def test_features_are_the_same_where_memory_is_short_and_batches_are_halved(
+    tiny_category, tiny_config, store, tmp_path, monkeypatch
+):
+    ample = store.get(good_set(tiny_category, tiny_config))["features"]
+    whole, sizes = building.patch_features_of, []
+
+    def short_of_memory(maps, *, dim):
+        sizes.append(len(maps[0]))
+        if len(maps[0]) > 2:
+            raise torch.OutOfMemoryError
+        return whole(maps, dim=dim)
+
+    monkeypatch.setattr(building, "patch_features_of", short_of_memory)
+    found = Store(tmp_path / "short").get(good_set(tiny_category, tiny_config))["features"]
+    assert_close_halves(found, np.asarray(ample))
+    assert max(sizes) > 2
+    assert sum(size for size in sizes if size <= 2) == len(found)
+
+
 def test_features_that_float16_cannot_hold_are_not_kept(tiny_category, tiny_config, store, monkeypatch):
     loud = updated(tiny_config, {"features.batch": 4})
     monkeypatch.setattr(building, "patch_features_of", lambda maps, *, dim: torch.full((4, 64, dim), 7e4))

@@ -1,0 +1,110 @@
+"""Several nodes, each with its own object store: where folds run, and what is left when a node goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from cluster.keeper import FoldRunner
+from fsamc.fold import run_fold
+from fsamc.result import FoldResult
+from fsamc.store import Store
+from sweeps.cli import quiet_ray
+from tests.cluster.test_banks import answer, builds
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+STORE = 80 << 20  # bytes; Ray wants no less
+SLOW = {"head__kind": "contrastive", "finetune__epochs": {2: 200}}
+
+
+@pytest.fixture
+def nodes() -> Iterator[Cluster]:
+    """A head without CPUs, and two nodes with one each."""
+    quiet_ray()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        ray.init(address=cluster.address, log_to_driver=False)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def raylets(cluster: Cluster) -> dict[int, str]:
+    """Process of each raylet -> its node."""
+    ids = {node.node_id: node for node in cluster.list_all_nodes()}
+    return {node.all_processes["raylet"][0].process.pid: name for name, node in ids.items()}
+
+
+def running(cluster: Cluster) -> dict[str, int]:
+    """How many folds run on each node at this moment."""
+    found: dict[str, int] = {}
+    for pid, node in raylets(cluster).items():
+        titles = [_title(child) for child in psutil.Process(pid).children()] if psutil.pid_exists(pid) else []
+        found[node] = titles.count("ray::_run_fold")
+    return found
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return process.cmdline()[0]
+    except (psutil.Error, IndexError):
+        return ""
+
+
+def where_it_runs(cluster: Cluster, reference) -> set[str]:
+    """The nodes on which folds were seen until this one was done."""
+    seen: set[str] = set()
+    while not ray.wait([reference], timeout=0.02)[0]:
+        seen.update(node for node, count in running(cluster).items() if count)
+    return seen
+
+
+def node_of_bank(name: str) -> str:
+    (found,) = [each for each in ray.util.list_named_actors(all_namespaces=True) if each["name"] == name]
+    actor = ray.get_actor(name, found["namespace"])
+    return ray.get(actor.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()))
+
+
+def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_busy(nodes, shared, fold):
+    runner = FoldRunner.start(shared)
+    ray.get([runner.submit(fold(seed=seed)) for seed in (1, 2, 3)])
+    for number, seed in enumerate((1, 2, 3, 2, 1)):
+        assert where_it_runs(nodes, runner.submit(fold(seed=seed, head__patches=10 + number, **SLOW))) == {
+            node_of_bank(f"bank:cap:{seed}")
+        }
+    two = [runner.submit(fold(seed=1, head__patches=patches, **SLOW)) for patches in (20, 21)]
+    assert len(where_it_runs(nodes, two[0]) | where_it_runs(nodes, two[1])) == 2
+    assert builds(shared)["bank of cap, seed 1"] == 1
+
+
+def test_a_node_that_goes_costs_the_folds_in_flight_and_nothing_else(nodes, shared, fold, tmp_path):
+    asked = [fold(name, seed, **SLOW) for name in ("cap", "tile") for seed in (1, 2)]
+    runner = FoldRunner.start(shared)
+    ray.get([runner.submit(fold(one.category, one.seed)) for one in asked])
+    references = [runner.submit(one) for one in asked]
+    while not all(running(nodes)[node.node_id] for node in nodes.worker_nodes):
+        assert ray.wait(references, num_returns=len(references), timeout=0.02)[1], "all was done before"
+    gone = nodes.list_all_nodes()[-1]
+    nodes.remove_node(gone, allow_graceful=False)
+    for one, (text, reused) in zip(asked, ray.get(references), strict=True):
+        plain = Store(tmp_path / "plain")
+        expected = run_fold(
+            shared.categories[one.category], one.config, seed=one.seed, store=plain, textures=shared.textures
+        )
+        assert answer(FoldResult.from_json(text)) == answer(expected)
+        assert not reused
+    assert all(count == 1 for count in builds(shared).values())
+    with_new_node = nodes.add_node(num_cpus=1, object_store_memory=STORE)
+    later = [runner.submit(fold(one.category, one.seed, head__patches=9, **SLOW)) for one in asked]
+    seen: set[str] = set()
+    for reference in later:
+        seen |= where_it_runs(nodes, reference)
+    assert with_new_node.node_id in seen
