@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 
 import ray
 
 from cluster import runtime
+from cluster.head import TOKEN, TokenRefused, check_head
 from fsamc.config import Plan
 from fsamc.errors import BadInput
 
@@ -40,12 +40,11 @@ def working_set(plan: Plan) -> float:
 
 
 def _join(address: str) -> None:
-    """Ray itself would ask a head that is not there for minutes."""
-    host, colon, port = address.rpartition(":")
     try:
-        if colon:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        check_head(address)
         runtime.start(address, cpus=0, gpus=0)
+    except TokenRefused as error:
+        raise BadInput(f"--address {address}: {error}; set {TOKEN} to that of the head") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise BadInput(
             f"--address {address}: no Ray cluster there ({' '.join(str(error).split())[:200]}); "

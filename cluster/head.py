@@ -1,0 +1,43 @@
+"""Whether a head answers at an address and lets us in: Ray itself would ask for twenty seconds, and say so each time."""
+
+from __future__ import annotations
+
+import grpc
+from ray._private import services
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.grpc_utils import init_grpc_channel
+
+TOKEN = "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, or the file ~/.ray/auth_token)"
+_ASKED = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # what every driver asks first; the question is empty
+
+
+class TokenRefused(ConnectionError):
+    """A cluster asks for a token, and has got none or another one."""
+
+
+def check_head(address: str, *, patience: float = 5.0) -> None:
+    """Ask the head at `address`, HOST:PORT or `auto`, for its cluster, with the token that Ray would take.
+
+    Raises:
+        TokenRefused: it asks for a token, or refuses ours.
+        ConnectionError: no head answers within `patience` seconds.
+        ValueError: no address.
+    """
+    if address == "auto":  # as `ray.init` does, for this one address only
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    found = services.canonicalize_bootstrap_address(address)
+    if found is None:
+        raise ConnectionError("no head runs on this machine")
+    with init_grpc_channel(found) as channel:
+        try:
+            channel.unary_unary(_ASKED)(b"", timeout=patience)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                raise TokenRefused("the cluster asks for a token, and has got none or another one") from None
+            raise ConnectionError(_reason(error.details() or error.code().name)) from None
+
+
+def _reason(details: str) -> str:
+    if "http1" in details.lower():
+        return "a web server answers, such as Ray's job server; the head's own port is another, 6379 by default"
+    return " ".join(details.rpartition(": ")[2].split())[:200]
