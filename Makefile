@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench bench-search bench-scheduling chaos ui clean
+.PHONY: help demo test check fix bench bench-search bench-scheduling bench-scale chaos cluster-local ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -41,8 +41,14 @@ bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends,
 bench-scheduling: $(INSTALLED)  ## what 2,000 trials cost beside their folds, some ten minutes
 	$(BIN)/python -m tests.bench.bench_scheduling $(ARGS)
 
-chaos: $(INSTALLED)  ## kill parts of small sweeps at random moments, some twenty minutes; ARGS="--kills 2" for less
+bench-scale: $(INSTALLED)  ## how many folds one driver keeps going: real Ray here, 200 nodes simulated; some ten minutes
+	@$(BIN)/python -m tests.bench.bench_scale $(ARGS)
+
+chaos: $(INSTALLED)  ## end parts of a cluster under small sweeps at random moments, up to an hour; ARGS="--kills 1" for less
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+cluster-local: $(INSTALLED)  ## PostgreSQL, MLflow, a Ray head and two nodes on this machine until Ctrl-C, or ARGS="-- COMMAND"
+	@$(BIN)/python -m tests.local_cluster $(ARGS)
 
 ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
 	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }

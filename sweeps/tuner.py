@@ -89,8 +89,9 @@ def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[in
     if plan.resources.folds_at_once != "auto":
         at_once = plan.resources.folds_at_once
     trials = math.ceil(workers / at_once)
-    if plan.search.algorithm != "optuna":
-        trials += 1  # the next trial fills the gap before the last fold; Optuna had better wait for what it teaches
+    if plan.search.algorithm != "optuna":  # which had better wait for what a trial teaches
+        # A trial whose folds are partly done leaves workers to others: where a fold's time varies, to half as many more.
+        trials = max(trials + 1, math.ceil(1.5 * trials))
     return at_once, trials
 
 

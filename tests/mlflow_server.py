@@ -16,10 +16,16 @@ from tests.servers import free_port, wait
 
 
 class MlflowServer:
-    """An MLflow server on a free port; it may be killed, and started again on what it had."""
+    """An MLflow server on a free port; it may be killed, and started again on what it had.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: folder for its log and artifacts.
+        database: where it keeps runs; by default a file in `root`.
+    """
+
+    def __init__(self, root: Path, database: str | None = None) -> None:
         self._root, self._process, self.port = root, None, free_port()
+        self._database = database or f"sqlite:///{root / 'server.db'}"
 
     @property
     def uri(self) -> str:
@@ -27,14 +33,16 @@ class MlflowServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        database = f"sqlite:///{self._root / 'server.db'}"
-        open_client(database)
-        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1", "--backend-store-uri", database]
+        if self._database.startswith("sqlite:"):
+            open_client(self._database)
+        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         words += ["--artifacts-destination", str(self._root / "served")]
         command = [sys.executable, "-m", "mlflow", "server", *words]
+        # The address may hold a password, which a command line would show to everybody.
+        environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": self._database}
         said = self._root / "server.log"
         with said.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
         wait(lambda: urlopen(f"{self.uri}/health", timeout=2), self._process, said, seconds=120)
 
     def kill(self) -> None:

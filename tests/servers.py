@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
@@ -26,13 +26,54 @@ for _name in ("no_proxy", "NO_PROXY"):
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 
 
-@dataclass(frozen=True)
-class PostgreSQL:
-    """A server that asks for a password."""
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
-    port: int
-    user: str = "fsamc"
-    password: str = "p@ss/word{}%"  # what an address must not trip over
+
+class PostgreSQL:
+    """A server that asks for a password, in a folder of its own; it may be killed, and started again on what it had.
+
+    Skips, with the reason, where no binaries can be run.
+    """
+
+    user = "fsamc"
+    password = "p@ss/word{}%"  # what an address must not trip over
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._binaries = _find_postgresql()
+        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        secret = self._folder / "password"
+        secret.write_text(self.password)
+        if os.geteuid() == 0:
+            for path in (self._folder, secret):
+                shutil.chown(path, NOBODY)
+        asks = ["--auth=scram-sha-256", f"--pwfile={secret}", f"--username={self.user}"]
+        _run([self._binaries / "initdb", *asks, "--no-sync", "--encoding=UTF8", f"--pgdata={self._folder / 'data'}"])
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        folder = self._folder
+        here = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(folder), "-D", str(folder / "data")]
+        command = [str(self._binaries / "postgres"), *here, "-c", "fsync=off"]
+        with (folder / "log").open("a") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=folder, start_new_session=True, **_as_whom()
+            )
+        wait(self.connect, self._process, folder / "log")
+
+    def kill(self) -> None:
+        """Kill it and its processes with SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in good order, and remove what it had."""
+        self._end(signal.SIGINT)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(
@@ -45,40 +86,22 @@ class PostgreSQL:
             connection.execute(f"CREATE DATABASE {name}")
         return f"postgresql://{self.user}:${{PGSECRET}}@127.0.0.1:{self.port}/{name}"
 
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+            self._process.wait(timeout=30)
+            self._process = None
 
 
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL in a folder of its own. Skips, with the reason, where no binaries can be run."""
-    server = PostgreSQL(free_port())
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    """A PostgreSQL that runs."""
+    server = PostgreSQL()
     try:
-        binaries = _find_postgresql()
-        (folder / "password").write_text(server.password)
-        if os.geteuid() == 0:
-            for path in (folder, folder / "password"):
-                shutil.chown(path, NOBODY)
-        asks = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", f"--username={server.user}"]
-        _run([binaries / "initdb", *asks, "--no-sync", "--encoding=UTF8", f"--pgdata={folder / 'data'}"])
-        here = ["-h", "127.0.0.1", "-p", str(server.port), "-k", str(folder), "-D", str(folder / "data")]
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(
-                [str(binaries / "postgres"), *here, "-c", "fsync=off"], stdout=log, stderr=log, cwd=folder, **_as_whom()
-            )
-        try:
-            wait(server.connect, process, folder / "log")
-            yield server
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+        server.start()
+        yield server
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        server.stop()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Kill parts of a running sweep with SIGKILL, again and again, and compare what is left in the end.
 
-    python -m tests.chaos --kills 10                 every part, ten random moments each
-    python -m tests.chaos --parts driver,mlflow --kills 3 --seed 7
+    python -m tests.chaos                                on a cluster of this machine, every part, five moments each
+    python -m tests.chaos --where laptop --parts driver,mlflow --kills 3 --seed 7
 
-A round is a small sweep from an empty cache, tracked on a real MLflow server. At a random moment one process dies.
+A round is a small sweep from an empty cache, tracked on a real MLflow server. At a random moment something goes away.
 The same command is given again until it ends with 0. Then its tables and its MLflow contents must equal those of the
 sweep that nobody disturbed; of an adaptive search, nothing may be lost, nothing may have run twice, and every fold must
 be what it is when it is computed anew.
@@ -21,13 +21,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.rounds import PARTS, Rounds
+from tests.chaos.places import Cluster, Laptop
+from tests.chaos.rounds import Rounds
 from tests.chaos.scene import SEARCHES
 
 
 def main(
-    kills: Annotated[int, typer.Option(help="Moments per part.")] = 10,
-    parts: Annotated[str, typer.Option(help=f"Of {', '.join(PARTS)}.")] = "driver,worker,bank,mlflow",
+    kills: Annotated[int, typer.Option(help="Moments per part.")] = 5,
+    where: Annotated[str, typer.Option(help="laptop, or cluster.")] = "cluster",
+    parts: Annotated[str, typer.Option(help=f"Of {', '.join(Cluster.parts)}; all by default.")] = "",
     searches: Annotated[str, typer.Option(help="How the sweeps search, in turn.")] = ",".join(SEARCHES),
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
     folder: Annotated[Path | None, typer.Option(help="Where the sweeps lie; a temporary one.")] = None,
@@ -36,13 +38,15 @@ def main(
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     console = Console()
     root = folder or Path(tempfile.mkdtemp(prefix="fsamc-chaos-"))
-    table = Table("part", "search", "killed after", "runs", "outcome", title=f"SIGKILL, seed {seed}")
+    table = Table("part", "search", "killed after", "runs", "outcome", title=f"{where}, seed {seed}")
     bad = 0
-    with Rounds(root, seed=seed) as rounds:
+    place = {"laptop": Laptop, "cluster": Cluster}[where]
+    chosen = parts.split(",") if parts else place.parts
+    with Rounds(root, place, seed=seed) as rounds:
         for number in range(kills):
-            for place, part in enumerate(parts.split(",")):
+            for offset, part in enumerate(chosen):
                 names = searches.split(",")
-                found = rounds.round(part, names[(number + place) % len(names)])
+                found = rounds.round(part, names[(number + offset) % len(names)])
                 bad += bool(found.wrong)
                 outcome = "; ".join(found.wrong) or "as undisturbed"
                 when = f"{found.kill.seconds:.1f} s, {found.kill.folds} folds"

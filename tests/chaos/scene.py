@@ -37,11 +37,12 @@ _VOLATILE = re.compile(
 )
 
 
-def write_plan(lab: Lab, search: str) -> Path:
-    """The plan of one of SEARCHES, named after it: an MLflow experiment of its own."""
+def write_plan(lab: Lab, search: str, more: dict[str, Any]) -> Path:
+    """The plan of one of SEARCHES, named after it: an MLflow experiment of its own. `more` adds to its `search`."""
     base = {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}}
-    file = lab.root / f"{search}.yaml"
-    file.write_text(yaml.safe_dump({**PLAN, "name": search, "base": base, **SEARCHES[search]}, sort_keys=False))
+    whole = {**PLAN, "name": search, "base": base, **SEARCHES[search]}
+    file = lab.root / f"{search}{len(list(lab.root.glob(f'{search}*.yaml')))}.yaml"
+    file.write_text(yaml.safe_dump({**whole, "search": {**whole["search"], **more}}, sort_keys=False))
     return file
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,15 +74,15 @@ class Lab:
         folders = [str(word) for pair in (given | kept).items() for word in pair]
         return ["sweep", str(plan), "--no-figures", *more, *folders]
 
-    def start(self, words: list[str]) -> subprocess.Popen[str]:
-        """Begin a command in a process of its own."""
+    def start(self, words: list[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Begin a command in a process of its own, with this process's environment or another."""
         return subprocess.Popen(
             [*FSAMC, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.root,
-            env=os.environ | {"COLUMNS": "120"},
+            env={**(environment or os.environ), "COLUMNS": "120"},
             start_new_session=True,
         )
 
@@ -112,22 +112,6 @@ def is_agent(process: psutil.Process) -> bool:
         return "Agent" in " ".join(process.cmdline())
     except psutil.Error:
         return False
-
-
-def kill_titled(driver: int, title: str) -> bool:
-    """Kill the first process below the driver whose title begins so; whether there was one."""
-    try:
-        family = psutil.Process(driver).children(recursive=True)
-    except psutil.Error:
-        return False
-    for process in family:
-        try:
-            if process.cmdline()[0].startswith(title):
-                process.send_signal(signal.SIGKILL)
-                return True
-        except (psutil.Error, IndexError):
-            continue
-    return False
 
 
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 240) -> None:

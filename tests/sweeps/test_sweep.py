@@ -23,12 +23,12 @@ from fsamc.store import Store
 from fsamc.textures import load_textures
 from sweeps.plan import configuration, load_plan
 from sweeps.search import make_proposer
+from tests.chaos.places import kill_titled
 from tests.sweeps.small import (
     FSAMC,
     PLAN,
     Lab,
     client,
-    kill_titled,
     n_rows,
     notes,
     runs,
@@ -316,7 +316,7 @@ def test_every_process_may_die_once(done):
     process = done.start(done.words(done.plan(), "resources.workers=2", out="chaos", cache="chaos-cache"))
     for enough, victim in enumerate(["ray::_run_fold", "ray::ImplicitFunc", "ray::BankActor", "ray::Keeper"]):
         wait_for(lambda enough=enough: n_rows(out) > 2 * enough, process)
-        wait_for(lambda victim=victim: kill_titled(process.pid, victim), process)
+        wait_for(lambda victim=victim: kill_titled([process.pid], victim), process)
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, f"{output}\n{errors}"
     assert_same_results(out, done.root / "reference")

@@ -1,0 +1,87 @@
+"""How far one driver reaches: measured on this machine, and simulated from there.
+
+    make bench-scale
+    make bench-scale ARGS="--slots 16"
+
+First, what a fold takes of the driver and of the keeper, through which all folds pass: a sweep whose folds take no
+time. Second, real Ray with as many slots as memory holds, whose workers load no torch and whose folds sleep for ten
+seconds. Third, the same in the simulation, which must say about the same. Last, clusters of 200 nodes and 20,000 folds,
+in the simulation alone: no machine of them was there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from fsamc.config import Plan
+from sweeps.cli import quiet_ray
+from tests.bench.simulation import Cluster, Costs, Outcome, simulate
+from tests.bench.sleeping import Spent, run_asleep, sleepy_request
+
+PER_TRIAL = 4
+SLOT = 150 << 20  # bytes of a worker that loads no torch, with its share of the trials' processes
+SPREAD = 0.2  # of a simulated fold's time, either way: real folds are not of one length
+
+
+def main() -> None:
+    """Measure, simulate, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slots", type=int, default=min(48, psutil.virtual_memory().available // (2 * SLOT)))
+    parser.add_argument("--seconds", type=float, default=10.0, help="of a fold")
+    parser.add_argument("--rounds", type=int, default=8, help="folds of each slot")
+    parser.add_argument("--trials", type=int, default=300, help="of the sweep that measures the costs")
+    given = parser.parse_args()
+    quiet_ray()
+    console = Console()
+    quick = _sweep(given.trials, 0.0, workers=4)
+    folds = given.trials * PER_TRIAL
+    costs = Costs(driver=quick.driver / folds, keeper=quick.keeper / folds)
+    half, end = quick.memory[len(quick.memory) // 2], quick.memory[-1]
+    console.print(
+        f"{folds} folds of no time, {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f}: a fold takes "
+        f"{1e3 * costs.driver:.1f} ms of the driver and {1e3 * costs.keeper:.1f} ms of the keeper; the driver grew by "
+        f"{(end - half) / 1e6 / (folds / 2) * 1e3:.1f} MB per 1,000 folds, to {end / 1e6:.0f} MB"
+    )
+    console.print(_table(given, costs, _sweep(given.slots * given.rounds // PER_TRIAL, given.seconds, given.slots)))
+
+
+def _sweep(trials: int, seconds: float, workers: int) -> Spent:
+    with tempfile.TemporaryDirectory(prefix="fsamc-scale-") as root:
+        search = {"algorithm": "random", "trials": trials}
+        return run_asleep(sleepy_request(Path(root), search, workers=workers), seconds)
+
+
+def _table(given: argparse.Namespace, costs: Costs, real: Spent) -> Table:
+    table = Table("", "slots", "folds", "seconds", "of ideal", "driver busy", "trials' processes")
+    count = given.slots * given.rounds // PER_TRIAL * PER_TRIAL
+    ideal = count * given.seconds / given.slots
+    measured = Outcome(seconds=real.wall, share=ideal / real.wall, driver=real.driver / real.wall, trials=real.trials)
+    table.add_row("real Ray, here", *_row(given.slots, count, measured))
+    here = Cluster(nodes=1, slots=given.slots)
+    table.add_row("the same, simulated", *_row(given.slots, count, _simulated(here, costs, count, given.seconds, 0.0)))
+    for slots in (1, 2, 4):
+        far = Cluster(nodes=200, slots=slots)
+        found = _simulated(far, costs, 20_000, given.seconds, SPREAD)
+        table.add_row(f"200 nodes of {slots}, simulated", *_row(200 * slots, 20_000, found))
+    return table
+
+
+def _simulated(cluster: Cluster, costs: Costs, folds: int, seconds: float, spread: float) -> Outcome:
+    plan = Plan.model_validate({"name": "scale", "search": {"algorithm": "random"}})
+    return simulate(plan, cluster, costs, folds=folds, per_trial=PER_TRIAL, seconds=seconds, spread=spread)
+
+
+def _row(slots: int, folds: int, found: Outcome) -> list[str]:
+    shares = [f"{100 * found.share:.1f} %", f"{100 * found.driver:.0f} %"]
+    return [str(slots), str(folds), f"{found.seconds:.0f}", *shares, str(found.trials)]
+
+
+if __name__ == "__main__":
+    main()

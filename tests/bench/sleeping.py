@@ -1,0 +1,175 @@
+"""Sweeps whose folds sleep: the whole product but what a fold does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import psutil
+import ray
+import yaml
+from rich.console import Console
+
+from cluster.folds import Fold, Materials
+from cluster.keeper import FoldRunner
+from fsamc.result import FoldResult
+from fsamc.seeds import numpy_generator
+from fsamc.store import Store
+from sweeps.request import Request
+from sweeps.sweep import run_sweep
+from tests.sweeps.small import PLAN, write_materials
+
+QUERIES = 12
+SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [1e-5, 1e-1]}}
+
+
+@ray.remote(num_cpus=0)
+class Sleeper:
+    """A keeper that has nothing built, and whose folds sleep.
+
+    Args:
+        workers: folds at once.
+        seconds: of a fold.
+    """
+
+    def __init__(self, workers: int, seconds: float) -> None:
+        self._free, self._seconds = asyncio.Semaphore(workers), seconds
+
+    async def processor_seconds(self) -> float:
+        """What this process has taken of a processor."""
+        return time.process_time()
+
+    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool]:
+        """A made-up result, as of a fold that nobody has run before."""
+        async with self._free:
+            return await _sleep.remote(materials[0], fold, self._seconds), False
+
+    async def halt(self) -> int:
+        """There is nothing to halt."""
+        return 0
+
+    async def under_way(self) -> list[str]:
+        """Nothing is built."""
+        return []
+
+
+@ray.remote
+def _sleep(shared: Materials, fold: Fold, seconds: float) -> str:
+    """Sleep, and write a result as a fold does."""
+    time.sleep(seconds)
+    text = made_up(shared, fold, seconds).to_json()
+    key = fold.key(shared.categories, shared.textures)
+    Store(shared.results[0]).put_text("fold", key, text)
+    return text
+
+
+def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
+    """Answers of which more are right near 40 patches and a rate of 1e-3."""
+    category, config = shared.categories[fold.category], fold.config
+    classes = tuple(category.defects)
+    rng = numpy_generator("made up", config.head.patches, config.finetune.lr, fold.category, fold.seed)
+    off = abs(np.log10(config.finetune.lr) + 3) / 4 + abs(config.head.patches - 40) / 400
+    truth = tuple(n % len(classes) for n in range(QUERIES))
+    right = rng.random(QUERIES) < np.clip(0.8 - off, 0.1, 0.9)
+    predicted = tuple(t if r else (t + 1) % len(classes) for t, r in zip(truth, right, strict=True))
+    return FoldResult(
+        key=fold.key(shared.categories, shared.textures),
+        category=fold.category,
+        seed=fold.seed,
+        draw=fold.draw,
+        shots=config.shots,
+        head=config.head.kind,
+        classes=classes,
+        support=dict.fromkeys(classes, ()),
+        images=tuple(f"test/{classes[t]}/{n:03}.png" for n, t in enumerate(truth)),
+        truth=truth,
+        predicted=predicted,
+        scores=tuple(tuple(float(c == p) for c in range(len(classes))) for p in predicted),
+        left_out=0,
+        rounds=0,
+        learning=(),
+        stages={"classify": seconds},
+    )
+
+
+def sleepy_request(root: Path, search: dict[str, Any], *, workers: int) -> Request:
+    """A sweep of 4 folds a trial."""
+    materials, plan = write_materials(root / "materials"), root / "plan.yaml"
+    plan.write_text(yaml.safe_dump({**PLAN, "space": SPACE, "search": search}, sort_keys=False))
+    return Request(
+        plan=str(plan),
+        changes=(f"resources.workers={workers}",),
+        data=materials / "data",
+        textures=materials / "textures",
+        backbone=str(materials / "tiny.pt2"),
+        out=root / "out",
+        cache=root / "cache",
+        figures=False,
+        view="quiet",
+    )
+
+
+@dataclass
+class Spent:
+    """By a sweep, from when folds can be run to its end, the report included.
+
+    Attributes:
+        wall: seconds.
+        driver, keeper: seconds of a processor that the two took.
+        memory: bytes of the driver, once a second.
+        trials: most trials' processes at the same time.
+    """
+
+    wall: float
+    driver: float
+    keeper: float
+    memory: list[int]
+    trials: int
+
+
+def run_asleep(request: Request, seconds: float) -> Spent:
+    """Sweep with folds that sleep so long."""
+    begun: list[float] = []
+    sleepers: list[Any] = []
+
+    def start(shared: Materials) -> FoldRunner:
+        sleepers.append(Sleeper.remote(shared.workers, seconds))
+        ray.get(sleepers[0].processor_seconds.remote())
+        begun.extend([time.monotonic(), time.process_time()])
+        return FoldRunner(sleepers[0], ray.put(shared))
+
+    shutdown, keeper = ray.shutdown, []
+
+    def read_and_shut_down() -> None:
+        keeper.extend(ray.get([sleeper.processor_seconds.remote() for sleeper in sleepers]))
+        shutdown()
+
+    memory, trials, over = [], [0], threading.Event()
+    watch = threading.Thread(target=_watch, args=(memory, trials, over), daemon=True)
+    watch.start()
+    with mock.patch.object(FoldRunner, "start", start), mock.patch.object(ray, "shutdown", read_and_shut_down):
+        run_sweep(request, Console(quiet=True))
+    over.set()
+    watch.join()
+    return Spent(time.monotonic() - begun[0], time.process_time() - begun[1], sum(keeper), memory, trials[0])
+
+
+def _watch(memory: list[int], trials: list[int], over: threading.Event) -> None:
+    me = psutil.Process()
+    while not over.wait(1.0):
+        memory.append(me.memory_info().rss)
+        titles = [_title(process) for process in me.children(recursive=True)]
+        trials[0] = max(trials[0], sum(title.startswith("ray::ImplicitFunc") for title in titles))
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return process.cmdline()[0]
+    except (psutil.Error, IndexError):
+        return ""
