@@ -53,7 +53,7 @@ cluster-local: $(INSTALLED)  ## PostgreSQL, MLflow, a Ray head and two nodes on 
 ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
 	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }
 	@echo "runs: http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=trials"
-	@$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///$(abspath $(OUT))/mlflow.db
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///$(abspath $(OUT))/mlflow.db
 
 clean:  ## remove the demo and the tools' caches; .venv stays
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,6 +6,7 @@ make cluster-local ARGS="-- fsamc doctor"       for as long as a command runs, i
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -13,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 from tests.mlflow_server import MlflowServer
 from tests.ray_cluster import RayCluster
@@ -73,12 +76,34 @@ class LocalCluster:
         self._start_ray()
 
     def _new_ray(self) -> RayCluster:
-        return RayCluster(cpus=0, store=self._store, variables={"PGSECRET": self.postgresql.password})
+        # Ray ends idle workers beyond a node's CPUs; those of another sweep are to stay warm here.
+        variables = {"PGSECRET": self.postgresql.password, "RAY_num_workers_soft_limit": "3"}
+        return RayCluster(cpus=0, store=self._store, variables=variables)
 
     def _start_ray(self) -> None:
         self.ray.__enter__()
         for name in NODES:
             self.ray.add_raylet(name)
+        self.wait_for_nodes()
+
+    def wait_for_nodes(self) -> None:
+        """Until both nodes have joined; one that gave up, on a machine that is too busy, is started again."""
+        end = time.monotonic() + 300
+        while (there := self._n_alive()) < 1 + len(NODES):
+            assert time.monotonic() < end, f"{there} nodes have joined:\n{self._logs()}"
+            for name in NODES:
+                if (node := self.ray.nodes.get(name)) and node.poll() is not None:
+                    self.ray.add_raylet(name)
+            time.sleep(0.5)
+
+    def _n_alive(self) -> int:
+        asked = Request(f"{self.ray.jobs}/nodes?view=summary", headers={"Authorization": f"Bearer {self.ray.token}"})
+        with urlopen(asked, timeout=30) as answer:
+            nodes = json.load(answer)["data"]["summary"]
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
+
+    def _logs(self) -> str:
+        return "\n".join(file.read_text()[-2000:] for file in sorted(self.ray.folder.glob("*.log")))
 
     @property
     def environment(self) -> dict[str, str]:

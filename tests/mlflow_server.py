@@ -40,6 +40,7 @@ class MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server", *words]
         # The address may hold a password, which a command line would show to everybody.
         environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": self._database}
+        environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # seven processes that no run is tracked with
         said = self._root / "server.log"
         with said.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)

@@ -128,6 +128,7 @@ class Cluster:
             self._all.ray.kill_raylet(name)
             time.sleep(self._moments.uniform(0, 5))
             self._all.ray.add_raylet(name)
+            self._all.wait_for_nodes()
         elif part == "memory":
             self._fill_object_stores()
         else:
