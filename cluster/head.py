@@ -1,4 +1,4 @@
-"""Whether a head answers at an address and lets us in: Ray itself would ask for twenty seconds, and say so each time."""
+"""Whether a head answers at an address and lets us in: Ray itself would ask for twenty seconds, and fill the screen."""
 
 from __future__ import annotations
 
