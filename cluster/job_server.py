@@ -20,9 +20,7 @@ from fsamc.errors import BadInput
 CONNECT, ANSWER = 10.0, 60.0  # seconds
 # Ray takes the address of these before the one that it is given.
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-_EXPECTED = (
-    "give http://HOST:8265, where Ray's dashboard is (6379 is the port of Ray itself, for `fsamc sweep --address`)"
-)
+_EXPECTED = "give http://HOST:8265, where Ray's dashboard is (Ray's own port, 6379, is for `fsamc sweep --address`)"
 _TALKATIVE = ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging")
 
 

@@ -1,6 +1,6 @@
 """What a job takes with it to the cluster: a folder under the hash of its content, with what is named and nothing else.
 
-Data, results, `.git` or a virtual environment cannot slip in: nothing is searched for, and nothing is left out by rules.
+Data, results, `.git` or a virtual environment cannot slip in: what is not named is not looked at.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Package:
         name, content = max(self.files.items(), key=lambda item: _size(item[1]))
         given = content if isinstance(content, Path) else name
         raise BadInput(
-            f"{given}: the job's package has {_mib(self.size)} with it, and Ray takes less than {_mib(most)}; the largest "
-            f"file is this one ({_mib(_size(content))}): put it where all nodes see it, and give its absolute path there"
+            f"{given}: the largest file ({_mib(_size(content))}) of a package of {_mib(self.size)}, and Ray takes less than "
+            f"{_mib(most)}; put it where all nodes of the cluster see it, and give its absolute path there"
         )
 
     def stage(self, folder: Path) -> Path:
@@ -97,8 +97,8 @@ def file_here(given: str) -> tuple[str, Path]:
         raise BadInput(f"{given}: no such file in {here}; give a file here, or an absolute path on the cluster")
     if not file.resolve().is_relative_to(here) or not file.is_relative_to(here):
         raise BadInput(
-            f"{given}: leads out of {here} to {file.resolve()}; submit from a folder that holds it, or give an absolute "
-            "path on the cluster"
+            f"{given}: leads out of {here} to {file.resolve()}; submit from a folder that holds it, or give an absolute"
+            " path on the cluster"
         )
     return f"files/{file.relative_to(here).as_posix()}", file
 

@@ -69,8 +69,8 @@ class Sending:
 def prepare_sending(asked: Asked) -> Sending:
     """Check what can be checked here, and gather what the job needs.
 
-    The plan is sent with what it extends and all changes folded in, so that `--extend`, and the same command again, find
-    in OUT the plan that they know. Raises BadInput.
+    The plan is sent with what it extends and all changes folded in, so that `--extend`, and the same command again,
+    find in OUT the plan that they know. Raises BadInput.
     """
     _check_options(asked.options)
     options, files = dict(asked.options), dict[str, Path | bytes](code())
@@ -100,8 +100,8 @@ def _check_options(options: Mapping[str, str | None]) -> None:
             )
         if option in THERE and not is_there(word or "") and (option, word) != ("--textures", "dtd"):
             raise BadInput(
-                f"{option} {word}: is read on the cluster, where this folder is not; give the absolute path that it has "
-                "there, on a file system that all nodes share"
+                f"{option} {word}: a folder of this machine, which the cluster does not see; give the absolute path that "
+                "it has there, on a file system that all nodes share"
             )
         if option == "--tracking-uri" and word and _is_database_here(word):
             raise BadInput(

@@ -40,8 +40,8 @@ def submit(
 ) -> None:
     """Run a sweep as a job on a Ray cluster: PLAN, changes and options as `fsamc sweep` takes them.
 
-    --data, --textures, --out and --cache are places on the cluster: absolute paths that all its nodes see. The plan, and a
-    --backbone or --weights with a relative path, are files here and are sent along with this code, up to 100 MiB.
+    --data, --textures, --out and --cache are places on the cluster: absolute paths that all its nodes see. The plan,
+    and a --backbone or --weights with a relative path, are files here; they are sent with this code, up to 100 MiB.
 
     The exit code is the sweep's. Ctrl-C leaves the job running, and exits with 1. A stopped job finishes its running
     folds and writes its tables, for up to 15 minutes.
