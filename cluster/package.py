@@ -47,8 +47,8 @@ class Package:
         name, content = max(self.files.items(), key=lambda item: _size(item[1]))
         given = content if isinstance(content, Path) else name
         raise BadInput(
-            f"{given}: the largest file ({_mib(_size(content))}) of a package of {_mib(self.size)}, and Ray takes less than "
-            f"{_mib(most)}; put it where all nodes of the cluster see it, and give its absolute path there"
+            f"{given}: the largest file ({_mib(_size(content))}) of a package of {_mib(self.size)}, and Ray takes less "
+            f"than {_mib(most)}; put it where all nodes of the cluster see it, and give its absolute path there"
         )
 
     def stage(self, folder: Path) -> Path:

@@ -100,8 +100,8 @@ def _check_options(options: Mapping[str, str | None]) -> None:
             )
         if option in THERE and not is_there(word or "") and (option, word) != ("--textures", "dtd"):
             raise BadInput(
-                f"{option} {word}: a folder of this machine, which the cluster does not see; give the absolute path that "
-                "it has there, on a file system that all nodes share"
+                f"{option} {word}: a folder of this machine, which the cluster does not see; give the absolute path "
+                "that it has there, on a file system that all nodes share"
             )
         if option == "--tracking-uri" and word and _is_database_here(word):
             raise BadInput(
