@@ -1,4 +1,4 @@
-"""Whether a head answers at an address and lets us in: Ray itself would ask for twenty seconds, and say so each time."""
+"""Whether a head answers at an address and lets us in: Ray itself would ask for twenty seconds, and fill the screen."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ def check_head(address: str, *, patience: float = 5.0) -> None:
     Raises:
         TokenRefused: it asks for a token, or refuses ours.
         ConnectionError: no head answers within `patience` seconds.
-        ValueError: no address.
     """
     if address == "auto":  # as `ray.init` does, for this one address only
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    found = services.canonicalize_bootstrap_address(address)
-    if found is None:
+        address = services.canonicalize_bootstrap_address(address) or ""
+    if not address:
         raise ConnectionError("no head runs on this machine")
-    with init_grpc_channel(found) as channel:
+    with init_grpc_channel(address) as channel:
         try:
             channel.unary_unary(_ASKED)(b"", timeout=patience)
         except grpc.RpcError as error:

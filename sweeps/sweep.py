@@ -26,6 +26,7 @@ from sweeps.figures import draw_on_ray
 from sweeps.folder import SweepFolder, TrialRecord
 from sweeps.gallery import Gallery
 from sweeps.interrupts import BUDGET, Interrupts
+from sweeps.occupied import occupied
 from sweeps.plan import configuration
 from sweeps.prepare import Prepared, remember_checks
 from sweeps.progress import SweepProgress, announce
@@ -69,7 +70,7 @@ def run_sweep(request: Request, console: Console) -> None:
             with view.console.status("starting Ray"):
                 if not ray.is_initialized():
                     runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
-            with Interrupts(request.time_budget, started=started) as interrupts:
+            with occupied(request.out), Interrupts(request.time_budget, started=started) as interrupts:
                 _Sweep(request, prepared, interrupts, workers=workers, view=view).run()
     finally:
         ray.shutdown()

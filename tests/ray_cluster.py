@@ -57,11 +57,17 @@ class RayCluster:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the path of a socket has 107 characters
 
     @property
+    def lets_in(self) -> dict[str, str]:
+        """The variables by which a client is let in."""
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of whoever may use the cluster: nodes, drivers, clients."""
         mine = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH")}
-        asks = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0"}
-        return mine | asks | self.variables
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # jobs begin with `python`
+        asks = {"PATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+        return mine | asks | self.lets_in | self.variables
 
     def __enter__(self) -> RayCluster:
         try:
@@ -104,11 +110,7 @@ class RayCluster:
         for name in reversed(list(self.nodes)):
             process = self.nodes.pop(name)
             family = _family(process)
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()  # asked to end in good order, it would wait for what its jobs have left
             _end(process, family)
         shutil.rmtree(self.folder, ignore_errors=True)
 

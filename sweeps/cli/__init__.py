@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sweeps.cli import cache, data, plan, pseudo, results, sweep
+from sweeps.cli import cache, data, jobs, plan, pseudo, results, sweep
 from sweeps.cli.options import console, quiet_ray
 from sweeps.exits import guarded
 
@@ -21,7 +21,8 @@ app = typer.Typer(
 )
 for command in (sweep.sweep, results.report, results.compare, results.track, results.figures):
     app.command()(command)
-for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache", cache)):
+app.command(context_settings=jobs.PASSED_ON, options_metavar="[PLAN] [KEY=VALUE]... [OPTIONS]")(jobs.submit)
+for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache", cache), ("jobs", jobs)):
     app.add_typer(group.app, name=name)
 
 
