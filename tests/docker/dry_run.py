@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.docker.steps import ROOT, Stage, Step, read_stages
@@ -21,6 +22,7 @@ from tests.docker.steps import ROOT, Stage, Step, read_stages
 HOME = "/home/ray"
 NOBODY = "nobody"
 PASSED_ON = ("PIP_", "SSL_CERT", "REQUESTS_CA")  # and proxies: how this machine reaches the registries
+QUIET = {"PIP_PROGRESS_BAR": "off", "PIP_QUIET": "1"}
 AFTERWARDS = (
     ["fsamc", "data", "demo", "demo"],
     ["fsamc", "data", "inspect", "demo/datasets"],
@@ -64,7 +66,7 @@ class Place:
 
     def call(self, command: list[str]) -> None:
         """Run in the WORKDIR; the output goes to the screen, and an exit code other than 0 ends the dry run."""
-        who = {"user": NOBODY, "group": os.stat(self.path(HOME)).st_gid, "extra_groups": []} if is_root() else {}
+        who = {"user": NOBODY, "group": self.path(HOME).stat().st_gid, "extra_groups": []} if is_root() else {}
         done = subprocess.run(command, cwd=self.path("."), env=self._environment(), stdin=subprocess.DEVNULL, **who)
         if done.returncode:
             raise SystemExit(f"exit code {done.returncode}: {' '.join(command)}")
@@ -76,7 +78,7 @@ class Place:
             if name.startswith(PASSED_ON) or name.lower().endswith("_proxy")
         }
         own_paths = {"HOME": str(self.path(HOME)), "TMPDIR": str(self.root / "tmp"), "LANG": "C.UTF-8"}
-        return passed | own_paths | {"PATH": f"{self.root / 'python' / 'bin'}:/usr/bin:/bin"} | self._given
+        return QUIET | passed | own_paths | {"PATH": f"{self.root / 'python' / 'bin'}:/usr/bin:/bin"} | self._given
 
     def _copy(self, step: Step, others: dict[str, Place]) -> None:
         *sources, target = step.words()
@@ -150,7 +152,7 @@ def dry_run(target: str, arguments: dict[str, str]) -> None:
         say(f"{target}: all steps ran and what they installed starts; {used / 1e9:.1f} GB on top of the Ray image")
 
 
-def say(line: str, skipped: list[str] = []) -> None:  # noqa: B006
+def say(line: str, skipped: Sequence[str] = ()) -> None:
     """A step as it starts, and which of its options mean nothing here."""
     print(f"=== {' '.join(line.split())}{''.join(f' [not here: --{option}]' for option in skipped)}", flush=True)
 

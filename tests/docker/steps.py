@@ -7,6 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 
 from dockerfile_parse import DockerfileParser
 
@@ -56,8 +57,8 @@ def read_stages(dockerfile: Path = DOCKERFILE) -> dict[str, Stage]:
     for part in found:
         step = _step(part["instruction"], part["value"])
         if step.name == "FROM":
-            image, _, name = step.words()
-            stages[name] = Stage(name, re.sub(r"\$\{(\w+)\}", lambda found: known[found[1]], image))
+            image, _, name = Template(step.rest).substitute(known).split()
+            stages[name] = Stage(name, image)
         elif stages:
             stages[next(reversed(stages))].steps.append(step)
         else:
