@@ -23,7 +23,11 @@ token = pathlib.Path(os.environ["RAY_AUTH_TOKEN_PATH"])
 call = dict(name=name, words=words, mode=oct(token.stat().st_mode & 0o777), token=token.read_text())
 call["auth"] = os.environ["RAY_AUTH_MODE"]
 folder = pathlib.Path(os.environ["CALLS"])
-(folder / f"{{time.monotonic_ns()}}.json").write_text(json.dumps(call))
+written = folder / f"{{time.monotonic_ns()}}-{{name}}"
+written.write_text(json.dumps(call))
+written.rename(f"{{written}}.json")
+while name == "python" and len(list(folder.glob("*-srun.json"))) < 2:
+    time.sleep(0.01)  # as the real one waits for the nodes
 if name == "srun":
     signal.pause()
 if name == "fsamc" and os.environ.get("LONG"):
