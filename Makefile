@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench bench-search bench-scheduling bench-scale chaos cluster-local ui clean
+.PHONY: help demo test check fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -49,6 +49,9 @@ chaos: $(INSTALLED)  ## end parts of a cluster under small sweeps at random mome
 
 cluster-local: $(INSTALLED)  ## PostgreSQL, MLflow, a Ray head and two nodes on this machine until Ctrl-C, or ARGS="-- COMMAND"
 	@$(BIN)/python -m tests.local_cluster $(ARGS)
+
+docker-dry-run: $(INSTALLED)  ## the Dockerfile's steps one after the other without Docker, 9 GB, some four minutes
+	@$(BIN)/python -m tests.docker.dry_run $(ARGS)
 
 ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
 	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }

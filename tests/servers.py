@@ -172,3 +172,12 @@ def _text(log: object) -> str:
         return log.read_text()
     log.seek(0)
     return log.read()
+
+
+def wait_for_file(path: Path, process: subprocess.Popen[str], *, seconds: float = 60) -> None:
+    """Until the process has written a file."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"the process has ended with {process.returncode} without {path.name}"
+        assert time.monotonic() < end, f"{path.name} has not come"
+        time.sleep(0.02)
