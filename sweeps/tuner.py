@@ -90,7 +90,7 @@ def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[in
         at_once = plan.resources.folds_at_once
     trials = math.ceil(workers / at_once)
     if plan.search.algorithm != "optuna":  # which had better wait for what a trial teaches
-        # A trial whose folds are partly done leaves workers to others: where a fold's time varies, to half as many more.
+        # A trial whose folds are partly done leaves workers free: where times vary, for half as many trials more.
         trials = max(trials + 1, math.ceil(1.5 * trials))
     return at_once, trials
 
