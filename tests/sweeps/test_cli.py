@@ -29,6 +29,11 @@ COMMANDS = [
     ["cache"],
     ["cache", "list"],
     ["cache", "prune"],
+    ["submit"],
+    ["jobs"],
+    ["jobs", "list"],
+    ["jobs", "logs"],
+    ["jobs", "stop"],
 ]
 
 
