@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from cluster.job_server import VARIABLES, overridden
 from fsamc.errors import BadInput
 
 OURS = "fsamc"  # the key by which our jobs are known
+_STARTING = "No available agent"  # what a job server says before the head's agent has told it of itself
 # Seconds between SIGTERM and SIGKILL when a job is stopped: the folds that run are to be finished, and tables written.
 # The job's supervisor reads it from the job's own environment, and takes 3 where it is not there.
 _STOPPING = {"RAY_JOB_STOP_WAIT_TIME_S": "900"}
@@ -46,8 +48,23 @@ class Job:
         plain = shlex.join(["ray", "job", "submit", *words, "--", *self.entrypoint])
         return f"{VARIABLES[0]}={shlex.quote(address)} {plain}" if overridden(address) else plain
 
-    def submit(self, client: JobSubmissionClient, submission_id: str) -> None:
-        """Hand it over. Raises RuntimeError if the cluster does not take it."""
+    def submit(self, client: JobSubmissionClient, submission_id: str, *, patience: float = 60.0) -> None:
+        """Hand it over; to a head that is still starting, again for `patience` seconds.
+
+        Raises RuntimeError if the cluster does not take it.
+        """
+        end = time.monotonic() + patience
+        while True:
+            try:
+                self._submit(client, submission_id)
+            except RuntimeError as error:
+                if _STARTING not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(1.0)
+            else:
+                return
+
+    def _submit(self, client: JobSubmissionClient, submission_id: str) -> None:
         runtime_env: dict[str, Any] = {"working_dir": str(self.working_dir), "env_vars": _STOPPING}
         client.submit_job(
             entrypoint=shlex.join(self.entrypoint),

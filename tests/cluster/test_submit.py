@@ -298,3 +298,28 @@ def test_a_job_ends_as_its_sweep_does_or_says_why(job, code, said):
     assert found[0] == code
     assert found[1].startswith(said)
     assert bool(found[1]) == bool(said)
+
+
+class Starting:
+    """A job server whose head is still starting, for so many calls."""
+
+    def __init__(self, calls: int, says: str = "Request failed with status code 500: No available agent to submit job"):
+        self.left, self.says, self.taken = calls, says, []
+
+    def submit_job(self, **job):
+        if self.left:
+            self.left -= 1
+            raise RuntimeError(self.says)
+        self.taken.append(job)
+
+
+def test_a_head_that_is_still_starting_is_asked_again_and_other_troubles_are_told(monkeypatch):
+    monkeypatch.setattr("cluster.submit.time.sleep", lambda _: None)
+    job = Job(entrypoint=["true"], working_dir=Path("/there"), metadata={})
+    server = Starting(3)
+    job.submit(server, "one")
+    assert [each["submission_id"] for each in server.taken] == ["one"]
+    with pytest.raises(RuntimeError, match="No available agent"):
+        job.submit(Starting(3), "one", patience=0.0)
+    with pytest.raises(RuntimeError, match="no such folder"):
+        job.submit(Starting(1, "no such folder"), "one")
