@@ -208,7 +208,7 @@ def test_a_submitted_sweep_ends_as_a_local_one_and_goes_on_by_the_printed_line(c
     assert fsamc("submit", *words(lab)) == 0
     output, errors = capfd.readouterr()
     line, submission_id, *_ = output.splitlines()
-    assert "1 trials (grid)" in output
+    assert "1 trial (grid)" in output
     assert cluster.token not in output + errors
     assert fsamc("sweep", *words(lab, out="local")) == 0
     capfd.readouterr()
