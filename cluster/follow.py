@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from ray.job_submission import JobDetails, JobSubmissionClient
 
+from cluster.job_server import reason_of
+
 SILENCE = 60.0  # seconds without a line after which the connection is made anew: one that is gone says nothing
 PATIENCE = 60.0  # seconds for which the job server may be away
 _PAUSE = 1.0
@@ -28,7 +30,7 @@ def follow(
         except Exception as error:  # Ray and both its HTTP clients raise many types
             lost = lost or time.monotonic()
             if time.monotonic() - lost > patience:
-                raise ConnectionError(" ".join(str(error).split())[:200]) from error
+                raise ConnectionError(reason_of(error)) from error
         else:
             lost = None
             if job.status.is_terminal():

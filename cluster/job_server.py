@@ -49,7 +49,7 @@ def connect(address: str | None) -> JobSubmissionClient:
         what = "refuses the token that we have" if refused else "asks for a token"
         raise BadInput(f"--address {address}: the cluster {what}; set {TOKEN} to that of the head") from None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"--address {address}: no job server of Ray answers ({_reason(error)}); {_EXPECTED}") from None
+        raise BadInput(f"--address {address}: no job server of Ray answers ({reason_of(error)}); {_EXPECTED}") from None
 
 
 def job_server(address: str | None) -> str:
@@ -99,7 +99,7 @@ def _only(address: str) -> Iterator[None]:
             os.environ[VARIABLES[0]] = before
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Why in a few words: the clients of HTTP wrap what has happened many times."""
     text = " ".join(str(error.__context__ or error).split())
     if found := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):

@@ -15,7 +15,10 @@ from cluster.submit import OURS
 
 def job_table(jobs: Iterable[JobDetails]) -> Table:
     """A row per job, and nothing of its command: what others have submitted may hold secrets."""
-    table = Table("job", "plan", "out", "status", "started", "duration", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("job", no_wrap=True)  # to be copied, so never cut
+    for column in ("plan", "out", "status", "started", "duration"):
+        table.add_column(column, overflow="fold")
     for job in jobs:
         told = job.metadata or {}
         name = str(job.submission_id or job.job_id)

@@ -57,11 +57,12 @@ def submit(
         return
     client = connect(where)
     job, submission_id = sending.job(), sending.new_id(name)
-    say(job.line(where))
+    pure = wait and "--json" in asked.options
+    typer.echo(job.line(where), err=pure)
     _on_server(lambda: job.submit(client, submission_id))
-    say(submission_id)
+    typer.echo(submission_id, err=pure)
     if wait:
-        raise typer.Exit(_followed(client, submission_id, pure="--json" in asked.options))
+        raise typer.Exit(_followed(client, submission_id, pure=pure))
 
 
 @app.command("list")

@@ -67,6 +67,5 @@ def test_errors_leave_the_folder_free(tmp_path):
 def test_a_sweep_keeps_away_from_an_out_that_another_writes_to(lab, capfd):
     with occupied(lab.root / "out"):
         assert fsamc(*lab.words(lab.plan(space={}))) == 2
-    _output, errors = capfd.readouterr()
-    assert "a sweep is writing to it" in errors
+    assert "a sweep is writing to it" in capfd.readouterr().err
     assert not (lab.root / "out" / "folds.csv").exists()
