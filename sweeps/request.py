@@ -10,6 +10,7 @@ from fsamc.config import Plan
 from fsamc.errors import BadInput
 from fsamc.store import Store
 from sweeps.disk import check_space, check_writable
+from sweeps.everywhere import check_everywhere
 from sweeps.extend import extended
 from sweeps.plan import load_plan
 from sweeps.prepare import Prepared, prepare
@@ -83,6 +84,9 @@ def check(request: Request) -> tuple[Prepared, int]:
     check_space(prepared, cache=request.cache, out=request.out)
     if request.tracking_uri and not request.offline and (problem := check_uri(request.tracking_uri, plan.name)):
         raise BadInput(problem)
+    if request.address:
+        differing = check_everywhere(prepared, cache=request.cache, out=request.out)
+        prepared = replace(prepared, warnings=(*prepared.warnings, *differing))
     return prepared, workers
 
 
