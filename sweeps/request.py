@@ -8,6 +8,7 @@ from typing import Literal
 
 from fsamc.config import Plan
 from fsamc.errors import BadInput
+from fsamc.remote import Source
 from fsamc.store import Store
 from sweeps.disk import check_space, check_writable
 from sweeps.everywhere import check_everywhere
@@ -35,8 +36,8 @@ class Request:
 
     plan: str
     changes: tuple[str, ...]
-    data: Path
-    textures: Path | None
+    data: Source
+    textures: Source | None
     out: Path
     cache: Path
     backbone: str | None = None
