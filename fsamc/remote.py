@@ -115,6 +115,12 @@ def local(given: Source, cache: Path, option: str) -> Path:
     return version
 
 
+def count_files(given: Address, option: str) -> int:
+    """How many files a mirror of the address would hold. Fetches only the listing; raises BadInput as `local` does."""
+    with _told(given, Path(), option):
+        return len(_listing(given, option)[1])
+
+
 def _listing(given: Address, option: str) -> tuple[FileSystem, list[_Entry]]:
     from pyarrow.fs import FileSelector, FileSystem, FileType
 

@@ -16,10 +16,14 @@ from tests.servers import free_port, wait
 
 
 class MlflowServer:
-    """An MLflow server on a free port; it may be killed, and started again on what it had."""
+    """An MLflow server on a free port; it may be killed, and started again on what it had.
 
-    def __init__(self, root: Path) -> None:
+    `known_as`: the one name by which it lets itself be asked; by default any name of this machine.
+    """
+
+    def __init__(self, root: Path, *, known_as: str | None = None) -> None:
         self._root, self._process, self.port = root, None, free_port()
+        self._hosts = ["--allowed-hosts", f"{known_as}:{self.port}"] if known_as else []
 
     @property
     def uri(self) -> str:
@@ -30,7 +34,7 @@ class MlflowServer:
         database = f"sqlite:///{self._root / 'server.db'}"
         open_client(database)
         words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1", "--backend-store-uri", database]
-        words += ["--artifacts-destination", str(self._root / "served")]
+        words += ["--artifacts-destination", str(self._root / "served"), *self._hosts]
         command = [sys.executable, "-m", "mlflow", "server", *words]
         said = self._root / "server.log"
         with said.open("ab") as log:
@@ -46,9 +50,9 @@ class MlflowServer:
 
 
 @contextmanager
-def mlflow_server(root: Path) -> Iterator[MlflowServer]:
+def mlflow_server(root: Path, *, known_as: str | None = None) -> Iterator[MlflowServer]:
     """A server that runs, on a database and artifacts in `root`."""
-    server = MlflowServer(root)
+    server = MlflowServer(root, known_as=known_as)
     try:
         server.start()
         yield server

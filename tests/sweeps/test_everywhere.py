@@ -5,6 +5,7 @@ The cluster is real: a head and a raylet in a mount namespace of its own, for wh
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -185,3 +186,18 @@ def test_a_node_that_is_gone_or_cannot_run_it_is_a_finding(joined, monkeypatch):
 
     monkeypatch.setattr(nodes, "_look", broken)
     assert all("No module named 'fsamc'" in str(one) for one in findings(ask(alive_nodes(), Look())))
+
+
+def test_the_doctor_tells_of_every_node_what_a_sweep_would_refuse(cluster, lab: Lab, hidden, capfd):
+    given = ["--address", cluster.gcs, "--textures", lab.textures, "--backbone", lab.backbone, "--json"]
+    assert fsamc("doctor", *given, "--cache", hidden["cache"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    (problem,) = (one for one in found if one["level"] == "problem")
+    assert f"{hidden['cache']} is another folder than the driver's" in problem["found"]
+    assert problem["mend"] == "mount one file system at this path on every node"
+    assert fsamc("doctor", *given, "--cache", lab.root) == 0
+    found = json.loads(capfd.readouterr().out)
+    told = {one["subject"]: one["found"] for one in found}
+    assert "2 nodes with 2 CPUs see what is seen here" in told["cluster"]
+    assert told["dashboard"].endswith("asks for a token")
+    assert cluster.token not in json.dumps(found)
