@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from cluster.folds import Fold, Outcome
 from cluster.keeper import FoldRunner
@@ -19,6 +20,7 @@ from fsamc.result import FoldResult
 def start(address: str | None, *, cpus: int, gpus: float) -> None:
     """Join the cluster at `address`, or start an embedded one with `cpus` CPUs for folds."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _read_token_anew()
     if address:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
@@ -30,6 +32,12 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
         log_to_driver=False,
         logging_level=logging.CRITICAL,
     )
+
+
+def _read_token_anew() -> None:
+    """Ray keeps what RAY_AUTH_MODE and RAY_AUTH_TOKEN were when it first looked; here they are what they are now."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def smallest_object_store() -> float:

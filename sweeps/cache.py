@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.table import Table
 
+from fsamc.remote import FOLDER
 from fsamc.store import CHECKSUMS, Store
 
 _DAY = 86400.0
@@ -23,7 +24,8 @@ def cache_table(cache: Path) -> Table:
     """How many artifacts of each kind a cache holds, and how large they are."""
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
-    for kind, folder in [*_artifacts(cache), *_leftovers(cache)]:
+    mirrors = ((FOLDER, folder) for folder in _mirrors(cache))
+    for kind, folder in [*_artifacts(cache), *mirrors, *_leftovers(cache)]:
         number[kind] += 1
         size[kind] += _bytes(folder)
     table = Table("kind", title=str(cache), title_justify="left")
@@ -37,7 +39,7 @@ def cache_table(cache: Path) -> Table:
 
 
 def prune_cache(cache: Path, *, days: float) -> int:
-    """Remove artifacts last used more than `days` ago, and leftovers and locks of nothing older than one day.
+    """Remove artifacts and mirrors last used more than `days` ago, and what killed runs left more than one day ago.
 
     An artifact is used when it is written and whenever a process first loads it.
 
@@ -46,6 +48,7 @@ def prune_cache(cache: Path, *, days: float) -> int:
     """
     now = time.time()
     old = [folder for _, folder in _artifacts(cache) if (folder / CHECKSUMS).stat().st_mtime < now - days * _DAY]
+    old += [folder for folder in _mirrors(cache) if _last_used(folder) < now - days * _DAY]
     old += [folder for _, folder in _leftovers(cache) if _last_change(folder) < now - _DAY]
     freed = sum(_remove(folder, cache) for folder in old)
     _remove_locks(cache, before=now - _DAY)
@@ -58,6 +61,16 @@ def _artifacts(cache: Path) -> Iterator[tuple[str, Path]]:
 
 def _leftovers(cache: Path) -> Iterator[tuple[str, Path]]:
     return ((kind, folder) for kind in _LEFTOVERS for folder in sorted((cache / kind).glob("*")))
+
+
+def _mirrors(cache: Path) -> list[Path]:
+    """What was fetched, a folder for each address."""
+    return sorted(path for path in (cache / FOLDER).glob("*") if path.is_dir())
+
+
+def _last_used(mirror: Path) -> float:
+    """When any version of a mirror was asked for, or a file was fetched for one that is not whole yet."""
+    return max(path.stat().st_mtime for path in (mirror, *mirror.iterdir()))
 
 
 def _remove(folder: Path, cache: Path) -> int:
@@ -82,7 +95,8 @@ def _remove_locks(cache: Path, *, before: float) -> None:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    files = (path.stat() for path in folder.rglob("*") if path.is_file())
+    return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())  # links to one file count once
 
 
 def _last_change(folder: Path) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from cluster.folds import Fold, Materials
 from fsamc.config import Plan
 from fsamc.errors import BadInput
+from fsamc.remote import Source
 from fsamc.store import Store
 from sweeps.errors import Unfinished
 from sweeps.figures import FOLDER, Draw, draw_here, first_folds, write_figures
@@ -77,7 +78,9 @@ def figures_line(folder: SweepFolder) -> list[str]:
     return [f"figures  {folder.root / FOLDER} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
 
 
-def redraw(out: Path, *, trial: int | None, data: Path | None, textures: Path | None, cache: Path | None) -> list[Path]:
+def redraw(
+    out: Path, *, trial: int | None, data: Source | None, textures: Source | None, cache: Path | None
+) -> list[Path]:
     """Draw the figures of a trial of the sweep in `out`, by default the best, and write the report anew.
 
     `data`, `textures` and `cache` are by default those that the sweep ran on.
@@ -106,7 +109,7 @@ def _deliver(out: Path) -> None:
         ) from None
 
 
-def _open(out: Path, *, data: Path | None, textures: Path | None, cache: Path | None) -> Gallery:
+def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Path | None) -> Gallery:
     kept, notes = recall(out), read_json(out / "sweep.json")
     plan, workers = resolve_resources(_plan(out), None)
     where, store = data or kept.data, cache or kept.cache

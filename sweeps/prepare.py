@@ -14,6 +14,7 @@ from fsamc.dataset import Category, find_categories, load_category
 from fsamc.errors import BadInput
 from fsamc.inputs import pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.pseudo_classes import check_textures
+from fsamc.remote import Source, local
 from fsamc.store import Store, digest
 from fsamc.textures import Textures
 from fsamc.weights import RANDOM_MARK, is_random
@@ -73,14 +74,14 @@ def rounds(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tuple[int, in
             yield seed, draws[(place + shift) % len(draws)]
 
 
-def prepare(plan: Plan, *, data: Path, textures: Path | None, store: Store, device: str, random: bool) -> Prepared:
+def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, device: str, random: bool) -> Prepared:
     """Load and check the data, the textures and the backbone, and resolve what is `auto`.
 
     Args:
         plan: as loaded.
-        data: folder of categories.
-        textures: DTD-layout folder, or `dtd`; may be None if no trial pretrains.
-        store: remembers which categories have been read through.
+        data: folder of categories, or its address in an object store.
+        textures: DTD-layout folder or its address, or `dtd`; may be None if no trial pretrains.
+        store: remembers which categories have been read through; addresses are mirrored beside it.
         device: `cpu` or `cuda`, what the folds will run on.
         random: whether `backbone: auto` may fall back to random weights.
 
@@ -88,11 +89,11 @@ def prepare(plan: Plan, *, data: Path, textures: Path | None, store: Store, devi
         BadInput: the first thing found that would stop the sweep later.
     """
     plan = with_absolute_files(_resolve_compute(plan, device))
-    data = data.absolute()
-    categories = {name: load_category(data, name) for name in _wanted(plan, find_categories(data), data)}
+    folder = local(data, store.root, "--data").absolute()
+    categories = {name: load_category(folder, name) for name in _wanted(plan, find_categories(folder), folder)}
     _check_target(plan, categories)
     warnings = list(_too_small(plan, categories))
-    given = _textures(plan, textures)
+    given = _textures(plan, textures, store.root)
     plan, missing = _resolve_backbone(plan, random=random)
     marks = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
     warnings += missing
@@ -153,15 +154,15 @@ def _check_target(plan: Plan, categories: dict[str, Category]) -> None:
         )
 
 
-def _textures(plan: Plan, folder: Path | None) -> Textures | None:
+def _textures(plan: Plan, given: Source | None, cache: Path) -> Textures | None:
     configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
     if not configs:
         return None
-    if folder is None:
+    if given is None:
         measured = "pseudo" in plan.base.scoring.measure
         other = "choose another objective" if measured else "set base.pretrain.enabled=false"
         raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
-    textures = find_textures(folder)
+    textures = find_textures(given, cache)
     for config in configs:
         check_textures(textures, config)
     return textures

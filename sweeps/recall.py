@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsamc.remote import Source, source
 from sweeps.files import read_json
 from sweeps.resume import IDENTITY
 
@@ -16,14 +17,14 @@ class Kept:
     Attributes:
         plan: the plan as resolved, a file.
         trials: how many it is to have: where an extension was killed, the file has not heard of it.
-        data, textures, cache: what it ran on.
+        data, textures, cache: what it ran on; addresses as they were given.
         tracking_uri: where its MLflow runs are, unless in OUT itself.
     """
 
     plan: str | None = None
     trials: int | None = None
-    data: Path | None = None
-    textures: Path | None = None
+    data: Source | None = None
+    textures: Source | None = None
     cache: Path | None = None
     tracking_uri: str | None = None
 
@@ -31,16 +32,16 @@ class Kept:
 def recall(out: Path) -> Kept:
     """What OUT says of the sweep in it."""
     notes, identity = read_json(out / "sweep.json"), read_json(out / IDENTITY)
-    materials = {name: Path(kept) for name, kept in notes.get("materials", {}).items() if kept is not None}
+    materials = {name: kept for name, kept in notes.get("materials", {}).items() if kept is not None}
     database = out / "mlflow.db"  # OUT may have been moved since
     uri = notes.get("tracking_uri")
     there = identity and (out / "plan.yaml").exists()
     return Kept(
         plan=str(out / "plan.yaml") if there else None,
         trials=identity.get("trials"),
-        data=materials.get("data"),
-        textures=materials.get("textures"),
-        cache=materials.get("cache"),
+        data=source(materials["data"], "--data") if "data" in materials else None,
+        textures=source(materials["textures"], "--textures") if "textures" in materials else None,
+        cache=Path(materials["cache"]) if "cache" in materials else None,
         tracking_uri=None if database.exists() or uri == f"sqlite:///{database.absolute()}" else uri,
     )
 

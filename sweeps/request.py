@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from fsamc.config import Plan
-from fsamc.errors import BadInput
+from fsamc.remote import Source
 from fsamc.store import Store
 from sweeps.disk import check_space, check_writable
+from sweeps.everywhere import check_everywhere
 from sweeps.extend import extended
 from sweeps.plan import load_plan
 from sweeps.prepare import Prepared, prepare
@@ -17,7 +18,7 @@ from sweeps.recall import kept_changes, recall
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
 from sweeps.search import Home, check_search
-from sweeps.tracking_uri import check_uri
+from sweeps.tracking_uri import check_no_password, check_tracking
 
 Mode = Literal["screen", "quiet", "json"]
 
@@ -34,8 +35,8 @@ class Request:
 
     plan: str
     changes: tuple[str, ...]
-    data: Path
-    textures: Path | None
+    data: Source
+    textures: Source | None
     out: Path
     cache: Path
     backbone: str | None = None
@@ -65,6 +66,8 @@ class Request:
 def check(request: Request) -> tuple[Prepared, int]:
     """The plan, ready to run, and how many folds may run at once. Raises BadInput for whatever would stop it."""
     plan = _load(request)
+    if request.tracking_uri:
+        check_no_password(request.tracking_uri)
     check_writable(request.out)
     check_writable(request.cache)
     plan, workers = resolve_resources(plan, request.address)
@@ -81,8 +84,11 @@ def check(request: Request) -> tuple[Prepared, int]:
         prepared = replace(prepared, plan=extended(prepared.plan, request.out, request.extend))
     check_search(prepared.plan, request.home("", prepared.fingerprint))
     check_space(prepared, cache=request.cache, out=request.out)
-    if request.tracking_uri and not request.offline and (problem := check_uri(request.tracking_uri, plan.name)):
-        raise BadInput(problem)
+    if request.tracking_uri and not request.offline:
+        check_tracking(request.tracking_uri, plan.name)
+    if request.address:
+        differing = check_everywhere(prepared, cache=request.cache, out=request.out)
+        prepared = replace(prepared, warnings=(*prepared.warnings, *differing))
     return prepared, workers
 
 

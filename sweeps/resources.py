@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-import ray
-
 from cluster import runtime
 from cluster.head import TOKEN, TokenRefused, check_head
+from cluster.nodes import Node, alive_nodes
 from fsamc.config import Plan
 from fsamc.errors import BadInput
 
@@ -18,18 +17,20 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
     Raises BadInput if there is no cluster, or it has not what one fold takes.
     """
     if address:
-        _join(address)
-        has = ray.cluster_resources()
-        cpus, gpus_there = int(has.get("CPU", 0)), float(has.get("GPU", 0.0))
-        if cpus < plan.resources.cpus:
-            raise BadInput(f"resources.cpus is {plan.resources.cpus}, but the cluster has {cpus} CPUs; lower it")
+        join(address)
+        nodes = alive_nodes()
     else:
-        cpus, gpus_there = os.cpu_count() or 1, float(_gpus_here())
-    asked, wanted = plan.resources.gpus, plan.resources.workers
+        here = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus_here())}
+        nodes = [Node(id="", name="here", address="", resources=here)]
+    asked, wanted, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
+    gpus_there = sum(node.resources.get("GPU", 0.0) for node in nodes)
     gpus = (0.5 if gpus_there else 0.0) if asked == "auto" else asked
     if gpus > gpus_there:
         raise BadInput(f"resources.gpus is {gpus:g}, but there are {gpus_there:g} GPUs; set resources.gpus=0")
-    workers = max(1, cpus // plan.resources.cpus) if wanted == "auto" else wanted
+    slots = sum(node.slots(cpus, gpus) for node in nodes)
+    if address and not slots:
+        raise BadInput(_too_large(cpus, gpus, nodes))
+    workers = max(1, slots) if wanted == "auto" else wanted
     return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
 
 
@@ -39,7 +40,21 @@ def working_set(plan: Plan) -> float:
     return runtime.smallest_object_store() / 2 if asked == "auto" else asked * 1e9
 
 
-def _join(address: str) -> None:
+def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:
+    """That a fold runs on one node, and what the largest one has."""
+    most = max(nodes, key=lambda node: (node.slots(1, gpus), node.resources.get("CPU", 0)))
+    has = f"{most.resources.get('CPU', 0):g} CPUs and {most.resources.get('GPU', 0):g} GPUs"
+    return (
+        f"resources.cpus is {cpus} and resources.gpus {gpus:g}, but no node holds such a fold, the largest has {has}; "
+        "lower them"
+    )
+
+
+def join(address: str) -> None:
+    """Join the cluster at `address`; Ray itself would ask a head that is not there for minutes.
+
+    Raises BadInput if there is none.
+    """
     try:
         check_head(address)
         runtime.start(address, cpus=0, gpus=0)

@@ -15,17 +15,21 @@ from fsamc.artifacts import PseudoSet
 from fsamc.config import Compute, Features
 from fsamc.dataset import Category, find_categories, load_category, scan_category
 from fsamc.inspection import Problem, Row, inspect_category, summarise
+from fsamc.remote import Source, local
 from sweeps.disk import check_writable
 from sweeps.knobs import knobs
 from sweeps.plan import load_plan
 from sweeps.textures import find_textures
 
 
-def inspect_data(data: Path, features: Features, console: Console) -> bool:
+def inspect_data(given: Source, features: Features, console: Console, *, cache: Path) -> bool:
     """Print what each category holds, how many shots it can serve and every problem; whether none is serious.
 
-    Raises BadInput if `data` is no folder or holds no category.
+    What lies at an address is mirrored in `cache`.
+
+    Raises BadInput if there is no such folder or it holds no category.
     """
+    data = local(given, cache, "DATA")
     names = find_categories(data)
     found = {name: inspect_category(data, name, features) for name in names}
     console.print(_image_table(row for name in names for row in summarise(found[name][0] or scan_category(data, name))))
@@ -41,7 +45,7 @@ def inspect_data(data: Path, features: Features, console: Console) -> bool:
 
 
 def draw_previews(
-    plan: str, changes: Sequence[str], *, data: Path, textures: Path, out: Path, rows: int
+    plan: str, changes: Sequence[str], *, data: Source, textures: Source, cache: Path, out: Path, rows: int
 ) -> Iterator[Path]:
     """Draw the pseudo-defects that a plan's base would pretrain on: `out/CATEGORY-FOREGROUND.png` each.
 
@@ -51,9 +55,10 @@ def draw_previews(
     Raises BadInput, before anything is drawn, for what would also stop a sweep.
     """
     loaded = load_plan(plan, changes)
-    names = find_categories(data) if loaded.folds.categories == "all" else loaded.folds.categories
-    categories = [load_category(data, name) for name in names]
-    given = find_textures(textures)
+    folder = local(data, cache, "DATA")
+    names = find_categories(folder) if loaded.folds.categories == "all" else loaded.folds.categories
+    categories = [load_category(folder, name) for name in names]
+    given = find_textures(textures, cache)
     given.chosen(loaded.base.pseudo.textures_per_class)
     check_writable(out)
     base = loaded.base

@@ -15,6 +15,7 @@ from cluster import runtime
 from cluster.folds import Fold, Materials
 from cluster.keeper import FoldRunner
 from fsamc.config import FoldConfig
+from fsamc.remote import Address
 from fsamc.store import Store
 from sweeps import tracking
 from sweeps.blocks import blocks_of, in_order, passes
@@ -271,10 +272,11 @@ class _Sweep:
 
     def _where(self) -> dict[str, str | None]:
         """What the sweep runs on, for whoever looks at its results later."""
-        textures = self.prepared.textures
+        data, given, textures = self.request.data, self.request.textures, self.prepared.textures
+        folder = textures and (given if isinstance(given, Address) else textures.folder)
         return {
-            "data": str(self.request.data.absolute()),
-            "textures": str(textures.folder) if textures else None,
+            "data": str(data if isinstance(data, Address) else data.absolute()),
+            "textures": str(folder) if folder else None,
             "cache": str(self.request.cache.absolute()),
         }
 

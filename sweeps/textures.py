@@ -1,4 +1,4 @@
-"""What `--textures` names: a folder, or the textures that the paper uses, fetched once."""
+"""What `--textures` names: a folder, an address, or the textures that the paper uses, fetched once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from pathlib import Path
 
 import platformdirs
 
+from fsamc.remote import Source, local
 from fsamc.textures import Textures, fetch_dtd, load_textures
 
 
-def find_textures(given: Path) -> Textures:
+def find_textures(given: Source, cache: Path) -> Textures:
     """The textures of a folder; of `dtd`, where there is no folder of that name, those of the dataset DTD.
+
+    Those of an address are mirrored in `cache`.
 
     Raises BadInput if there is neither, or a folder holds no textures.
     """
-    if given == Path("dtd") and not given.is_dir():
+    if given == Path("dtd") and not Path("dtd").is_dir():
         given = fetch_dtd(Path(platformdirs.user_cache_dir("fsamc-textures")))
-    return load_textures(given.absolute())
+    return load_textures(local(given, cache, "--textures").absolute())

@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from cluster.runtime import full_disk
+from fsamc.errors import BadInput
 from sweeps.errors import StudyLost
 
 MLFLOW_ERRORS = (MlflowException, SQLAlchemyError)  # the second is what a database says before MLflow is up
@@ -35,6 +37,13 @@ def one_line(error: BaseException) -> str:
     return text.partition(" [SQL:")[0][:200]
 
 
+def check_tracking(uri: str, experiment: str) -> None:
+    """Raise BadInput if a tracking URI cannot be used. Its line ends in the mend."""
+    check_no_password(uri)
+    if problem := check_uri(uri, experiment):
+        raise BadInput(problem)
+
+
 def check_uri(uri: str, experiment: str) -> str | None:
     """Why a tracking URI cannot be used, in one line; None if it can."""
     if uri.startswith("file:") or "://" not in uri:
@@ -43,10 +52,27 @@ def check_uri(uri: str, experiment: str) -> str | None:
         with impatient():
             found = open_client(uri).get_experiment_by_name(experiment)
     except Exception as error:  # every backend has its own errors
+        if "Invalid Host header" in str(error):
+            host = urlsplit(uri).netloc
+            return (
+                f"--tracking-uri {uri}: the server refuses the name {host} (403, Invalid Host header); "
+                f"start it with mlflow server --allowed-hosts '{host}'"
+            )
         return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]}); start it or correct it"
     if found is not None and found.lifecycle_stage != "active":
         return f"--tracking-uri {uri}: experiment {experiment} was deleted there; restore it or give another name="
     return None
+
+
+def check_no_password(uri: str) -> None:
+    """Raise BadInput, without repeating it, where a tracking URI holds a password: it is kept with the results."""
+    scheme, _, rest = uri.partition("://")
+    named = re.search(r"[?&]\w*(?:password|token|secret)\w*=", rest, re.IGNORECASE)
+    if named or re.match(r"[^/]*:[^/]*@", rest):
+        raise BadInput(
+            f"--tracking-uri {scheme}://...: holds a password, which would be kept with the results; leave it out and "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for PostgreSQL"
+        )
 
 
 def open_client(uri: str) -> MlflowClient:

@@ -21,11 +21,13 @@ class MlflowServer:
     Args:
         root: folder for its log and artifacts.
         database: where it keeps runs; by default a file in `root`.
+        known_as: the one name by which it lets itself be asked; by default any name of this machine.
     """
 
-    def __init__(self, root: Path, database: str | None = None) -> None:
+    def __init__(self, root: Path, database: str | None = None, *, known_as: str | None = None) -> None:
         self._root, self._process, self.port = root, None, free_port()
         self._database = database or f"sqlite:///{root / 'server.db'}"
+        self._hosts = ["--allowed-hosts", f"{known_as}:{self.port}"] if known_as else []
 
     @property
     def uri(self) -> str:
@@ -36,7 +38,7 @@ class MlflowServer:
         if self._database.startswith("sqlite:"):
             open_client(self._database)
         words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        words += ["--artifacts-destination", str(self._root / "served")]
+        words += ["--artifacts-destination", str(self._root / "served"), *self._hosts]
         command = [sys.executable, "-m", "mlflow", "server", *words]
         # The address may hold a password, which a command line would show to everybody.
         environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": self._database}
@@ -55,9 +57,9 @@ class MlflowServer:
 
 
 @contextmanager
-def mlflow_server(root: Path) -> Iterator[MlflowServer]:
+def mlflow_server(root: Path, *, known_as: str | None = None) -> Iterator[MlflowServer]:
     """A server that runs, on a database and artifacts in `root`."""
-    server = MlflowServer(root)
+    server = MlflowServer(root, known_as=known_as)
     try:
         server.start()
         yield server

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -91,9 +91,12 @@ class RayCluster:
         asked = Request(f"{self.jobs}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
         wait(lambda: urlopen(asked, timeout=30), process, self.folder / "head.log", seconds=120)
 
-    def add_raylet(self, name: str, *, cpus: int = 1) -> subprocess.Popen[bytes]:
-        """Start a node besides the head; it has joined when `ray.nodes()` of a driver has it."""
-        return self._start(name, ["--address", self.gcs], cpus=cpus)
+    def add_raylet(self, name: str, *, cpus: int = 1, through: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a node besides the head; it has joined when `ray.nodes()` of a driver has it.
+
+        `through`: a command that runs the one after it, such as `unshare --mount`.
+        """
+        return self._start(name, ["--address", self.gcs], cpus=cpus, through=through)
 
     def kill_raylet(self, name: str) -> None:
         """Kill a node's raylet with SIGKILL, and wait until the rest of the node is gone."""
@@ -114,11 +117,11 @@ class RayCluster:
             _end(process, family)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, name: str, words: list[str], *, cpus: int) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, words: list[str], *, cpus: int, through: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         ports = [f"--{kind}-port={port}" for kind, port in zip(_NAMES, free_ports(len(_NAMES)), strict=True)]
         takes = ["--num-cpus", str(cpus), "--num-gpus", "0", "--object-store-memory", str(self.store)]
         own = ["--node-ip-address", HERE, "--node-name", name, "--disable-usage-stats", "--block"]
-        command = [str(Path(sys.executable).with_name("ray")), "start", *words, *own, *takes, *ports]
+        command = [*through, str(Path(sys.executable).with_name("ray")), "start", *words, *own, *takes, *ports]
         with (self.folder / f"{name}.log").open("wb") as log:
             self.nodes[name] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sweeps.cli import cache, data, jobs, plan, pseudo, results, sweep
+from sweeps.cli import cache, data, doctor, jobs, plan, pseudo, results, sweep
 from sweeps.cli.options import console, quiet_ray
 from sweeps.exits import guarded
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (sweep.sweep, results.report, results.compare, results.track, results.figures):
+for command in (sweep.sweep, results.report, results.compare, results.track, results.figures, doctor.doctor):
     app.command()(command)
 app.command(context_settings=jobs.PASSED_ON, options_metavar="[PLAN] [KEY=VALUE]... [OPTIONS]")(jobs.submit)
 for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache", cache), ("jobs", jobs)):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import DataArgument, console, say
+from sweeps.cli.options import CacheOption, DataArgument, console, default_cache, say
 
 app = typer.Typer(help="Look at image folders, or make some.", no_args_is_help=True)
 
@@ -15,6 +15,7 @@ app = typer.Typer(help="Look at image folders, or make some.", no_args_is_help=T
 @app.command("inspect")
 def data_inspect(
     data: DataArgument,
+    cache: CacheOption = None,
     fit: Annotated[str, typer.Option(help="How images become square: squash, crop or letterbox.")] = "squash",
     size: Annotated[int, typer.Option(help="Side of the network's input, pixels.")] = 224,
     short_side: Annotated[int | None, typer.Option("--resize", help="Short side before a crop, pixels.")] = None,
@@ -22,10 +23,12 @@ def data_inspect(
     """Print categories, classes, counts and image sizes, and every problem found. Exit code 1 for serious ones."""
     from fsamc.config import Features
     from fsamc.config.dotted import validated
+    from fsamc.remote import source
     from sweeps.show import inspect_data
 
     features = validated(Features, {"fit": fit, "size": size, "resize": short_side}, where="features")
-    raise typer.Exit(0 if inspect_data(data, features, console) else 1)
+    fine = inspect_data(source(data, "DATA"), features, console, cache=cache or default_cache())
+    raise typer.Exit(0 if fine else 1)
 
 
 @app.command("demo")

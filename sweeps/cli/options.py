@@ -13,10 +13,11 @@ from rich.console import Console
 # A pipe has no width; in a log, tables should not be squeezed into 80 columns.
 console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
 
-DataArgument = Annotated[Path, typer.Argument(help="Folder with one folder per category, in MVTec layout.")]
-TexturesOption = Annotated[
-    Path | None, typer.Option("--textures", help="Folder of texture classes, or dtd, which is downloaded.")
-]
+_DATA = "Folder with one folder per category, in MVTec layout, or its address: s3://, gs://, hdfs://."
+TEXTURES = "Folder of texture classes, or its address; or dtd, which is downloaded."
+DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
+DataOption = Annotated[str | None, typer.Option("--data", metavar="DATA", help=f"{_DATA[:-1]}; as in OUT by default.")]
+TexturesOption = Annotated[str | None, typer.Option("--textures", metavar="DIR", help=TEXTURES)]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Artifacts; the user's cache folder by default.")]
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", help="torchvision ResNet, FILE.pt2, or auto; wins over the plan.")

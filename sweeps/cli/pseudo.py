@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import Changes, DataArgument, say
+from sweeps.cli.options import TEXTURES, CacheOption, Changes, DataArgument, default_cache, say
 
 app = typer.Typer(help="Look at pseudo-defects.", no_args_is_help=True)
 
@@ -15,16 +15,17 @@ app = typer.Typer(help="Look at pseudo-defects.", no_args_is_help=True)
 @app.command("preview")
 def pseudo_preview(
     data: DataArgument,
-    textures: Annotated[
-        Path, typer.Option("--textures", help="Folder of texture classes, or dtd, which is downloaded.")
-    ],
+    textures: Annotated[str, typer.Option("--textures", metavar="DIR", help=TEXTURES)],
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per category.")],
     plan: Annotated[str, typer.Option(help="Whose settings are shown: a preset's name or a YAML file.")] = "smoke",
     changes: Changes = None,
+    cache: CacheOption = None,
     rows: Annotated[int, typer.Option(min=1, help="Pseudo-defects per sheet.")] = 10,
 ) -> None:
     """Draw pseudo-defects: good image with its foreground, mask, result."""
+    from fsamc.remote import source
     from sweeps.show import draw_previews
 
-    for sheet in draw_previews(plan, changes or [], data=data, textures=textures, out=out, rows=rows):
+    given = {"data": source(data, "DATA"), "textures": source(textures, "--textures")}
+    for sheet in draw_previews(plan, changes or [], **given, cache=cache or default_cache(), out=out, rows=rows):
         say(sheet)

@@ -55,13 +55,16 @@ def figures(
     out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
     trial: Annotated[int | None, typer.Option(min=0, help="Whose figures; the best trial's by default.")] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Images, where they are no longer where they were.")
+        str | None, typer.Option("--data", help="Images, where they are no longer where they were.")
     ] = None,
     textures: TexturesOption = None,
     cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
 ) -> None:
     """Draw a trial's figures: per category t-SNE before and after its head, and its pseudo-defects."""
+    from fsamc.remote import source
     from sweeps.gallery import redraw
 
-    for file in redraw(out, trial=trial, data=data, textures=textures, cache=cache):
+    images = source(data, "--data") if data else None
+    pictures = source(textures, "--textures") if textures else None
+    for file in redraw(out, trial=trial, data=images, textures=pictures, cache=cache):
         say(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -13,14 +13,13 @@ from sweeps.cli.options import (
     BackboneOption,
     CacheOption,
     Changes,
+    DataOption,
     TexturesOption,
     WeightsOption,
     console,
     default_cache,
     quiet_ray,
 )
-
-Given = TypeVar("Given")
 
 
 class Resume(StrEnum):
@@ -36,10 +35,7 @@ def sweep(
     plan: Annotated[
         str | None, typer.Argument(help="A preset's name or a YAML file; that of the sweep in OUT by default.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Folder with one folder per category, in MVTec layout; as in OUT by default."),
-    ] = None,
+    data: DataOption = None,
     changes: Changes = None,
     textures: TexturesOption = None,
     backbone: BackboneOption = None,
@@ -73,6 +69,7 @@ def sweep(
     if json and (quiet or dry_run):
         raise BadInput(f"--json and {'--quiet' if quiet else '--dry-run'} exclude each other; leave one out")
     quiet_ray()
+    from fsamc.remote import source
     from sweeps.interrupts import seconds_of
     from sweeps.recall import Kept, recall
     from sweeps.request import Request
@@ -81,12 +78,16 @@ def sweep(
     if plan and "=" in plan:  # a change, where the plan was left out
         changes, plan = [plan, *(changes or ())], None
     kept = recall(out) if plan is None or data is None else Kept()
+    asked = plan or kept.plan
+    images = source(data, "--data") if data else kept.data
+    if asked is None or images is None:
+        raise _missing("PLAN" if asked is None else "--data", out)
     run_sweep(
         Request(
-            plan=_given("PLAN", plan or kept.plan, out),
+            plan=asked,
             changes=tuple(changes or ()),
-            data=_given("--data", data or kept.data, out),
-            textures=textures or kept.textures,
+            data=images,
+            textures=source(textures, "--textures") if textures else kept.textures,
             out=out,
             cache=cache or kept.cache or default_cache(),
             backbone=backbone,
@@ -106,9 +107,7 @@ def sweep(
     )
 
 
-def _given(name: str, value: Given | None, out: Path) -> Given:
-    if value is None:
-        raise BadInput(
-            f"{name} is missing, and {out} holds no sweep that says it; `fsamc sweep --help` lists what there is"
-        )
-    return value
+def _missing(name: str, out: Path) -> BadInput:
+    return BadInput(
+        f"{name} is missing, and {out} holds no sweep that says it; `fsamc sweep --help` lists what there is"
+    )

@@ -16,7 +16,7 @@ from sweeps.errors import Unfinished
 from sweeps.files import read_json
 from sweeps.plan import load_plan
 from sweeps.tracking.delivery import Delivery
-from sweeps.tracking_uri import check_uri, one_line
+from sweeps.tracking_uri import check_tracking, one_line
 
 _PERIOD, _LONGEST = 1.0, 30.0  # seconds between two looks; the longest pause while MLflow is away
 _LOCK = ".mlflow.lock"
@@ -117,8 +117,7 @@ def track(out: Path, uri: str | None) -> int:
     if not (out / "plan.yaml").exists() or not (out / "sweep.json").exists():
         raise BadInput(f"{out}: holds no sweep that has started; give the folder of results of one")
     plan, where = load_plan(str(out / "plan.yaml")), uri or runs_at(out)
-    if problem := check_uri(where, plan.name):
-        raise BadInput(problem)
+    check_tracking(where, plan.name)
     with Courier(out, plan, None):  # for its lock
         delivery = Delivery(out, plan, where)
         if (reason := insist(delivery, plan.resources.tracking_patience)) is not None:

@@ -29,6 +29,6 @@ def datasets(out: Path, categories: Iterable[str], *, textures: bool = False) ->
 
 
 def _input(name: str, digest: str, place: str | None, below: str, context: str) -> DatasetInput:
-    source = json.dumps({"uri": str(Path(place) / below) if place else name})
+    source = json.dumps({"uri": f"{place.rstrip('/')}/{below}".rstrip("/") if place else name})
     dataset = Dataset(name=name, digest=digest[:36], source_type="local", source=source)
     return DatasetInput(dataset=dataset, tags=[InputTag(MLFLOW_DATASET_CONTEXT, context)])

@@ -23,7 +23,7 @@ SMALL = ["base.features.size=64", "base.pseudo.foreground=whole"]
 
 def screen(data, **features):
     console = Console(record=True, width=160)
-    sound = inspect_data(data, Features(**features), console)
+    sound = inspect_data(data, Features(**features), console, cache=data)
     return sound, console.export_text()
 
 
@@ -109,7 +109,7 @@ def textures(tmp_path_factory):
 
 
 def draw(data, textures, out, changes=(), rows=3):
-    return list(draw_previews("smoke", [*SMALL, *changes], data=data, textures=textures, out=out, rows=rows))
+    return list(draw_previews("smoke", [*SMALL, *changes], data=data, textures=textures, cache=out, out=out, rows=rows))
 
 
 def test_a_sheet_per_category_named_after_it_and_its_foreground(data, textures, tmp_path):

@@ -1,0 +1,113 @@
+"""A cluster: whether it can be joined, whether it asks for a token, and what each of its nodes has and sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import ray
+
+from cluster.nodes import Look, Node, Seen, alive_nodes, ask, findings
+from cluster.sight import Cached, Files, shared_folder
+from fsamc.config import Features, FoldConfig
+from fsamc.dataset import find_categories, scan_category
+from fsamc.errors import BadInput
+from fsamc.textures import load_textures
+from sweeps.doctor.check import Asked, Check, ok, problem, refused, warning
+from sweeps.doctor.machine import check_open_files, check_shared_memory
+from sweeps.doctor.materials import DEFAULT
+from sweeps.doctor.tokens import check_dashboard, check_own_token
+from sweeps.everywhere import files_of_network
+from sweeps.resources import join
+
+_PATCHES = 784  # of an image of 224 pixels, in a ResNet's second layer
+
+
+def examine_cluster(asked: Asked) -> Iterator[Check]:
+    """What is to be said of the cluster at `asked.address`; it is left again."""
+    assert asked.address is not None
+    address = asked.address
+    yield from check_own_token()
+    (joined,) = refused("cluster", address, lambda: join(address))
+    if joined.level != "ok":
+        yield joined
+        return
+    try:
+        if dashboard := ray._private.worker.get_dashboard_url():
+            yield check_dashboard(dashboard)
+        yield from _examine_nodes(asked)
+    finally:
+        ray.shutdown()
+
+
+def _examine_nodes(asked: Asked) -> Iterator[Check]:
+    nodes = alive_nodes()
+    with ExitStack() as probes:
+        wanted = {"--cache": asked.cache} | ({"--out": asked.out} if asked.out else {})
+        shared = tuple(probes.enter_context(shared_folder(option, folder)) for option, folder in wanted.items())
+        answers = ask(nodes, Look(files=tuple(_files(asked)), shared=shared))
+    told = findings(answers)
+    for one in told:
+        yield (problem if one.serious else warning)("node", f"{one.node}: {one.text}", one.mend)
+    if not told:
+        cpus = sum(node.slots(1, 0) for node in nodes)
+        yield ok("cluster", f"{asked.address}: {len(nodes)} nodes with {cpus} CPUs see what is seen here")
+    needed = bank_bytes(asked.data) if isinstance(asked.data, Path) else []
+    for node, seen in answers.items():
+        if isinstance(seen, Seen):
+            yield from (check for check in _of_node(node, seen, needed) if check.level != "ok")
+
+
+def _of_node(node: Node, seen: Seen, needed: list[int]) -> Iterator[Check]:
+    yield check_open_files(seen.open_files, cluster=True, where=f"open files, {node}")
+    if seen.shm is not None:
+        yield check_shared_memory(seen.shm, seen.memory, where=f"/dev/shm, {node}")
+    yield check_object_store(int(node.resources.get("object_store_memory", 0)), needed, where=str(node))
+
+
+def check_object_store(size: int, needed: list[int], *, where: str) -> Check:
+    """Whether a node's object store holds the banks of the categories, one seed of each. All in bytes."""
+    found = f"{where} holds {size / 1e6:.0f} MB"
+    mend = "start the node with a larger --object-store-memory, and as much in /dev/shm, or lower reference.ratio"
+    if needed and size < max(needed):
+        return problem("object store", f"{found}, the largest bank takes about {max(needed) / 1e6:.0f} MB", mend)
+    if size < sum(needed):
+        return warning("object store", f"{found}, the banks of a seed about {sum(needed) / 1e6:.0f} MB", mend)
+    return ok("object store", found)
+
+
+def bank_bytes(data: Path) -> list[int]:
+    """About what the bank of each category takes, at the default settings."""
+    from fsamc.detectors.base import detector_class
+
+    try:
+        names = find_categories(data)
+    except BadInput:  # told elsewhere
+        return []
+    base = FoldConfig()
+    shapes = [(len(scan_category(data, name).train), _PATCHES, base.features.dim) for name in names]
+    return [detector_class(base.reference.kind).bytes_kept(base.reference, shape) for shape in shapes]
+
+
+def _files(asked: Asked) -> Iterator[Files | Cached]:
+    """What nodes must be able to read; what is wrong with it here already is told elsewhere."""
+    if isinstance(asked.data, Path) and asked.data.is_dir():
+        for name in _names(asked.data):
+            category = scan_category(asked.data.absolute(), name)
+            yield Files.here("--data", category.folder, category.images)
+    if isinstance(asked.textures, Path) and asked.textures.is_dir():
+        textures = load_textures(asked.textures.absolute())
+        yield Files.here("--textures", textures.folder, textures.images)
+    try:
+        backbone = asked.backbone if asked.backbone not in (None, "auto") else DEFAULT
+        yield from files_of_network(Features.model_validate({"backbone": backbone, "weights": asked.weights}))
+    except (BadInput, ValueError):
+        return
+
+
+def _names(data: Path) -> list[str]:
+    try:
+        return find_categories(data)
+    except BadInput:
+        return []
