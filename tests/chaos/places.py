@@ -141,7 +141,14 @@ class Cluster:
     def _fill_object_stores(self) -> None:
         """Have another driver fill the object stores of all nodes, and die with all that it holds."""
         command = [sys.executable, "-m", "tests.chaos.hog", self._all.ray.gcs]
-        hog = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment, start_new_session=True)
+        hog = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self.environment,
+            start_new_session=True,
+        )
         assert hog.stdout is not None
         assert "full" in hog.stdout.readline()
         time.sleep(self._moments.uniform(1, 5))
