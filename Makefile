@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test check audit fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -27,6 +27,11 @@ check: $(INSTALLED)  ## lint, format, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(INSTALLED)  ## constraints.txt against the known vulnerabilities; needs the network
+	@$(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict $(ARGS)
 
 fix: $(INSTALLED)  ## mend what lint and format can
 	$(BIN)/ruff check --fix .

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from cluster.folds import Fold, Outcome
@@ -20,18 +23,41 @@ from fsamc.result import FoldResult
 def start(address: str | None, *, cpus: int, gpus: float) -> None:
     """Join the cluster at `address`, or start an embedded one with `cpus` CPUs for folds."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    _read_token_anew()
     if address:
+        _read_token_anew()
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
-    ray.init(
-        address="local",  # else what RAY_ADDRESS names, or a cluster that a killed driver left, is joined
-        num_cpus=cpus,
-        num_gpus=int(gpus) or None,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.CRITICAL,
-    )
+    with _to_itself():
+        ray.init(
+            address="local",  # else what RAY_ADDRESS names, or a cluster that a killed driver left, is joined
+            num_cpus=cpus,
+            num_gpus=int(gpus) or None,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
+
+
+@contextmanager
+def _to_itself() -> Iterator[None]:
+    """A Ray that starts in this context listens on loopback only, and asks for a token that nobody else has.
+
+    On Linux Ray puts the machine's address in the place of 127.0.0.1, unless it takes the machine for one that is in
+    no cluster, as on macOS. The token is in the environment while Ray's processes start, and on no command line.
+    """
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ.get(name) for name in own}
+    clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    os.environ.update(own)
+    _read_token_anew()
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _read_token_anew() -> None:

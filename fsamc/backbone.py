@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 
 from fsamc.config import Features
 from fsamc.errors import BadInput
+from fsamc.program import checked_program
 from fsamc.seeds import torch_generator
 from fsamc.weights import check_file, identity, is_program, is_random
 
@@ -63,7 +65,7 @@ def _load_program(features: Features, device: str) -> Callable[[Tensor], Sequenc
     check_file(path)
     try:
         with _silent("torch.export"):
-            module = torch.export.load(path).module().to(device)
+            module = torch.export.load(checked_program(Path(path))).module().to(device)
     except Exception as error:  # torch raises a different type for every way in which a file can be wrong
         raise BadInput(f"{path}: not a torch.export program ({_brief(error)}); export it again") from error
 
@@ -165,7 +167,18 @@ def _state_from(path: str) -> dict[str, Tensor]:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # both loaders raise many types
+        if isinstance(error, UnpicklingError):  # torch's own text advises to let it run
+            raise BadInput(_what_pickle(path, str(error))) from error
         raise BadInput(f"{path}: not a state dict ({_brief(error)}); expected .pth or .safetensors") from error
+
+
+def _what_pickle(path: str, text: str) -> str:
+    if "unsupported global" in text.lower():
+        return (
+            f"{path}: holds more than tensors, which may run anything; save the network's state_dict() alone, or a "
+            ".safetensors file"
+        )
+    return f"{path}: not a state dict (no file of torch.save); expected .pth or .safetensors"
 
 
 def _randomise(network: nn.Module) -> None:

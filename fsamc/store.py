@@ -215,7 +215,7 @@ def _damage(folder: Path) -> str | None:
                 return f"{name} is not as it was written"
             if name.endswith(".npy"):
                 open_memmap(folder / name, mode="r")  # ValueError for pickled objects and for what is no array
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return str(error)
     return None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -56,6 +59,17 @@ def load_textures(folder: Path) -> Textures:
     return Textures(folder=root, classes=classes, digests=digest_files(root, paths))
 
 
+@contextmanager
+def _within() -> Iterator[None]:
+    """Archives are unpacked in their folder: an entry that leads elsewhere is a TarError, as from Python 3.14 on."""
+    before = tarfile.TarFile.__dict__.get("extraction_filter")
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    finally:
+        tarfile.TarFile.extraction_filter = before
+
+
 def fetch_dtd(folder: Path) -> Path:
     """`folder/dtd`, the Describable Textures Dataset (47 classes of 120 images), downloaded if it is not there.
 
@@ -71,7 +85,8 @@ def fetch_dtd(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-            DTD(unfinished, download=True)
+            with _within():
+                DTD(unfinished, download=True)
             (Path(unfinished) / "dtd" / "dtd").rename(target)
     except (OSError, RuntimeError, EOFError, HTTPException, TarError) as error:
         if not target.is_dir():  # else another process was quicker

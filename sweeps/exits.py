@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -46,5 +47,10 @@ def _usage(error: Any) -> str:
 
 def _fail(code: int, *lines: str) -> NoReturn:
     for line in lines:
-        print(f"fsamc: {' '.join(line.split())}", file=sys.stderr)
+        print(f"fsamc: {_printable(' '.join(line.split()))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _printable(line: str) -> str:
+    """The line with what a terminal would obey, or cannot show, written out."""
+    return "".join(one if unicodedata.category(one) not in ("Cc", "Cf", "Cs") else ascii(one)[1:-1] for one in line)

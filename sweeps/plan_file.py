@@ -17,6 +17,7 @@ from fsamc.errors import BadInput, BadInputs
 from sweeps.yaml_marks import Mark, NotYaml, Place, read_yaml
 
 Tree = dict[Any, Any]
+_LARGEST = 4 << 20  # bytes
 
 
 class Spot(NamedTuple):
@@ -144,7 +145,7 @@ def _read(source: str) -> Written:
         text = (resources.files("sweeps") / "presets" / f"{source}.yaml").read_text()
     else:
         try:
-            text = Path(source).read_text()
+            text = _read_text(Path(source))
         except (OSError, UnicodeDecodeError) as error:
             known = ", ".join(preset_names())
             raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {known}") from error
@@ -157,6 +158,15 @@ def _read(source: str) -> Written:
         raise BadInput(f"{source}: expected a plan with keys base, space, folds, search; found {type(tree).__name__}")
     spots = {place: Spot(source, mark) for place, mark in found.marks.items()}
     return Written(source, tree, spots, tuple((Spot(source, mark), problem) for mark, problem in found.twice))
+
+
+def _read_text(file: Path) -> str:
+    """A plan's text. What is no file is not opened: a pipe would wait for ever, a device never end."""
+    if file.exists() and not file.is_file():
+        raise OSError(f"{file} is no file")
+    if file.stat().st_size > _LARGEST:
+        raise OSError(f"{file} has {file.stat().st_size} bytes, {_LARGEST} are the most")
+    return file.read_text()
 
 
 def _split(change: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.stopper import Stopper
 
@@ -50,6 +51,8 @@ def run_trials(
     trainable = tune.with_parameters(run_trial, runner=runner, at_once=at_once, retries=plan.resources.retries)
     # A trial's own process only waits for its folds: it takes no CPU from them, and lives on the head node.
     needs = tune.PlacementGroupFactory([{"node:__internal_head__": 1e-4}])
+    # Tune would give trials the secrets of AWS, on a command line that every user of the machine can read.
+    ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
     tuner = tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(

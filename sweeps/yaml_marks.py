@@ -11,6 +11,7 @@ import yaml
 from fsamc.config.dotted import Problem
 
 Place = tuple[str, ...]
+_LARGEST = 100_000  # entries of a plan
 
 
 class Mark(NamedTuple):
@@ -50,6 +51,7 @@ def read_yaml(text: str) -> Document:
         node = loader.get_single_node()
         if node is None:
             return Document(None, {}, ())
+        _check_size(node, {})
         twice = tuple(_twice(node, ()))
         value = loader.construct_document(node)  # puts `<<` where it belongs
         return Document(value, dict(_marks(node, ())), twice)
@@ -58,7 +60,19 @@ def read_yaml(text: str) -> Document:
     except yaml.YAMLError as error:
         raise NotYaml(None, " ".join(str(error).split())) from None
     except RecursionError:
-        raise NotYaml(None, "an alias holds itself") from None
+        raise NotYaml(None, "nested too deeply") from None
+
+
+def _check_size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes there are once every alias is written out. Raises NotYaml for more than any plan has."""
+    if id(node) not in known:
+        known[id(node)] = 0  # being counted
+        known[id(node)] = 1 + sum(_check_size(value, known) for _, _, value in _below(node))
+    if not known[id(node)]:
+        raise NotYaml(None, "an alias holds itself")
+    if known[id(node)] > _LARGEST:
+        raise NotYaml(_mark(node.start_mark), f"more than {_LARGEST} entries once its aliases are written out")
+    return known[id(node)]
 
 
 def _marks(node: yaml.Node, place: Place) -> Iterator[tuple[Place, Mark]]:

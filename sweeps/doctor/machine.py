@@ -61,6 +61,12 @@ def check_disk(what: str, folder: Path) -> Iterator[Check]:
         yield ok(what, found)
 
 
+def check_cache_owner(cache: Path) -> Iterator[Check]:
+    """Whether others may put artifacts into the cache, which are believed: nothing is run, but numbers would change."""
+    if cache.is_dir() and cache.stat().st_mode & 0o002:
+        yield warning("cache", f"{cache} can be written to by every user of this machine", f"chmod o-w {cache}")
+
+
 def network_disk(path: Path) -> str | None:
     """The kind of network file system that a path lies on; None if it lies on none."""
     mounts = [(Path(each.mountpoint), each.fstype) for each in psutil.disk_partitions(all=True)]
@@ -80,5 +86,6 @@ def examine_machine(cache: Path, out: Path | None, *, cluster: bool) -> Iterator
         yield check_shared_memory(shutil.disk_usage("/dev/shm").total, psutil.virtual_memory().total)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], cluster=cluster)
     yield from check_disk("cache", cache)
+    yield from check_cache_owner(cache)
     if out is not None:
         yield from check_disk("out", out)

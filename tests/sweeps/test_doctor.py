@@ -21,7 +21,7 @@ from fsamc.remote import Address
 from sweeps.doctor import Asked, Check, rounds
 from sweeps.doctor.check import problem, refused
 from sweeps.doctor.cluster import bank_bytes, check_object_store
-from sweeps.doctor.machine import check_disk, check_open_files, check_shared_memory, network_kind
+from sweeps.doctor.machine import check_cache_owner, check_disk, check_open_files, check_shared_memory, network_kind
 from sweeps.doctor.materials import examine_materials, examine_weights
 from sweeps.doctor.packages import check_cuda, check_single, check_torchvision, check_versions, examine_packages
 from sweeps.doctor.tokens import check_dashboard, check_own_token, check_token_file
@@ -128,6 +128,13 @@ def test_a_small_or_locked_disk(disk, tmp_path):  # noqa: F811
     assert_told(one(check_disk("cache", tmp_path / "file")), "problem", "cannot be written to", "choose another folder")
     assert one(check_disk("cache", tmp_path / "new")).level in ("ok", "warning")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_cache_that_everybody_may_write_to(tmp_path):
+    tmp_path.chmod(0o777)
+    assert_told(one(check_cache_owner(tmp_path)), "warning", "by every user", f"chmod o-w {tmp_path}")
+    tmp_path.chmod(0o755)
+    assert list(check_cache_owner(tmp_path)) == []
 
 
 def test_a_database_on_a_network_disk_is_told_from_one_beside_it():

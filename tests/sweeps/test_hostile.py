@@ -1,0 +1,470 @@
+"""What strangers may hand us: every file is made for real, is refused by one line, runs nothing and leaves nothing.
+
+`HOSTILE` is to be read: what is done to images, textures, plans and networks, and the line that it gets.
+`HARMLESS` are files that look dangerous and are passed by.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import shutil
+import socket
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fsamc.errors import BadInput
+from fsamc.store import CHECKSUMS, Store, file_digest
+from fsamc.textures import fetch_dtd
+from tests.sweeps.small import Lab, fsamc
+from tests.sweeps.test_bad_input import contents, own, said  # noqa: F401 fixtures
+
+Words = list[str]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What is done to a lab; which words are added to the sweep's or take the place of some; the line it gets."""
+
+    prepare: Callable[[Lab], Any]
+    line: str
+    words: Callable[[Lab], dict[str, str]] = lambda lab: {}
+    more: tuple[str, ...] = ()
+
+
+class Exploit:
+    """Touches a file wherever it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def marker(lab: Lab) -> Path:
+    return lab.root.parent / f"{lab.root.name}-was-run"
+
+
+def pickled(lab: Lab) -> bytes:
+    saved = io.BytesIO()
+    torch.save(Exploit(marker(lab)), saved)
+    return saved.getvalue()
+
+
+def bare_pickle(lab: Lab) -> bytes:
+    return pickle.dumps(Exploit(marker(lab)))
+
+
+def code(lab: Lab) -> str:
+    return f"__import__('os').system('touch {marker(lab)}')"
+
+
+# --- networks
+
+
+def program(change: Callable[[Lab, dict[str, bytes]], Any], *, packed: bool = False) -> Callable[[Lab], Any]:
+    """Write `evil.pt2`: the lab's own program with some of its files changed."""
+
+    def write(lab: Lab) -> None:
+        with zipfile.ZipFile(lab.backbone) as there:
+            files = {name: there.read(name) for name in there.namelist()}
+        change(lab, files)
+        with zipfile.ZipFile(
+            lab.root / "evil.pt2", "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+        ) as made:
+            for name, content in files.items():
+                made.writestr(name, content)
+
+    return write
+
+
+def graph(change: Callable[[Lab, dict[str, Any]], Any]) -> Callable[[Lab], Any]:
+    """Write `evil.pt2` with another graph."""
+
+    def apply(lab: Lab, files: dict[str, bytes]) -> None:
+        held = json.loads(files["tiny/models/model.json"])
+        change(lab, held)
+        files["tiny/models/model.json"] = json.dumps(held).encode()
+
+    return program(apply)
+
+
+def sizes(lab: Lab, held: dict[str, Any]) -> None:
+    for tensor in held["graph_module"]["graph"]["tensor_values"].values():
+        for size in tensor["sizes"]:
+            if "as_expr" in size:
+                size["as_expr"]["expr_str"] = code(lab)
+
+
+def named(lab: Lab, files: dict[str, bytes]) -> None:
+    name = "tiny/data/weights/model_weights_config.json"
+    held = json.loads(files[name])
+    next(iter(held["config"].values()))["use_pickle"] = True
+    files |= {name: json.dumps(held).encode(), "tiny/data/weights/weight_0": pickled(lab)}
+
+
+def first_node(held: dict[str, Any]) -> dict[str, Any]:
+    return held["graph_module"]["graph"]["nodes"][0]
+
+
+def tree(lab: Lab, held: dict[str, Any]) -> None:
+    call = held["graph_module"]["module_call_graph"][0]["signature"]
+    call["in_spec"] = json.dumps([1, {"type": "os.system", "context": "null", "children_spec": []}])
+
+
+_PROGRAM = "evil.pt2: not a torch.export program"
+
+
+def evil(lab: Lab) -> dict[str, str]:
+    return {"--backbone": str(lab.root / "evil.pt2")}
+
+
+def weights(name: str) -> Callable[[Lab], dict[str, str]]:
+    return lambda lab: {"--backbone": "resnet18", "--weights": str(lab.root / name)}
+
+
+def huge_header(lab: Lab) -> None:
+    (lab.root / "evil.safetensors").write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
+
+
+# --- images
+
+
+def png(width: int, height: int, rows: bytes = b"") -> bytes:
+    """A PNG whose header says what it likes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    return start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def image(content: bytes, name: str = "test/dent/001.png") -> Callable[[Lab], Any]:
+    return lambda lab: (lab.data / "cap" / name).write_bytes(content)
+
+
+def rename(before: str, after: str | bytes) -> Callable[[Lab], Any]:
+    def apply(lab: Lab) -> None:
+        path = lab.data / before
+        path.rename(path.with_name(os.fsdecode(after)))
+
+    return apply
+
+
+def groups(text: str | bytes) -> Callable[[Lab], Any]:
+    content = text.encode() if isinstance(text, str) else text
+    return lambda lab: (lab.data / "cap/groups.csv").write_bytes(content)
+
+
+# --- plans
+
+
+def laughs() -> str:
+    names = "abcdefghi"
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{name}: &{name} [{', '.join(['*' + names[at]] * 10)}]" for at, name in enumerate(names[1:])]
+    return "\n".join(lines)
+
+
+def written(text: str | bytes) -> Callable[[Lab], Any]:
+    content = text.encode() if isinstance(text, str) else text
+    return lambda lab: (lab.root / "evil.yaml").write_bytes(content)
+
+
+def evil_plan(lab: Lab) -> dict[str, str]:
+    return {"PLAN": str(lab.root / "evil.yaml")}
+
+
+HOSTILE: dict[str, Attack] = {
+    # networks: what torch would run when it loads them
+    "weights that are a pickle of os.system": Attack(
+        lambda lab: (lab.root / "evil.pth").write_bytes(pickled(lab)),
+        "evil.pth: holds more than tensors, which may run anything; save the network's state_dict() alone",
+        weights("evil.pth"),
+    ),
+    "weights that are a bare pickle": Attack(
+        lambda lab: (lab.root / "evil.pth").write_bytes(bare_pickle(lab)),
+        "evil.pth: ",
+        weights("evil.pth"),
+    ),
+    "safetensors whose header has 4 EiB": Attack(
+        huge_header, "evil.safetensors: not a state dict", weights("evil.safetensors")
+    ),
+    "weights that are a pipe": Attack(
+        lambda lab: os.mkfifo(lab.root / "evil.pth"), "evil.pth: no such file", weights("evil.pth")
+    ),
+    "a program with pickled weights": Attack(
+        program(lambda lab, files: files.update({"tiny/data/weights/model.pt": pickled(lab)})),
+        f"{_PROGRAM} (holds 'tiny/data/weights/model.pt', which belongs to no program",
+        evil,
+    ),
+    "a program with one pickled weight": Attack(program(named), f"{_PROGRAM} ('stem.weight' is pickled", evil),
+    "a program with a pickled constant": Attack(
+        program(lambda lab, files: files.update({"tiny/data/constants/opaque_obj_0": bare_pickle(lab)})),
+        f"{_PROGRAM} (holds 'tiny/data/constants/opaque_obj_0'",
+        evil,
+    ),
+    "a program with a compiled library": Attack(
+        program(lambda lab, files: files.update({"tiny/data/aotinductor/model/x.so": b"\x7fELF"})),
+        f"{_PROGRAM} (holds 'tiny/data/aotinductor/model/x.so'",
+        evil,
+    ),
+    "a program with a traversal": Attack(
+        program(lambda lab, files: files.update({"tiny/../../evil": b""})), f"{_PROGRAM} (holds 'tiny/../../evil'", evil
+    ),
+    "a program with code for a size": Attack(graph(sizes), f"{_PROGRAM} (expr_str is \"__import__('os')", evil),
+    "a program with code for a guard": Attack(
+        graph(lambda lab, held: held.update(guards_code=[code(lab)])), f"{_PROGRAM} (guards_code is", evil
+    ),
+    "a program that calls os.system": Attack(
+        graph(lambda lab, held: first_node(held).update(target="torch.os.system")),
+        f"{_PROGRAM} (target is 'torch.os.system', which is no tensor operation",
+        evil,
+    ),
+    "a program that writes files": Attack(
+        graph(lambda lab, held: first_node(held).update(target="torch.ops.aten.save.default")),
+        f"{_PROGRAM} (target is 'torch.ops.aten.save.default'",
+        evil,
+    ),
+    "a program with code for a name": Attack(
+        graph(lambda lab, held: first_node(held)["outputs"][0]["as_tensor"].update(name=f"x={code(lab)}")),
+        f"{_PROGRAM} (name is",
+        evil,
+    ),
+    "a program that imports a module": Attack(graph(tree), f"{_PROGRAM} (in_spec is", evil),
+    "a program that is a bomb": Attack(
+        program(lambda lab, files: files.update({"tiny/data/weights/weight_0": bytes(1 << 24)}), packed=True),
+        f"{_PROGRAM} (",
+        evil,
+    ),
+    # images
+    "an image of 50,000 x 50,000": Attack(image(png(50_000, 50_000)), "cap/test/dent/001.png: cannot be read as"),
+    "an image that ends before its header says": Attack(
+        image(png(64, 64, os.urandom(65 * 64))[:3000]), "cap/test/dent/001.png: cannot be read as"
+    ),
+    "an image of no pixels": Attack(image(png(0, 64)), "cap/test/dent/001.png: cannot be read as"),
+    "PostScript named png": Attack(image(b"%!PS\n(x) run\n"), "cap/test/dent/001.png: cannot be read as"),
+    "SVG named png": Attack(
+        image(b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'),
+        "cap/test/dent/001.png: cannot be read as",
+    ),
+    # names
+    "a class with an end of line": Attack(rename("cap/test/dent", "de\nnt"), r"the name 'de\nnt' holds control"),
+    "a class that paints the terminal": Attack(
+        rename("cap/test/dent", "\x1b[31mdent"), r"'\x1b[31mdent' holds control"
+    ),
+    "a class that is no UTF-8": Attack(
+        rename("cap/test/dent", b"de\xffnt"), r"'de\udcffnt' holds control characters or"
+    ),
+    "a class that reads backwards": Attack(rename("cap/test/dent", "de\u202ent"), r"'de\u202ent' holds control"),
+    "a category that is a formula": Attack(rename("cap", "=cmd|'calc'!A0"), "begins as a spreadsheet's formula does"),
+    "a class that is a formula": Attack(rename("cap/test/dent", "@SUM(1)"), "begins as a spreadsheet's formula does"),
+    "an image with an end of line": Attack(rename("cap/test/dent/001.png", "a\nb.png"), r"the name 'a\nb.png' holds"),
+    "a category called average": Attack(rename("cap", "average"), "may not be called average"),
+    # groups.csv
+    "groups that lead elsewhere": Attack(
+        groups("path,group\n../../../etc/passwd,a\n"), "line 2 names ../../../etc/passwd, no image of cap"
+    ),
+    "groups with an escape": Attack(groups("path,group\n\x1b]0;x\x07,a\n"), r"names \x1b]0;x\x07, no image of cap"),
+    "groups with a field of 200 kB": Attack(groups(f"path,group\n{'x' * 200_000},a\n"), "groups.csv: is no UTF-8 csv"),
+    "groups with NUL": Attack(groups(b"path,group\ntest/dent/001.png\0,a\n"), r"names test/dent/001.png\x00, no image"),
+    # plans
+    "a plan that calls os.system": Attack(
+        written('base: !!python/object/apply:os.system ["true"]\n'),
+        "not YAML: could not determine a constructor",
+        evil_plan,
+    ),
+    "a plan of a billion laughs": Attack(written(laughs()), "more than 100000 entries once its aliases", evil_plan),
+    "a plan that holds itself": Attack(written("base: &a [*a, *a]\n"), "an alias holds itself", evil_plan),
+    "a plan nested 5,000 deep": Attack(
+        written("a: " + "[" * 5000 + "]" * 5000), "evil.yaml: not YAML: nested too deeply", evil_plan
+    ),
+    "a plan with a key twice": Attack(
+        written("name: a\nbase: {shots: 2, shots: 3}\n"), "base.shots: is there already in line 2", evil_plan
+    ),
+    "a plan of 5 MB": Attack(written("#" * (5 << 20)), "5242880 bytes, 4194304 are the most", evil_plan),
+    "a plan that is a pipe": Attack(lambda lab: os.mkfifo(lab.root / "evil.yaml"), "evil.yaml is no file", evil_plan),
+    "a plan without end": Attack(lambda lab: None, "/dev/zero is no file", lambda lab: {"PLAN": "/dev/zero"}),
+    "a category elsewhere": Attack(lambda lab: None, "no such category", more=("folds.categories=[../data/cap]",)),
+    "support from elsewhere": Attack(
+        lambda lab: None,
+        "cap/../../x.png is no defect image of this category",
+        more=("base.support={shots_from: files, files: [cap/../../x.png]}", "space.shots=null"),
+    ),
+    # addresses
+    "an address with a secret": Attack(
+        lambda lab: None,
+        "--data: the s3:// address holds credentials",
+        lambda lab: {"--data": "s3://key:hush@bucket/data"},
+    ),
+    "an address of another kind": Attack(
+        lambda lab: None, "--data ftp://...: no such kind of address", lambda lab: {"--data": "ftp://hush@host/x"}
+    ),
+    "a tracking URI with a password": Attack(
+        lambda lab: None,
+        "--tracking-uri http://...: holds a password",
+        more=("--tracking-uri", "http://me:hush@host:5000"),
+    ),
+    "an offline tracking URI with a password": Attack(
+        lambda lab: None,
+        "PGPASSWORD for PostgreSQL",
+        more=("--offline", "--tracking-uri", "postgresql://me:hush@host/runs"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_gets_its_line_and_runs_nothing(own: Lab, said, case):  # noqa: F811
+    attack = HOSTILE[case]
+    attack.prepare(own)
+    changes = attack.words(own)
+    words = own.words(changes.get("PLAN", own.plan()), *attack.more)
+    for option, value in changes.items():
+        if option in words:
+            words[words.index(option) + 1] = value
+        elif option != "PLAN":
+            words += [option, value]
+    line = said(own.root, words)
+    assert attack.line in line, line
+    assert line[:-1].isprintable()
+    assert "hush" not in line
+    assert not marker(own).exists(), "it was run"
+
+
+def test_the_exploits_would_run_if_they_were_let(lab: Lab):
+    """Else the tests above would prove nothing."""
+    torch.load(io.BytesIO(pickled(lab)), weights_only=False)
+    assert marker(lab).exists()
+    marker(lab).unlink()
+    graph(sizes)(lab)
+    with pytest.raises(AttributeError):
+        torch.export.load(lab.root / "evil.pt2")
+    assert marker(lab).exists()
+
+
+def loop(lab: Lab) -> None:
+    (lab.data / "cap/test/dent/loop.png").symlink_to("loop.png")
+    (lab.data / "cap/test/dent/above").symlink_to("..")
+
+
+def elsewhere(lab: Lab) -> None:
+    kept = lab.root / "kept.png"
+    shutil.move(lab.data / "cap/test/dent/001.png", kept)
+    (lab.data / "cap/test/dent/001.png").symlink_to(kept)
+
+
+def listening(lab: Lab) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        before = Path.cwd()
+        os.chdir(lab.data / "cap/test/dent")  # the path of a socket has 107 characters
+        try:
+            made.bind("s.png")
+        finally:
+            os.chdir(before)
+
+
+HARMLESS: dict[str, Callable[[Lab], Any]] = {
+    "a link to itself": loop,
+    "a link that leaves the folder, to an image": elsewhere,
+    "a pipe named png": lambda lab: os.mkfifo(lab.data / "cap/test/dent/pipe.png"),
+    "a socket named png": listening,
+    "a link to a device named png": lambda lab: (lab.data / "cap/test/dent/zero.png").symlink_to("/dev/zero"),
+    "groups.csv that is a pipe": lambda lab: os.mkfifo(lab.data / "cap/groups.csv"),
+    "a class called con, and markup": lambda lab: (
+        (lab.data / "cap/test/dent").rename(lab.data / "cap/test/con"),
+        (lab.data / "cap/test/crack").rename(lab.data / "cap/test/[bold]<b>"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_looks_dangerous_and_is_not_is_passed_by(own: Lab, capfd, case):  # noqa: F811
+    HARMLESS[case](own)
+    before = contents(own.data)
+    assert fsamc(*own.words(own.plan(), "--dry-run")) == 0
+    assert "4 trials (grid), 16 folds" in capfd.readouterr().out
+    assert contents(own.data) == before
+
+
+# --- archives and caches
+
+
+def unpacked(name: str, *, link: str | None = None) -> Callable[..., None]:
+    """In place of torchvision's download: an archive whose entry leads elsewhere, unpacked as torchvision does."""
+
+    def unpack(url: str, *, download_root: str, md5: str) -> None:
+        archive = Path(download_root) / "evil.tar.gz"
+        with tarfile.open(archive, "w:gz") as made:
+            entry = tarfile.TarInfo(name)
+            if link is not None:
+                entry.type, entry.linkname = tarfile.SYMTYPE, link
+            made.addfile(entry, io.BytesIO(b""))
+        with tarfile.open(archive) as found:
+            found.extractall(download_root)
+
+    return unpack
+
+
+@pytest.mark.parametrize(
+    ("name", "link"), [("../../evil", None), ("/tmp/fsamc-evil", None), ("dtd/dtd/images/x", "/etc/passwd")]
+)
+def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, monkeypatch, name, link):
+    monkeypatch.setattr("torchvision.datasets.dtd.download_and_extract_archive", unpacked(name, link=link))
+    cache = tmp_path / "a" / "b"
+    with pytest.raises(BadInput, match="the textures dtd cannot be downloaded"):
+        fetch_dtd(cache)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", cache]
+    assert not Path("/tmp/fsamc-evil").exists()
+
+
+def planted(store: Store, files: dict[str, bytes], sums: str | None = None) -> Path:
+    """An artifact that somebody put into a cache, with checksums that fit unless they are given."""
+    folder = store.root / "features" / ("0" * 32)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    fitting = {name: file_digest(folder / name) for name in files}
+    (folder / CHECKSUMS).write_text(json.dumps(fitting) if sums is None else sums)
+    return folder
+
+
+def npy_of_objects(target: Path) -> bytes:
+    saved = io.BytesIO()
+    np.save(saved, np.array([Exploit(target)], dtype=object), allow_pickle=True)
+    return saved.getvalue()
+
+
+@pytest.mark.parametrize(
+    "sums", ['{"../x": "0"}', '{"a.npy": ["../x"]}', "[]", "[" * 100_000, '{"/etc/passwd": "0"}', "null", "\0"]
+)
+def test_checksums_that_lead_elsewhere_or_are_none_are_damage(tmp_path, sums):
+    store = Store(tmp_path / "cache")
+    (tmp_path / "x").write_text("outside")
+    folder = planted(store, {"a.npy": b""}, sums)
+    assert store.find("features", folder.name) is None
+    assert not folder.exists(), "set aside"
+    assert (tmp_path / "x").read_text() == "outside"
+
+
+def test_an_array_of_pickled_objects_is_damage_and_is_not_run(tmp_path):
+    store, target = Store(tmp_path / "cache"), tmp_path / "was-run"
+    folder = planted(store, {"a.npy": npy_of_objects(target)})
+    assert store.find("features", folder.name) is None
+    assert not target.exists()
+    np.load(io.BytesIO(npy_of_objects(target)), allow_pickle=True)
+    assert target.exists(), "the exploit works where it is let"
