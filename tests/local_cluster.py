@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -122,8 +123,15 @@ class LocalCluster:
         return file
 
 
+def tear_down_on_signals() -> None:
+    """SIGTERM and SIGINT leave every context, also where whoever started this process had them ignored."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main(command: list[str]) -> int:
     """Run a command on the topology, or wait until Ctrl-C; the command's exit code."""
+    tear_down_on_signals()
     print("starting PostgreSQL, MLflow, a Ray head and two nodes", flush=True)
     with LocalCluster() as cluster:
         print(f"jobs     {cluster.ray.jobs}\nray      {cluster.ray.gcs}\nMLflow   {cluster.mlflow.uri}", flush=True)

@@ -24,6 +24,7 @@ from rich.table import Table
 from tests.chaos.places import Cluster, Laptop
 from tests.chaos.rounds import Rounds
 from tests.chaos.scene import SEARCHES
+from tests.local_cluster import tear_down_on_signals
 
 
 def main(
@@ -35,6 +36,7 @@ def main(
     folder: Annotated[Path | None, typer.Option(help="Where the sweeps lie; a temporary one.")] = None,
 ) -> None:
     """Run all rounds and print a table of them; exit code 1 if one was not as it must be."""
+    tear_down_on_signals()
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     console = Console()
     root = folder or Path(tempfile.mkdtemp(prefix="fsamc-chaos-"))
