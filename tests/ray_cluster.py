@@ -84,7 +84,7 @@ class RayCluster:
 
     def _start_head(self) -> None:
         port, dashboard = self.gcs.rpartition(":")[2], self.jobs.rpartition(":")[2]
-        words = ["--head", "--port", port, "--temp-dir", str(self.folder)]  # nodes that join take the head's folder
+        words = ["--head", "--port", port, "--temp-dir", str(self.folder / "head")]
         words += ["--dashboard-host", HERE, "--dashboard-port", dashboard, "--include-dashboard", "true"]
         words += ["--ray-client-server-port", str(free_ports(1)[0])]
         process = self._start("head", words, cpus=self.cpus)
@@ -96,7 +96,9 @@ class RayCluster:
 
         `through`: a command that runs the one after it, such as `unshare --mount`.
         """
-        return self._start(name, ["--address", self.gcs], cpus=cpus, through=through)
+        # Each its own folder, as on machines apart: in a common one, nodes take away what jobs of others have there.
+        words = ["--address", self.gcs, "--temp-dir", str(self.folder / name)]
+        return self._start(name, words, cpus=cpus, through=through)
 
     def kill_raylet(self, name: str) -> None:
         """Kill a node's raylet with SIGKILL, and wait until the rest of the node is gone."""
