@@ -21,7 +21,7 @@ from fsamc.artifacts import Bank, Nearest
 from fsamc.errors import naming
 from fsamc.store import Artifact, Store
 
-_ATTEMPTS = 8  # at a fold whose arrays or actors are lost: with the pauses between them, some fifty seconds
+_ATTEMPTS = 8  # at a fold whose arrays or actors are lost: with the pauses between them, some 25 seconds
 T = TypeVar("T")
 
 
