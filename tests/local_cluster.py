@@ -91,6 +91,7 @@ class LocalCluster:
         """Until both nodes have joined; one that gave up, on a machine that is too busy, is started again."""
         end = time.monotonic() + 300
         while (there := self._n_alive()) < 1 + len(NODES):
+            assert self.ray.nodes["head"].poll() is None, f"the head has ended:\n{self._logs()}"
             assert time.monotonic() < end, f"{there} nodes have joined:\n{self._logs()}"
             for name in NODES:
                 if (node := self.ray.nodes.get(name)) and node.poll() is not None:
@@ -99,8 +100,11 @@ class LocalCluster:
 
     def _n_alive(self) -> int:
         asked = Request(f"{self.ray.jobs}/nodes?view=summary", headers={"Authorization": f"Bearer {self.ray.token}"})
-        with urlopen(asked, timeout=30) as answer:
-            nodes = json.load(answer)["data"]["summary"]
+        try:
+            with urlopen(asked, timeout=30) as answer:
+                nodes = json.load(answer)["data"]["summary"]
+        except OSError:  # the job server is starting again, or the machine is too busy
+            return 0
         return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
     def _logs(self) -> str:
