@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, ActorUnschedulableError, ObjectLostError
 
 from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.config import Compute
 from fsamc.errors import naming
 from fsamc.store import Arrays, Artifact, Store
 
-_LOST = (ActorDiedError, ActorUnavailableError, ObjectLostError)
+GONE = (ActorDiedError, ActorUnschedulableError)  # for good: its node is dead
+_LOST = (*GONE, ActorUnavailableError, ObjectLostError)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import grpc
 from ray._private import services
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.grpc_utils import init_grpc_channel
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 TOKEN = "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, or the file ~/.ray/auth_token)"
 _ASKED = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # what every driver asks first; the question is empty
@@ -22,6 +23,7 @@ def check_head(address: str, *, patience: float = 5.0) -> None:
         TokenRefused: it asks for a token, or refuses ours.
         ConnectionError: no head answers within `patience` seconds.
     """
+    read_token_anew()
     if address == "auto":  # as `ray.init` does, for this one address only
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
         address = services.canonicalize_bootstrap_address(address) or ""
@@ -34,6 +36,12 @@ def check_head(address: str, *, patience: float = 5.0) -> None:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 raise TokenRefused("the cluster asks for a token, and has got none or another one") from None
             raise ConnectionError(_reason(error.details() or error.code().name)) from None
+
+
+def read_token_anew() -> None:
+    """Ray keeps what RAY_AUTH_MODE and RAY_AUTH_TOKEN were when it first looked; here they are what they are now."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _reason(details: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from cluster.head import TOKEN
+from cluster.head import TOKEN, read_token_anew
 from fsamc.errors import BadInput
 
 CONNECT, ANSWER = 10.0, 60.0  # seconds
@@ -38,6 +38,7 @@ def connect(address: str | None) -> JobSubmissionClient:
     Raises BadInput if there is none, or it does not let us in.
     """
     address = job_server(address)
+    read_token_anew()
     for name in _TALKATIVE:
         logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)
     logging.getLogger("ray._private.authentication.http_token_authentication").setLevel(logging.ERROR)

@@ -14,7 +14,7 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.banks import BankActor, Builder, ClusterStore, Offer, files_of, lost
+from cluster.banks import GONE, BankActor, Builder, ClusterStore, Offer, files_of, lost
 from cluster.folds import Fold, Materials, find_result
 from cluster.working_set import WorkingSet
 from fsamc.artifacts import Bank, Nearest
@@ -85,8 +85,14 @@ class Keeper(Builder):
         if not isinstance(artifact, Bank | Nearest):
             await self.ensure(artifact)
             return None
-        actor = self._served_by[artifact.key] = self._bank_actor(artifact)
-        offer: Offer = await actor.provide.remote(artifact, anew=anew)
+        owner = _owner(artifact)
+        actor = self._served_by[artifact.key] = self._bank_actor(owner)
+        try:
+            offer: Offer = await actor.provide.remote(artifact, anew=anew)
+        except GONE:
+            if self._banks.get(owner) is actor:
+                del self._banks[owner]  # the next one has another node
+            raise
         return offer
 
     async def under_way(self) -> list[str]:
@@ -159,18 +165,31 @@ class Keeper(Builder):
             if actor := self._served_by.pop(key, None):
                 actor.release.remote([key])
 
-    def _bank_actor(self, artifact: Bank | Nearest) -> Any:
-        """The one actor of the artifact's (category, seed)."""
-        bank = artifact.bank if isinstance(artifact, Nearest) else artifact
-        owner = bank.good.category.name, bank.seed
+    def _bank_actor(self, owner: tuple[str, int]) -> Any:
+        """The one actor of a (category, seed)."""
         if owner not in self._banks:
             actor = BankActor.options(  # type: ignore[attr-defined]
                 name=f"bank:{owner[0]}:{owner[1]}",
                 namespace=self._namespace,
-                scheduling_strategy="SPREAD",  # all on one node would draw all folds there
+                scheduling_strategy=_a_home(len(self._banks)),
             )
             self._banks[owner] = actor.remote(self._store.root, self._store.run, self._gpus)
         return self._banks[owner]
+
+
+def _owner(artifact: Bank | Nearest) -> tuple[str, int]:
+    """The (category, seed) whose actor serves it."""
+    bank = artifact.bank if isinstance(artifact, Nearest) else artifact
+    return bank.good.category.name, bank.seed
+
+
+def _a_home(number: int) -> NodeAffinitySchedulingStrategy | str:
+    """A node for a bank actor: one that runs folds, and another for the next, since folds go where their banks are.
+
+    Not a wish but a demand: a wish of an actor that takes no CPU is not heard.
+    """
+    nodes = sorted(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
+    return NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=False) if nodes else "DEFAULT"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from fsamc.store import digest, file_digest
 
 PACKAGES = ("fsamc", "cluster", "sweeps")
 _PARTS = (".py", ".typed", ".yaml", ".j2", ".js", ".csv")  # what belongs to the packages, as in pyproject.toml
+_APART = "manifests"  # beside the code, for people
 _ENTRY = 30 + 46  # bytes that a file's two headers take in a zip besides its name
 
 
@@ -82,7 +83,8 @@ def code() -> dict[str, Path]:
         assert spec.origin is not None
         root = Path(spec.origin).parent
         files = (file for file in root.rglob("*") if file.suffix in _PARTS or file.name == "py.typed")
-        found |= {f"{package}/{file.relative_to(root).as_posix()}": file for file in sorted(files) if file.is_file()}
+        named = {file.relative_to(root): file for file in sorted(files) if file.is_file()}
+        found |= {f"{package}/{name.as_posix()}": file for name, file in named.items() if name.parts[0] != _APART}
     return found
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from cluster.folds import Fold, Outcome
+from cluster.head import read_token_anew
 from cluster.keeper import FoldRunner
 from fsamc.errors import BadInput
 from fsamc.result import FoldResult
@@ -24,7 +24,7 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
     """Join the cluster at `address`, or start an embedded one with `cpus` CPUs for folds."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
-        _read_token_anew()
+        read_token_anew()
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
     with _to_itself():
@@ -49,7 +49,7 @@ def _to_itself() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in own}
     clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     os.environ.update(own)
-    _read_token_anew()
+    read_token_anew()
     try:
         yield
     finally:
@@ -58,12 +58,6 @@ def _to_itself() -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-
-
-def _read_token_anew() -> None:
-    """Ray keeps what RAY_AUTH_MODE and RAY_AUTH_TOKEN were when it first looked; here they are what they are now."""
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def smallest_object_store() -> float:

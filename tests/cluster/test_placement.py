@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 
+from cluster import runtime
 from cluster.keeper import FoldRunner
 from fsamc.fold import run_fold
 from fsamc.result import FoldResult
 from fsamc.store import Store
 from sweeps.cli import quiet_ray
 from tests.cluster.test_banks import answer, builds
+from tests.ray_cluster import RayCluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-STORE = 80 << 20  # bytes; Ray wants no less
 SLOW = {"head__kind": "contrastive", "finetune__epochs": {2: 200}}
 
 
-@pytest.fixture
-def nodes() -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayCluster]:
     """A head without CPUs, and two nodes with one each."""
     quiet_ray()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
-    try:
-        for _ in range(2):
-            cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        ray.init(address=cluster.address, log_to_driver=False)
-        yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch, RayCluster(cpus=0) as cluster:
+        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+            patch.setenv(name, cluster.environment[name])
+        for name in ("one", "two"):
+            cluster.add_raylet(name)
+        runtime.start(cluster.gcs, cpus=0, gpus=0)
+        wait_for(3)
+        try:
+            yield cluster
+        finally:
+            ray.shutdown()
 
 
-def raylets(cluster: Cluster) -> dict[int, str]:
-    """Process of each raylet -> its node."""
-    ids = {node.node_id: node for node in cluster.list_all_nodes()}
-    return {node.all_processes["raylet"][0].process.pid: name for name, node in ids.items()}
+def wait_for(count: int) -> None:
+    """Until so many nodes are alive."""
+    end = time.monotonic() + 240
+    while sum(node["Alive"] for node in ray.nodes()) != count:
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
-def running(cluster: Cluster) -> dict[str, int]:
-    """How many folds run on each node at this moment."""
-    found: dict[str, int] = {}
-    for pid, node in raylets(cluster).items():
-        titles = [_title(child) for child in psutil.Process(pid).children()] if psutil.pid_exists(pid) else []
-        found[node] = titles.count("ray::_run_fold")
+def ids() -> dict[str, str]:
+    """The living nodes' ids by their names."""
+    return {node["NodeName"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def running(cluster: RayCluster) -> dict[str, int]:
+    """How many folds run on each node at this moment, by its name."""
+    found = {}
+    for name, process in cluster.nodes.items():
+        titles = [_title(child) for child in psutil.Process(process.pid).children(recursive=True)]
+        found[name] = titles.count("ray::_run_fold")
     return found
 
 
@@ -59,8 +69,8 @@ def _title(process: psutil.Process) -> str:
         return ""
 
 
-def where_it_runs(cluster: Cluster, reference) -> set[str]:
-    """The nodes on which folds were seen until this one was done."""
+def where_it_runs(cluster: RayCluster, reference) -> set[str]:
+    """The names of the nodes on which folds were seen until this one was done."""
     seen: set[str] = set()
     while not ray.wait([reference], timeout=0.02)[0]:
         seen.update(node for node, count in running(cluster).items() if count)
@@ -70,7 +80,8 @@ def where_it_runs(cluster: Cluster, reference) -> set[str]:
 def node_of_bank(name: str) -> str:
     (found,) = [each for each in ray.util.list_named_actors(all_namespaces=True) if each["name"] == name]
     actor = ray.get_actor(name, found["namespace"])
-    return ray.get(actor.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()))
+    found = ray.get(actor.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()))
+    return {node: name for name, node in ids().items()}[found]
 
 
 def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_busy(nodes, shared, fold):
@@ -90,10 +101,9 @@ def test_a_node_that_goes_costs_the_folds_in_flight_and_nothing_else(nodes, shar
     runner = FoldRunner.start(shared)
     ray.get([runner.submit(fold(one.category, one.seed)) for one in asked])
     references = [runner.submit(one) for one in asked]
-    while not all(running(nodes)[node.node_id] for node in nodes.worker_nodes):
+    while not all(running(nodes)[name] for name in ("one", "two")):
         assert ray.wait(references, num_returns=len(references), timeout=0.02)[1], "all was done before"
-    gone = nodes.list_all_nodes()[-1]
-    nodes.remove_node(gone, allow_graceful=False)
+    nodes.kill_raylet("two")
     for one, (text, reused) in zip(asked, ray.get(references), strict=True):
         plain = Store(tmp_path / "plain")
         expected = run_fold(
@@ -102,9 +112,11 @@ def test_a_node_that_goes_costs_the_folds_in_flight_and_nothing_else(nodes, shar
         assert answer(FoldResult.from_json(text)) == answer(expected)
         assert not reused
     assert all(count == 1 for count in builds(shared).values())
-    with_new_node = nodes.add_node(num_cpus=1, object_store_memory=STORE)
+    wait_for(2)
+    nodes.add_raylet("three")
+    wait_for(3)
     later = [runner.submit(fold(one.category, one.seed, head__patches=9, **SLOW)) for one in asked]
     seen: set[str] = set()
     for reference in later:
         seen |= where_it_runs(nodes, reference)
-    assert with_new_node.node_id in seen
+    assert "three" in seen

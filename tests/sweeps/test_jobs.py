@@ -214,12 +214,14 @@ def test_a_submitted_sweep_ends_as_a_local_one_and_goes_on_by_the_printed_line(c
     capfd.readouterr()
     assert table(lab.root / "out").equals(table(lab.root / "local"))
 
-    shown = subprocess.run(shlex.split(line.replace("submit", "submit --no-wait", 1)), capture_output=True, text=True)
+    ray = str(Path(sys.executable).with_name("ray"))
+    by_hand = [ray, *shlex.split(line.replace("submit", "submit --no-wait", 1))[1:]]
+    shown = subprocess.run(by_hand, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
-    by_hand = re.search(r"raysubmit_\w+", shown.stdout)[0]
-    assert fsamc("jobs", "logs", by_hand, "--follow") == 0, "the same words go on with what is there"
+    again = re.search(r"raysubmit_\w+", shown.stdout)[0]
+    assert fsamc("jobs", "logs", again, "--follow") == 0, "the same words go on with what is there"
     client = connect(None)
-    ours, theirs = find(client, submission_id), find(client, by_hand)
+    ours, theirs = find(client, submission_id), find(client, again)
     assert theirs.entrypoint == ours.entrypoint == shlex.join(shlex.split(line)[shlex.split(line).index("--") + 1 :])
     assert theirs.runtime_env == ours.runtime_env
     assert theirs.metadata.items() >= {"fsamc": "small", "out": str(lab.root / "out")}.items()
@@ -227,7 +229,7 @@ def test_a_submitted_sweep_ends_as_a_local_one_and_goes_on_by_the_printed_line(c
 
     assert fsamc("jobs", "list") == 0
     rows = {row.split()[0]: row.split() for row in capfd.readouterr().out.splitlines()[1:]}
-    assert all({"small", "succeeded"} < set(rows[job]) for job in (submission_id, by_hand))
+    assert all({"small", "succeeded"} < set(rows[job]) for job in (submission_id, again))
     assert fsamc("jobs", "stop", submission_id) == 0
     assert "has ended already: succeeded" in capfd.readouterr().out
 
