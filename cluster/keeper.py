@@ -21,7 +21,7 @@ from fsamc.artifacts import Bank, Nearest
 from fsamc.errors import naming
 from fsamc.store import Artifact, Store
 
-_ATTEMPTS = 8  # at a fold whose arrays or actors are lost: with the pauses between them, some 25 seconds
+_PATIENCE = 150.0  # seconds for what is lost to come back: it takes Ray up to a minute to see that a node is dead
 T = TypeVar("T")
 
 
@@ -61,16 +61,18 @@ class Keeper(Builder):
         if saved := await asyncio.to_thread(find_result, fold, shared):
             return saved, True
         artifacts = fold.artifacts(shared.categories, shared.textures)
-        for attempt in range(_ATTEMPTS):
+        waited, pause = 0.0, 0.0
+        while True:
             try:
-                text = await self._run_once(fold, materials[0], artifacts, anew=attempt > 0)
+                text = await self._run_once(fold, materials[0], artifacts, anew=waited > 0)
             except Exception as error:
-                if not lost(error) or attempt == _ATTEMPTS - 1:
+                if not lost(error) or waited > _PATIENCE:
                     raise
-                await asyncio.sleep(0.2 * 2**attempt)
+                pause = min(2 * pause, 5.0) or 0.2
+                await asyncio.sleep(pause)
+                waited += pause
             else:
                 return None if text is None else (text, False)
-        raise AssertionError("unreachable")
 
     async def halt(self) -> int:
         """Start no more folds, and wait for no more builds: how many folds are running."""
