@@ -42,12 +42,12 @@ def main() -> None:
     console = Console()
     quick = _sweep(given.trials, 0.0, workers=4)
     folds = given.trials * PER_TRIAL
-    costs = Costs(driver=quick.driver / folds, keeper=quick.keeper / folds)
-    half, end = quick.memory[len(quick.memory) // 2], quick.memory[-1]
+    driver, growth = quick.per_fold()
+    costs = Costs(driver=driver, keeper=quick.keeper / folds)
     console.print(
         f"{folds} folds of no time, {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f}: a fold takes "
         f"{1e3 * costs.driver:.1f} ms of the driver and {1e3 * costs.keeper:.1f} ms of the keeper; the driver grew by "
-        f"{(end - half) / 1e6 / (folds / 2) * 1e3:.1f} MB per 1,000 folds, to {end / 1e6:.0f} MB"
+        f"{growth / 1e3:.1f} MB per 1,000 folds"
     )
     console.print(_table(given, costs, _sweep(given.slots * given.rounds // PER_TRIAL, given.seconds, given.slots)))
 

@@ -23,7 +23,7 @@ from fsamc.seeds import numpy_generator
 from fsamc.store import Store
 from sweeps.request import Request
 from sweeps.sweep import run_sweep
-from tests.sweeps.small import PLAN, write_materials
+from tests.sweeps.small import PLAN, n_rows, write_materials
 
 QUERIES = 12
 SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [1e-5, 1e-1]}}
@@ -115,6 +115,15 @@ def sleepy_request(root: Path, search: dict[str, Any], *, workers: int) -> Reque
     )
 
 
+@dataclass(frozen=True)
+class Mark:
+    """The driver at one moment: folds written by then, seconds of a processor, bytes of memory."""
+
+    folds: int
+    seconds: float
+    memory: int
+
+
 @dataclass
 class Spent:
     """By a sweep, from when folds can be run to its end, the report included.
@@ -122,15 +131,22 @@ class Spent:
     Attributes:
         wall: seconds.
         driver, keeper: seconds of a processor that the two took.
-        memory: bytes of the driver, once a second.
+        marks: of the driver, once a second.
         trials: most trials' processes at the same time.
     """
 
     wall: float
     driver: float
     keeper: float
-    memory: list[int]
+    marks: list[Mark]
     trials: int
+
+    def per_fold(self) -> tuple[float, float]:
+        """Seconds of a processor and bytes that a fold costs the driver; the start and the end are left out."""
+        last = max(mark.folds for mark in self.marks)
+        first, *_, end = [mark for mark in self.marks if 0.2 * last <= mark.folds < last]
+        folds = end.folds - first.folds
+        return (end.seconds - first.seconds) / folds, (end.memory - first.memory) / folds
 
 
 def run_asleep(request: Request, seconds: float) -> Spent:
@@ -140,30 +156,31 @@ def run_asleep(request: Request, seconds: float) -> Spent:
 
     def start(shared: Materials) -> FoldRunner:
         sleepers.append(Sleeper.remote(shared.workers, seconds))
-        ray.get(sleepers[0].processor_seconds.remote())
+        keeper.append(ray.get(sleepers[0].processor_seconds.remote()))
         begun.extend([time.monotonic(), time.process_time()])
         return FoldRunner(sleepers[0], ray.put(shared))
 
-    shutdown, keeper = ray.shutdown, []
+    shutdown, keeper = ray.shutdown, list[float]()
 
     def read_and_shut_down() -> None:
         keeper.extend(ray.get([sleeper.processor_seconds.remote() for sleeper in sleepers]))
         shutdown()
 
-    memory, trials, over = [], [0], threading.Event()
-    watch = threading.Thread(target=_watch, args=(memory, trials, over), daemon=True)
+    marks, trials, over = list[Mark](), [0], threading.Event()
+    watch = threading.Thread(target=_watch, args=(request.out, marks, trials, over), daemon=True)
     watch.start()
     with mock.patch.object(FoldRunner, "start", start), mock.patch.object(ray, "shutdown", read_and_shut_down):
         run_sweep(request, Console(quiet=True))
     over.set()
     watch.join()
-    return Spent(time.monotonic() - begun[0], time.process_time() - begun[1], sum(keeper), memory, trials[0])
+    wall, driver = time.monotonic() - begun[0], time.process_time() - begun[1]
+    return Spent(wall, driver, keeper[-1] - keeper[0], marks, trials[0])
 
 
-def _watch(memory: list[int], trials: list[int], over: threading.Event) -> None:
+def _watch(out: Path, marks: list[Mark], trials: list[int], over: threading.Event) -> None:
     me = psutil.Process()
     while not over.wait(1.0):
-        memory.append(me.memory_info().rss)
+        marks.append(Mark(n_rows(out), time.process_time(), me.memory_info().rss))
         titles = [_title(process) for process in me.children(recursive=True)]
         trials[0] = max(trials[0], sum(title.startswith("ray::ImplicitFunc") for title in titles))
 
