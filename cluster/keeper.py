@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.banks import GONE, BankActor, Builder, ClusterStore, Offer, files_of, lost
 from cluster.folds import Fold, Materials, find_result
+from cluster.nodes import alive_nodes
 from cluster.working_set import WorkingSet
 from fsamc.artifacts import Bank, Nearest
 from fsamc.errors import naming
@@ -190,7 +191,7 @@ def _a_home(number: int) -> NodeAffinitySchedulingStrategy | str:
 
     Not a wish but a demand: a wish of an actor that takes no CPU is not heard.
     """
-    nodes = sorted(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
+    nodes = sorted(node.id for node in alive_nodes() if node.resources.get("CPU"))
     return NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=False) if nodes else "DEFAULT"
 
 

@@ -15,10 +15,10 @@ import ray
 import xxhash
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.package import PACKAGES
 from cluster.sight import Cached, Files, Shared
 
 PATIENCE = 60.0  # seconds that a node may take to answer: it may have to start a process
-PACKAGES = ("fsamc", "cluster", "sweeps")
 _MUST_AGREE = ("Python", "ray", "code")  # else a task cannot be read there, or is another one
 _SHARE = "mount one file system at this path on every node"
 _MENDS = {

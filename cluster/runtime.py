@@ -16,6 +16,7 @@ from ray._private import ray_constants
 from cluster.folds import Fold, Outcome
 from cluster.head import read_token_anew
 from cluster.keeper import FoldRunner
+from cluster.nodes import alive_nodes
 from fsamc.errors import BadInput
 from fsamc.result import FoldResult
 
@@ -62,7 +63,7 @@ def _to_itself() -> Iterator[None]:
 
 def smallest_object_store() -> float:
     """Bytes of the smallest object store among the nodes that run folds."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node.resources for node in alive_nodes()]
     return float(min(has.get("object_store_memory", 0.0) for has in nodes if has.get("CPU")))
 
 

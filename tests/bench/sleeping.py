@@ -23,7 +23,7 @@ from fsamc.seeds import numpy_generator
 from fsamc.store import Store
 from sweeps.request import Request
 from sweeps.sweep import run_sweep
-from tests.sweeps.small import PLAN, n_rows, write_materials
+from tests.sweeps.small import PLAN, n_rows, title, write_materials
 
 QUERIES = 12
 SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [1e-5, 1e-1]}}
@@ -181,12 +181,5 @@ def _watch(out: Path, marks: list[Mark], trials: list[int], over: threading.Even
     me = psutil.Process()
     while not over.wait(1.0):
         marks.append(Mark(n_rows(out), time.process_time(), me.memory_info().rss))
-        titles = [_title(process) for process in me.children(recursive=True)]
+        titles = [title(process) for process in me.children(recursive=True)]
         trials[0] = max(trials[0], sum(title.startswith("ray::ImplicitFunc") for title in titles))
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return process.cmdline()[0]
-    except (psutil.Error, IndexError):
-        return ""

@@ -17,6 +17,7 @@ import psutil
 
 from tests.local_cluster import NODES, LocalCluster
 from tests.mlflow_server import MlflowServer
+from tests.sweeps.small import title
 
 # What dies, by the title of its process.
 TITLES = {"worker": "ray::_run_fold", "trial": "ray::ImplicitFunc", "bank": "ray::BankActor", "keeper": "ray::Keeper"}
@@ -176,7 +177,7 @@ def away(server: Server, moments: random.Random) -> bool:
     return True
 
 
-def kill_titled(roots: Iterable[int], title: str) -> bool:
+def kill_titled(roots: Iterable[int], name: str) -> bool:
     """Kill the first process below these whose title begins so; whether there was one."""
     for root in roots:
         try:
@@ -185,9 +186,9 @@ def kill_titled(roots: Iterable[int], title: str) -> bool:
             continue
         for process in family:
             try:
-                if process.cmdline()[0].startswith(title):
+                if title(process).startswith(name):
                     process.send_signal(signal.SIGKILL)
                     return True
-            except (psutil.Error, IndexError):
+            except psutil.Error:
                 continue
     return False

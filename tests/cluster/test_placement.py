@@ -17,6 +17,7 @@ from fsamc.store import Store
 from sweeps.cli import quiet_ray
 from tests.cluster.test_banks import answer, builds
 from tests.ray_cluster import RayCluster
+from tests.sweeps.small import title
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -57,16 +58,9 @@ def running(cluster: RayCluster) -> dict[str, int]:
     """How many folds run on each node at this moment, by its name."""
     found = {}
     for name, process in cluster.nodes.items():
-        titles = [_title(child) for child in psutil.Process(process.pid).children(recursive=True)]
+        titles = [title(child) for child in psutil.Process(process.pid).children(recursive=True)]
         found[name] = titles.count("ray::_run_fold")
     return found
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return process.cmdline()[0]
-    except (psutil.Error, IndexError):
-        return ""
 
 
 def where_it_runs(cluster: RayCluster, reference) -> set[str]:

@@ -114,6 +114,14 @@ def is_agent(process: psutil.Process) -> bool:
         return False
 
 
+def title(process: psutil.Process) -> str:
+    """What a process calls itself, as Ray's workers do by what they run; nothing if it is gone."""
+    try:
+        return process.cmdline()[0]
+    except (psutil.Error, IndexError):
+        return ""
+
+
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not reached():
