@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from fsamc.credentials import holds_secret
 from fsamc.errors import BadInput
 from fsamc.images import IMAGE_SUFFIXES
 from fsamc.store import digest
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 FOLDER = "fetched"
 FILES = "files"
 _SCHEMES = ("s3", "gs", "hdfs", "file")
-_SECRETS = r"[?&](?:access_key|secret_key|session_token|password|token|sig|credential\w*)="
 _AT_ONCE = 8  # files fetched side by side
 _BLOCK = 1 << 20  # bytes
 
@@ -77,7 +76,7 @@ def source(given: str | Path, option: str) -> Source:
         raise BadInput(f"{option} {scheme}://...: no such kind of address; expected a folder or one of {known}")
     user, at, _ = rest.partition("/")[0].rpartition("@")
     harmless = (scheme == "hdfs" and ":" not in user) or (scheme == "gs" and user == "anonymous")
-    if (at and not harmless) or re.search(_SECRETS, rest, re.IGNORECASE):
+    if (at and not harmless) or holds_secret(str(given)):
         raise BadInput(
             f"{option}: the {scheme}:// address holds credentials, which would be kept with the results; leave them "
             "out and set them in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile)"

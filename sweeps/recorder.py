@@ -22,7 +22,7 @@ from sweeps.search import Proposer
 from sweeps.spending import Spending
 from sweeps.stopping import EarlyStopping
 from sweeps.tracking_uri import obstacle
-from sweeps.trial import Unsaved
+from sweeps.trial import Unsaved, let_go
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Recorder(Unsaved, tune.Callback):
         """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
         asked = trial.config
         if asked["number"] not in self._running and not self.stopped_by:
-            shared = asked["folds"][0].config
+            shared = next(iter(asked["folds"])).config
             self._running[asked["number"]] = Running(asked["number"], asked["values"], shared, asked["planned"])
 
     def on_trial_result(
@@ -106,6 +106,7 @@ class Recorder(Unsaved, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
+        let_go(trial)
         running = self._running.get(trial.config["number"])
         if running is None or self.stopped_by:
             return

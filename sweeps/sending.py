@@ -15,6 +15,7 @@ import yaml
 from cluster.package import Package, code, file_here
 from cluster.submit import OURS, Job
 from fsamc.config import Plan
+from fsamc.credentials import holds_secret
 from fsamc.errors import BadInput
 from sweeps.commit import COMMIT, commit
 from sweeps.plan import load_plan, to_yaml
@@ -22,7 +23,6 @@ from sweeps.plan import load_plan, to_yaml
 THERE = ("--data", "--textures", "--out", "--cache")
 FILES = ("backbone", "weights")
 _PLAN = "plan.yaml"
-_SECRET = re.compile(r"://[^/@\s]*:[^@\s]+@|[?&;][^=&\s]*(password|passwd|secret|token|key)[^=&\s]*=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def prepare_sending(asked: Asked) -> Sending:
 
 def _check_options(options: Mapping[str, str | None]) -> None:
     for option, word in options.items():
-        if word and _SECRET.search(word):
+        if word and holds_secret(word):
             raise BadInput(
                 f"{option} holds a password, which job metadata and logs would show; leave it out and set it where the "
                 "head runs: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, PGPASSWORD, or those of your store"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
 from typing import Any
@@ -96,7 +96,7 @@ class EarlyStopping(Unsaved, FIFOScheduler):
         self.reasons[number] = reason
         return self.STOP
 
-    def _with_say(self, folds: Sequence[Fold]) -> int:
+    def _with_say(self, folds: Iterable[Fold]) -> int:
         """How many of them the objective looks at: `transfer` does not at the target's."""
         return sum(fold.category not in self._plan.objective.target for fold in folds)
 

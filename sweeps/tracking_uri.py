@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from cluster.runtime import full_disk
+from fsamc.credentials import holds_secret
 from fsamc.errors import BadInput
 from sweeps.errors import StudyLost
 
@@ -66,11 +67,9 @@ def check_uri(uri: str, experiment: str) -> str | None:
 
 def check_no_password(uri: str) -> None:
     """Raise BadInput, without repeating it, where a tracking URI holds a password: it is kept with the results."""
-    scheme, _, rest = uri.partition("://")
-    named = re.search(r"[?&]\w*(?:password|token|secret)\w*=", rest, re.IGNORECASE)
-    if named or re.match(r"[^/]*:[^/]*@", rest):
+    if holds_secret(uri):
         raise BadInput(
-            f"--tracking-uri {scheme}://...: holds a password, which would be kept with the results; leave it out and "
+            f"--tracking-uri {uri.partition('://')[0]}://...: holds a password, which would be kept with the results; leave it out and "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for PostgreSQL"
         )
 

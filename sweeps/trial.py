@@ -18,9 +18,38 @@ from sweeps.folder import TrialRecord
 
 def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retries: int) -> None:
     """Tune's trainable. `config` holds the trial's number and its folds; each result is one fold's outcome."""
-    for outcome in run_folds(config["folds"], runner, at_once=at_once, retries=retries):
+    for outcome in run_folds(config["folds"].take(), runner, at_once=at_once, retries=retries):
         tune.report({"outcome": outcome})
     tune.report({"outcome": None})  # Tune keeps a trial's last report in memory; let it be a small one
+
+
+class Folds:
+    """The folds of a trial that are to be run now.
+
+    Tune copies a configuration many times, sends it back with every result and forgets none of them: of this there is
+    one in a process, and whoever has no more use of the folds takes them out.
+    """
+
+    def __init__(self, folds: list[Fold]) -> None:
+        self._folds = folds
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Folds:
+        return self
+
+    def __iter__(self) -> Iterator[Fold]:
+        return iter(self._folds)
+
+    def take(self) -> list[Fold]:
+        """All of them; none are left."""
+        folds, self._folds = self._folds, []
+        return folds
+
+
+def let_go(trial: Any) -> None:
+    """Keep little of a trial that has ended: Tune keeps every trial to the end of the sweep, with all about it."""
+    trial.config["folds"].take()
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
 
 
 class Unsaved:
@@ -61,7 +90,7 @@ class PlanSearch(Unsaved, Searcher):
             record, block = work
             folds = self._folds(record.values)
             if now := [fold for fold in folds if fold.category in block]:  # none where all are too small for its shots
-                return {"number": record.number, "values": record.values, "folds": now, "planned": len(folds)}
+                return {"number": record.number, "values": record.values, "folds": Folds(now), "planned": len(folds)}
         return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +10,7 @@ from fsamc.config.fold import FoldConfig
 from fsamc.config.objective import Objective
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
+from fsamc.credentials import holds_secret
 
 Auto = Literal["auto"]
 
@@ -182,8 +182,7 @@ class Search(Settings):
     @field_validator("storage")
     @classmethod
     def _no_password(cls, storage: str | None) -> str | None:
-        found = re.findall(r"://[^:/@]*:([^@]*)@|[?&]\w*password=([^&]*)", storage or "")
-        if any(part and not re.fullmatch(r"\$\{\w+\}", part) for parts in found for part in parts):
+        if holds_secret(storage or ""):
             raise ValueError(
                 "holds a password, which would be written to files; write ${NAME} in its place and set that variable"
             )

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from fsamc.config import Plan
 from sweeps.cli import quiet_ray
-from tests.bench.simulation import Cluster, Costs, Outcome, simulate
+from tests.bench.simulation import Cluster, Costs, Outcome, simulate, steady_share
 from tests.bench.sleeping import Spent, run_asleep, sleepy_request
 
 PER_TRIAL = 4
@@ -33,9 +33,9 @@ SPREAD = 0.2  # of a simulated fold's time, either way: real folds are not of on
 def main() -> None:
     """Measure, simulate, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slots", type=int, default=min(48, psutil.virtual_memory().available // (2 * SLOT)))
+    parser.add_argument("--slots", type=int, default=min(16, psutil.virtual_memory().available // (2 * SLOT)))
     parser.add_argument("--seconds", type=float, default=10.0, help="of a fold")
-    parser.add_argument("--rounds", type=int, default=8, help="folds of each slot")
+    parser.add_argument("--rounds", type=int, default=12, help="folds of each slot")
     parser.add_argument("--trials", type=int, default=300, help="of the sweep that measures the costs")
     given = parser.parse_args()
     quiet_ray()
@@ -59,10 +59,17 @@ def _sweep(trials: int, seconds: float, workers: int) -> Spent:
 
 
 def _table(given: argparse.Namespace, costs: Costs, real: Spent) -> Table:
-    table = Table("", "slots", "folds", "seconds", "of ideal", "driver busy", "trials' processes")
+    table = Table("", "slots", "folds", "seconds", "of ideal", "once started", "driver busy", "trials' processes")
     count = given.slots * given.rounds // PER_TRIAL * PER_TRIAL
     ideal = count * given.seconds / given.slots
-    measured = Outcome(seconds=real.wall, share=ideal / real.wall, driver=real.driver / real.wall, trials=real.trials)
+    told = [(mark.at, mark.folds) for mark in real.marks]
+    measured = Outcome(
+        seconds=real.wall,
+        share=ideal / real.wall,
+        steady=steady_share(told, given.slots, given.seconds),
+        driver=real.driver / real.wall,
+        trials=real.trials,
+    )
     table.add_row("real Ray, here", *_row(given.slots, count, measured))
     here = Cluster(nodes=1, slots=given.slots)
     table.add_row("the same, simulated", *_row(given.slots, count, _simulated(here, costs, count, given.seconds, 0.0)))
@@ -79,7 +86,7 @@ def _simulated(cluster: Cluster, costs: Costs, folds: int, seconds: float, sprea
 
 
 def _row(slots: int, folds: int, found: Outcome) -> list[str]:
-    shares = [f"{100 * found.share:.1f} %", f"{100 * found.driver:.0f} %"]
+    shares = [f"{100 * found.share:.1f} %", f"{100 * found.steady:.1f} %", f"{100 * found.driver:.0f} %"]
     return [str(slots), str(folds), f"{found.seconds:.0f}", *shares, str(found.trials)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -38,14 +38,30 @@ class Outcome:
     Attributes:
         seconds: until the last fold was written down.
         share: of the throughput of slots that never wait.
+        steady: the same without the start and the end, `steady_share`.
         driver: share of the time in which the driver was busy.
         trials: processes of trials at the same time.
     """
 
     seconds: float
     share: float
+    steady: float
     driver: float
     trials: int
+
+
+def steady_share(told: Sequence[tuple[float, int]], slots: int, seconds: float) -> float:
+    """The share of ideal throughput, from when every slot could have had one fold until each has its last.
+
+    Args:
+        told: moments in seconds and how many folds had been written down by then, both rising.
+        slots: for folds.
+        seconds: of a fold.
+    """
+    last = told[-1][1]
+    begin = next(mark for mark in told if mark[1] >= slots)
+    end = next(mark for mark in told if mark[1] >= last - slots)
+    return (end[1] - begin[1]) * seconds / (slots * (end[0] - begin[0])) if end > begin else math.nan
 
 
 def simulate(
@@ -72,7 +88,7 @@ def simulate(
     keeper, driver = simpy.Resource(env), simpy.Resource(env)
     slots: simpy.Store = simpy.Store(env)
     slots.items = [cluster.start] * workers
-    asleep, busy = [0.0], [0.0]
+    asleep, busy, written = [0.0], [0.0], list[tuple[float, int]]()
 
     def fold(told: simpy.Store) -> Iterator[Any]:
         free = yield slots.get()
@@ -97,6 +113,7 @@ def simulate(
                 yield turn
                 yield env.timeout(costs.driver)
                 busy[0] += costs.driver
+                written.append((env.now, len(written) + 1))
             if waiting:
                 env.process(fold(told))
                 waiting -= 1
@@ -108,4 +125,10 @@ def simulate(
     counts = iter([per_trial] * (trials_in_all - 1) + [folds - per_trial * (trials_in_all - 1)])
     env.run(env.all_of([env.process(one_after_the_other(counts)) for _ in range(trials)]))
     share = asleep[0] / workers / env.now
-    return Outcome(seconds=env.now, share=share, driver=busy[0] / env.now, trials=min(trials, trials_in_all))
+    return Outcome(
+        seconds=env.now,
+        share=share,
+        steady=steady_share(written, workers, seconds),
+        driver=busy[0] / env.now,
+        trials=min(trials, trials_in_all),
+    )

@@ -117,8 +117,9 @@ def sleepy_request(root: Path, search: dict[str, Any], *, workers: int) -> Reque
 
 @dataclass(frozen=True)
 class Mark:
-    """The driver at one moment: folds written by then, seconds of a processor, bytes of memory."""
+    """The driver at one moment: folds written by then, seconds of a processor, bytes of memory that are its own."""
 
+    at: float  # seconds
     folds: int
     seconds: float
     memory: int
@@ -180,6 +181,6 @@ def run_asleep(request: Request, seconds: float) -> Spent:
 def _watch(out: Path, marks: list[Mark], trials: list[int], over: threading.Event) -> None:
     me = psutil.Process()
     while not over.wait(1.0):
-        marks.append(Mark(n_rows(out), time.process_time(), me.memory_info().rss))
+        marks.append(Mark(time.monotonic(), n_rows(out), time.process_time(), me.memory_full_info().uss))
         titles = [title(process) for process in me.children(recursive=True)]
         trials[0] = max(trials[0], sum(title.startswith("ray::ImplicitFunc") for title in titles))

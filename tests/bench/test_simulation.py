@@ -6,7 +6,7 @@ import pytest
 
 from fsamc.config import Plan
 from fsamc.config.dotted import validated
-from tests.bench.simulation import Cluster, Costs, simulate
+from tests.bench.simulation import Cluster, Costs, simulate, steady_share
 
 RANDOM = validated(Plan, {"name": "p", "search": {"algorithm": "random"}})
 FREE = Costs(driver=0.0, keeper=0.0)
@@ -41,3 +41,12 @@ def test_where_the_time_of_folds_varies_slots_are_kept_busy_by_more_trials_than_
     assert found.share > 0.95
     waits = validated(Plan, {"name": "p", "search": {"algorithm": "optuna", "stopping": {"kind": "none"}}})
     assert run(waits, nodes=50, folds=4000, spread=0.2).share < found.share
+
+
+def test_the_start_and_the_end_are_not_steady():
+    # Two slots, folds of 10 s: a late start, then two folds in 10 s, two in 20 s, and a slow last two.
+    told = [(100.0, 1), (100.0, 2), (110.0, 4), (130.0, 6), (200.0, 8)]
+    assert steady_share(told, slots=2, seconds=10.0) == pytest.approx(4 * 10 / (2 * 30))
+    found = run(nodes=4, folds=40, start=50.0)
+    assert found.steady == pytest.approx(1.0)
+    assert found.share < 0.8

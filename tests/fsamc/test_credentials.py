@@ -1,0 +1,46 @@
+"""What holds a secret and what does not, as every check of an address sees it."""
+
+import pytest
+
+from fsamc.credentials import holds_secret
+
+SECRET = [
+    "postgresql://me:hush@host/db",
+    "postgresql+psycopg://me:hu/sh@host:5432/db",
+    "postgresql://me@host/db?password=hush",
+    "postgresql://me@host/db?sslmode=require&sslpassword=hush",
+    "mysql://me:hu${X}sh@host/db",
+    "mysql://me@host/db?passwd=hush",
+    "http://:hush@host:5000",
+    "http://me:12345@host:5000",
+    "https://host/path?Token=hush",
+    "s3://bucket/data?region=eu-1&Access_Key=hush",
+    "s3://bucket/data?secret_key=hush",
+    "s3://bucket/data?session_token=hush",
+    "https://account.blob.example/data?sv=1&sig=hush",
+    "gs://bucket/data;credential_file=hush",
+]
+PLAIN = [
+    "postgresql://me:${X}@host:5432/db",
+    "postgresql://me@host/db?password=${X}&sslmode=require",
+    "postgresql://me@host/db?sslkey=/etc/me.pem",
+    "sqlite:///a:b@c.db",
+    "sqlite:///study.db?cache=shared",
+    "http://host:5000",
+    "http://host:5000/tracks/me@work",
+    "hdfs://me@host:8020/data",
+    "s3://bucket/a:b@c?region=eu-1",
+    "s3://bucket/tokens/sig=1",
+    "/data/password=x",
+    "${URL}",
+]
+
+
+@pytest.mark.parametrize("address", SECRET)
+def test_a_secret_is_seen(address):
+    assert holds_secret(address)
+
+
+@pytest.mark.parametrize("address", PLAIN)
+def test_a_variable_a_port_a_path_or_a_user_is_no_secret(address):
+    assert not holds_secret(address)
