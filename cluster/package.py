@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from fsamc.store import digest, file_digest
 PACKAGES = ("fsamc", "cluster", "sweeps")
 _PARTS = (".py", ".typed", ".yaml", ".j2", ".js", ".csv")  # what belongs to the packages, as in pyproject.toml
 _APART = "manifests"  # beside the code, for people
+_KEPT = 30 * 24 * 3600  # seconds
 _ENTRY = 30 + 46  # bytes that a file's two headers take in a zip besides its name
 
 
@@ -53,12 +55,19 @@ class Package:
         )
 
     def stage(self, folder: Path) -> Path:
-        """Write the files below `folder`; the folder that holds them. One that is there with this content is kept."""
+        """Write the files below `folder`; the folder that holds them. One that is there with this content is kept.
+
+        Others go that nobody has sent anything from for a month.
+        """
         hashes = {name: _hash(content) for name, content in self.files.items()}
         place = folder / digest(hashes)[:32]
         if place.is_dir() and _held(place) == hashes:
+            os.utime(place)
             return place
         folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if old.stat().st_mtime < time.time() - _KEPT:
+                shutil.rmtree(old, ignore_errors=True)
         beside = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
         for name, content in self.files.items():
             file = beside / name

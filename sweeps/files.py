@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fsamc.errors import naming
+from fsamc.errors import BadInput, naming
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -26,8 +26,13 @@ def append(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing if it is not there."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """What a file holds; nothing if it is not there. Raises BadInput where it is not what `write_whole` has left."""
+    try:
+        found = json.loads(path.read_bytes()) if path.exists() else {}
+    except ValueError as error:
+        raise BadInput(f"{path}: {' '.join(str(error).split())}; expected JSON, restore it from a copy") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: holds a {type(found).__name__}; expected a JSON object, restore it from a copy")
     return found
 
 

@@ -129,8 +129,9 @@ class Recorder(Unsaved, tune.Callback):
     def _finish(self, running: Running) -> None:
         rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
         del self._running[running.number]
-        mean, std = average(rows)
-        score, score_std = average(running.counting(rows))
+        mean, std = score, score_std = average(rows)
+        if not (counting := running.counting(rows))["accuracy"].equals(rows["accuracy"]):
+            score, score_std = average(counting)
         if (rows["status"] == "ok").all():
             self._folder.done(running.number)
             self._proposer.tell(

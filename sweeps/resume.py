@@ -20,11 +20,11 @@ IDENTITY = "identity.json"
 
 
 def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: str) -> None:
-    """Raise BadInput where `--resume MODE` does not go with what OUT holds.
+    """Raise BadInput where `--resume MODE` does not go with what OUT holds, or that cannot be read.
 
     `contents`: hashes of the data by what they are of, for people: "category bottle".
     """
-    was = read_json(out / IDENTITY)
+    was, _ = read_json(out / IDENTITY), read_json(out / "sweep.json")
     if not was:
         if mode == "must":
             raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")

@@ -33,7 +33,7 @@ def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
     if trial.record.stopped is not None:
         partial = {"partial_accuracy": folds["accuracy"].mean(), "folds": float(len(folds))}
         return [Metric(name, float(value), at, 0) for name, value in partial.items() if not np.isnan(value)]
-    return [*_accuracies(folds, at), *_objectives(plan, trial, at), *_further(trial, at)]
+    return [*_accuracies(folds, at), *_objectives(plan, trial, folds, at), *_further(trial, at)]
 
 
 def params(config: FoldConfig) -> list[Param]:
@@ -89,14 +89,12 @@ def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
     return found
 
 
-def _objectives(plan: Plan, trial: Trial, at: int) -> list[Metric]:
+def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:
     """The trial's average by the plan's objective, and by each score that was measured."""
-    folds, measured = (
-        trial.folds(),
-        objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.COLUMNS)),
-    )
+    measured = objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.COLUMNS))
     by_name = {"objective": objective.scored(plan, folds, measured)}
-    by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}
+    if trial.measured:
+        by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}
     averages = {name: tables.trial_scores(counting)["mean"] for name, counting in by_name.items()}
     return [Metric(name, float(mean.iloc[0]), at, 0) for name, mean in averages.items() if len(mean.dropna())]
 

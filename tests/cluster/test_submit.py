@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,15 @@ def test_a_folder_is_named_by_its_content_and_mended(tmp_path):
     (tmp_path / "net.pt2").write_bytes(b"other weights")
     assert packed.stage(tmp_path / "jobs") != place
     assert len(list((tmp_path / "jobs").iterdir())) == 2, "nothing half-written is left"
+
+
+def test_what_nobody_has_sent_for_a_month_goes(tmp_path):
+    forgotten, used = (Package({"plan.yaml": name}).stage(tmp_path) for name in (b"a", b"b"))
+    for place in (forgotten, used):
+        os.utime(place, (long_ago := time.time() - 31 * 24 * 3600, long_ago))
+    assert Package({"plan.yaml": b"b"}).stage(tmp_path) == used
+    new = Package({"plan.yaml": b"c"}).stage(tmp_path)
+    assert set(tmp_path.iterdir()) == {used, new}
 
 
 def test_the_size_is_that_of_the_zip_that_ray_uploads(tmp_path):

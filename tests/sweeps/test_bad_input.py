@@ -371,6 +371,15 @@ def test_never_resume_needs_none(begun, said):
     assert_names(line, begun.root / "out", "holds a sweep already")
 
 
+@pytest.mark.parametrize("name", ["identity.json", "sweep.json"])
+@pytest.mark.parametrize("content", ['{"run": "3', "[]", "\xff"])
+@pytest.mark.parametrize("mode", ["auto", "must"])
+def test_what_a_sweep_noted_of_itself_and_cannot_be_read(begun, said, name, content, mode):
+    (begun.root / "out" / name).write_text(content, encoding="latin-1")
+    line = said(begun.root, begun.words(begun.plan(), "--resume", mode))
+    assert_names(line, begun.root / "out" / name, "JSON", "restore it from a copy")
+
+
 @pytest.mark.parametrize("mode", ["auto", "must"])
 @pytest.mark.parametrize(
     ("change", "difference"),
