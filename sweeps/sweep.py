@@ -20,7 +20,6 @@ from fsamc.store import Store
 from sweeps import tracking
 from sweeps.blocks import blocks_of, in_order, passes
 from sweeps.closing import labels_of, mlflow_lines, show_results
-from sweeps.dry_run import dry_run
 from sweeps.errors import Unfinished
 from sweeps.events import Noted, View
 from sweeps.figures import draw_on_ray
@@ -66,6 +65,8 @@ def run_sweep(request: Request, console: Console) -> None:
         if notice := proposer.notice():
             view.tell(Noted(text=notice))
         if request.dry_run:
+            from sweeps.dry_run import dry_run  # here, because it loads torch
+
             dry_run(request, prepared, proposer, workers=workers, console=console)
         else:
             with view.console.status("starting Ray"):
