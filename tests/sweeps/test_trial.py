@@ -26,13 +26,13 @@ def test_copies_share_the_folds_and_other_processes_have_their_own():
 
 def test_of_a_trial_that_has_ended_little_is_left():
     trial = Trial("x", stub=True, config={"number": 3, "folds": Folds(list(FOLDS))})
-    fresh = len(pickle.dumps(trial.run_metadata))
     for count in range(20):
         trial.update_last_result({"outcome": None, "training_iteration": count, "time_total_s": float(count)})
+    with_histories = len(pickle.dumps(trial.run_metadata))
     let_go(trial)
     assert trial.config["number"] == 3
     assert not list(trial.config["folds"])
-    assert len(pickle.dumps(trial.run_metadata)) < 2 * fresh
+    assert len(pickle.dumps(trial.run_metadata)) < 0.7 * with_histories
 
 
 def test_a_trial_that_never_ran_is_let_go_of_as_well():
