@@ -66,8 +66,9 @@ class Package:
             return place
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
-            if old.stat().st_mtime < time.time() - _KEPT:
-                shutil.rmtree(old, ignore_errors=True)
+            with suppress(OSError):  # another submit has been faster
+                if old.stat().st_mtime < time.time() - _KEPT:
+                    shutil.rmtree(old, ignore_errors=True)
         beside = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
         for name, content in self.files.items():
             file = beside / name
