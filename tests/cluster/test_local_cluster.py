@@ -42,18 +42,16 @@ def builds(cache: Path) -> Counter[str]:
 
 def test_two_sweeps_at_once_share_what_is_built_and_nothing_else(cluster, lab):
     plans = {"one": ["name=one"], "other": ["name=other", "base.head.patches=7"]}
-    plan = lab.plan(space={"head.kind": {"choice": ["prototype", "contrastive"]}})
-    both = {name: [*changes, "resources.workers=2"] for name, changes in plans.items()}
-    words = {name: lab.words(plan, *changes, out=name, cache="shared") for name, changes in both.items()}
+    words = {name: lab.words(lab.plan(), *changes, out=name, cache="shared") for name, changes in plans.items()}
     begun = {name: lab.start(on(cluster, each), cluster.environment) for name, each in words.items()}
     for name, process in begun.items():
         output, errors = process.communicate(timeout=500)
         assert process.returncode == 0, f"{name}\n{output}\n{errors}"
     assert set(builds(lab.root / "shared").values()) == {1}
     for name, changes in plans.items():
-        alone = lab.sweep(plan, *changes, out=f"{name}-alone", cache=f"{name}-alone-cache")
+        alone = lab.sweep(lab.plan(), *changes, out=f"{name}-alone", cache=f"{name}-alone-cache")
         assert without_numbers(table(lab.root / name)) == without_numbers(table(alone))
         held = tracked(cluster.mlflow.uri, notes(lab.root / name)["run"])
-        assert sorted(held) == ["0", "1", "parent"]
+        assert sorted(held) == ["0", "1", "2", "3", "parent"]
         assert {run["status"] for run in held.values()} == {"FINISHED"}
     assert os.environ.get("RAY_AUTH_TOKEN") != cluster.ray.token

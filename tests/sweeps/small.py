@@ -37,7 +37,7 @@ PLAN: dict[str, Any] = {
     },
     "space": {"head.kind": {"choice": ["prototype", "contrastive"]}, "shots": {"choice": [2, 3]}},
     "folds": {"seeds": [1, 2]},
-    "resources": {"gpus": 0, "workers": 1},  # tests run side by side
+    "resources": {"gpus": 0},
     "search": {"algorithm": "grid"},
 }
 FSAMC = [sys.executable, "-m", "sweeps"]

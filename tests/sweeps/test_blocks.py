@@ -36,11 +36,11 @@ def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_sweep_in_blocks_ends_in_the_same_table_also_after_a_kill(lab: Lab):
-    plan = lab.plan(space={"head.patches": {"choice": [3, 5]}})
+    plan = lab.plan(space={"shots": {"choice": [2, 3]}, "head.patches": {"choice": [3, 5]}})
     whole = lab.sweep(plan, out="whole")
     small = lab.words(plan, "resources.working_set=0", "--no-reuse", out="blocks")
     out = lab.root / "blocks"
-    lab.kill_when(lambda: n_rows(out) >= 5, small)
+    lab.kill_when(lambda: n_rows(out) >= 10, small)
     begun = table(out)["category"].tolist()
     assert begun == sorted(begun)  # no tile before the last cap
     lab.finish(small)

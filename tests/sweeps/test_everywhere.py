@@ -66,7 +66,7 @@ def test_workers_are_what_the_nodes_hold_one_by_one(lab: Lab, monkeypatch, chang
 
     monkeypatch.setattr("sweeps.resources.join", lambda address: None)
     monkeypatch.setattr("sweeps.resources.alive_nodes", lambda: [node(CPU=8.0), node(**GPU)])
-    plan = load_plan(str(lab.plan()), ["resources.workers=auto", *changes])
+    plan = load_plan(str(lab.plan()), changes)
     if isinstance(workers, int):
         assert resolve_resources(plan, "HEAD:6379")[1] == workers
     else:
