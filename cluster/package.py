@@ -65,10 +65,7 @@ class Package:
             os.utime(place)
             return place
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            with suppress(OSError):  # another submit has been faster
-                if old.stat().st_mtime < time.time() - _KEPT:
-                    shutil.rmtree(old, ignore_errors=True)
+        _prune(folder)
         beside = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
         for name, content in self.files.items():
             file = beside / name
@@ -82,6 +79,13 @@ class Package:
             beside.rename(place)
         shutil.rmtree(beside, ignore_errors=True)
         return place
+
+
+def _prune(folder: Path) -> None:
+    for old in folder.iterdir():
+        with suppress(OSError):  # another submit has been faster
+            if old.stat().st_mtime < time.time() - _KEPT:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def code() -> dict[str, Path]:

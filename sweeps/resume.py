@@ -24,7 +24,8 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
 
     `contents`: hashes of the data by what they are of, for people: "category bottle".
     """
-    was, _ = read_json(out / IDENTITY), read_json(out / "sweep.json")
+    was = read_json(out / IDENTITY)
+    read_json(out / "sweep.json")  # which is needed only after work has started
     if not was:
         if mode == "must":
             raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")
