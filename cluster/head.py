@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+import ray
 from ray._private import services
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.grpc_utils import init_grpc_channel
@@ -39,7 +40,12 @@ def check_head(address: str, *, patience: float = 5.0) -> None:
 
 
 def read_token_anew() -> None:
-    """Ray keeps what RAY_AUTH_MODE and RAY_AUTH_TOKEN were when it first looked; here they are what they are now."""
+    """Ray keeps what RAY_AUTH_MODE and RAY_AUTH_TOKEN were when it first looked; here they are what they are now.
+
+    In a cluster the token stays as it is: without it, Ray would abort the process at the next question to the cluster.
+    """
+    if ray.is_initialized():
+        return
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
 

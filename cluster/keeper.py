@@ -187,17 +187,22 @@ def _owner(artifact: Bank | Nearest) -> tuple[str, int]:
 
 
 def _a_home(number: int) -> NodeAffinitySchedulingStrategy | str:
-    """A node for a bank actor: one that runs folds, and another for the next, since folds go where their banks are.
-
-    Not a wish but a demand: a wish of an actor that takes no CPU is not heard.
-    """
+    """A node for a bank actor: one that runs folds, and another for the next, since folds go where their banks are."""
     nodes = sorted(node.id for node in alive_nodes() if node.resources.get("CPU"))
-    return NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=False) if nodes else "DEFAULT"
+    return _on(nodes[number % len(nodes)]) if nodes else "DEFAULT"
+
+
+def _on(node: str) -> NodeAffinitySchedulingStrategy:
+    """Not a wish (`soft`) but a demand: a wish of an actor that takes no CPU is not heard."""
+    return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 @dataclass(frozen=True)
 class FoldRunner:
-    """Hands folds to a sweep's keeper, from any process. The keeper and its actors live until `start`'s caller goes."""
+    """Hands folds to a sweep's keeper, from any process.
+
+    The keeper and its actors live until they are stopped, or `start`'s caller goes.
+    """
 
     keeper: Any
     materials: Any  # reference to the sweep's `Materials`
@@ -205,10 +210,14 @@ class FoldRunner:
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
         """A keeper for a sweep, on its driver's node: what ends one ends the other."""
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        actor = Keeper.options(scheduling_strategy=here)  # type: ignore[attr-defined]
+        here = ray.get_runtime_context().get_node_id()
+        actor = Keeper.options(scheduling_strategy=_on(here))  # type: ignore[attr-defined]
         keeper = actor.remote(shared.store, shared.run, shared.gpus, shared.workers, shared.working_set)
         return cls(keeper, ray.put(shared))
+
+    def stop(self) -> None:
+        """End the keeper, its actors and what it runs. Raises a RayError if Ray is gone."""
+        ray.kill(self.keeper)
 
     def submit(self, fold: Fold) -> Any:
         """Reference to what `Keeper.run` gives."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import ray
+
 from cluster import runtime
 from cluster.head import TOKEN, TokenRefused, check_head
 from cluster.nodes import Node, alive_nodes
@@ -14,21 +16,21 @@ from fsamc.errors import BadInput
 def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
     """The plan with its GPUs decided, and how many folds may run at once; joins the cluster at `address`.
 
+    Without an address it is this machine's GPUs and CPUs that count, or those of a Ray that is up in this process.
+
     Raises BadInput if there is no cluster, or it has not what one fold takes.
     """
     if address:
         join(address)
-        nodes = alive_nodes()
-    else:
-        here = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus_here())}
-        nodes = [Node(id="", name="here", address="", resources=here)]
+    runs = bool(address) or ray.is_initialized()
+    nodes = alive_nodes() if runs else [_here()]
     asked, wanted, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
     gpus_there = sum(node.resources.get("GPU", 0.0) for node in nodes)
     gpus = (0.5 if gpus_there else 0.0) if asked == "auto" else asked
     if gpus > gpus_there:
         raise BadInput(f"resources.gpus is {gpus:g}, but there are {gpus_there:g} GPUs; set resources.gpus=0")
     slots = sum(node.slots(cpus, gpus) for node in nodes)
-    if address and not slots:
+    if runs and not slots:
         raise BadInput(_too_large(cpus, gpus, nodes))
     workers = max(1, slots) if wanted == "auto" else wanted
     return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
@@ -67,7 +69,9 @@ def join(address: str) -> None:
         ) from None
 
 
-def _gpus_here() -> int:
+def _here() -> Node:
+    """What a Ray that starts on this machine will find."""
     import torch
 
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return Node(id="", name="here", address="", resources={"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 import pandas as pd
@@ -51,12 +52,14 @@ from sweeps.watch import Watch, tree_memory
 def run_sweep(request: Request, console: Console) -> None:
     """Run a sweep and write its results.
 
+    A Ray that is up in this process already is used, and stays up.
+
     Raises:
         BadInput: before anything is written.
         Unfinished: a fold failed, the sweep was interrupted, or it could not go on.
     """
     started = time.monotonic()
-    view = make_view(request.view, console)
+    view, found_up = make_view(request.view, console), ray.is_initialized()
     try:
         with view.console.status("checking the plan, the images and the backbone"):
             prepared, workers = check(request)
@@ -75,7 +78,8 @@ def run_sweep(request: Request, console: Console) -> None:
             with occupied(request.out), Interrupts(request.time_budget, started=started) as interrupts:
                 _Sweep(request, prepared, interrupts, workers=workers, view=view).run()
     finally:
-        ray.shutdown()
+        if not found_up:
+            ray.shutdown()
 
 
 class _Sweep:
@@ -143,7 +147,6 @@ class _Sweep:
             self.console.print(self.proposer.notice(), soft_wrap=True, highlight=False, markup=False)
 
     def _run_trials(self, recorder: Recorder, progress: SweepProgress) -> None:
-        runner = FoldRunner.start(self._materials())
         blocks = blocks_of(self.prepared, self.working_set)
         search = PlanSearch(
             waiting=[record for record in self.records if not record.done],
@@ -152,8 +155,11 @@ class _Sweep:
             passes=passes(self.prepared, blocks),
             halted=lambda: self.interrupts.asked,
         )
-        ending = self.interrupts.ending(lambda: self._end(runner, progress))
-        with ending, Watch(lambda: self._look(runner, progress)):
+        with (
+            self._runner() as runner,
+            self.interrupts.ending(lambda: self._end(runner, progress)),
+            Watch(lambda: self._look(runner, progress)),
+        ):
             run_trials(
                 search,
                 recorder,
@@ -166,6 +172,16 @@ class _Sweep:
                 scratch=self.request.out / ".tune",
                 now=lambda: self.interrupts.now,
             )
+
+    @contextmanager
+    def _runner(self) -> Iterator[FoldRunner]:
+        """What runs folds, for as long as there are trials."""
+        runner = FoldRunner.start(self._materials())
+        try:
+            yield runner
+        finally:
+            with suppress(RayError):  # Ray has gone, and with it the keeper
+                runner.stop()
 
     def _end(self, runner: FoldRunner, progress: SweepProgress) -> None:
         running = 0

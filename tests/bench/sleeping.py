@@ -152,25 +152,22 @@ class Spent:
 
 def run_asleep(request: Request, seconds: float) -> Spent:
     """Sweep with folds that sleep so long."""
-    begun: list[float] = []
-    sleepers: list[Any] = []
+    begun, keeper = list[float](), list[float]()
 
     def start(shared: Materials) -> FoldRunner:
-        sleepers.append(Sleeper.remote(shared.workers, seconds))
-        keeper.append(ray.get(sleepers[0].processor_seconds.remote()))
+        sleeper = Sleeper.remote(shared.workers, seconds)
+        keeper.append(ray.get(sleeper.processor_seconds.remote()))
         begun.extend([time.monotonic(), time.process_time()])
-        return FoldRunner(sleepers[0], ray.put(shared))
+        return FoldRunner(sleeper, ray.put(shared))
 
-    shutdown, keeper = ray.shutdown, list[float]()
-
-    def read_and_shut_down() -> None:
-        keeper.extend(ray.get([sleeper.processor_seconds.remote() for sleeper in sleepers]))
-        shutdown()
+    def read_and_stop(runner: FoldRunner) -> None:
+        keeper.append(ray.get(runner.keeper.processor_seconds.remote()))
+        ray.kill(runner.keeper)
 
     marks, trials, over = list[Mark](), [0], threading.Event()
     watch = threading.Thread(target=_watch, args=(request.out, marks, trials, over), daemon=True)
     watch.start()
-    with mock.patch.object(FoldRunner, "start", start), mock.patch.object(ray, "shutdown", read_and_shut_down):
+    with mock.patch.object(FoldRunner, "start", start), mock.patch.object(FoldRunner, "stop", read_and_stop):
         run_sweep(request, Console(quiet=True))
     over.set()
     watch.join()

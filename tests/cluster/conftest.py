@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
 import ray
 
-from cluster import runtime
 from cluster.folds import Fold, Materials
 from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated, validated
 from fsamc.dataset import load_category
 from fsamc.textures import load_textures
-from sweeps.cli import quiet_ray
+from tests import one_ray
 from tests.sweeps.small import PLAN, write_materials
 
 
-@pytest.fixture(scope="module")
-def started() -> Iterator[None]:
-    quiet_ray()
-    runtime.start(None, cpus=2, gpus=0)
-    yield
-    ray.shutdown()
+@pytest.fixture
+def started() -> None:
+    """A Ray with two CPUs, on which nobody else's actors are left."""
+    one_ray.up()
+    end = time.monotonic() + 20
+    while ray.util.list_named_actors(all_namespaces=True) and time.monotonic() < end:
+        time.sleep(0.1)
+    if time.monotonic() >= end:  # what pytest keeps of a test that failed holds its actors
+        one_ray.down()
+        one_ray.up()
 
 
 @pytest.fixture(scope="session")

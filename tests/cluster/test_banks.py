@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -27,8 +28,10 @@ pytestmark = pytest.mark.ray
 
 
 @pytest.fixture
-def runner(started, shared) -> FoldRunner:
-    return FoldRunner.start(shared)
+def runner(started, shared) -> Iterator[FoldRunner]:
+    started_here = FoldRunner.start(shared)
+    yield started_here
+    started_here.stop()
 
 
 def offered(runner: FoldRunner, artifact) -> Offer:

@@ -80,7 +80,8 @@ def node_of_bank(name: str) -> str:
 
 def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_busy(nodes, shared, fold):
     runner = FoldRunner.start(shared)
-    ray.get([runner.submit(fold(seed=seed)) for seed in (1, 2, 3)])
+    for seed in (1, 2, 3):  # one after the other: a fold that finds its node busy takes the arrays to the other
+        ray.get(runner.submit(fold(seed=seed)))
     for number, seed in enumerate((1, 2, 3, 2, 1)):
         assert where_it_runs(nodes, runner.submit(fold(seed=seed, head__patches=10 + number, **SLOW))) == {
             node_of_bank(f"bank:cap:{seed}")
@@ -88,6 +89,14 @@ def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_bus
     two = [runner.submit(fold(seed=1, head__patches=patches, **SLOW)) for patches in (20, 21)]
     assert len(where_it_runs(nodes, two[0]) | where_it_runs(nodes, two[1])) == 2
     assert builds(shared)["bank of cap, seed 1"] == 1
+
+
+def test_the_keeper_lives_on_its_drivers_node(nodes, shared):
+    runners = [FoldRunner.start(shared) for _ in range(5)]
+    found = [runner.keeper.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()) for runner in runners]
+    assert set(ray.get(found)) == {ray.get_runtime_context().get_node_id()}
+    for runner in runners:
+        runner.stop()
 
 
 def test_a_node_that_goes_costs_the_folds_in_flight_and_nothing_else(nodes, shared, fold, tmp_path):

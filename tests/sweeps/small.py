@@ -21,6 +21,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from sweeps.cli import app, guarded
+from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
 # Two heads at two shot counts: 4 trials x 2 categories x 2 seeds. Epochs give a fold some tenths of a second.
@@ -87,7 +88,9 @@ class Lab:
         )
 
     def finish(self, words: list[str]) -> None:
-        """Run a sweep to its end, in this process: it need not load everything again."""
+        """Run a sweep to its end, in this process and on a Ray that stays up: nothing need be loaded again."""
+        if "--address" not in words:
+            one_ray.up()
         assert fsamc(*words) == 0
 
     def sweep(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> Path:
@@ -166,6 +169,8 @@ def runs(out: Path) -> tuple[list[Run], dict[int, Run]]:
 
 def fsamc(*words: object) -> int:
     """Run a command in this process; its exit code."""
+    if "--address" in words:
+        one_ray.down()
     with pytest.raises(SystemExit) as end:
         guarded(lambda: app([str(word) for word in words], standalone_mode=False, prog_name="fsamc"))
     assert isinstance(end.value.code, int)

@@ -100,6 +100,7 @@ def test_a_torchvision_that_was_built_for_another_torch(monkeypatch):
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError(f"operator torchvision::{name} does not exist")
 
+    assert check_torchvision().level == "ok", "loaded whole: a module half loaded would stay for the tests to come"
     monkeypatch.setattr(torch.ops, "torchvision", Without())
     assert_told(check_torchvision(), "problem", "operator torchvision::nms does not exist", "from one index")
     monkeypatch.setitem(sys.modules, "torchvision", None)

@@ -19,6 +19,7 @@ from cluster import nodes, runtime
 from cluster.nodes import Look, Node, Seen, alive_nodes, ask, findings
 from sweeps.cli import quiet_ray
 from sweeps.resources import resolve_resources
+from tests import one_ray
 from tests.ray_cluster import RayCluster
 from tests.sweeps.small import Lab, fsamc
 from tests.sweeps.test_bad_input import contents
@@ -107,6 +108,7 @@ def cluster(hidden) -> Iterator[RayCluster]:
 
 @pytest.fixture
 def joined(cluster) -> Iterator[None]:
+    one_ray.down()
     runtime.start(cluster.gcs, cpus=0, gpus=0)
     yield
     ray.shutdown()

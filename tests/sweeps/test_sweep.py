@@ -1,4 +1,4 @@
-"""Whole sweeps on Ray, each through the command line in a process of its own."""
+"""Whole sweeps on Ray, through the command line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -23,6 +24,7 @@ from fsamc.store import Store
 from fsamc.textures import load_textures
 from sweeps.plan import configuration, load_plan
 from sweeps.search import make_proposer
+from tests import one_ray
 from tests.chaos.places import kill_titled
 from tests.sweeps.small import (
     FSAMC,
@@ -33,6 +35,7 @@ from tests.sweeps.small import (
     notes,
     runs,
     table,
+    title,
     wait_for,
     without_numbers,
 )
@@ -40,6 +43,7 @@ from tests.sweeps.small import (
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 N_FOLDS = 16
+ACTORS = ("ray::Keeper", "ray::BankActor", "ray::ImplicitFunc")
 BUILDS = {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
 RANDOM = {
     "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
@@ -308,6 +312,19 @@ def test_a_running_cluster_is_used_and_left_as_it_was(done):
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def test_a_ray_that_is_up_is_used_and_stays_up_without_the_sweeps_actors(done):
+    one_ray.up()
+    (before,) = ray.nodes()
+    out = done.sweep(done.plan(), "--no-reuse", out="beside")
+    assert_same_results(out, done.root / "reference")
+    assert [node["NodeID"] for node in ray.nodes()] == [before["NodeID"]]
+    end = time.monotonic() + 30
+    while left := [name for name in map(title, psutil.Process().children(recursive=True)) if name.startswith(ACTORS)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    assert ray.available_resources()["CPU"] == 2
 
 
 def test_every_process_may_die_once(done):

@@ -1,0 +1,23 @@
+"""A Ray that stays up from one sweep of a test process to the next, with workers that have loaded torch.
+
+A process can be in one Ray at a time: whoever joins another first puts this one down.
+"""
+
+from __future__ import annotations
+
+import ray
+
+from cluster import runtime
+from sweeps.cli import quiet_ray
+
+
+def up() -> None:
+    """Have a Ray with two CPUs in this process."""
+    if not ray.is_initialized():
+        quiet_ray()
+        runtime.start(None, cpus=2, gpus=0)
+
+
+def down() -> None:
+    """Have none in this process."""
+    ray.shutdown()
