@@ -20,6 +20,7 @@ from fsamc.heads import HEADS, Entry
 from fsamc.residual import Maps
 from fsamc.store import Store
 from sweeps.plan import load_plan
+from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,6 +93,7 @@ def test_the_command_for_a_cluster_joins_one(folder):
     from ray.cluster_utils import Cluster
 
     (command,) = (command for command in commands() if "--address" in command)
+    one_ray.down()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         there = [cluster.address if word == "HEAD:6379" else word for word in on_small_input(command)]

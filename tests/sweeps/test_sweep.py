@@ -298,6 +298,7 @@ def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
 
 
 def test_a_running_cluster_is_used_and_left_as_it_was(done):
+    one_ray.down()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
         out = done.sweep(done.plan(), "--no-reuse", "--address", cluster.address, out="cluster")
