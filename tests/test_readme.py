@@ -20,8 +20,8 @@ from fsamc.heads import HEADS, Entry
 from fsamc.residual import Maps
 from fsamc.store import Store
 from sweeps.plan import load_plan
-from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
+from tests.ray_cluster import RayCluster
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,8 +53,8 @@ def folder(tmp_path_factory) -> Path:
     return here
 
 
-def run(folder: Path, command: list[str]) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def run(folder: Path, command: list[str], environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -90,16 +90,10 @@ def test_the_commands_run_one_after_the_other(folder):
 @pytest.mark.slow
 @pytest.mark.ray
 def test_the_command_for_a_cluster_joins_one(folder):
-    from ray.cluster_utils import Cluster
-
     (command,) = (command for command in commands() if "--address" in command)
-    one_ray.down()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        there = [cluster.address if word == "HEAD:6379" else word for word in on_small_input(command)]
-        assert "4 trials" in run(folder, [*there, "--dry-run"])
-    finally:
-        cluster.shutdown()
+    with RayCluster(cpus=1) as cluster:
+        there = [cluster.gcs if word == "HEAD:6379" else word for word in on_small_input(command)]
+        assert "4 trials" in run(folder, [*there, "--dry-run"], cluster.environment)
 
 
 def test_make_has_the_targets():

@@ -16,8 +16,8 @@ import pandas as pd
 import psutil
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 
+from cluster import runtime
 from fsamc.dataset import load_category
 from fsamc.fold import run_fold
 from fsamc.store import Store
@@ -26,6 +26,7 @@ from sweeps.plan import configuration, load_plan
 from sweeps.search import make_proposer
 from tests import one_ray
 from tests.chaos.places import kill_titled
+from tests.ray_cluster import RayCluster
 from tests.sweeps.small import (
     FSAMC,
     PLAN,
@@ -297,22 +298,22 @@ def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
     assert_tracked(out, trials=6)
 
 
-def test_a_running_cluster_is_used_and_left_as_it_was(done):
-    one_ray.down()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    try:
-        out = done.sweep(done.plan(), "--no-reuse", "--address", cluster.address, out="cluster")
+def test_a_running_cluster_is_used_and_left_as_it_was(done, monkeypatch):
+    with RayCluster(cpus=2) as cluster:
+        for name, value in cluster.lets_in.items():
+            monkeypatch.setenv(name, value)
+        out = done.sweep(done.plan(), "--no-reuse", "--address", cluster.gcs, out="cluster")
         assert_same_results(out, done.root / "reference")
         assert_tracked(out, trials=4)
         with pytest.raises(AssertionError):
-            done.sweep(done.plan(), "resources.cpus=3", "--address", cluster.address, out="too-many")
+            done.sweep(done.plan(), "resources.cpus=3", "--address", cluster.gcs, out="too-many")
         assert not (done.root / "too-many").exists()
-        ray.init(address=cluster.address)
-        assert ray.util.list_named_actors(all_namespaces=True) == []
-        assert ray.available_resources()["CPU"] == 2
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
+        try:
+            runtime.start(cluster.gcs, cpus=0, gpus=0)
+            assert ray.util.list_named_actors(all_namespaces=True) == []
+            assert ray.available_resources()["CPU"] == 2
+        finally:
+            ray.shutdown()
 
 
 def test_a_ray_that_is_up_is_used_and_stays_up_without_the_sweeps_actors(done):
