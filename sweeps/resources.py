@@ -55,8 +55,10 @@ def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:
 def join(address: str) -> None:
     """Join the cluster at `address`; Ray itself would ask a head that is not there for minutes.
 
-    Raises BadInput if there is none.
+    Raises BadInput if there is none, or this process is in one.
     """
+    if ray.is_initialized():
+        raise BadInput(f"--address {address}: this process is in a Ray already; leave it first, or leave --address out")
     try:
         check_head(address)
         runtime.start(address, cpus=0, gpus=0)

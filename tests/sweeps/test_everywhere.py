@@ -17,8 +17,9 @@ import ray
 
 from cluster import nodes, runtime
 from cluster.nodes import Look, Node, Seen, alive_nodes, ask, findings
+from fsamc.errors import BadInput
 from sweeps.cli import quiet_ray
-from sweeps.resources import resolve_resources
+from sweeps.resources import join, resolve_resources
 from tests import one_ray
 from tests.ray_cluster import RayCluster
 from tests.sweeps.small import Lab, fsamc
@@ -73,6 +74,12 @@ def test_workers_are_what_the_nodes_hold_one_by_one(lab: Lab, monkeypatch, chang
     else:
         with pytest.raises(ValueError, match=workers):
             resolve_resources(plan, "HEAD:6379")
+
+
+def test_whoever_is_in_a_ray_joins_no_other():
+    one_ray.up()
+    with pytest.raises(BadInput, match="in a Ray already"):
+        join("HEAD:6379")
 
 
 @pytest.fixture(scope="module")
