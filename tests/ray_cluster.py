@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from urllib.request import Request, urlopen
@@ -107,8 +107,9 @@ class RayCluster:
         process = self.nodes.pop(name)
         family = psutil.Process(process.pid).children(recursive=True)
         for one in family:
-            if one.name().startswith("raylet"):
-                one.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                if one.name().startswith("raylet"):
+                    one.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
         _end(process, family)
 

@@ -23,6 +23,7 @@ from fsamc.fold import run_fold
 from fsamc.inputs import Inputs, fold_inputs
 from fsamc.result import FoldResult
 from fsamc.store import Store
+from tests.sweeps.small import titles
 
 pytestmark = pytest.mark.ray
 
@@ -185,7 +186,7 @@ def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(start
     ray.get(runner.submit(fold()))
     slow = runner.submit(fold("tile", head__kind="contrastive", finetune__epochs={2: 300}))
     waiting = runner.submit(fold(head__patches=4))
-    while not any(entry.status() and entry.name() == "ray::_run_fold" for entry in below()):
+    while "ray::_run_fold" not in titles():
         assert not ray.wait([slow], timeout=0.02)[0]
     pids = bank_pids()
     kill("bank:cap:1", pids["bank:cap:1"], "SIGKILL")
@@ -194,10 +195,6 @@ def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(start
     assert FoldResult.from_json(text).category == "tile"
     assert FoldResult.from_json(found).queries == 9
     assert builds(shared)["bank of cap, seed 1"] == 1
-
-
-def below() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
 
 
 def kill(name: str, pid: int, how: str) -> None:

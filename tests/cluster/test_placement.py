@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import psutil
 import pytest
 import ray
 
@@ -17,7 +16,7 @@ from fsamc.store import Store
 from sweeps.cli import quiet_ray
 from tests.cluster.test_banks import answer, builds
 from tests.ray_cluster import RayCluster
-from tests.sweeps.small import title
+from tests.sweeps.small import titles
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -56,11 +55,7 @@ def ids() -> dict[str, str]:
 
 def running(cluster: RayCluster) -> dict[str, int]:
     """How many folds run on each node at this moment, by its name."""
-    found = {}
-    for name, process in cluster.nodes.items():
-        titles = [title(child) for child in psutil.Process(process.pid).children(recursive=True)]
-        found[name] = titles.count("ray::_run_fold")
-    return found
+    return {name: titles(process.pid).count("ray::_run_fold") for name, process in cluster.nodes.items()}
 
 
 def where_it_runs(cluster: RayCluster, reference) -> set[str]:

@@ -20,6 +20,8 @@ from cluster.runtime import full_disk, run_folds
 from fsamc.errors import BadInput
 from fsamc.result import FoldResult
 from fsamc.store import Store
+from tests import one_ray
+from tests.sweeps.small import titles
 
 pytestmark = pytest.mark.ray
 
@@ -167,14 +169,15 @@ def test_no_more_folds_run_at_once_than_there_are_workers_asked_for(started, sha
     runner = FoldRunner.start(replace(shared, workers=workers))
     most, pending = 0, [runner.submit(one) for one in folds]
     while len(ray.wait(pending, num_returns=len(pending), timeout=0.05)[0]) < len(pending):
-        titles = [each.name() for each in psutil.Process().children(recursive=True)]
-        most = max(most, titles.count("ray::_run_fold"))
+        most = max(most, titles().count("ray::_run_fold"))
     assert most == workers
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
-def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(started, shared, fold):
+def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(shared, fold):
     """A fold after the first loads no library and no network again; who only waits loads none at all."""
+    one_ray.down()  # with workers that other tests have left
+    one_ray.up()
     heads = [{"head__patches": n} for n in range(3, 9)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
     folds = [fold(name, seed, **head) for head in heads for name in ("cap", "tile") for seed in (1, 2)]
     seen: set[int] = set()

@@ -125,6 +125,11 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
+def titles(pid: int | None = None) -> list[str]:
+    """What all processes below one, this one by default, call themselves."""
+    return [title(child) for child in psutil.Process(pid).children(recursive=True)]
+
+
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not reached():

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 import ray
 
@@ -36,7 +35,7 @@ from tests.sweeps.small import (
     notes,
     runs,
     table,
-    title,
+    titles,
     wait_for,
     without_numbers,
 )
@@ -323,7 +322,7 @@ def test_a_ray_that_is_up_is_used_and_stays_up_without_the_sweeps_actors(done):
     assert_same_results(out, done.root / "reference")
     assert [node["NodeID"] for node in ray.nodes()] == [before["NodeID"]]
     end = time.monotonic() + 30
-    while left := [name for name in map(title, psutil.Process().children(recursive=True)) if name.startswith(ACTORS)]:
+    while left := [name for name in titles() if name.startswith(ACTORS)]:
         assert time.monotonic() < end, left
         time.sleep(0.1)
     assert ray.available_resources()["CPU"] == 2
