@@ -30,9 +30,9 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture
 def runner(started, shared) -> Iterator[FoldRunner]:
-    started_here = FoldRunner.start(shared)
-    yield started_here
-    started_here.stop()
+    runner = FoldRunner.start(shared)
+    yield runner
+    runner.stop()
 
 
 def offered(runner: FoldRunner, artifact) -> Offer:

@@ -28,8 +28,8 @@ def nodes() -> Iterator[RayCluster]:
     """A head without CPUs, and two nodes with one each."""
     quiet_ray()
     with pytest.MonkeyPatch.context() as patch, RayCluster(cpus=0) as cluster:
-        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-            patch.setenv(name, cluster.environment[name])
+        for name, value in cluster.lets_in.items():
+            patch.setenv(name, value)
         for name in ("one", "two"):
             cluster.add_raylet(name)
         runtime.start(cluster.gcs, cpus=0, gpus=0)

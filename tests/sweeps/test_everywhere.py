@@ -102,8 +102,8 @@ def cluster(hidden) -> Iterator[RayCluster]:
     quiet_ray()
     with RayCluster(cpus=0) as cluster, pytest.MonkeyPatch.context() as patched:
         cluster.add_raylet("apart", cpus=2, through=apart)
-        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-            patched.setenv(name, cluster.environment[name])
+        for name, value in cluster.lets_in.items():
+            patched.setenv(name, value)
         runtime.start(cluster.gcs, cpus=0, gpus=0)
         end = time.monotonic() + 60
         while len(alive_nodes()) < 2:
