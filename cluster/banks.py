@@ -17,6 +17,7 @@ import numpy as np
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ActorUnschedulableError, ObjectLostError
 
+from cluster.once import Once
 from fsamc.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
 from fsamc.config import Compute
 from fsamc.errors import naming
@@ -53,17 +54,11 @@ class Builder:
     def __init__(self, root: Path, run: str, gpus: float) -> None:
         self._store = Store(root, run=run)
         self._gpus = gpus
-        self._building: dict[str, asyncio.Task[None]] = {}
+        self._built = Once[None]()
 
     async def ensure(self, artifact: Artifact) -> None:
         """Return once the artifact is on disk: whoever asks while it is being built waits for the same build."""
-        if artifact.key not in self._building:
-            self._building[artifact.key] = asyncio.ensure_future(self._build_if_missing(artifact))
-        try:
-            await asyncio.shield(self._building[artifact.key])
-        except BaseException:
-            self._building.pop(artifact.key, None)
-            raise
+        await self._built.get(artifact.key, lambda: self._build_if_missing(artifact))
 
     async def _build_if_missing(self, artifact: Artifact) -> None:
         if not await asyncio.to_thread(self._store.has, artifact):
@@ -79,14 +74,9 @@ class BankActor(Builder):
         super().__init__(root, run, gpus)
         self._served: dict[str, Offer] = {}
 
-    async def provide(self, artifact: Artifact, *, anew: bool = False) -> Offer:
-        """The artifact in the object store, one copy for all who ask; built first where the disk has none.
-
-        `anew`: what was served before has been lost with the node that held it.
-        """
+    async def provide(self, artifact: Artifact) -> Offer:
+        """The artifact in the object store, one copy for all who ask; built first where the disk has none."""
         await self.ensure(artifact)
-        if anew:
-            self.release([artifact.key])
         if artifact.key not in self._served:
             arrays = await asyncio.to_thread(self._store.get, artifact)
             if artifact.key not in self._served:

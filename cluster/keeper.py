@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cluster.banks import GONE, BankActor, Builder, ClusterStore, Offer, files_of, lost
 from cluster.folds import Fold, Materials, find_result
 from cluster.nodes import alive_nodes
+from cluster.once import Once
 from cluster.working_set import WorkingSet
 from fsamc.artifacts import Bank, Nearest
 from fsamc.errors import naming
@@ -34,38 +34,35 @@ class Keeper(Builder):
     keeps workers apart by environment, and none would stay warm for both builds and folds.
     """
 
-    def __init__(self, root: Path, run: str, gpus: float, workers: int, working_set: float) -> None:
-        super().__init__(root, run, gpus)
-        self._free = asyncio.Semaphore(workers)
+    def __init__(self, shared: Materials) -> None:
+        super().__init__(shared.store, shared.run, shared.gpus)
+        self._shared = shared
+        self._materials: Any = None  # reference to what all folds share
+        self._free = asyncio.Semaphore(shared.workers)
         self._halted = asyncio.Event()
         self._running = 0
-        self._shared: Materials | None = None
         self._banks: dict[tuple[str, int], Any] = {}
-        self._served_by: dict[str, Any] = {}
-        self._working_set = WorkingSet(working_set)
+        self._offered = Once[Offer]()
+        self._offered_by: dict[str, Any] = {}
+        self._working_set = WorkingSet(shared.working_set)
         self._under_way: dict[str, Artifact] = {}
         # A keeper's actors die with it: those of its successor have other names.
         self._namespace = f"fsamc-{uuid.uuid4().hex}"
 
-    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
+    async def run(self, fold: Fold) -> tuple[str, bool] | None:
         """The fold's result as JSON, on disk by now; and whether it was there before. None if no more are started.
 
         What is lost on the way, with a process or a node, is provided again.
-
-        `materials` holds a reference to the sweep's `Materials`: an argument by itself would be copied every time.
         """
-        if self._shared is None:
-            self._shared = await materials[0]
-        shared = self._shared
         if self._halted.is_set():
             return None
-        if saved := await asyncio.to_thread(find_result, fold, shared):
+        if saved := await asyncio.to_thread(find_result, fold, self._shared):
             return saved, True
-        artifacts = fold.artifacts(shared.categories, shared.textures)
+        artifacts = fold.artifacts(self._shared.categories, self._shared.textures)
         waited, pause = 0.0, 0.0
         while True:
             try:
-                text = await self._run_once(fold, materials[0], artifacts, anew=waited > 0)
+                text = await self._run_once(fold, artifacts)
             except Exception as error:
                 if not lost(error) or waited > _PATIENCE:
                     raise
@@ -80,18 +77,23 @@ class Keeper(Builder):
         self._halted.set()
         return self._running
 
-    async def provide(self, artifact: Artifact, *, anew: bool = False) -> Offer | None:
+    async def provide(self, artifact: Artifact) -> Offer | None:
         """Have the artifact on disk, and in the object store if a bank actor serves it.
 
-        `anew`: what was in the object store has been lost.
+        A bank actor is asked once, and its offer is held until it is let go of. If every fold asked for itself, a
+        reference could come in while the last one to the same array goes, in another thread. Ray (2.60) would forget
+        that the array is there, and a fold that is to read it would wait for ever.
         """
-        if not isinstance(artifact, Bank | Nearest):
-            await self.ensure(artifact)
-            return None
+        if isinstance(artifact, Bank | Nearest):
+            return await self._offered.get(artifact.key, lambda: self._ask_bank_actor(artifact))
+        await self.ensure(artifact)
+        return None
+
+    async def _ask_bank_actor(self, artifact: Bank | Nearest) -> Offer:
         owner = _owner(artifact)
-        actor = self._served_by[artifact.key] = self._bank_actor(owner)
+        actor = self._offered_by[artifact.key] = self._bank_actor(owner)
         try:
-            offer: Offer = await actor.provide.remote(artifact, anew=anew)
+            offer: Offer = await actor.provide.remote(artifact)
         except GONE:
             if self._banks.get(owner) is actor:
                 del self._banks[owner]  # the next one has another node
@@ -106,33 +108,44 @@ class Keeper(Builder):
         """Bytes of what the bank actors serve."""
         return self._working_set.bytes
 
-    async def _run_once(self, fold: Fold, shared: Any, artifacts: Sequence[Artifact], *, anew: bool) -> str | None:
+    async def _run_once(self, fold: Fold, artifacts: Sequence[Artifact]) -> str | None:
         """The fold's result as JSON; None if no more folds are started."""
-        offers = await self._unless_halted(self._provide_all(artifacts, anew=anew))
+        offers = await self._unless_halted(self._provide_all(artifacts))
         if offers is None:
             return None
         files = [artifact for artifact in artifacts if artifact.key not in offers]
         names = {key: tuple(offer.references) for key, offer in offers.items()}
         references = [reference for offer in offers.values() for reference in offer.references.values()]
-        task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
         with self._reading(offers):
             async with self._free:
                 if self._halted.is_set():
                     return None
                 self._running += 1
                 try:
-                    # As arguments of their own: Ray runs the fold where most of them are, and brings the rest there.
-                    text: str = await task.remote(shared, fold, files, names, *references)
-                    return text
+                    return await self._begin(fold, files, names, references)
+                except Exception as error:
+                    if lost(error):
+                        self._release(key for key, offer in offers.items() if self._offered.holds(key, offer))
+                    raise
                 finally:
                     self._running -= 1
 
-    async def _provide_all(self, artifacts: Iterable[Artifact], *, anew: bool) -> dict[str, Offer]:
+    def _begin(
+        self, fold: Fold, files: list[Artifact], names: dict[str, tuple[str, ...]], references: list[Any]
+    ) -> Awaitable[str]:
+        if self._materials is None:
+            self._materials = ray.put(self._shared)
+        task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
+        # As arguments of their own: Ray runs the fold where most of them are, and brings the rest there.
+        begun: Awaitable[str] = task.remote(self._materials, fold, files, names, *references)
+        return begun
+
+    async def _provide_all(self, artifacts: Iterable[Artifact]) -> dict[str, Offer]:
         """What is offered of artifacts that come in the order of their needs."""
         tasks: dict[str, asyncio.Task[Offer | None]] = {}
         for artifact in artifacts:
             needs = [tasks[need.key] for need in artifact.needs()]
-            tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact, anew=anew))
+            tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact))
         found = zip(tasks, await asyncio.gather(*tasks.values()), strict=True)
         return {key: offer for key, offer in found if offer is not None}
 
@@ -144,13 +157,11 @@ class Keeper(Builder):
         halted.cancel()
         return work.result() if work.done() else None
 
-    async def _provide_after(
-        self, needs: Iterable[asyncio.Task[Offer | None]], artifact: Artifact, *, anew: bool
-    ) -> Offer | None:
+    async def _provide_after(self, needs: Iterable[asyncio.Task[Offer | None]], artifact: Artifact) -> Offer | None:
         await asyncio.gather(*needs)
         self._under_way[artifact.key] = artifact
         try:
-            return await self.provide(artifact, anew=anew)
+            return await self.provide(artifact)
         finally:
             self._under_way.pop(artifact.key, None)
 
@@ -164,8 +175,10 @@ class Keeper(Builder):
             self._release(self._working_set.leave(offers))
 
     def _release(self, keys: Iterable[str]) -> None:
+        """Let go of what is offered: it is loaded from disk again when a fold asks for it."""
         for key in keys:
-            if actor := self._served_by.pop(key, None):
+            self._offered.forget(key)
+            if actor := self._offered_by.pop(key, None):
                 actor.release.remote([key])
 
     def _bank_actor(self, owner: tuple[str, int]) -> Any:
@@ -205,15 +218,13 @@ class FoldRunner:
     """
 
     keeper: Any
-    materials: Any  # reference to the sweep's `Materials`
 
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
         """A keeper for a sweep, on its driver's node: what ends one ends the other."""
         here = ray.get_runtime_context().get_node_id()
         actor = Keeper.options(scheduling_strategy=_on(here))  # type: ignore[attr-defined]
-        keeper = actor.remote(shared.store, shared.run, shared.gpus, shared.workers, shared.working_set)
-        return cls(keeper, ray.put(shared))
+        return cls(actor.remote(shared))
 
     def stop(self) -> None:
         """End the keeper, its actors and what it runs. Raises a RayError if Ray is gone."""
@@ -221,7 +232,7 @@ class FoldRunner:
 
     def submit(self, fold: Fold) -> Any:
         """Reference to what `Keeper.run` gives."""
-        return self.keeper.run.remote(fold, [self.materials])
+        return self.keeper.run.remote(fold)
 
     def halt(self, *, timeout: float) -> int:
         """Start no more folds; how many are running. Raises a RayError if the keeper does not answer in time."""

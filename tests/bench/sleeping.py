@@ -34,21 +34,22 @@ class Sleeper:
     """A keeper that has nothing built, and whose folds sleep.
 
     Args:
-        workers: folds at once.
+        shared: what folds share.
         seconds: of a fold.
     """
 
-    def __init__(self, workers: int, seconds: float) -> None:
-        self._free, self._seconds = asyncio.Semaphore(workers), seconds
+    def __init__(self, shared: Materials, seconds: float) -> None:
+        self._free, self._seconds = asyncio.Semaphore(shared.workers), seconds
+        self._materials = ray.put(shared)
 
     async def processor_seconds(self) -> float:
         """What this process has taken of a processor."""
         return time.process_time()
 
-    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool]:
+    async def run(self, fold: Fold) -> tuple[str, bool]:
         """A made-up result, as of a fold that nobody has run before."""
         async with self._free:
-            return await _sleep.remote(materials[0], fold, self._seconds), False
+            return await _sleep.remote(self._materials, fold, self._seconds), False
 
     async def halt(self) -> int:
         """There is nothing to halt."""
@@ -155,10 +156,10 @@ def run_asleep(request: Request, seconds: float) -> Spent:
     begun, keeper = list[float](), list[float]()
 
     def start(shared: Materials) -> FoldRunner:
-        sleeper = Sleeper.remote(shared.workers, seconds)
+        sleeper = Sleeper.remote(shared, seconds)
         keeper.append(ray.get(sleeper.processor_seconds.remote()))
         begun.extend([time.monotonic(), time.process_time()])
-        return FoldRunner(sleeper, ray.put(shared))
+        return FoldRunner(sleeper)
 
     def read_and_stop(runner: FoldRunner) -> None:
         keeper.append(ray.get(runner.keeper.processor_seconds.remote()))

@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -173,8 +174,7 @@ def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold
     before = FoldResult.from_json(ray.get(runner.submit(fold()))[0])
     ((name, pid),) = bank_pids().items()
     kill(name, pid, how)
-    again = replace(shared, results=(shared.store.parent / "again",))
-    text, _ = ray.get(runner.keeper.run.remote(fold(head__patches=4), [ray.put(again)]))
+    text, _ = ray.get(runner.submit(fold(head__patches=4)))
     assert FoldResult.from_json(text).classes == before.classes
     assert list(bank_pids()) == [name]
     assert bank_pids()[name] != pid
@@ -217,13 +217,13 @@ LOST = [
 class Losing(Keeper.__ray_metadata__.modified_class):
     """A keeper outside Ray, whose folds lose what they read so many times."""
 
-    def __init__(self, root, error: Exception, times: int) -> None:
-        super().__init__(root, "test", 0.0, 1, 0.0)
-        self._error, self._times, self.asked_anew = error, times, []
+    def __init__(self, shared, error: Exception, times: int) -> None:
+        super().__init__(shared)
+        self._error, self._times, self.tries = error, times, 0
 
-    async def _run_once(self, fold, shared, artifacts, *, anew):
-        self.asked_anew.append(anew)
-        if len(self.asked_anew) <= self._times:
+    async def _run_once(self, fold, artifacts):
+        self.tries += 1
+        if self.tries <= self._times:
             raise self._error
         return "{}"
 
@@ -235,46 +235,108 @@ def run_losing(shared, fold, monkeypatch, error: Exception, times: int) -> tuple
         pauses.append(seconds)
 
     async def run() -> None:
-        keeper = found.append(Losing(shared.store, error, times)) or found[0]
-        materials = asyncio.get_running_loop().create_future()
-        materials.set_result(shared)
-        assert await keeper.run(fold(), [materials]) == ("{}", False)
+        assert await keeper.run(fold()) == ("{}", False)
 
     monkeypatch.setattr("cluster.keeper.asyncio.sleep", pause)
-    found: list[Losing] = []
+    keeper = Losing(shared, error, times)
     try:
         asyncio.run(run())
     finally:
-        return found[0], pauses  # noqa: B012
+        return keeper, pauses  # noqa: B012
 
 
 @pytest.mark.parametrize("error", [*LOST, RayTaskError("f", "", LOST[0])], ids=lambda error: type(error).__name__)
-def test_what_was_lost_is_asked_for_anew_until_it_is_there(shared, fold, monkeypatch, error):
+def test_a_fold_that_lost_what_it_reads_runs_again_until_it_is_there(shared, fold, monkeypatch, error):
     keeper, _ = run_losing(shared, fold, monkeypatch, error, 2)
-    assert keeper.asked_anew == [False, True, True]
+    assert keeper.tries == 3
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), RayTaskError("f", "", ValueError("bad"))])
 def test_other_errors_are_the_folds_own(shared, fold, monkeypatch, error):
     keeper, _ = run_losing(shared, fold, monkeypatch, error, 1)
-    assert keeper.asked_anew == [False]
+    assert keeper.tries == 1
 
 
 def test_what_stays_lost_is_not_asked_for_for_ever(shared, fold, monkeypatch):
     keeper, pauses = run_losing(shared, fold, monkeypatch, LOST[-1], 1000)
-    assert len(keeper.asked_anew) == len(pauses) + 1
+    assert keeper.tries == len(pauses) + 1
     assert 100 < sum(pauses) < 200
 
 
+class Asked:
+    """Stands for a bank actor: what it was asked for, and told to release."""
+
+    def __init__(self) -> None:
+        self.provided: list[str] = []
+        self.released: list[str] = []
+        self.provide, self.release = SimpleNamespace(remote=self._provide), SimpleNamespace(remote=self._release)
+
+    async def _provide(self, artifact) -> Offer:
+        self.provided.append(artifact.key)
+        await asyncio.sleep(0)
+        return Offer({}, 8)
+
+    def _release(self, keys) -> None:
+        self.released.extend(keys)
+
+
+class Reading(Keeper.__ray_metadata__.modified_class):
+    """A keeper outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
+
+    def __init__(self, shared, ends: list[Exception | str]) -> None:
+        super().__init__(shared)
+        self.bank, self._ends = Asked(), iter(ends)
+
+    async def ensure(self, artifact) -> None:
+        """It is there."""
+
+    def _bank_actor(self, owner) -> Asked:
+        return self.bank
+
+    def _begin(self, fold, files, names, references) -> asyncio.Future:
+        ended = asyncio.get_running_loop().create_future()
+        end = next(self._ends)
+        ended.set_exception(end) if isinstance(end, Exception) else ended.set_result(end)
+        return ended
+
+
+def run_reading(shared, folds: list[Fold], ends: list[Exception | str]) -> Asked:
+    async def run() -> Asked:
+        keeper = Reading(shared, ends)
+        await asyncio.gather(*[keeper.run(one) for one in folds])
+        return keeper.bank
+
+    return asyncio.run(run())
+
+
+def test_however_many_folds_read_a_bank_its_actor_is_asked_once(shared, fold):
+    """A reference that comes in a second time may never be found: what a fold reads is held between folds."""
+    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], ["{}"] * 4)
+    assert len(bank.provided) == len(set(bank.provided)) == 2  # the bank and the nearest rows
+    assert bank.released == []
+
+
+def test_what_a_fold_lost_is_let_go_of_and_asked_for_anew(shared, fold):
+    bank = run_reading(shared, [fold()], [LOST[0], "{}"])
+    assert Counter(bank.provided) == Counter(2 * bank.released)
+    assert len(bank.released) == 2
+
+
+def test_what_several_folds_lost_is_let_go_of_once(shared, fold):
+    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4)], [LOST[0], LOST[0], "{}", "{}"])
+    assert len(bank.released) == 2
+    assert len(bank.provided) == 4
+
+
 def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, fold):
-    ample, short = FoldRunner.start(shared), FoldRunner.start(replace(shared, working_set=0.0))
+    again = replace(shared, working_set=0.0, results=(shared.store.parent / "again",))
+    ample, short = FoldRunner.start(shared), FoldRunner.start(again)
     asked = [fold(name, seed, head__patches=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
     ray.get([ample.submit(one) for one in asked])
     held = ray.get(ample.keeper.in_memory.remote())
     on_disk = [path for kind in ("bank", "nearest") for path in (shared.store / kind).glob("*/*.npy")]
     assert held == sum(np.load(path).nbytes for path in on_disk)
-    again = ray.put(replace(shared, results=(shared.store.parent / "again",)))
-    ray.get([short.keeper.run.remote(one, [again]) for one in asked])
+    ray.get([short.submit(one) for one in asked])
     assert ray.get(short.keeper.in_memory.remote()) == 0
     assert sorted(served_by_all()) == sorted({path.parent.name for path in on_disk})  # the first keeper's alone
     assert all(count == 1 for count in builds(shared).values())

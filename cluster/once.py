@@ -1,0 +1,36 @@
+"""What is found once for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Answers by key, each found once for all who ask for it, at the same time or later. What failed is tried anew."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, asyncio.Task[T]] = {}
+
+    async def get(self, key: str, find: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The answer. Raises what `find` raises; it goes on where whoever asks is cancelled."""
+        if key not in self._asked:
+            self._asked[key] = asyncio.ensure_future(find())
+        task = self._asked[key]
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if task.done() and (task.cancelled() or task.exception()) and self._asked.get(key) is task:
+                del self._asked[key]
+
+    def holds(self, key: str, answer: T) -> bool:
+        """Whether whoever asks now gets this very answer."""
+        task = self._asked.get(key)
+        return task is not None and task.done() and task.result() is answer
+
+    def forget(self, key: str) -> None:
+        """Have the answer found anew when somebody asks again."""
+        self._asked.pop(key, None)
