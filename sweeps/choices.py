@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from fsamc.config import Plan
 from fsamc.config.scoring import MEASURES
@@ -130,8 +129,7 @@ def _together(rows: list[dict[str, Any]], accuracy: pd.DataFrame) -> dict[str, A
 
 def spearman(one: pd.Series, other: pd.Series) -> float:
     """Rank correlation of two scores by trial; NaN for fewer than three trials or where one does not vary."""
-    pairs = pd.concat([one.round(12), other.round(12)], axis=1, join="inner").dropna().to_numpy(float)
-    if len(pairs) < 3 or (np.ptp(pairs, axis=0) == 0).any():
+    pairs = pd.concat([one.round(12), other.round(12)], axis=1, join="inner").dropna().astype(float)
+    if len(pairs) < 3 or (pairs.nunique() == 1).any():
         return float("nan")
-    ranks = rankdata(pairs, axis=0)
-    return float(np.corrcoef(ranks[:, 0], ranks[:, 1])[0, 1])
+    return float(np.corrcoef(pairs.rank().to_numpy(), rowvar=False)[0, 1])

@@ -21,7 +21,6 @@ from sweeps.objective import best_trial
 from sweeps.plan import configuration, load_plan
 from sweeps.prepare import Prepared, prepare
 from sweeps.recall import kept_changes, recall
-from sweeps.report import write_report
 from sweeps.resources import resolve_resources
 from sweeps.resume import check_resumable
 from sweeps.tracking import track
@@ -94,6 +93,8 @@ def redraw(
     if chosen is None:
         raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
     noted = gallery.hang(chosen, draw_here)
+    from sweeps.report.write import write_report  # here, because it loads Matplotlib
+
     write_report(out)
     if not gallery.folder.notes.get("offline"):
         _deliver(out)

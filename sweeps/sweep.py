@@ -32,7 +32,6 @@ from sweeps.plan import configuration
 from sweeps.prepare import Prepared, remember_checks
 from sweeps.progress import SweepProgress, announce
 from sweeps.recorder import Recorder
-from sweeps.report import write_report
 from sweeps.request import Request, check
 from sweeps.resources import working_set
 from sweeps.resume import settle
@@ -218,6 +217,8 @@ class _Sweep:
             self._draw_figures()
         if summary is not None and status != "stopped" and not self.interrupts.now:
             with self.console.status("writing the report"):
+                from sweeps.report.write import write_report  # here, because it loads Matplotlib
+
                 write_report(self.request.out)
         with self.console.status("delivering the rest to MLflow"):
             undelivered = courier.finish(patient=status in ("done", "failed"))

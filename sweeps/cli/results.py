@@ -16,8 +16,8 @@ def report(
     paper: Annotated[bool, typer.Option("--paper", help="Also put our numbers beside the paper's.")] = False,
 ) -> None:
     """Write report.md, report.html and their plots from what OUT holds."""
-    from sweeps.report import write_report
     from sweeps.report.screen import paper_on_screen
+    from sweeps.report.write import write_report
 
     for part in paper_on_screen(out) if paper else ():
         console.print(part)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from sweeps.cli import quiet_ray
-from sweeps.report import write_report
+from sweeps.report.write import write_report
 from tests.bench.sleeping import run_asleep, sleepy_request
 
 WORKERS = 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sweeps.report import write_report
+from sweeps.report.write import write_report
 from tests.sweeps.synthetic import SPACE, write_synthetic
 
 TEN_MB = 10_000_000
