@@ -218,13 +218,14 @@ class FoldRunner:
     """
 
     keeper: Any
+    materials: Any  # reference to what the keeper was made with, and is made with when it has died
 
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
         """A keeper for a sweep, on its driver's node: what ends one ends the other."""
         here = ray.get_runtime_context().get_node_id()
-        actor = Keeper.options(scheduling_strategy=_on(here))  # type: ignore[attr-defined]
-        return cls(actor.remote(shared))
+        actor, materials = Keeper.options(scheduling_strategy=_on(here)), ray.put(shared)  # type: ignore[attr-defined]
+        return cls(actor.remote(materials), materials)
 
     def stop(self) -> None:
         """End the keeper, its actors and what it runs. Raises a RayError if Ray is gone."""

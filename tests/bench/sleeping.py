@@ -156,10 +156,11 @@ def run_asleep(request: Request, seconds: float) -> Spent:
     begun, keeper = list[float](), list[float]()
 
     def start(shared: Materials) -> FoldRunner:
-        sleeper = Sleeper.remote(shared, seconds)
+        materials = ray.put(shared)
+        sleeper = Sleeper.remote(materials, seconds)
         keeper.append(ray.get(sleeper.processor_seconds.remote()))
         begun.extend([time.monotonic(), time.process_time()])
-        return FoldRunner(sleeper)
+        return FoldRunner(sleeper, materials)
 
     def read_and_stop(runner: FoldRunner) -> None:
         keeper.append(ray.get(runner.keeper.processor_seconds.remote()))

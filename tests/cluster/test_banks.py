@@ -281,11 +281,15 @@ class Asked:
 
 
 class Reading(Keeper.__ray_metadata__.modified_class):
-    """A keeper outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
+    """A keeper outside Ray with one bank actor, where everything is on disk.
 
-    def __init__(self, shared, ends: list[Exception | str]) -> None:
+    So many folds as run together end when all of them have begun, as they are told to.
+    """
+
+    def __init__(self, shared, ends: list[Exception | str], *, together: int) -> None:
         super().__init__(shared)
-        self.bank, self._ends = Asked(), iter(ends)
+        self.bank, self._ends, self._together = Asked(), iter(ends), together
+        self._begun: list[asyncio.Future] = []
 
     async def ensure(self, artifact) -> None:
         """It is there."""
@@ -294,15 +298,18 @@ class Reading(Keeper.__ray_metadata__.modified_class):
         return self.bank
 
     def _begin(self, fold, files, names, references) -> asyncio.Future:
-        ended = asyncio.get_running_loop().create_future()
-        end = next(self._ends)
-        ended.set_exception(end) if isinstance(end, Exception) else ended.set_result(end)
-        return ended
+        begun = asyncio.get_running_loop().create_future()
+        self._begun.append(begun)
+        if len(self._begun) == self._together:
+            for each, end in zip(self._begun, self._ends, strict=False):
+                each.set_exception(end) if isinstance(end, Exception) else each.set_result(end)
+            self._begun = []
+        return begun
 
 
-def run_reading(shared, folds: list[Fold], ends: list[Exception | str]) -> Asked:
+def run_reading(shared, folds: list[Fold], ends: list[Exception | str], *, together: int) -> Asked:
     async def run() -> Asked:
-        keeper = Reading(shared, ends)
+        keeper = Reading(shared, ends, together=together)
         await asyncio.gather(*[keeper.run(one) for one in folds])
         return keeper.bank
 
@@ -311,19 +318,20 @@ def run_reading(shared, folds: list[Fold], ends: list[Exception | str]) -> Asked
 
 def test_however_many_folds_read_a_bank_its_actor_is_asked_once(shared, fold):
     """A reference that comes in a second time may never be found: what a fold reads is held between folds."""
-    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], ["{}"] * 4)
+    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], ["{}"] * 4, together=2)
     assert len(bank.provided) == len(set(bank.provided)) == 2  # the bank and the nearest rows
     assert bank.released == []
 
 
 def test_what_a_fold_lost_is_let_go_of_and_asked_for_anew(shared, fold):
-    bank = run_reading(shared, [fold()], [LOST[0], "{}"])
+    bank = run_reading(shared, [fold()], [LOST[0], "{}"], together=1)
     assert Counter(bank.provided) == Counter(2 * bank.released)
     assert len(bank.released) == 2
 
 
 def test_what_several_folds_lost_is_let_go_of_once(shared, fold):
-    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4)], [LOST[0], LOST[0], "{}", "{}"])
+    folds = [fold(head__patches=n) for n in (3, 4)]
+    bank = run_reading(shared, folds, [LOST[0], LOST[0], "{}", "{}"], together=2)
     assert len(bank.released) == 2
     assert len(bank.provided) == 4
 
@@ -350,7 +358,12 @@ def served_by_all() -> list[str]:
     return [key for keys in ray.get(calls) for key in keys]
 
 
-def test_a_keeper_that_dies_comes_back_and_goes_on(runner, shared, fold):
+def test_a_keeper_that_dies_comes_back_and_goes_on(started, shared, fold):
+    """Also with so much that folds share that Ray does not send it along: a category may have thousands of images."""
+    more = tuple(shared.store.parent / f"{'results' * 10}{number}" for number in range(2000))
+    many = replace(shared, results=shared.results + more)
+    assert len(ray.cloudpickle.dumps(many)) > 100 << 10
+    runner = FoldRunner.start(many)
     ray.get(runner.submit(fold()))
     pid = ray.get(runner.keeper.__ray_call__.remote(lambda _: os.getpid()))
     os.kill(pid, signal.SIGKILL)
