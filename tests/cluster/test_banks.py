@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -281,15 +281,12 @@ class Asked:
 
 
 class Reading(Keeper.__ray_metadata__.modified_class):
-    """A keeper outside Ray with one bank actor, where everything is on disk.
+    """A keeper outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
 
-    So many folds as run together end when all of them have begun, as they are told to.
-    """
-
-    def __init__(self, shared, ends: list[Exception | str], *, together: int) -> None:
+    def __init__(self, shared) -> None:
         super().__init__(shared)
-        self.bank, self._ends, self._together = Asked(), iter(ends), together
-        self._begun: list[asyncio.Future] = []
+        self.bank = Asked()
+        self.begun: list[asyncio.Future] = []
 
     async def ensure(self, artifact) -> None:
         """It is there."""
@@ -298,40 +295,64 @@ class Reading(Keeper.__ray_metadata__.modified_class):
         return self.bank
 
     def _begin(self, fold, files, names, references) -> asyncio.Future:
-        begun = asyncio.get_running_loop().create_future()
-        self._begun.append(begun)
-        if len(self._begun) == self._together:
-            for each, end in zip(self._begun, self._ends, strict=False):
-                each.set_exception(end) if isinstance(end, Exception) else each.set_result(end)
-            self._begun = []
-        return begun
+        self.begun.append(asyncio.get_running_loop().create_future())
+        return self.begun[-1]
+
+    async def reading(self, folds: int) -> None:
+        """Wait until so many have begun."""
+        while len(self.begun) < folds:
+            await asyncio.sleep(0.01)
 
 
-def run_reading(shared, folds: list[Fold], ends: list[Exception | str], *, together: int) -> Asked:
+def run_reading(shared, folds: list[Fold], scene: Callable[[Reading], Awaitable[None]]) -> Asked:
+    """What the bank actor was asked for while the folds ran, two at a time."""
+
     async def run() -> Asked:
-        keeper = Reading(shared, ends, together=together)
-        await asyncio.gather(*[keeper.run(one) for one in folds])
+        keeper = Reading(shared)
+        asked = asyncio.gather(*[keeper.run(one) for one in folds])
+        await scene(keeper)
+        assert await asked == [("{}", False)] * len(folds)
         return keeper.bank
 
-    return asyncio.run(run())
+    return asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_however_many_folds_read_a_bank_its_actor_is_asked_once(shared, fold):
     """A reference that comes in a second time may never be found: what a fold reads is held between folds."""
-    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], ["{}"] * 4, together=2)
+
+    async def scene(keeper: Reading) -> None:
+        for number in range(4):
+            await keeper.reading(number + 1)
+            keeper.begun[number].set_result("{}")
+
+    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], scene)
     assert len(bank.provided) == len(set(bank.provided)) == 2  # the bank and the nearest rows
     assert bank.released == []
 
 
 def test_what_a_fold_lost_is_let_go_of_and_asked_for_anew(shared, fold):
-    bank = run_reading(shared, [fold()], [LOST[0], "{}"], together=1)
-    assert Counter(bank.provided) == Counter(2 * bank.released)
+    async def scene(keeper: Reading) -> None:
+        await keeper.reading(1)
+        keeper.begun[0].set_exception(LOST[0])
+        await keeper.reading(2)
+        keeper.begun[1].set_result("{}")
+
+    bank = run_reading(shared, [fold()], scene)
     assert len(bank.released) == 2
+    assert Counter(bank.provided) == Counter(2 * bank.released)
 
 
-def test_what_several_folds_lost_is_let_go_of_once(shared, fold):
-    folds = [fold(head__patches=n) for n in (3, 4)]
-    bank = run_reading(shared, folds, [LOST[0], LOST[0], "{}", "{}"], together=2)
+def test_what_has_come_anew_is_not_let_go_of_by_a_fold_that_lost_what_was_there_before(shared, fold):
+    async def scene(keeper: Reading) -> None:
+        await keeper.reading(2)
+        keeper.begun[0].set_exception(LOST[0])
+        await keeper.reading(3)
+        keeper.begun[1].set_exception(LOST[0])
+        await keeper.reading(4)
+        for reading in keeper.begun[2:]:
+            reading.set_result("{}")
+
+    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4)], scene)
     assert len(bank.released) == 2
     assert len(bank.provided) == 4
 
