@@ -18,13 +18,9 @@ class Once(Generic[T]):
     async def get(self, key: str, find: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer. Raises what `find` raises; it goes on where whoever asks is cancelled."""
         if key not in self._asked:
-            self._asked[key] = asyncio.ensure_future(find())
-        task = self._asked[key]
-        try:
-            return await asyncio.shield(task)
-        finally:
-            if task.done() and (task.cancelled() or task.exception()) and self._asked.get(key) is task:
-                del self._asked[key]
+            task = self._asked[key] = asyncio.ensure_future(find())
+            task.add_done_callback(lambda _: self._drop_if_failed(key, task))
+        return await asyncio.shield(self._asked[key])
 
     def holds(self, key: str, answer: T) -> bool:
         """Whether whoever asks now gets this very answer."""
@@ -34,3 +30,7 @@ class Once(Generic[T]):
     def forget(self, key: str) -> None:
         """Have the answer found anew when somebody asks again."""
         self._asked.pop(key, None)
+
+    def _drop_if_failed(self, key: str, task: asyncio.Task[T]) -> None:
+        if (task.cancelled() or task.exception()) and self._asked.get(key) is task:
+            del self._asked[key]

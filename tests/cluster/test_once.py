@@ -70,6 +70,20 @@ def test_the_search_goes_on_where_one_who_asked_is_cancelled():
     assert run(scene) == "answer 1"
 
 
+def test_a_failure_of_which_nobody_heard_is_not_the_answer_of_who_asks_later():
+    async def scene() -> str:
+        once, find = Once[str](), Finder(fails=(1,))
+        asked = asyncio.ensure_future(once.get("a", find))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.sleep(0)
+        find.may_end.set()
+        await asyncio.sleep(0.01)
+        return await once.get("a", find)
+
+    assert run(scene) == "answer 2"
+
+
 def test_only_the_answer_that_is_given_now_is_held_and_one_forgotten_is_found_anew():
     async def scene() -> None:
         once, find = Once[str](), Finder()
