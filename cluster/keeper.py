@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,31 +35,39 @@ class Keeper(Builder):
     keeps workers apart by environment, and none would stay warm for both builds and folds.
     """
 
-    def __init__(self, shared: Materials) -> None:
-        super().__init__(shared.store, shared.run, shared.gpus)
-        self._shared = shared
-        self._materials: Any = None  # reference to what all folds share
-        self._free = asyncio.Semaphore(shared.workers)
+    def __init__(self, root: Path, run: str, gpus: float, workers: int, working_set: float) -> None:
+        super().__init__(root, run, gpus)
+        self._free = asyncio.Semaphore(workers)
         self._halted = asyncio.Event()
         self._running = 0
+        self._materials: Any = None
+        self._shared: Materials | None = None
         self._banks: dict[tuple[str, int], Any] = {}
         self._offered = Once[Offer]()
         self._offered_by: dict[str, Any] = {}
-        self._working_set = WorkingSet(shared.working_set)
+        self._working_set = WorkingSet(working_set)
         self._under_way: dict[str, Artifact] = {}
         # A keeper's actors die with it: those of its successor have other names.
         self._namespace = f"fsamc-{uuid.uuid4().hex}"
 
-    async def run(self, fold: Fold) -> tuple[str, bool] | None:
+    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
         """The fold's result as JSON, on disk by now; and whether it was there before. None if no more are started.
 
         What is lost on the way, with a process or a node, is provided again.
+
+        `materials` holds a reference to the sweep's `Materials`, whoever asks: an argument by itself would be copied
+        every time. The first one is held, as offers are.
         """
+        if self._materials is None:
+            self._materials = materials[0]
+        if self._shared is None:
+            self._shared = await self._materials
+        shared = self._shared
         if self._halted.is_set():
             return None
-        if saved := await asyncio.to_thread(find_result, fold, self._shared):
+        if saved := await asyncio.to_thread(find_result, fold, shared):
             return saved, True
-        artifacts = fold.artifacts(self._shared.categories, self._shared.textures)
+        artifacts = fold.artifacts(shared.categories, shared.textures)
         waited, pause = 0.0, 0.0
         while True:
             try:
@@ -133,8 +142,6 @@ class Keeper(Builder):
     def _begin(
         self, fold: Fold, files: list[Artifact], names: dict[str, tuple[str, ...]], references: list[Any]
     ) -> Awaitable[str]:
-        if self._materials is None:
-            self._materials = ray.put(self._shared)
         task = _run_fold.options(num_cpus=fold.config.compute.threads, num_gpus=self._gpus)
         # As arguments of their own: Ray runs the fold where most of them are, and brings the rest there.
         begun: Awaitable[str] = task.remote(self._materials, fold, files, names, *references)
@@ -218,14 +225,15 @@ class FoldRunner:
     """
 
     keeper: Any
-    materials: Any  # reference to what the keeper was made with, and is made with when it has died
+    materials: Any  # reference to the sweep's `Materials`
 
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
         """A keeper for a sweep, on its driver's node: what ends one ends the other."""
         here = ray.get_runtime_context().get_node_id()
-        actor, materials = Keeper.options(scheduling_strategy=_on(here)), ray.put(shared)  # type: ignore[attr-defined]
-        return cls(actor.remote(materials), materials)
+        actor = Keeper.options(scheduling_strategy=_on(here))  # type: ignore[attr-defined]
+        keeper = actor.remote(shared.store, shared.run, shared.gpus, shared.workers, shared.working_set)
+        return cls(keeper, ray.put(shared))
 
     def stop(self) -> None:
         """End the keeper, its actors and what it runs. Raises a RayError if Ray is gone."""
@@ -233,7 +241,7 @@ class FoldRunner:
 
     def submit(self, fold: Fold) -> Any:
         """Reference to what `Keeper.run` gives."""
-        return self.keeper.run.remote(fold)
+        return self.keeper.run.remote(fold, [self.materials])
 
     def halt(self, *, timeout: float) -> int:
         """Start no more folds; how many are running. Raises a RayError if the keeper does not answer in time."""

@@ -34,20 +34,21 @@ class Sleeper:
     """A keeper that has nothing built, and whose folds sleep.
 
     Args:
-        shared: what folds share.
+        workers: folds at once.
         seconds: of a fold.
     """
 
-    def __init__(self, shared: Materials, seconds: float) -> None:
-        self._free, self._seconds = asyncio.Semaphore(shared.workers), seconds
-        self._materials = ray.put(shared)
+    def __init__(self, workers: int, seconds: float) -> None:
+        self._free, self._seconds = asyncio.Semaphore(workers), seconds
+        self._materials: Any = None
 
     async def processor_seconds(self) -> float:
         """What this process has taken of a processor."""
         return time.process_time()
 
-    async def run(self, fold: Fold) -> tuple[str, bool]:
+    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool]:
         """A made-up result, as of a fold that nobody has run before."""
+        self._materials = self._materials or materials[0]  # held, as a keeper does
         async with self._free:
             return await _sleep.remote(self._materials, fold, self._seconds), False
 
@@ -156,11 +157,10 @@ def run_asleep(request: Request, seconds: float) -> Spent:
     begun, keeper = list[float](), list[float]()
 
     def start(shared: Materials) -> FoldRunner:
-        materials = ray.put(shared)
-        sleeper = Sleeper.remote(materials, seconds)
+        sleeper = Sleeper.remote(shared.workers, seconds)
         keeper.append(ray.get(sleeper.processor_seconds.remote()))
         begun.extend([time.monotonic(), time.process_time()])
-        return FoldRunner(sleeper, materials)
+        return FoldRunner(sleeper, ray.put(shared))
 
     def read_and_stop(runner: FoldRunner) -> None:
         keeper.append(ray.get(runner.keeper.processor_seconds.remote()))

@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from math import inf
 from types import SimpleNamespace
 
 import numpy as np
@@ -214,11 +215,18 @@ LOST = [
 ]
 
 
+def at_once(found) -> asyncio.Future:
+    """Stands for a reference."""
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(found)
+    return future
+
+
 class Losing(Keeper.__ray_metadata__.modified_class):
     """A keeper outside Ray, whose folds lose what they read so many times."""
 
-    def __init__(self, shared, error: Exception, times: int) -> None:
-        super().__init__(shared)
+    def __init__(self, root, error: Exception, times: int) -> None:
+        super().__init__(root, "test", 0.0, 1, inf)
         self._error, self._times, self.tries = error, times, 0
 
     async def _run_once(self, fold, artifacts):
@@ -235,10 +243,10 @@ def run_losing(shared, fold, monkeypatch, error: Exception, times: int) -> tuple
         pauses.append(seconds)
 
     async def run() -> None:
-        assert await keeper.run(fold()) == ("{}", False)
+        assert await keeper.run(fold(), [at_once(shared)]) == ("{}", False)
 
     monkeypatch.setattr("cluster.keeper.asyncio.sleep", pause)
-    keeper = Losing(shared, error, times)
+    keeper = Losing(shared.store, error, times)
     try:
         asyncio.run(run())
     finally:
@@ -283,8 +291,8 @@ class Asked:
 class Reading(Keeper.__ray_metadata__.modified_class):
     """A keeper outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
 
-    def __init__(self, shared) -> None:
-        super().__init__(shared)
+    def __init__(self, root) -> None:
+        super().__init__(root, "test", 0.0, 2, inf)
         self.bank = Asked()
         self.begun: list[asyncio.Future] = []
 
@@ -308,8 +316,8 @@ def run_reading(shared, folds: list[Fold], scene: Callable[[Reading], Awaitable[
     """What the bank actor was asked for while the folds ran, two at a time."""
 
     async def run() -> Asked:
-        keeper = Reading(shared)
-        asked = asyncio.gather(*[keeper.run(one) for one in folds])
+        keeper = Reading(shared.store)
+        asked = asyncio.gather(*[keeper.run(one, [at_once(shared)]) for one in folds])
         await scene(keeper)
         assert await asked == [("{}", False)] * len(folds)
         return keeper.bank
