@@ -72,21 +72,20 @@ class BankActor(Builder):
 
     def __init__(self, root: Path, run: str, gpus: float) -> None:
         super().__init__(root, run, gpus)
-        self._served: dict[str, Offer] = {}
+        self._served = Once[Offer]()
 
     async def provide(self, artifact: Artifact) -> Offer:
         """The artifact in the object store, one copy for all who ask; built first where the disk has none."""
+        return await self._served.get(artifact.key, lambda: self._load(artifact))
+
+    async def _load(self, artifact: Artifact) -> Offer:
         await self.ensure(artifact)
-        if artifact.key not in self._served:
-            arrays = await asyncio.to_thread(self._store.get, artifact)
-            if artifact.key not in self._served:
-                self._served[artifact.key] = _put(arrays)
-        return self._served[artifact.key]
+        return _put(await asyncio.to_thread(self._store.get, artifact))
 
     def release(self, keys: Iterable[str]) -> None:
         """Serve these no longer: their memory is free as soon as no fold reads them."""
         for key in keys:
-            self._served.pop(key, None)
+            self._served.forget(key)
 
 
 @ray.remote(max_retries=3)

@@ -55,8 +55,8 @@ class Keeper(Builder):
 
         What is lost on the way, with a process or a node, is provided again.
 
-        `materials` holds a reference to the sweep's `Materials`, whoever asks: an argument by itself would be copied
-        every time. The first one is held, as offers are.
+        `materials` holds a reference to the sweep's `Materials`, the same in every call: an argument by itself would
+        be copied every time. The first is held, as offers are.
         """
         if self._materials is None:
             self._materials = materials[0]
@@ -132,10 +132,6 @@ class Keeper(Builder):
                 self._running += 1
                 try:
                     return await self._begin(fold, files, names, references)
-                except Exception as error:
-                    if lost(error):
-                        self._release(key for key, offer in offers.items() if self._offered.holds(key, offer))
-                    raise
                 finally:
                     self._running -= 1
 
@@ -174,10 +170,17 @@ class Keeper(Builder):
 
     @contextmanager
     def _reading(self, offers: Mapping[str, Offer]) -> Iterator[None]:
-        """While a fold reads what is offered it stays in memory; whatever nobody reads goes when there is too much."""
+        """While a fold reads what is offered it stays in memory; whatever nobody reads goes when there is too much.
+
+        What the fold lost goes at once, unless it has come anew since.
+        """
         self._release(self._working_set.enter({key: offer.size for key, offer in offers.items()}))
         try:
             yield
+        except Exception as error:
+            if lost(error):
+                self._release(key for key, offer in offers.items() if self._offered.holds(key, offer))
+            raise
         finally:
             self._release(self._working_set.leave(offers))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,6 +14,10 @@ class Once(Generic[T]):
 
     def __init__(self) -> None:
         self._asked: dict[str, asyncio.Task[T]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of what is known or looked for."""
+        return iter(self._asked)
 
     async def get(self, key: str, find: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer. Raises what `find` raises; it goes on where whoever asks is cancelled."""
