@@ -17,7 +17,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
 
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
-	@$(BIN)/python -m sweeps.demo $(ARGS)
+	@$(BIN)/python -m sweeps.cli.demo $(ARGS)
 
 test: $(INSTALLED)  ## the tests, two at a time; ARGS goes to pytest
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from fsamc.config import FoldConfig
-from fsamc.dataset import Category
-from fsamc.inputs import fold_artifacts, fold_key
-from fsamc.result import FoldResult
-from fsamc.store import Artifact, Store
-from fsamc.textures import Textures
+from fsamc.data.category import Category
+from fsamc.data.textures import Textures
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.inputs import fold_artifacts, fold_key
+from fsamc.fold.result import FoldResult
+from fsamc.store.store import Artifact, Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 
+from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Outcome
-from cluster.head import read_token_anew
-from cluster.keeper import FoldRunner
-from cluster.nodes import alive_nodes
+from cluster.nodes.head_probe import read_token_anew
+from cluster.nodes.inventory import alive_nodes
 from fsamc.errors import BadInput
-from fsamc.result import FoldResult
+from fsamc.fold.result import FoldResult
 
 
 def start(address: str | None, *, cpus: int, gpus: float) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import cv2
 import torch
 
-from fsamc.config import Compute
+from fsamc.config.compute import Compute
 
 CONTEXT_BYTES = 512 << 20  # about what CUDA and its libraries keep of a card for each process
 T = TypeVar("T")

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from fsamc.config import Plan
-from fsamc.remote import Source
-from fsamc.store import Store
-from sweeps.disk import check_space, check_writable
-from sweeps.everywhere import check_everywhere
-from sweeps.extend import extended
-from sweeps.plan import load_plan
-from sweeps.prepare import Prepared, prepare
-from sweeps.recall import kept_changes, recall
-from sweeps.resources import resolve_resources
-from sweeps.resume import check_resumable
+from fsamc.data.remote import Source
+from fsamc.store.store import Store
+from sweeps.checks.disk import check_space, check_writable
+from sweeps.checks.nodes import check_everywhere
+from sweeps.checks.prepare import Prepared, prepare
+from sweeps.checks.resources import resolve_resources
+from sweeps.plan.load import load_plan
+from sweeps.plan.settings import Plan
+from sweeps.results.extend import extended
+from sweeps.results.identity import check_resumable
+from sweeps.results.saved_settings import kept_changes, recall
 from sweeps.search import Home, check_search
-from sweeps.tracking_uri import check_no_password, check_tracking
+from sweeps.tracking.uri import check_no_password, check_tracking
 
 Mode = Literal["screen", "quiet", "json"]
 

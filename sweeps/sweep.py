@@ -13,39 +13,39 @@ from ray.exceptions import RayError
 from rich.console import Console
 
 from cluster import runtime
+from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Materials
-from cluster.keeper import FoldRunner
-from fsamc.config import FoldConfig
-from fsamc.remote import Address
-from fsamc.store import Store
+from fsamc.data.remote import Address
+from fsamc.fold.config import FoldConfig
+from fsamc.store.store import Store
 from sweeps import tracking
-from sweeps.blocks import blocks_of, in_order, passes
-from sweeps.closing import labels_of, mlflow_lines, show_results
+from sweeps.checks.prepare import Prepared, remember_checks
+from sweeps.checks.resources import working_set
 from sweeps.errors import Unfinished
-from sweeps.events import Noted, View
-from sweeps.figures import draw_on_ray
-from sweeps.folder import SweepFolder, TrialRecord
-from sweeps.gallery import Gallery
-from sweeps.interrupts import BUDGET, Interrupts
-from sweeps.occupied import occupied
-from sweeps.plan import configuration
-from sweeps.prepare import Prepared, remember_checks
-from sweeps.progress import SweepProgress, announce
-from sweeps.recorder import Recorder
+from sweeps.figures.record import Gallery
+from sweeps.figures.trial_figures import draw_on_ray
+from sweeps.plan.load import configuration
+from sweeps.progress.counter import SweepProgress, announce
+from sweeps.progress.events import Noted, View
+from sweeps.progress.lines import make_view
+from sweeps.progress.summary import labels_of, mlflow_lines, show_results
 from sweeps.request import Request, check
-from sweeps.resources import working_set
-from sweeps.resume import settle
+from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.identity import settle
+from sweeps.results.lock import occupied
+from sweeps.results.splits import left_out_lines, splits, write_splits
+from sweeps.results.tables import read_folds
+from sweeps.results.usage import Usage, builds_by_kind, builds_since, folds_saved
 from sweeps.search import Proposer, make_proposer
-from sweeps.spending import Spending, builds_by_kind, builds_since, folds_saved
-from sweeps.splits import left_out_lines, splits, write_splits
-from sweeps.stopping import EarlyStopping
-from sweeps.tables import read_folds
-from sweeps.tracking_uri import obstacle
-from sweeps.trial import PlanSearch
-from sweeps.tuner import run_trials
-from sweeps.verdict import MEND, verdict
-from sweeps.views import make_view
-from sweeps.watch import Watch, tree_memory
+from sweeps.tracking.uri import obstacle
+from sweeps.trials.blocks import blocks_of, in_order, passes
+from sweeps.trials.interrupts import BUDGET, Interrupts
+from sweeps.trials.monitor import Monitor, tree_memory
+from sweeps.trials.recorder import Recorder
+from sweeps.trials.status import MEND, verdict
+from sweeps.trials.stopping import EarlyStopping
+from sweeps.trials.trial import PlanSearch
+from sweeps.trials.tuner import run_trials
 
 
 def run_sweep(request: Request, console: Console) -> None:
@@ -67,7 +67,7 @@ def run_sweep(request: Request, console: Console) -> None:
         if notice := proposer.notice():
             view.tell(Noted(text=notice))
         if request.dry_run:
-            from sweeps.dry_run import dry_run  # here, because it loads torch
+            from sweeps.estimate.dry_run import dry_run  # here, because it loads torch
 
             dry_run(request, prepared, proposer, workers=workers, console=console)
         else:
@@ -95,7 +95,7 @@ class _Sweep:
         self.records = self.folder.open(prepared.contents, extending=request.extend or None)
         self.store = Store(request.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
-        self.spending = Spending.going_on(self.folder.notes)
+        self.spending = Usage.going_on(self.folder.notes)
         self.working_set = working_set(self.plan)
         self.stopping = EarlyStopping(self.plan, folds=self._n_folds(self.plan.base))
 
@@ -119,7 +119,7 @@ class _Sweep:
         self._replay()
         self._note("running")
         uri = None if self.request.offline else self.request.runs_at
-        with tracking.Courier(self.request.out, self.plan, uri) as courier:
+        with tracking.MlflowSync(self.request.out, self.plan, uri) as courier:
             progress = SweepProgress.of(
                 self.view, self.prepared, self.proposer, self.folder, cache=self.request.cache, workers=self.workers
             )
@@ -157,7 +157,7 @@ class _Sweep:
         with (
             self._runner() as runner,
             self.interrupts.ending(lambda: self._end(runner, progress)),
-            Watch(lambda: self._look(runner, progress)),
+            Monitor(lambda: self._look(runner, progress)),
         ):
             run_trials(
                 search,
@@ -208,7 +208,7 @@ class _Sweep:
                 runner.halt(timeout=5)  # one that has started again has not heard of it
             progress.builds(runner.under_way(timeout=5), builds_since(self.built_before, self.store))
 
-    def _finish(self, recorder: Recorder, courier: tracking.Courier, progress: SweepProgress) -> None:
+    def _finish(self, recorder: Recorder, courier: tracking.MlflowSync, progress: SweepProgress) -> None:
         """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
         status, reason = self._verdict(recorder)
         self._note(status)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
-from sweeps.tracking_uri import open_client
+from sweeps.tracking.uri import open_client
 from tests.servers import free_port, wait
 
 

@@ -35,9 +35,9 @@ def test_the_contract_holds(copy):
     ("file", "line"),
     [
         ("fsamc/seeds.py", "import cluster.folds"),
-        ("cluster/runtime.py", "from sweeps.plan import load_plan"),
-        ("fsamc/store.py", "import ray"),
-        ("fsamc/preview.py", "import rich"),
+        ("cluster/runtime.py", "from sweeps.plan.load import load_plan"),
+        ("fsamc/store/store.py", "import ray"),
+        ("fsamc/pseudo/preview.py", "import rich"),
     ],
 )
 def test_the_contract_breaks_where_something_imports_upward(copy, file, line):

@@ -13,13 +13,13 @@ import pytest
 import torch
 import yaml
 
-from fsamc.config import FoldConfig
-from fsamc.dataset import load_category
-from fsamc.fold import run_fold
+from fsamc.data.category import load_category
+from fsamc.detectors.residual import Maps
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.run import run_fold
 from fsamc.heads import HEADS, Entry
-from fsamc.residual import Maps
-from fsamc.store import Store
-from sweeps.plan import load_plan
+from fsamc.store.store import Store
+from sweeps.plan.load import load_plan
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 from tests.ray_cluster import RayCluster
 

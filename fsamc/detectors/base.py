@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from fsamc.detectors import DETECTORS
-from fsamc.store import Arrays
+from fsamc.store.store import Arrays
 
 if TYPE_CHECKING:
-    from fsamc.config import Reference
+    from fsamc.detectors.detector_kinds import Reference
 
 
 class Detector(ABC):

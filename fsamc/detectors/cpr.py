@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from fsamc.detectors.base import Retrieval, channel_spread, image_means
-from fsamc.nearest import nearest
+from fsamc.detectors.nearest import nearest
 from fsamc.seeds import derive, numpy_generator
 
 if TYPE_CHECKING:
-    from fsamc.config import Reference
+    from fsamc.detectors.detector_kinds import Reference
 
 
 class Cpr(Retrieval):

@@ -11,7 +11,7 @@ from fsamc.detectors.base import Detector, channel_spread
 from fsamc.seeds import numpy_generator
 
 if TYPE_CHECKING:
-    from fsamc.config import Reference
+    from fsamc.detectors.detector_kinds import Reference
 
 BLOCK = 16  # positions, or images, at once: bounds the memory
 

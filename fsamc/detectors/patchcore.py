@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsamc.bank import MemoryBank
+from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector
-from fsamc.residual import channel_scale
+from fsamc.detectors.residual import channel_scale
 
 if TYPE_CHECKING:
-    from fsamc.config import Reference
+    from fsamc.detectors.detector_kinds import Reference
 
 
 class PatchCore(Detector):

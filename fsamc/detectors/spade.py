@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsamc.detectors.base import Retrieval, channel_spread, image_means
-from fsamc.nearest import nearest
+from fsamc.detectors.nearest import nearest
 
 if TYPE_CHECKING:
-    from fsamc.config import Reference
+    from fsamc.detectors.detector_kinds import Reference
 
 
 class Spade(Retrieval):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fsamc.residual import Maps
+from fsamc.detectors.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+    from fsamc.heads.head_kinds import HeadSettings
 
 
 def anomalous_patches(maps: Maps, settings: HeadSettings) -> tuple[Tensor, Tensor]:

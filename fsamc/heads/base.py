@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsamc.detectors.residual import Maps
 from fsamc.heads import HEADS
-from fsamc.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+    from fsamc.heads.head_kinds import HeadSettings
 
 
 class Head(nn.Module, ABC):

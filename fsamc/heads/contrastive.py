@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
 from fsamc.heads.encoder import Encoder
-from fsamc.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+    from fsamc.heads.head_kinds import HeadSettings
 
 
 class ContrastiveHead(Head):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.backbone import load_resnet
-from fsamc.config import FoldConfig
+from fsamc.data.images import to_tensor
+from fsamc.features.backbone import load_resnet
+from fsamc.fold.config import FoldConfig
 from fsamc.heads.encoder import linear
-from fsamc.images import to_tensor
 
 
 class DirectClassifier:

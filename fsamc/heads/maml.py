@@ -8,6 +8,6 @@ from fsamc.heads.contrastive import ContrastiveHead
 
 
 class MamlHead(ContrastiveHead):
-    """The same network and the same fine-tuning; pretraining looks for weights that one step adapts (`fsamc.meta`)."""
+    """The contrastive network and fine-tuning, pretrained for weights that one step adapts (`fsamc.training.inner_loop`)."""
 
     meta: ClassVar[bool] = True

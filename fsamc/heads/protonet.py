@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
 from fsamc.heads.encoder import Encoder
-from fsamc.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+    from fsamc.heads.head_kinds import HeadSettings
 
 
 class PrototypicalHead(Head):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fsamc.detectors.residual import Maps
 from fsamc.heads.encoder import Encoder, linear
 from fsamc.heads.pairs import PairHead
-from fsamc.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+    from fsamc.heads.head_kinds import HeadSettings
 
 
 class SiameseHead(PairHead):

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsamc.detectors.residual import Maps
 from fsamc.heads.anomalous import anomalous_patches, weighted_mean
 from fsamc.heads.encoder import linear
 from fsamc.heads.pairs import PairHead
 from fsamc.heads.sums import SumNorm, relu_linear
-from fsamc.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.config import HeadSettings
+    from fsamc.heads.head_kinds import HeadSettings
 
 
 class VanillaHead(PairHead):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typer
 
 from sweeps.cli import cache, data, doctor, jobs, plan, pseudo, results, sweep
+from sweeps.cli.exits import guarded
 from sweeps.cli.options import console, quiet_ray
-from sweeps.exits import guarded
 
 __all__ = ["app", "console", "guarded", "main", "quiet_ray"]
 

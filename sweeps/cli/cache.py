@@ -14,7 +14,7 @@ app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
 @app.command("list")
 def cache_list(cache: CacheOption = None) -> None:
     """Print what the cache holds, by kind."""
-    from sweeps.cache import cache_table
+    from sweeps.cli.cache_care import cache_table
 
     console.print(cache_table(cache or default_cache()))
 
@@ -25,7 +25,7 @@ def cache_prune(
     days: Annotated[float, typer.Option(min=0, help="Keep what was used within so many days.")] = 30.0,
 ) -> None:
     """Remove artifacts that were not used for a while, and what killed runs left behind."""
-    from sweeps.cache import prune_cache
+    from sweeps.cli.cache_care import prune_cache
 
     freed = prune_cache(cache or default_cache(), days=days)
     console.print(f"freed {freed / 1e6:.0f} MB")

@@ -21,10 +21,10 @@ def data_inspect(
     short_side: Annotated[int | None, typer.Option("--resize", help="Short side before a crop, pixels.")] = None,
 ) -> None:
     """Print categories, classes, counts and image sizes, and every problem found. Exit code 1 for serious ones."""
-    from fsamc.config import Features
     from fsamc.config.dotted import validated
-    from fsamc.remote import source
-    from sweeps.show import inspect_data
+    from fsamc.config.features import Features
+    from fsamc.data.remote import source
+    from sweeps.cli.show import inspect_data
 
     features = validated(Features, {"fit": fit, "size": size, "resize": short_side}, where="features")
     fine = inspect_data(source(data, "DATA"), features, console, cache=cache or default_cache())
@@ -34,7 +34,7 @@ def data_inspect(
 @app.command("demo")
 def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and textures/ are written.")]) -> None:
     """Write a procedural factory: categories with good and defective products, and textures."""
-    from fsamc.demo_data import write_demo
+    from fsamc.data.demo_data import write_demo
 
     write_demo(folder)
     say(f"{folder / 'datasets'}\n{folder / 'textures'}")

@@ -41,7 +41,7 @@ def doctor(
     quiet_ray()
     from json import dumps
 
-    from fsamc.remote import source
+    from fsamc.data.remote import source
     from sweeps.doctor import Asked, examine
 
     asked = Asked(

@@ -15,7 +15,7 @@ from sweeps.errors import Unfinished
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-    from sweeps.sending import Asked
+    from sweeps.jobs.job_arguments import Asked
 
 Told = TypeVar("Told")
 
@@ -46,8 +46,8 @@ def submit(
     The exit code is the sweep's. Ctrl-C leaves the job running, and exits with 1. A stopped job finishes its running
     folds and writes its tables, for up to 15 minutes.
     """
-    from cluster.job_server import connect, job_server
-    from sweeps.sending import prepare_sending
+    from cluster.jobs.job_server import connect, job_server
+    from sweeps.jobs.job_arguments import prepare_sending
 
     asked = _asked(context.args)
     where = job_server(address)
@@ -71,9 +71,9 @@ def jobs_list(
     everybodys: Annotated[bool, typer.Option("--all", help="Also jobs that are no sweeps.")] = False,
 ) -> None:
     """List the sweeps that the cluster knows, the newest first."""
-    from cluster.job_server import connect
-    from cluster.submit import jobs
-    from sweeps.job_view import job_table
+    from cluster.jobs.job_server import connect
+    from cluster.jobs.submit import jobs
+    from sweeps.jobs.job_view import job_table
 
     client = connect(address)
     console.print(job_table(_on_server(lambda: jobs(client, everybodys=everybodys))))
@@ -86,8 +86,8 @@ def jobs_logs(
     follow: Annotated[bool, typer.Option("--follow", help="Until it ends; the exit code is the sweep's.")] = False,
 ) -> None:
     """Print what a job has said."""
-    from cluster.job_server import connect
-    from cluster.submit import find
+    from cluster.jobs.job_server import connect
+    from cluster.jobs.submit import find
 
     client = connect(address)
     found = _on_server(lambda: find(client, job))
@@ -104,9 +104,9 @@ def jobs_stop(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it has ended.")] = True,
 ) -> None:
     """Stop a job in good order: it finishes the folds that run and writes its tables, for up to 15 minutes."""
-    from cluster.follow import follow
-    from cluster.job_server import connect
-    from cluster.submit import find
+    from cluster.jobs.follow import follow
+    from cluster.jobs.job_server import connect
+    from cluster.jobs.submit import find
 
     client = connect(address)
     found = _on_server(lambda: find(client, job))
@@ -133,7 +133,7 @@ def _on_server(call: Callable[[], Told]) -> Told:
 
 def _asked(words: Sequence[str]) -> Asked:
     """The words as `fsamc sweep` takes them, checked by its own parser. Raises what that raises."""
-    from sweeps.sending import Asked
+    from sweeps.jobs.job_arguments import Asked
 
     alone = typer.Typer(add_completion=False)
     alone.command()(sweep)
@@ -163,9 +163,9 @@ def _followed(client: JobSubmissionClient, job: str, *, pure: bool = False) -> i
 
     `pure`: whether only JSON may come to stdout.
     """
-    from cluster.follow import follow
-    from cluster.submit import outcome
-    from sweeps.job_view import Log
+    from cluster.jobs.follow import follow
+    from cluster.jobs.submit import outcome
+    from sweeps.jobs.job_view import Log
 
     look = f"`fsamc jobs logs {job} --follow` shows it, `fsamc jobs stop {job}` stops it"
     try:

@@ -16,8 +16,8 @@ def plan_show(
     plan: Annotated[str | None, typer.Argument(help="A preset or a file; every knob without one.")] = None,
 ) -> None:
     """Print a plan as it resolves, or every knob with its default and meaning."""
-    from sweeps.plan import load_plan, to_yaml
-    from sweeps.show import knob_table
+    from sweeps.cli.show import knob_table
+    from sweeps.plan.load import load_plan, to_yaml
 
     if plan is None:
         console.print(knob_table())
@@ -28,7 +28,7 @@ def plan_show(
 @app.command("check")
 def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], changes: Changes = None) -> None:
     """Say whether a plan can run, and everything that is wrong with it: the key, and its line in the file."""
-    from sweeps.plan import load_plan
+    from sweeps.plan.load import load_plan
     from sweeps.search import make_proposer
 
     loaded = load_plan(plan, changes or [])
@@ -41,6 +41,6 @@ def plan_schema() -> None:
     """Print the JSON schema of plans, with which editors complete and check them."""
     import json
 
-    from sweeps.schema import plan_schema
+    from sweeps.plan.schema import plan_schema
 
     typer.echo(json.dumps(plan_schema(), indent=2))

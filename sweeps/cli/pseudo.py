@@ -23,8 +23,8 @@ def pseudo_preview(
     rows: Annotated[int, typer.Option(min=1, help="Pseudo-defects per sheet.")] = 10,
 ) -> None:
     """Draw pseudo-defects: good image with its foreground, mask, result."""
-    from fsamc.remote import source
-    from sweeps.show import draw_previews
+    from fsamc.data.remote import source
+    from sweeps.cli.show import draw_previews
 
     given = {"data": source(data, "DATA"), "textures": source(textures, "--textures")}
     for sheet in draw_previews(plan, changes or [], **given, cache=cache or default_cache(), out=out, rows=rows):

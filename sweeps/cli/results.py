@@ -61,8 +61,8 @@ def figures(
     cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
 ) -> None:
     """Draw a trial's figures: per category t-SNE before and after its head, and its pseudo-defects."""
-    from fsamc.remote import source
-    from sweeps.gallery import redraw
+    from fsamc.data.remote import source
+    from sweeps.figures.record import redraw
 
     images = source(data, "--data") if data else None
     pictures = source(textures, "--textures") if textures else None

@@ -69,15 +69,15 @@ def sweep(
     if json and (quiet or dry_run):
         raise BadInput(f"--json and {'--quiet' if quiet else '--dry-run'} exclude each other; leave one out")
     quiet_ray()
-    from fsamc.remote import source
-    from sweeps.interrupts import seconds_of
-    from sweeps.recall import Kept, recall
+    from fsamc.data.remote import source
     from sweeps.request import Request
+    from sweeps.results.saved_settings import SavedSettings, recall
     from sweeps.sweep import run_sweep
+    from sweeps.trials.interrupts import seconds_of
 
     if plan and "=" in plan:  # a change, where the plan was left out
         changes, plan = [plan, *(changes or ())], None
-    kept = recall(out) if plan is None or data is None else Kept()
+    kept = recall(out) if plan is None or data is None else SavedSettings()
     asked = plan or kept.plan
     images = source(data, "--data") if data else kept.data
     if asked is None or images is None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.text import Text
 
+from sweeps.checks.disk import check_writable
 from sweeps.compare.comparison import Comparison, compare_sweeps
-from sweeps.disk import check_writable
-from sweeps.files import write_whole
 from sweeps.report.page import environment
 from sweeps.report.screen import as_table
+from sweeps.results.files import write_whole
 
 __all__ = ["compare_folders"]
 

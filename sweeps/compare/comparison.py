@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from sweeps import tables
 from sweeps.compare.side import Side, read_sides
 from sweeps.report.grid import Cell, Grid, counted, interval, listed, points
-from sweeps.tables import AVERAGE, DASH, FOLD, paired_difference, percent
+from sweeps.results import tables
+from sweeps.results.tables import AVERAGE, DASH, FOLD, paired_difference, percent
 
 SCORED = ["accuracy", "correct", "queries"]
 

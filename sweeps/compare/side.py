@@ -13,10 +13,10 @@ import yaml
 
 from fsamc.config.dotted import flatten
 from fsamc.errors import BadInput
-from sweeps import tables
-from sweeps.files import read_json
-from sweeps.plan import to_yaml
+from sweeps.plan.load import to_yaml
 from sweeps.report.evidence import read_plan
+from sweeps.results import tables
+from sweeps.results.files import read_json
 
 
 @dataclass(frozen=True, kw_only=True)

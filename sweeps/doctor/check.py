@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fsamc.data.remote import Source
 from fsamc.errors import BadInput
-from fsamc.remote import Source
 
 Level = Literal["ok", "warning", "problem"]
 

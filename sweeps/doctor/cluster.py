@@ -8,18 +8,19 @@ from pathlib import Path
 
 import ray
 
-from cluster.nodes import Look, Node, Seen, alive_nodes, ask, findings
-from cluster.sight import Cached, Files, shared_folder
-from fsamc.config import Features, FoldConfig
-from fsamc.dataset import find_categories, scan_category
+from cluster.nodes.inventory import Look, Node, Seen, alive_nodes, ask, findings
+from cluster.nodes.node_checks import Cached, Files, shared_folder
+from fsamc.config.features import Features
+from fsamc.data.category import find_categories, scan_category
+from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
-from fsamc.textures import load_textures
+from fsamc.fold.config import FoldConfig
+from sweeps.checks.nodes import files_of_network
+from sweeps.checks.resources import join
 from sweeps.doctor.check import Asked, Check, ok, problem, refused, warning
 from sweeps.doctor.machine import check_open_files, check_shared_memory
 from sweeps.doctor.materials import DEFAULT
 from sweeps.doctor.tokens import check_dashboard, check_own_token
-from sweeps.everywhere import files_of_network
-from sweeps.resources import join
 
 _PATCHES = 784  # of an image of 224 pixels, in a ResNet's second layer
 

@@ -43,7 +43,7 @@ def check_open_files(limit: int, *, cluster: bool, where: str = "open files") ->
 
 def check_disk(what: str, folder: Path) -> Iterator[Check]:
     """Whether there is room, and whether it can be written to."""
-    from sweeps.disk import check_writable
+    from sweeps.checks.disk import check_writable
 
     (written,) = refused(what, str(folder), lambda: check_writable(folder))
     if written.level != "ok":

@@ -7,13 +7,13 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from cluster.sight import Cached
-from fsamc.config import Features
+from cluster.nodes.node_checks import Cached
 from fsamc.config.dotted import validated
-from fsamc.dataset import find_categories, scan_category
+from fsamc.config.features import Features
+from fsamc.data.category import find_categories, scan_category
+from fsamc.data.remote import Address, Source, count_files
+from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
-from fsamc.remote import Address, Source, count_files
-from fsamc.textures import load_textures
 from sweeps.doctor.check import Check, ok, problem, refused, warning
 
 DEFAULT = "resnet50"
@@ -71,7 +71,7 @@ def _classes(textures: Source) -> str:
 
 def _load(name: str, weights: str | None) -> None:
     """Load the file as a sweep would. Raises BadInput."""
-    from fsamc.backbone import load_backbone
+    from fsamc.features.backbone import load_backbone
 
     for file in filter(None, [name if name.endswith(".pt2") else None, weights]):
         if not Path(file).is_file():

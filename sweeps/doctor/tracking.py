@@ -11,7 +11,7 @@ from mlflow.version import VERSION
 
 from sweeps.doctor.check import Check, ok, refused, warning
 from sweeps.doctor.machine import network_disk
-from sweeps.tracking_uri import check_tracking
+from sweeps.tracking.uri import check_tracking
 
 
 def examine_tracking(uri: str) -> Iterator[Check]:

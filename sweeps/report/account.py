@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps import tables
-from sweeps.plan import swept
+from sweeps.plan.load import swept
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Grid, counted, duration, listed
+from sweeps.results import tables
 
 MOST_REASONS = 20
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from fsamc.config import Distribution
-from sweeps.plan import swept
+from sweeps.plan.load import swept
+from sweeps.plan.settings import Distribution
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import shown
-from sweeps.tables import DASH
+from sweeps.results.tables import DASH
 
 ACCURACY_COLORS = ("#d3dbe2", "#6aa5d4", "#0d3b66")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsamc.metrics import confusion_matrix
+from fsamc.fold.metrics import confusion_matrix
 from sweeps.report.evidence import Evidence
 
 

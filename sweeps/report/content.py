@@ -10,7 +10,6 @@ import pandas as pd
 
 from sweeps.report.account import account, failures, what_ran
 from sweeps.report.axes import swept_axes
-from sweeps.report.beside import Comparison
 from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Cell, Grid, counted, interval, points, shown
@@ -19,10 +18,11 @@ from sweeps.report.heads import head_scores
 from sweeps.report.heatmap import FoldMatrix, fold_matrix
 from sweeps.report.importance import importances
 from sweeps.report.objectives import objective_choices
+from sweeps.report.paper_comparison import Comparison
 from sweeps.report.pareto import time_and_accuracy, unbeaten_trials
 from sweeps.report.pictures import Picture, pictures
 from sweeps.report.scores import best_detection, best_scores
-from sweeps.tables import AVERAGE, format_table, not_stopped, percent, stopped_early
+from sweeps.results.tables import AVERAGE, format_table, not_stopped, percent, stopped_early
 
 MOST_TRIALS = 30
 

@@ -11,23 +11,24 @@ import pandas as pd
 import pydantic
 import yaml
 
-from fsamc.config import FoldConfig, Plan
 from fsamc.errors import BadInput
-from sweeps import tables
-from sweeps.folder import read_trials
-from sweeps.objective import ranking, read_measured
-from sweeps.plan import configuration, swept
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.load import configuration, swept
+from sweeps.plan.settings import Plan
+from sweeps.results import tables
+from sweeps.results.folder import read_trials
+from sweeps.results.objective import ranking, read_measured
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A sweep's files and the tables made of them; DataFrames are described where `sweeps.tables` makes them.
+    """A sweep's files and the tables made of them; DataFrames are described where `sweeps.results.tables` makes them.
 
     Attributes:
         configs: the configuration of every trial by its number; one may be absent.
         notes: sweep.json; any key may be absent.
-        board: the ranking by the plan's objective, as `sweeps.objective.ranking` makes it.
-        measured: further scores of the folds, as `sweeps.objective.read_measured` reads them.
+        board: the ranking by the plan's objective, as `sweeps.results.objective.ranking` makes it.
+        measured: further scores of the folds, as `sweeps.results.objective.read_measured` reads them.
         best: the trial that the objective chose, none where the trials share no category.
         predictions: category, seed, draw, truth, predicted of the best trial's queries; empty where there are none.
         detection: category, seed, draw and DETECTED of the best trial's folds; empty without detection.

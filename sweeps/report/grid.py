@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.tables import DASH
+from sweeps.results.tables import DASH
 
 MARK = " *"
 

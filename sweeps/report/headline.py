@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sweeps.objective import what_chooses
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import counted, interval, listed, points, shown
-from sweeps.tables import AVERAGE, DASH, not_stopped, percent, stopped_early
+from sweeps.results.objective import what_chooses
+from sweeps.results.tables import AVERAGE, DASH, not_stopped, percent, stopped_early
 
 ALONE = "needs two categories that every trial has: with one there is no other to choose on"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sweeps.paper import printed_average
 from sweeps.report.evidence import Evidence
+from sweeps.report.paper_tables import printed_average
 
 
 def head_scores(evidence: Evidence) -> pd.DataFrame:

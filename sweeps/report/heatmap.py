@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sweeps.report.evidence import Evidence
-from sweeps.tables import FOLD, finished
+from sweeps.results.tables import FOLD, finished
 
 MOST_CELLS = 100_000  # what a browser draws at once, and what the page can hold
 

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from sweeps.choices import choices
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Cell, Grid, points
-from sweeps.tables import AVERAGE, DASH, percent
+from sweeps.results.choices import choices
+from sweeps.results.tables import AVERAGE, DASH, percent
 
 NAMES = {
     "query": "query: the reported queries themselves",

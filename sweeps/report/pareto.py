@@ -7,7 +7,7 @@ import pandas as pd
 
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Cell, Grid, duration, shown
-from sweeps.tables import finished, percent
+from sweeps.results.tables import finished, percent
 
 MOST_ROWS = 15
 

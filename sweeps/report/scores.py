@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from fsamc.metrics import balanced_accuracy, macro_f1, wilson_interval
+from fsamc.fold.metrics import balanced_accuracy, macro_f1, wilson_interval
 from sweeps.report.evidence import Evidence
 from sweeps.report.grid import Grid
-from sweeps.tables import AVERAGE, DETECTED, FOLD, percent, summarise
+from sweeps.results.tables import AVERAGE, DETECTED, FOLD, percent, summarise
 
 MEASURES = ["accuracy", "balanced accuracy", "macro F1"]
 

@@ -9,9 +9,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.report.beside import beside_paper
 from sweeps.report.evidence import gather
 from sweeps.report.grid import Grid
+from sweeps.report.paper_comparison import beside_paper
 
 
 def paper_on_screen(out: Path) -> Iterator[RenderableType]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweeps.files import write_whole
-from sweeps.report.beside import beside_paper
 from sweeps.report.content import compose
 from sweeps.report.evidence import gather
 from sweeps.report.markdown import render_markdown
 from sweeps.report.page import render_page
+from sweeps.report.paper_comparison import beside_paper
 from sweeps.report.plots import draw_plots
+from sweeps.results.files import write_whole
 
 
 def write_report(out: Path, *, paper: bool = False) -> Path:

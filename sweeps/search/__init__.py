@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsamc.config import Plan
+from sweeps.plan.settings import Plan
 from sweeps.search.base import Home, Proposal, Proposer
 from sweeps.search.known import Grid, Known, Listed
 from sweeps.search.random import Random
@@ -32,6 +32,6 @@ def check_search(plan: Plan, home: Home) -> None:
     """Raise BadInput for what would stop the search of this plan; writes nothing."""
     make_proposer(plan)
     if plan.search.algorithm == "optuna":
-        from sweeps.search.study import check_study
+        from sweeps.search.shared_study import check_study
 
         check_study(plan, home)

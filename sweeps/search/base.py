@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from fsamc.config import Plan
-from sweeps.plan import base_values
+from sweeps.plan.load import base_values
+from sweeps.plan.settings import Plan
+from sweeps.plan.space import Values, is_discrete, points
 from sweeps.search.distributions import as_text
-from sweeps.space import Values, is_discrete, points
 
 
 class Proposal(NamedTuple):

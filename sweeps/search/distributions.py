@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fsamc.config import Distribution
-from sweeps.space import Values, holds
+from sweeps.plan.settings import Distribution
+from sweeps.plan.space import Values, holds
 
 if TYPE_CHECKING:
     import optuna

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
 
-from sweeps.plan import base_values, listed_values
+from sweeps.plan.load import base_values, listed_values
+from sweeps.plan.space import Values, points
 from sweeps.search.base import Proposal, Proposer
 from sweeps.search.distributions import as_text
-from sweeps.space import Values, points
 
 
 class Known(Proposer):

@@ -7,17 +7,17 @@ from functools import partial
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from fsamc.config import Plan
 from fsamc.errors import BadInput
 from fsamc.seeds import derive, numpy_generator
-from sweeps.plan import base_values, config_hash, configuration
+from sweeps.plan.load import base_values, config_hash, configuration
+from sweeps.plan.settings import Plan
+from sweeps.plan.space import Values, settle
 from sweeps.search.base import Home, Proposal, Proposer, distinct
 from sweeps.search.distributions import as_text, for_optuna, params, suggest
 from sweeps.search.random import draw
-from sweeps.search.rehearsal import Rehearsal
 from sweeps.search.samplers import check_sampler, make_sampler
-from sweeps.search.study import Ledger, counted, values_of
-from sweeps.space import Values, settle
+from sweeps.search.shared_study import SharedStudy, counted, values_of
+from sweeps.search.study_copy import StudyCopy
 
 
 class Optuna(Proposer):
@@ -33,8 +33,8 @@ class Optuna(Proposer):
         super().__init__(plan)
         check_sampler(plan)
         self._count = distinct(plan)
-        self._ledger = Ledger(plan, home)
-        self._rehearsal = Rehearsal(plan)
+        self._ledger = SharedStudy(plan, home)
+        self._rehearsal = StudyCopy(plan)
         self._handed_out: set[int] = set()
 
     def count(self) -> int:

@@ -7,13 +7,13 @@ from itertools import count
 
 import numpy as np
 
-from fsamc.config import Plan
 from fsamc.seeds import numpy_generator
-from sweeps.plan import base_values
+from sweeps.plan.load import base_values
+from sweeps.plan.settings import Plan
+from sweeps.plan.space import Values, settle
 from sweeps.search.base import distinct
 from sweeps.search.distributions import as_text, value_of_share
 from sweeps.search.known import Known
-from sweeps.space import Values, settle
 
 
 def draw(plan: Plan, generator: np.random.Generator) -> Values:

@@ -7,8 +7,8 @@ import warnings
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, TPESampler
 
-from fsamc.config import Plan
 from fsamc.errors import BadInput
+from sweeps.plan.settings import Plan
 
 
 def make_sampler(plan: Plan, seed: int) -> BaseSampler:

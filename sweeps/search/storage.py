@@ -13,8 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import URL, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from fsamc.config import Plan
 from fsamc.errors import BadInput
+from sweeps.plan.settings import Plan
 
 # What a storage raises where it cannot be used; the last is that of a driver which is not installed, or of a file.
 ERRORS = (SQLAlchemyError, StorageInternalError, ImportError, OSError)

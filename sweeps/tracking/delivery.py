@@ -12,14 +12,15 @@ from pathlib import Path
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from fsamc.config import FoldConfig, Plan
-from sweeps.files import read_json
-from sweeps.plan import configuration, swept
-from sweeps.tracking import content
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.load import configuration, swept
+from sweeps.plan.settings import Plan
+from sweeps.results.files import read_json
+from sweeps.tracking import trial_run as content
 from sweeps.tracking.inputs import datasets
 from sweeps.tracking.journal import Journal, Trial
-from sweeps.tracking.parent import Parent, milliseconds
 from sweeps.tracking.runs import Known, Runs
+from sweeps.tracking.sweep_run import Parent, milliseconds
 from sweeps.tracking.system import SystemMetrics
 from sweeps.tracking.views import address, child_name, child_tags, experiment_tags
 

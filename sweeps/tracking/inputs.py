@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from sweeps.files import read_json
+from sweeps.results.files import read_json
 
 TEXTURES = "textures"
 

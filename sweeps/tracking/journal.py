@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fsamc.metrics import confusion_matrix
-from sweeps import tables
-from sweeps.folder import TrialRecord, read_trials
-from sweeps.objective import FILE as OBJECTIVES
+from fsamc.fold.metrics import confusion_matrix
+from sweeps.results import tables
+from sweeps.results.folder import TrialRecord, read_trials
+from sweeps.results.objective import FILE as OBJECTIVES
 
 Where = tuple[str, int, int]  # category, seed, draw
 Row = dict[str, str]

@@ -10,7 +10,7 @@ from mlflow.entities import DatasetInput, Metric, Param, Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
-from sweeps.tracking_uri import artifact_root, open_client
+from sweeps.tracking.uri import artifact_root, open_client
 
 SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
 PARENT = "parent"

@@ -14,14 +14,15 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_TYPE,
 )
 
-from fsamc.config import FoldConfig, Plan
-from sweeps import tables
-from sweeps.folder import read_trials
-from sweeps.labels import label
-from sweeps.plan import config_hash, configuration, swept
-from sweeps.tracking.content import clean
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.load import config_hash, configuration, swept
+from sweeps.plan.settings import Plan
+from sweeps.results import tables
+from sweeps.results.folder import read_trials
+from sweeps.results.labels import label
 from sweeps.tracking.inputs import categories_of
 from sweeps.tracking.journal import Trial
+from sweeps.tracking.trial_run import clean
 
 TRIALS, HEADS = "trials", "heads"
 _SHARED = "mlflow.sharedViewState."  # what the button *Share* of the page makes

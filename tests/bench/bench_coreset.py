@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsamc.coreset import greedy_coreset
+from fsamc.detectors.coreset import greedy_coreset
 from fsamc.seeds import numpy_generator, torch_generator
 
 Form = Callable[[Tensor, int, np.ndarray], np.ndarray]
@@ -70,7 +70,7 @@ def main() -> None:
     greedy_coreset(points[:2000], 100, np.arange(10))  # the first matrix products of a process are slow
     seconds, chosen = _timed(greedy_coreset, points, count, starts)
     replay = f"; worst shortfall {_shortfall(points, chosen, starts):.1e}" if options.full else ""
-    print(f"{'lazy blocked (fsamc.coreset)':38} {seconds:8.2f} s{replay}")
+    print(f"{'lazy blocked (fsamc.detectors.coreset)':38} {seconds:8.2f} s{replay}")
     for name, form in (("one at a time, lean", lean), ("one at a time, recomputing norms", recomputing)):
         picks = count if options.full else min(options.picks, count)
         measured, expected = _timed(form, points, picks, starts)
@@ -117,11 +117,11 @@ def _points(options: argparse.Namespace) -> tuple[Tensor, str]:
 
 def _patches(category: Path, backbone: Path, images: int) -> Tensor:
     """float32 [images * P, D]: patch features of the first good images."""
-    from fsamc.backbone import load_backbone
-    from fsamc.config import Features
-    from fsamc.dataset import load_category
-    from fsamc.images import read_image, to_square, to_tensor
-    from fsamc.patches import patch_features_of
+    from fsamc.config.features import Features
+    from fsamc.data.category import load_category
+    from fsamc.data.images import read_image, to_square, to_tensor
+    from fsamc.features.backbone import load_backbone
+    from fsamc.features.patches import patch_features_of
 
     settings = Features(backbone=str(backbone), precision="fp32")
     network = load_backbone(settings, "cpu")

@@ -20,8 +20,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from fsamc.config import Plan
 from sweeps.cli import quiet_ray
+from sweeps.plan.settings import Plan
 from tests.bench.simulation import Cluster, Costs, Outcome, simulate, steady_share
 from tests.bench.sleeping import Spent, run_asleep, sleepy_request
 

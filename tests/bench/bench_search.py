@@ -24,14 +24,15 @@ from typing import Any
 import numpy as np
 import yaml
 
-from fsamc.config import Distribution, FoldConfig, Plan, Search, Stopping
 from fsamc.config.dotted import updated
+from fsamc.fold.config import FoldConfig
 from fsamc.seeds import numpy_generator
-from sweeps import tables
-from sweeps.prepare import rounds
-from sweeps.racing import Rule, Standings
+from sweeps.checks.prepare import rounds
+from sweeps.plan.settings import Distribution, Plan, Search, Stopping
+from sweeps.results import tables
 from sweeps.search import Proposer, make_proposer
-from sweeps.stopping import make_rule
+from sweeps.trials.racing import Rule, Standings
+from sweeps.trials.stopping import make_rule
 
 RECORDED = Path(__file__).parents[1] / "data" / "search" / "folds.csv"
 SHARES = (1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2)

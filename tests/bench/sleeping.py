@@ -16,11 +16,11 @@ import ray
 import yaml
 from rich.console import Console
 
+from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Materials
-from cluster.keeper import FoldRunner
-from fsamc.result import FoldResult
+from fsamc.fold.result import FoldResult
 from fsamc.seeds import numpy_generator
-from fsamc.store import Store
+from fsamc.store.store import Store
 from sweeps.request import Request
 from sweeps.sweep import run_sweep
 from tests.sweeps.small import PLAN, n_rows, title, write_materials

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from fsamc.config import Stopping
+from sweeps.plan.settings import Stopping
 from tests.bench.bench_search import RECORDED, Replay, Table, hits, read_table, replay, until_near
 
 HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.patches,residual\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fsamc.config import Plan
 from fsamc.config.dotted import validated
+from sweeps.plan.settings import Plan
 from tests.bench.simulation import Cluster, Costs, simulate, steady_share
 
 RANDOM = validated(Plan, {"name": "p", "search": {"algorithm": "random"}})

@@ -20,7 +20,12 @@ from tests.mlflow_server import MlflowServer
 from tests.sweeps.small import title
 
 # What dies, by the title of its process.
-TITLES = {"worker": "ray::_run_fold", "trial": "ray::ImplicitFunc", "bank": "ray::BankActor", "keeper": "ray::Keeper"}
+TITLES = {
+    "worker": "ray::_run_fold",
+    "trial": "ray::ImplicitFunc",
+    "bank": "ray::BankActor",
+    "keeper": "ray::FoldService",
+}
 
 
 class Place(Protocol):

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fsamc.store import Store
-from sweeps.files import read_json
+from fsamc.store.store import Store
+from sweeps.results.files import read_json
 from tests.chaos.places import Cluster, Laptop, Place
 from tests.chaos.scene import same_tables, tracked, unsound, write_plan
 from tests.sweeps.small import Lab, n_rows, table, write_materials

@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from mlflow.tracking import MlflowClient
 
-from fsamc.dataset import load_category
-from fsamc.fold import run_fold
-from fsamc.store import Store
-from fsamc.textures import load_textures
-from sweeps.folder import read_trials
-from sweeps.plan import configuration, load_plan
-from sweeps.tables import read_folds
+from fsamc.data.category import load_category
+from fsamc.data.textures import load_textures
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
+from sweeps.plan.load import configuration, load_plan
+from sweeps.results.folder import read_trials
+from sweeps.results.tables import read_folds
 from tests.sweeps.small import PLAN, Lab, table
 
 # Three ways to search the same space. Grid and random must end in the same table whatever happens on the way.

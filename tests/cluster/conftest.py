@@ -9,10 +9,10 @@ import pytest
 import ray
 
 from cluster.folds import Fold, Materials
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated, validated
-from fsamc.dataset import load_category
-from fsamc.textures import load_textures
+from fsamc.data.category import load_category
+from fsamc.data.textures import load_textures
+from fsamc.fold.config import FoldConfig
 from tests import one_ray
 from tests.sweeps.small import PLAN, write_materials
 

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from sweeps.cli import app
-from sweeps.plan import load_plan
+from sweeps.plan.load import load_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "cluster" / "manifests"

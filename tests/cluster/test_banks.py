@@ -13,14 +13,14 @@ import psutil
 import pytest
 import ray
 
-from cluster.banks import ClusterStore, Offer, files_of
+from cluster.bank_actors import ClusterStore, Offer, files_of
+from cluster.fold_service import FoldRunner
 from cluster.folds import Fold
-from cluster.keeper import FoldRunner
-from fsamc.artifacts import Bank
-from fsamc.fold import run_fold
-from fsamc.inputs import Inputs, fold_inputs
-from fsamc.result import FoldResult
-from fsamc.store import Store
+from fsamc.artifacts.artifacts import Bank
+from fsamc.fold.inputs import Inputs, fold_inputs
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
 from tests.sweeps.small import titles
 
 pytestmark = pytest.mark.ray
@@ -161,7 +161,7 @@ def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, 
 def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
     inputs = inputs_of(fold(), shared)
     store_of(runner, shared, *inputs.artifacts()).get(inputs.good)
-    monkeypatch.setattr("fsamc.store.file_digest", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr("fsamc.store.store.file_digest", lambda _: pytest.fail("read again"))
     assert store_of(runner, shared).has(inputs.good)
     assert store_of(runner, shared).get(inputs.good)["features"].shape[0] == 5
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError, RayTaskError
 
-from cluster.banks import Offer
+from cluster.bank_actors import Offer
+from cluster.fold_service import FoldService
 from cluster.folds import Fold
-from cluster.keeper import Keeper
 
 LOST = [
     OwnerDiedError("0", "", ""),
@@ -30,7 +30,7 @@ def at_once(found) -> asyncio.Future:
     return future
 
 
-class Losing(Keeper.__ray_metadata__.modified_class):
+class Losing(FoldService.__ray_metadata__.modified_class):
     """A keeper outside Ray, whose folds lose what they read so many times."""
 
     def __init__(self, root, error: Exception, times: int) -> None:
@@ -53,7 +53,7 @@ def run_losing(shared, fold, monkeypatch, error: Exception, times: int) -> tuple
     async def run() -> None:
         assert await keeper.run(fold(), [at_once(shared)]) == ("{}", False)
 
-    monkeypatch.setattr("cluster.keeper.asyncio.sleep", pause)
+    monkeypatch.setattr("cluster.fold_service.asyncio.sleep", pause)
     keeper = Losing(shared.store, error, times)
     try:
         asyncio.run(run())
@@ -96,7 +96,7 @@ class Asked:
         self.released.extend(keys)
 
 
-class Reading(Keeper.__ray_metadata__.modified_class):
+class Reading(FoldService.__ray_metadata__.modified_class):
     """A keeper outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
 
     def __init__(self, root) -> None:

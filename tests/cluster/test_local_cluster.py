@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fsamc.store import Store
+from fsamc.store.store import Store
 from tests.chaos.scene import tracked
 from tests.local_cluster import LocalCluster
 from tests.sweeps.small import Lab, notes, table, without_numbers, write_materials

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cluster.once import Once
+from cluster.async_memo import AsyncMemo
 
 
 class Finder:
@@ -32,7 +32,7 @@ def run(scene: Callable[[], Awaitable[Any]]) -> Any:
 
 def test_all_who_ask_at_the_same_time_or_later_get_the_same_answer():
     async def scene() -> list[str]:
-        once, find = Once[str](), Finder()
+        once, find = AsyncMemo[str](), Finder()
         asked = [asyncio.ensure_future(once.get("a", find)) for _ in range(3)]
         await asyncio.sleep(0)
         find.may_end.set()
@@ -43,7 +43,7 @@ def test_all_who_ask_at_the_same_time_or_later_get_the_same_answer():
 
 def test_all_who_asked_hear_of_a_failure_and_the_next_tries_anew():
     async def scene() -> tuple[list[Any], str]:
-        once, find = Once[str](), Finder(fails=(1,))
+        once, find = AsyncMemo[str](), Finder(fails=(1,))
         asked = [asyncio.ensure_future(once.get("a", find)) for _ in range(2)]
         await asyncio.sleep(0)
         find.may_end.set()
@@ -56,7 +56,7 @@ def test_all_who_asked_hear_of_a_failure_and_the_next_tries_anew():
 
 def test_the_search_goes_on_where_one_who_asked_is_cancelled():
     async def scene() -> str:
-        once, find = Once[str](), Finder()
+        once, find = AsyncMemo[str](), Finder()
         first, second = (asyncio.ensure_future(once.get("a", find)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -72,7 +72,7 @@ def test_the_search_goes_on_where_one_who_asked_is_cancelled():
 
 def test_a_failure_of_which_nobody_heard_is_not_the_answer_of_who_asks_later():
     async def scene() -> str:
-        once, find = Once[str](), Finder(fails=(1,))
+        once, find = AsyncMemo[str](), Finder(fails=(1,))
         asked = asyncio.ensure_future(once.get("a", find))
         await asyncio.sleep(0)
         asked.cancel()
@@ -86,7 +86,7 @@ def test_a_failure_of_which_nobody_heard_is_not_the_answer_of_who_asks_later():
 
 def test_only_the_answer_that_is_given_now_is_held_and_one_forgotten_is_found_anew():
     async def scene() -> None:
-        once, find = Once[str](), Finder()
+        once, find = AsyncMemo[str](), Finder()
         find.may_end.set()
         first = await once.get("a", find)
         assert once.holds("a", first)
@@ -102,7 +102,7 @@ def test_only_the_answer_that_is_given_now_is_held_and_one_forgotten_is_found_an
 
 def test_an_answer_that_is_still_looked_for_is_not_held():
     async def scene() -> None:
-        once, find = Once[str](), Finder()
+        once, find = AsyncMemo[str](), Finder()
         asked = asyncio.ensure_future(once.get("a", find))
         await asyncio.sleep(0)
         assert not once.holds("a", "answer 1")

@@ -9,10 +9,10 @@ import pytest
 import ray
 
 from cluster import runtime
-from cluster.keeper import FoldRunner
-from fsamc.fold import run_fold
-from fsamc.result import FoldResult
-from fsamc.store import Store
+from cluster.fold_service import FoldRunner
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
 from sweeps.cli import quiet_ray
 from tests.cluster.test_banks import answer, builds
 from tests.ray_cluster import RayCluster
@@ -55,7 +55,7 @@ def ids() -> dict[str, str]:
 
 def running(cluster: RayCluster) -> dict[str, int]:
     """How many folds run on each node at this moment, by its name."""
-    return {name: titles(process.pid).count("ray::_run_fold") for name, process in cluster.nodes.items()}
+    return {name: titles(process.pid).count("ray::_run_fold") for name, process in cluster.nodes.inventory.items()}
 
 
 def where_it_runs(cluster: RayCluster, reference) -> set[str]:

@@ -15,11 +15,11 @@ import psutil
 import pytest
 import ray
 
-from cluster.keeper import FoldRunner
+from cluster.fold_service import FoldRunner
 from cluster.runtime import full_disk, run_folds
 from fsamc.errors import BadInput
-from fsamc.result import FoldResult
-from fsamc.store import Store
+from fsamc.fold.result import FoldResult
+from fsamc.store.store import Store
 from tests import one_ray
 from tests.sweeps.small import titles
 

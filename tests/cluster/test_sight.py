@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.sight import Cached, Files, shared_folder
+from cluster.nodes.node_checks import Cached, Files, shared_folder
 from fsamc.errors import BadInput
 
 PATHS = ("train/good/1.png", "train/good/2.png", "test/dent/1.png")

@@ -22,13 +22,13 @@ import pytest
 from ray._private.runtime_env.packaging import create_package
 from ray.job_submission import JobDetails, JobStatus, JobType
 
-from cluster import follow as following
-from cluster import job_server, package
-from cluster.follow import follow
-from cluster.head import TokenRefused, check_head
-from cluster.job_server import connect, overridden
-from cluster.package import Package, code, file_here
-from cluster.submit import Job, outcome
+from cluster.jobs import follow as following
+from cluster.jobs import job_server, package
+from cluster.jobs.follow import follow
+from cluster.jobs.job_server import connect, overridden
+from cluster.jobs.package import Package, code, file_here
+from cluster.jobs.submit import Job, outcome
+from cluster.nodes.head_probe import TokenRefused, check_head
 from fsamc.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -324,7 +324,7 @@ class Starting:
 
 
 def test_a_head_that_is_still_starting_is_asked_again_and_other_troubles_are_told(monkeypatch):
-    monkeypatch.setattr("cluster.submit.time.sleep", lambda _: None)
+    monkeypatch.setattr("cluster.jobs.submit.time.sleep", lambda _: None)
     job = Job(entrypoint=["true"], working_dir=Path("/there"), metadata={})
     server = Starting(3)
     job.submit(server, "one")

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from fsamc.compute import threads
-from fsamc.config import Compute, FoldConfig
+from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
-from fsamc.dataset import Category, load_category
-from fsamc.textures import Textures, load_textures
+from fsamc.data.category import Category, load_category
+from fsamc.data.textures import Textures, load_textures
+from fsamc.fold.config import FoldConfig
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
 SETTINGS = {

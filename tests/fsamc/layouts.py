@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.images import image_size
+from fsamc.data.images import image_size
 from fsamc.seeds import numpy_generator, torch_generator
 
 

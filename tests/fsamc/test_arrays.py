@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from fsamc.arrays import create_array, save_array
+from fsamc.store.arrays import create_array, save_array
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc import building, images
-from fsamc.artifacts import Bank, FeatureSet, Nearest, PseudoSet
-from fsamc.config import FoldConfig
+from fsamc.artifacts import building
+from fsamc.artifacts.artifacts import Bank, FeatureSet, Nearest, PseudoSet
 from fsamc.config.dotted import updated
-from fsamc.coreset import choose_bank
-from fsamc.dataset import Category, load_category
+from fsamc.data import images
+from fsamc.data.category import Category, load_category
+from fsamc.data.textures import Textures, load_textures
 from fsamc.detectors import DETECTORS
 from fsamc.detectors.base import detector_class
+from fsamc.detectors.coreset import choose_bank
 from fsamc.errors import BadInput
-from fsamc.inputs import detection_inputs, fold_inputs, fold_key
-from fsamc.store import Artifact, Store
-from fsamc.textures import Textures, load_textures
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.inputs import detection_inputs, fold_inputs, fold_key
+from fsamc.store.store import Artifact, Store
 from tests.fsamc.layouts import TinyNetwork, write_textures
 from tests.fsamc.test_patches import long_way
 
@@ -373,10 +374,10 @@ def test_equal_content_gives_equal_keys_in_another_process(tmp_path, tiny_catego
     code = """
 import sys
 from pathlib import Path
-from fsamc.config import FoldConfig
-from fsamc.dataset import load_category
-from fsamc.inputs import fold_inputs, fold_key
-from fsamc.textures import load_textures
+from fsamc.fold.config import FoldConfig
+from fsamc.data.category import load_category
+from fsamc.fold.inputs import fold_inputs, fold_key
+from fsamc.data.textures import load_textures
 
 category, textures = load_category(Path(sys.argv[1]), "tiles"), load_textures(Path(sys.argv[2]))
 config = FoldConfig.model_validate_json(sys.argv[3])

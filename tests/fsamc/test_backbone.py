@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from fsamc.backbone import load_backbone
-from fsamc.config import Features
+from fsamc.config.features import Features
 from fsamc.errors import BadInput
-from fsamc.patches import patch_features_of
-from fsamc.weights import identity, is_random
+from fsamc.features.backbone import load_backbone
+from fsamc.features.patches import patch_features_of
+from fsamc.features.weights import identity, is_random
 from tests.fsamc.layouts import TinyNetwork, export_program
 
 RANDOM = Features(backbone="resnet18", weights="random", size=64)
@@ -258,9 +258,10 @@ def test_layers_come_in_the_order_asked_for():
 
 DIGESTS = """
 import hashlib, torch
-from fsamc.backbone import load_backbone
+from fsamc.features.backbone import load_backbone
 from fsamc.compute import threads
-from fsamc.config import Compute, Features
+from fsamc.config.compute import Compute
+from fsamc.config.features import Features
 
 def digests():
     with threads(Compute()):

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fsamc.bank import MemoryBank, anomaly_score
-from fsamc.coreset import choose_bank
+from fsamc.detectors.bank import MemoryBank, anomaly_score
+from fsamc.detectors.coreset import choose_bank
 
 FEATURES = np.random.default_rng(0).normal(size=(300, 24)).astype(np.float16)
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fsamc import training
 from fsamc.compute import at_half_when_full, share_gpu, without_denormals
-from fsamc.config import Finetune
+from fsamc.config.learning import Finetune
+from fsamc.training import loop as training
 from tests.fsamc.test_training import assert_same_state, make_head, support_of
 
 TINY = torch.full((8,), 1e-40)

@@ -8,9 +8,13 @@ import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from fsamc.config import Distribution, Features, Finetune, FoldConfig, Plan, Settings
 from fsamc.config.dotted import flatten, updated, validated
+from fsamc.config.features import Features
+from fsamc.config.learning import Finetune
+from fsamc.config.settings import Settings
 from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.settings import Distribution, Plan
 
 
 def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.coreset import choose_bank, greedy_coreset
+from fsamc.detectors.coreset import choose_bank, greedy_coreset
 
 
 def initial_distance(points: np.ndarray, starts: np.ndarray) -> np.ndarray:

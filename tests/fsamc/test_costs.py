@@ -3,14 +3,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fsamc import training
 from fsamc.config.dotted import updated
-from fsamc.costs import DetectorCost, detector_cost, direct_cost, finetuning_steps, head_cost, image_cost, pseudo_cost
 from fsamc.detectors import DETECTORS
+from fsamc.detectors.residual import Maps
+from fsamc.fold.costs import (
+    DetectorCost,
+    detector_cost,
+    direct_cost,
+    finetuning_steps,
+    head_cost,
+    image_cost,
+    pseudo_cost,
+)
+from fsamc.fold.inputs import fold_inputs
 from fsamc.heads import HEADS
 from fsamc.heads.base import head_class
-from fsamc.inputs import fold_inputs
-from fsamc.residual import Maps
+from fsamc.training import loop as training
 
 TRAINED = [kind for kind, entry in HEADS.items() if entry.trained]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fsamc.credentials import holds_secret
+from fsamc.data.credentials import holds_secret
 
 SECRET = [
     "postgresql://me:hush@host/db",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsamc.dataset import Category, find_categories, load_category
+from fsamc.data.category import Category, find_categories, load_category
 from fsamc.errors import BadInput
 from tests.fsamc.layouts import write_category, write_category_3d
 

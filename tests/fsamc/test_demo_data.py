@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.config import Features
-from fsamc.dataset import Category, find_categories, load_category
-from fsamc.demo_data import write_demo
-from fsamc.demo_products import PRODUCTS, photograph
+from fsamc.config.features import Features
+from fsamc.data.category import Category, find_categories, load_category
+from fsamc.data.demo_data import write_demo
+from fsamc.data.demo_products import PRODUCTS, photograph
+from fsamc.data.images import read_image, read_mask
+from fsamc.data.inspection import check_images, inspect_category
+from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
-from fsamc.images import read_image, read_mask
-from fsamc.inspection import check_images, inspect_category
 from fsamc.seeds import numpy_generator
-from fsamc.textures import load_textures
 
 
 @pytest.fixture(scope="module")

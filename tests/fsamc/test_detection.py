@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated
-from fsamc.dataset import Category, load_category
-from fsamc.detection import threshold
+from fsamc.data.category import Category, load_category
 from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
-from fsamc.fold import run_fold
-from fsamc.inputs import detection_inputs, fold_artifacts, fold_inputs, held_out_rows
-from fsamc.result import FoldResult
-from fsamc.store import Store
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.detection import threshold
+from fsamc.fold.inputs import detection_inputs, fold_artifacts, fold_inputs, held_out_rows
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
 from tests.fsamc.layouts import write_category
 
 DETECTION = {"head.kind": "prototype", "head.patches": 8, "detection.enabled": True}

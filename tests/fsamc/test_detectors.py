@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from fsamc.bank import MemoryBank
-from fsamc.config import Reference
 from fsamc.detectors import DETECTORS
+from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_spread, detector_class
 from fsamc.detectors.cpr import Cpr, histograms, visual_words
+from fsamc.detectors.detector_kinds import Reference
 
 G, SIDE, D, N = 9, 4, 6, 5
 P = SIDE * SIDE

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torchvision.models import get_model
 
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated
+from fsamc.data.images import to_tensor
 from fsamc.errors import BadInput
-from fsamc.fold import run_fold
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.run import run_fold
 from fsamc.heads.direct import DirectClassifier
-from fsamc.images import to_tensor
 from fsamc.seeds import numpy_generator
-from fsamc.store import Store
+from fsamc.store.store import Store
 
 RESNET = {"features.backbone": "resnet18", "features.weights": "random", "features.size": 32, "head.kind": "direct"}
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import flatten, updated, with_value
 from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
 
 EPOCHS = {2: 45, 3: 25, 5: 15}
 names = st.sampled_from(["a", "b", "2", "03"])

@@ -5,13 +5,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated
-from fsamc.embeddings import Embeddings, fold_embeddings, principal_coordinates
+from fsamc.detectors.residual import ResidualMaps
 from fsamc.errors import BadInput
-from fsamc.fold import run_fold
-from fsamc.residual import ResidualMaps
-from fsamc.store import Store
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.embeddings import Embeddings, fold_embeddings, principal_coordinates
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
 
 HEADS = ["contrastive", "prototype"]
 PAIRS = ["vanilla", "siamese"]
@@ -91,7 +91,7 @@ def test_the_same_bit_for_bit_from_another_store(embed, config, tmp_path):
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("part", [1, 40, 1 << 20])
 def test_coordinates_keep_every_distance_between_the_flattened_maps(monkeypatch, residual, part):
-    monkeypatch.setattr("fsamc.embeddings._PART", 7 * 5 * part)
+    monkeypatch.setattr("fsamc.fold.embeddings._PART", 7 * 5 * part)
     rng = np.random.default_rng(0)
     maps = ResidualMaps(
         features=rng.normal(size=(9, 6, 5)).astype(np.float16),

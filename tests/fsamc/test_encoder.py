@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.residual import Maps
+from fsamc.detectors.residual import Maps
 from tests.fsamc.test_heads import VARIANTS, D, P, classes, make, maps
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.episodes import Round, algorithm_1, algorithm_2, another_round, pretraining_round
+from fsamc.training.episodes import Round, algorithm_1, algorithm_2, another_round, pretraining_round
 
 
 def test_algorithm_1_at_two_shots_of_three_classes():

@@ -18,23 +18,24 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc.artifacts import PseudoSet
-from fsamc.building import pseudo_defects
+from fsamc.artifacts.artifacts import PseudoSet
+from fsamc.artifacts.building import pseudo_defects
 from fsamc.compute import threads
-from fsamc.config import Compute, FoldConfig
+from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
-from fsamc.dataset import Category, load_category
+from fsamc.data.category import Category, load_category
+from fsamc.data.textures import Textures
 from fsamc.detectors import DETECTORS
-from fsamc.episodes import pretraining_round
+from fsamc.detectors.residual import Maps
 from fsamc.errors import BadInput
-from fsamc.fold import run_fold
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.inputs import fold_inputs, fold_key
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
 from fsamc.heads.base import Head, head_class
-from fsamc.inputs import fold_inputs, fold_key
-from fsamc.residual import Maps
-from fsamc.result import FoldResult
 from fsamc.seeds import torch_generator
-from fsamc.store import Store
-from fsamc.textures import Textures
+from fsamc.store.store import Store
+from fsamc.training.episodes import pretraining_round
 from tests.fsamc.layouts import TinyNetwork
 from tests.fsamc.test_patches import long_way
 
@@ -103,11 +104,11 @@ OTHER_PROCESS = """
 import sys, json
 from pathlib import Path
 import numpy, torch
-from fsamc.config import FoldConfig
-from fsamc.dataset import load_category
-from fsamc.fold import run_fold
-from fsamc.store import Store
-from fsamc.textures import load_textures
+from fsamc.fold.config import FoldConfig
+from fsamc.data.category import load_category
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
+from fsamc.data.textures import load_textures
 
 data, textures, cache, *configs = sys.argv[1:]
 category, textures, store = load_category(Path(data), "tiles"), load_textures(Path(textures)), Store(Path(cache))

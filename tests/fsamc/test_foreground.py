@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from fsamc.config import Segmentation
-from fsamc.foreground import Foregrounds, choose_foreground, find_object, foreground_mask
+from fsamc.config.pseudo import Segmentation
+from fsamc.pseudo.foreground import Foregrounds, choose_foreground, find_object, foreground_mask
 
 SIDE = 96
 SETTINGS = Segmentation()

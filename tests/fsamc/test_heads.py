@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fsamc.config import HeadSettings
+from fsamc.detectors.residual import Maps
 from fsamc.heads import HEADS
 from fsamc.heads.base import Head, head_class
-from fsamc.residual import Maps
+from fsamc.heads.head_kinds import HeadSettings
 
 P, D = 9, 6  # a grid of 3 x 3
 

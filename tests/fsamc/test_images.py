@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fsamc.config import Features
+from fsamc.config.features import Features
+from fsamc.data.images import image_size, kept_share, read_image, read_mask, to_square, to_tensor
 from fsamc.errors import BadInput
-from fsamc.images import image_size, kept_share, read_image, read_mask, to_square, to_tensor
 
 GREY = np.array([[0, 50, 100], [128, 200, 255]], dtype=np.uint8)
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=2)

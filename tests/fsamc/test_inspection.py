@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.config import Features
-from fsamc.dataset import load_category
+from fsamc.config.features import Features
+from fsamc.data.category import load_category
+from fsamc.data.inspection import Problem, Row, check_images, inspect_category, summarise
+from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
-from fsamc.inspection import Problem, Row, check_images, inspect_category, summarise
-from fsamc.textures import load_textures
 from tests.fsamc.layouts import write_category, write_category_3d
 
 

@@ -13,15 +13,16 @@ import torch
 from PIL import Image
 from torchvision.models import get_model
 
-from fsamc.config import FoldConfig, Settings
 from fsamc.config.dotted import flatten, updated
-from fsamc.dataset import load_category
+from fsamc.config.settings import Settings
+from fsamc.data.category import load_category
 from fsamc.errors import BadInput
-from fsamc.fold import run_fold
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
 from fsamc.heads import HEADS
-from fsamc.result import FoldResult
 from fsamc.seeds import numpy_generator
-from fsamc.store import Store
+from fsamc.store.store import Store
 from tests.fsamc.layouts import TinyNetwork, export_program
 
 CLASSES = ("crack", "dent", "hole")

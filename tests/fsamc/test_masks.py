@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fsamc.config import Pseudo
+from fsamc.config.pseudo import Pseudo
 from fsamc.errors import BadInput
-from fsamc.masks import draw_mask, perlin_mask, poisson_mask, polygon_mask
-from fsamc.perlin import perlin_noise
+from fsamc.pseudo.masks import draw_mask, perlin_mask, poisson_mask, polygon_mask
+from fsamc.pseudo.perlin import perlin_noise
 
 SIDE = 112
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -129,7 +129,7 @@ def test_the_perlin_mask_is_the_thresholded_noise_of_drawn_powers_of_two():
 def test_every_power_between_the_two_scales_is_drawn_in_each_direction(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "fsamc.masks.perlin_noise", lambda side, cells, rng: seen.append(cells) or np.zeros((side,) * 2)
+        "fsamc.pseudo.masks.perlin_noise", lambda side, cells, rng: seen.append(cells) or np.zeros((side,) * 2)
     )
     for seed in range(300):
         perlin_mask(SIDE, rng(seed), PERLIN)

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fsamc import training
-from fsamc.config import Finetune, HeadSettings, Maml, Pretrain
-from fsamc.episodes import Batch, another_round, pretraining_round
+from fsamc.config.learning import Finetune, Maml, Pretrain
+from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
+from fsamc.heads.head_kinds import HeadSettings
 from fsamc.heads.maml import MamlHead
-from fsamc.meta import adapted_logits
-from fsamc.residual import Maps
+from fsamc.training import loop as training
+from fsamc.training.episodes import Batch, another_round, pretraining_round
+from fsamc.training.inner_loop import adapted_logits
 from tests.fsamc.test_heads import make, maps
 from tests.fsamc.test_training import assert_same_state, make_head, make_still, problem, states_differ, support_of
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as reference_matrix
 
-from fsamc.metrics import balanced_accuracy, confusion_matrix, macro_f1, recalls, wilson_interval
-from fsamc.result import FoldResult
+from fsamc.fold.metrics import balanced_accuracy, confusion_matrix, macro_f1, recalls, wilson_interval
+from fsamc.fold.result import FoldResult
 
 # true 0: right, right, taken for 2; true 1: taken for 0; true 2: right. Class 3 is not there at all.
 TRUTH, PREDICTED, CLASSES = [0, 0, 0, 1, 2], [0, 0, 2, 0, 2], 4

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-import fsamc.nearest
-from fsamc.nearest import nearest
+import fsamc.detectors.nearest
+from fsamc.detectors.nearest import nearest
 
 
 @pytest.fixture(params=["faiss", "torch"])
 def searcher(request, monkeypatch):
     if request.param == "torch":
-        monkeypatch.setattr(fsamc.nearest, "faiss", None)
-    elif fsamc.nearest.faiss is None:
+        monkeypatch.setattr(fsamc.detectors.nearest, "faiss", None)
+    elif fsamc.detectors.nearest.faiss is None:
         pytest.skip("faiss is not installed")
 
 
@@ -70,14 +70,14 @@ def test_faiss_and_torch_agree(monkeypatch):
     pytest.importorskip("faiss")
     queries, bank = random_rows(5, 5000, 24), random_rows(6, 500, 24)
     by_faiss = nearest(queries, bank)
-    monkeypatch.setattr(fsamc.nearest, "faiss", None)
+    monkeypatch.setattr(fsamc.detectors.nearest, "faiss", None)
     by_torch = nearest(queries, bank)
     assert np.array_equal(by_faiss[1], by_torch[1])
     assert np.array_equal(by_faiss[0], by_torch[0])
 
 
 def test_half_precision_memory_maps_are_read_in_blocks(searcher, tmp_path, monkeypatch):
-    monkeypatch.setattr(fsamc.nearest, "QUERIES_PER_BLOCK", 256)
+    monkeypatch.setattr(fsamc.detectors.nearest, "QUERIES_PER_BLOCK", 256)
     np.save(tmp_path / "queries.npy", random_rows(7, 20000, 64).astype(np.float16))
     queries = np.load(tmp_path / "queries.npy", mmap_mode="r")
     bank = random_rows(8, 100, 64).astype(np.float16)

@@ -12,19 +12,20 @@ import torch
 from torch.nn import functional as F
 
 from fsamc.compute import Stopwatch
-from fsamc.config import FoldConfig, Scoring
 from fsamc.config.dotted import updated
-from fsamc.dataset import Category, leave_one_out, load_category
+from fsamc.config.scoring import Scoring
+from fsamc.data.category import Category, leave_one_out, load_category
 from fsamc.errors import BadInput
-from fsamc.fold import run_fold
-from fsamc.fold_images import FoldImages
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.fold_images import FoldImages
+from fsamc.fold.inputs import fold_artifacts, fold_inputs, fold_key
+from fsamc.fold.learners import pretrained_head
+from fsamc.fold.objectives import draw_task, held_out, leave_one_out_scores, pseudo_accuracy, support_accuracy
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
 from fsamc.heads.anomalous import anomalous_patches, weighted_mean
-from fsamc.inputs import fold_artifacts, fold_inputs, fold_key
-from fsamc.learners import pretrained_head
-from fsamc.objectives import draw_task, held_out, leave_one_out_scores, pseudo_accuracy, support_accuracy
-from fsamc.result import FoldResult
 from fsamc.seeds import torch_generator
-from fsamc.store import Store
+from fsamc.store.store import Store
 from tests.fsamc.layouts import write_category
 
 PROTOTYPE = {"head.kind": "prototype", "head.patches": 8}

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsamc.patches import patch_features, patch_features_of
+from fsamc.features.patches import patch_features, patch_features_of
 
 
 def long_way(maps: list[Tensor], dim: int) -> Tensor:

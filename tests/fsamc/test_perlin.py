@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fsamc.perlin import perlin_noise
+from fsamc.pseudo.perlin import perlin_noise
 
 
 def rng(seed=0):

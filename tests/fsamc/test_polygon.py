@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fsamc.polygon import polygon
+from fsamc.pseudo.polygon import polygon
 
 SIDE, RADIUS = 320, 120.0
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] + 0.5

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.artifacts import PseudoSet
-from fsamc.config import Polygon, Pseudo
+from fsamc.artifacts.artifacts import PseudoSet
 from fsamc.config.dotted import updated
+from fsamc.config.pseudo import Polygon, Pseudo
 from fsamc.errors import BadInput
-from fsamc.preview import preview_sheet
-from fsamc.pseudo import PseudoDefects, blend, defects, generate
-from fsamc.pseudo_classes import check_textures, pseudo_classes
+from fsamc.pseudo.classes import check_textures, pseudo_classes
+from fsamc.pseudo.defects import PseudoDefects, blend, defects, generate
+from fsamc.pseudo.preview import preview_sheet
 
 SIDE, GOOD = 48, 6
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] / SIDE

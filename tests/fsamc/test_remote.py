@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pyarrow.fs import LocalFileSystem
 
-from fsamc import remote
+from fsamc.data import remote
+from fsamc.data.remote import Address, local, source
 from fsamc.errors import BadInput
-from fsamc.remote import Address, local, source
 from tests.fsamc.layouts import write_category
 
 

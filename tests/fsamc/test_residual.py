@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.bank import MemoryBank
-from fsamc.residual import Maps, ResidualMaps, channel_scale, concatenate, mean
+from fsamc.detectors.bank import MemoryBank
+from fsamc.detectors.residual import Maps, ResidualMaps, channel_scale, concatenate, mean
 
 N, P, D, K = 5, 6, 7, 9
 

@@ -17,14 +17,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fsamc.store import CHECKSUMS, Store, digest, file_digest
+from fsamc.store.store import CHECKSUMS, Store, digest, file_digest
 
 # The same artifact in other processes. Its build says so, writes half, waits for a line on its input, writes the rest.
 SLOW = """
 import sys
 from pathlib import Path
 import numpy as np
-from fsamc.store import Store
+from fsamc.store.store import Store
 
 class Slow:
     kind, key, about = "numbers", "slow", "a test"
@@ -150,7 +150,7 @@ def test_digest_is_a_function_of_content_alone():
 
 def test_digests_are_the_same_in_another_process(tmp_path):
     (tmp_path / "file").write_bytes(b"some bytes")
-    code = "import sys, pathlib; from fsamc.store import digest, file_digest\n"
+    code = "import sys, pathlib; from fsamc.store.store import digest, file_digest\n"
     code += "print(digest('kind', 1, {'b': 2.5, 'a': None}), file_digest(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path / "file")]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
@@ -361,7 +361,7 @@ def test_entries_hold_nothing_that_was_set_aside_or_is_being_written(store):
 def test_what_another_process_has_verified_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store(tmp_path).get(Numbers())
     read: list[Path] = []
-    monkeypatch.setattr("fsamc.store._damage", lambda folder: read.append(folder))
+    monkeypatch.setattr("fsamc.store.store._damage", lambda folder: read.append(folder))
     trusting = Store(tmp_path)
     trusting.trust(Numbers())
     trusting.get(Numbers())

@@ -5,8 +5,8 @@ from urllib.error import URLError
 
 import pytest
 
+from fsamc.data.textures import fetch_dtd, load_textures
 from fsamc.errors import BadInput
-from fsamc.textures import fetch_dtd, load_textures
 
 
 def write_textures(folder: Path, counts: dict[str, int]) -> None:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc import training
-from fsamc.config import Finetune, HeadSettings, Pretrain
-from fsamc.episodes import pretraining_round
+from fsamc.config.learning import Finetune, Pretrain
+from fsamc.detectors.residual import Maps, ResidualMaps
 from fsamc.heads import HEADS
 from fsamc.heads.base import Head, head_class
-from fsamc.residual import Maps, ResidualMaps
+from fsamc.heads.head_kinds import HeadSettings
+from fsamc.training import loop as training
+from fsamc.training.episodes import pretraining_round
 
 CLASSES, P, D = 4, 16, 12
 

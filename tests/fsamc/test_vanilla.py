@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.config import HeadSettings
+from fsamc.detectors.residual import Maps
 from fsamc.heads.base import head_class
+from fsamc.heads.head_kinds import HeadSettings
 from fsamc.heads.sums import SumNorm, relu_linear
-from fsamc.residual import Maps
 from tests.fsamc.test_heads import make, maps
 
 Q, C, P, D, R = 5, 3, 9, 6, 8

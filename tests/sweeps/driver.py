@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from fsamc.config import Plan
+from sweeps.plan.settings import Plan
 from sweeps.search import Home, make_proposer
 
 

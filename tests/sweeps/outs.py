@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from cluster.folds import Fold, Outcome
-from fsamc.config import Plan
 from fsamc.config.dotted import updated, validated
-from fsamc.result import FoldResult
-from sweeps.files import append
-from sweeps.folder import SweepFolder, TrialRecord
+from fsamc.fold.result import FoldResult
+from sweeps.plan.settings import Plan
+from sweeps.results.files import append
+from sweeps.results.folder import SweepFolder, TrialRecord
 
 PLAN = validated(
     Plan,

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from fsamc.config import Plan
-from sweeps import tables
-from sweeps.folder import PREDICTIONS
-from sweeps.plan import config_hash, configuration, to_yaml
+from sweeps.plan.load import config_hash, configuration, to_yaml
+from sweeps.plan.settings import Plan
+from sweeps.results import tables
+from sweeps.results.folder import PREDICTIONS
 
 CATEGORIES = {
     "bottle_cap": ["chip", "dent", "misprint", "scratch"],

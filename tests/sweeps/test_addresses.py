@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fsamc.remote import Address
-from sweeps.recall import recall
+from fsamc.data.remote import Address
+from sweeps.results.saved_settings import recall
 from tests.sweeps.small import Lab, fsamc
 from tests.sweeps.test_bad_input import contents
 

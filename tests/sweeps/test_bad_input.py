@@ -15,12 +15,12 @@ import torch
 import yaml
 from torch import nn
 
-from fsamc.store import Store
-from sweeps.disk import check_space
-from sweeps.folder import SweepFolder
-from sweeps.plan import load_plan
-from sweeps.prepare import prepare
-from sweeps.resources import resolve_resources
+from fsamc.store.store import Store
+from sweeps.checks.disk import check_space
+from sweeps.checks.prepare import prepare
+from sweeps.checks.resources import resolve_resources
+from sweeps.plan.load import load_plan
+from sweeps.results.folder import SweepFolder
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category
 from tests.sweeps.small import PLAN, Lab, fsamc
 
@@ -336,7 +336,7 @@ def test_room_is_asked_for_what_the_artifacts_will_take(lab, monkeypatch):
     cache = lab.root / "cache"
     prepared = prepare(plan, data=lab.data, textures=lab.textures, store=Store(cache), device="cpu", random=False)
     asked: list[int] = []
-    monkeypatch.setattr("sweeps.disk._require", lambda folder, needed, what: asked.append(needed))
+    monkeypatch.setattr("sweeps.checks.disk._require", lambda folder, needed, what: asked.append(needed))
     check_space(prepared, cache=cache, out=lab.root / "out")
     a_picture = 64 * 16 * 2  # 8 x 8 patches, 16 channels, float16
     pictures = 5 + 15 + 4 + 10 + 2 * 3 * 4  # good and defects of cap and tile, pseudo-defects of both

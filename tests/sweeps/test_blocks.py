@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 
-from sweeps.blocks import blocks_of, in_order, passes
+from sweeps.trials.blocks import blocks_of, in_order, passes
 from tests.sweeps.small import Lab, n_rows, table, without_numbers
 from tests.sweeps.test_estimate import prepared
 

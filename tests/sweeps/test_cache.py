@@ -7,8 +7,8 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from fsamc.store import CHECKSUMS, Store
-from sweeps.cache import cache_table, prune_cache
+from fsamc.store.store import CHECKSUMS, Store
+from sweeps.cli.cache_care import cache_table, prune_cache
 
 DAY = 86400
 

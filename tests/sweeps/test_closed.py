@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fsamc.remote import Address
+from fsamc.data.remote import Address
 from sweeps.cli import quiet_ray
-from sweeps.recall import recall
+from sweeps.results.saved_settings import recall
 from tests.servers import postgresql
 from tests.sweeps.small import Lab
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.ray
 SECRET = "marked-secret-5d41402abc4b"
 
 
-class Watch:
+class Monitor:
     """What a process and all below it listen on, their command lines, their tokens; looked at again and again."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def test_a_sweep_listens_on_loopback_and_leaves_no_secret(lab: Lab, database, mo
     words = lab.words(lab.plan(search=search, folds={"seeds": [1], "categories": ["tile"]}))
     words[words.index(str(lab.data))] = f"file://{lab.data}"
     sessions = set(Path("/tmp/ray").glob("session_*"))
-    process, watch = lab.start(words), Watch()
+    process, watch = lab.start(words), Monitor()
     watch.until_the_end_of(process)
     assert process.returncode == 0, "the sweep failed"
     assert {"gcs_server", "raylet"} <= {name for name, _ in watch.listening}

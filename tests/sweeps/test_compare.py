@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from sweeps import tables
 from sweeps.compare.comparison import Comparison, compare_sweeps
+from sweeps.results import tables
 from tests.sweeps.small import fsamc
 from tests.sweeps.synthetic import write_synthetic
 

@@ -10,8 +10,8 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from fsamc.errors import BadInput
-from sweeps.tracking import Courier, track
-from sweeps.tracking.beside import attempt
+from sweeps.tracking import MlflowSync, track
+from sweeps.tracking.background import attempt
 from sweeps.tracking.delivery import Delivery
 from tests.sweeps.in_mlflow import contents
 from tests.sweeps.outs import PLAN, Out
@@ -188,7 +188,7 @@ def test_the_machine_is_measured_on_demand_at_the_sweeps_own_run(uri, tmp_path, 
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
     resources = PLAN.resources.model_copy(update={"system_metrics": True})
     out = Out(tmp_path / "out", sweep="measured", plan=PLAN.model_copy(update={"resources": resources}))
-    with Courier(out.root, out.plan, uri) as courier:
+    with MlflowSync(out.root, out.plan, uri) as courier:
         out.trial(0)
         time.sleep(4)
         out.end()
@@ -202,7 +202,7 @@ def test_a_sweep_that_ends_by_an_error_leaves_no_run_running(uri, tmp_path):
     out = sweep(tmp_path, "broken")
 
     def interrupted() -> None:
-        with Courier(out.root, out.plan, uri):
+        with MlflowSync(out.root, out.plan, uri):
             out.propose(0)
             out.fold(0, ("cap", 1, 0), 5)
             raise KeyboardInterrupt
@@ -215,7 +215,7 @@ def test_a_sweep_that_ends_by_an_error_leaves_no_run_running(uri, tmp_path):
 
 def test_two_commands_do_not_deliver_from_one_folder(uri, tmp_path):
     out = sweep(tmp_path, "locked")
-    with Courier(out.root, out.plan, uri), pytest.raises(BadInput, match="another fsamc"):
+    with MlflowSync(out.root, out.plan, uri), pytest.raises(BadInput, match="another fsamc"):
         track(out.root, uri)
 
 

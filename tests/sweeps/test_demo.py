@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from fsamc.demo_data import write_demo
-from fsamc.weights import RANDOM_MARK
-from sweeps import demo
+from fsamc.data.demo_data import write_demo
+from fsamc.features.weights import RANDOM_MARK
+from sweeps.cli import demo
 
 # The demo as it is, on fewer images and where ImageNet's weights cannot be had, whatever this machine has.
 SMALL = """
 from functools import partial
-from fsamc import backbone
+from fsamc.features import backbone
 from fsamc.errors import BadInput
-from sweeps import demo
+from sweeps.cli import demo
 from sweeps.cli import guarded
 
 def nowhere(name):

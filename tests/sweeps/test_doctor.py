@@ -16,8 +16,8 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from fsamc.data.remote import Address
 from fsamc.errors import BadInput
-from fsamc.remote import Address
 from sweeps.doctor import Asked, Check, rounds
 from sweeps.doctor.check import problem, refused
 from sweeps.doctor.cluster import bank_bytes, check_object_store

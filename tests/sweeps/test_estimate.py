@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fsamc.artifacts import Bank, FeatureSet, PseudoSet
-from fsamc.costs import DetectorCost, HeadCost, PseudoCost, finetuning_steps
-from fsamc.store import Store
-from sweeps.dry_run import duration
-from sweeps.estimate import Estimate, Seconds, estimate
-from sweeps.plan import load_plan
-from sweeps.prepare import Prepared, prepare
-from sweeps.probes import Measured
+from fsamc.artifacts.artifacts import Bank, FeatureSet, PseudoSet
+from fsamc.fold.costs import DetectorCost, HeadCost, PseudoCost, finetuning_steps
+from fsamc.store.store import Store
+from sweeps.checks.prepare import Prepared, prepare
+from sweeps.estimate.dry_run import duration
+from sweeps.estimate.estimate import Estimate, Seconds, estimate
+from sweeps.estimate.probes import Measured
+from sweeps.plan.load import load_plan
 from sweeps.search import make_proposer
 from tests.sweeps.small import Lab, fsamc, notes
 

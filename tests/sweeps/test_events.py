@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from sweeps.ahead import UNKNOWN, Eta
-from sweeps.events import Done, Event, NewBest, Noted, Started, TrialStopped, View, Warned
-from sweeps.progress import SweepProgress
-from sweeps.screen import Screen
-from sweeps.tables import DASH
-from sweeps.views import JsonLines, Quiet
+from sweeps.progress.counter import SweepProgress
+from sweeps.progress.eta import UNKNOWN, Eta
+from sweeps.progress.events import Done, Event, NewBest, Noted, Started, TrialStopped, View, Warned
+from sweeps.progress.lines import JsonLines, Quiet
+from sweeps.progress.terminal import Screen
+from sweeps.results.tables import DASH
 
 NAN = float("nan")
 A, B = ("prototype", 2), ("contrastive", 5)

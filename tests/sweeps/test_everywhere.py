@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from cluster import nodes, runtime
-from cluster.nodes import Look, Node, Seen, alive_nodes, ask, findings
+from cluster import runtime
+from cluster.nodes import inventory as nodes
+from cluster.nodes.inventory import Look, Node, Seen, alive_nodes, ask, findings
 from fsamc.errors import BadInput
+from sweeps.checks.resources import join, resolve_resources
 from sweeps.cli import quiet_ray
-from sweeps.resources import join, resolve_resources
 from tests import one_ray
 from tests.ray_cluster import RayCluster
 from tests.sweeps.small import Lab, fsamc
@@ -64,10 +65,10 @@ def test_how_many_folds_a_node_holds(resources, cpus, gpus, slots):
     ],
 )
 def test_workers_are_what_the_nodes_hold_one_by_one(lab: Lab, monkeypatch, changes, workers):
-    from sweeps.plan import load_plan
+    from sweeps.plan.load import load_plan
 
-    monkeypatch.setattr("sweeps.resources.join", lambda address: None)
-    monkeypatch.setattr("sweeps.resources.alive_nodes", lambda: [node(CPU=8.0), node(**GPU)])
+    monkeypatch.setattr("sweeps.checks.resources.join", lambda address: None)
+    monkeypatch.setattr("sweeps.checks.resources.alive_nodes", lambda: [node(CPU=8.0), node(**GPU)])
     plan = load_plan(str(lab.plan()), changes)
     if isinstance(workers, int):
         assert resolve_resources(plan, "HEAD:6379")[1] == workers

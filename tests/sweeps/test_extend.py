@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from fsamc.config import Plan
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
-from sweeps.extend import extended, with_trials
-from sweeps.files import read_json, write_whole
-from sweeps.plan import load_plan, plan_hash, to_yaml
-from sweeps.recall import Kept, kept_changes, recall
-from sweeps.resume import IDENTITY, check_resumable, claim, settle
+from sweeps.plan.load import load_plan, plan_hash, to_yaml
+from sweeps.plan.settings import Plan
+from sweeps.results.extend import extended, with_trials
+from sweeps.results.files import read_json, write_whole
+from sweeps.results.identity import IDENTITY, check_resumable, claim, settle
+from sweeps.results.saved_settings import SavedSettings, kept_changes, recall
 
 DATA = {"category cap": "c1"}
 PLAN = validated(
@@ -104,7 +104,7 @@ def test_a_folder_of_an_older_version_says_nothing_of_its_trials(out):
 
 
 def test_the_words_are_those_that_the_sweep_noted(out, tmp_path):
-    assert recall(tmp_path / "none") == Kept()
+    assert recall(tmp_path / "none") == SavedSettings()
     materials = {"data": "/d", "textures": None, "cache": "/c"}
     (out / "sweep.json").write_text(json.dumps({"materials": materials, "tracking_uri": "http://there"}))
     kept = recall(out)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.embeddings import Embeddings
-from sweeps.tsne import draw_tsne, places
+from fsamc.fold.embeddings import Embeddings
+from sweeps.figures.tsne import draw_tsne, places
 from tests.sweeps.small import Lab, client, fsamc, notes, runs
 
 PRETRAINED = [f"{name}-{what}.png" for name in ("cap", "tile") for what in ("pseudo", "tsne")]

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from cluster.folds import Fold, Outcome
-from fsamc.config import Plan
 from fsamc.config.dotted import updated, validated
 from fsamc.errors import BadInput
-from fsamc.result import FoldResult
-from sweeps import tables
-from sweeps.files import append, read_json, write_whole
-from sweeps.folder import SweepFolder, TrialRecord
-from sweeps.plan import config_hash, load_plan
-from sweeps.resume import check_resumable
+from fsamc.fold.result import FoldResult
+from sweeps.plan.load import config_hash, load_plan
+from sweeps.plan.settings import Plan
+from sweeps.results import tables
+from sweeps.results.files import append, read_json, write_whole
+from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.identity import check_resumable
 
 DATA = {"category cap": "c1", "textures": "t1"}
 PLAN = validated(

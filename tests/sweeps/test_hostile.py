@@ -25,9 +25,9 @@ import numpy as np
 import pytest
 import torch
 
+from fsamc.data.textures import fetch_dtd
 from fsamc.errors import BadInput
-from fsamc.store import CHECKSUMS, Store, file_digest
-from fsamc.textures import fetch_dtd
+from fsamc.store.store import CHECKSUMS, Store, file_digest
 from tests.sweeps.small import Lab, fsamc
 from tests.sweeps.test_bad_input import contents, own, said  # noqa: F401 fixtures
 

@@ -11,9 +11,9 @@ import pytest
 
 from fsamc.errors import BadInput
 from sweeps.errors import Unfinished
-from sweeps.folder import TrialRecord
-from sweeps.interrupts import BUDGET, INTERRUPTED, Interrupts, seconds_of
-from sweeps.verdict import verdict
+from sweeps.results.folder import TrialRecord
+from sweeps.trials.interrupts import BUDGET, INTERRUPTED, Interrupts, seconds_of
+from sweeps.trials.status import verdict
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ import pytest
 from ray._private.authentication_test_utils import reset_auth_token_state
 from ray.job_submission import JobStatus
 
-from cluster.job_server import connect
-from cluster.submit import Job, find
+from cluster.jobs.job_server import connect
+from cluster.jobs.submit import Job, find
 from fsamc.errors import BadInput
 from sweeps.cli import jobs as commands
 from sweeps.errors import Unfinished
-from sweeps.plan import load_plan
-from sweeps.sending import Asked, prepare_sending
+from sweeps.jobs.job_arguments import Asked, prepare_sending
+from sweeps.plan.load import load_plan
 from tests.ray_cluster import RayCluster
 from tests.sweeps.small import Lab, fsamc, table
 
@@ -171,13 +171,13 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_look_at_it(monkeypatch):
     def pressed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cluster.follow.follow", pressed)
+    monkeypatch.setattr("cluster.jobs.follow.follow", pressed)
     with pytest.raises(Unfinished, match="j goes on; `fsamc jobs logs j --follow` shows it, `fsamc jobs stop j` stops"):
         commands._followed(None, "j")
 
 
 def test_with_json_nothing_else_comes_to_stdout(capfd):
-    from sweeps.job_view import Log
+    from sweeps.jobs.job_view import Log
 
     log = Log(pure=True)
     for piece in ('Runtime env\n{"event": "st', 'arted"}\nfsamc: x', "\n"):

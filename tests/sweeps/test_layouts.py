@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sweeps.tables import DASH, format_table, read_folds, summarise
+from sweeps.results.tables import DASH, format_table, read_folds, summarise
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_category_3d, write_textures
 from tests.sweeps.small import PLAN, Lab, fsamc, notes
 

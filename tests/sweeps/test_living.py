@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sweeps.interrupts import BUDGET, Interrupts
+from sweeps.trials.interrupts import BUDGET, Interrupts
 from tests.sweeps.small import PLAN, Lab, fsamc, n_rows, notes, table, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

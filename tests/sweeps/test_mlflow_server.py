@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.tracking import Courier, track
+from sweeps.tracking import MlflowSync, track
 from sweeps.tracking.views import HEADS, TRIALS, address
 from tests.mlflow_server import MlflowServer, mlflow_server
 from tests.sweeps.in_mlflow import contents
@@ -39,9 +39,9 @@ def test_a_server_killed_in_the_middle_of_a_sweep_is_caught_up_with(server, tmp_
     for number in range(6):
         whole.trial(number)
     whole.end()
-    with Courier(whole.root, whole.plan, server.uri) as courier:
+    with MlflowSync(whole.root, whole.plan, server.uri) as courier:
         assert courier.finish() is None
-    with Courier(out.root, out.plan, server.uri) as courier:
+    with MlflowSync(out.root, out.plan, server.uri) as courier:
         out.trial(0)
         out.trial(1)
         until(lambda: "0" in contents(server.uri, PLAN.name, "killed", tmp_path / str(time.monotonic())))
@@ -64,7 +64,7 @@ def test_a_server_that_is_away_is_told_of_and_delivered_to_later(server, tmp_pat
     out = Out(tmp_path / "out", sweep="away", plan=plan)
     server.kill()
     try:
-        with Courier(out.root, out.plan, server.uri) as courier:
+        with MlflowSync(out.root, out.plan, server.uri) as courier:
             out.trial(0)
             out.trial(1)
             out.end()
@@ -120,7 +120,7 @@ def shown(server, tmp_path_factory) -> str:
     for number in range(4):
         out.trial(number)
     out.end()
-    with Courier(out.root, out.plan, server.uri) as courier:
+    with MlflowSync(out.root, out.plan, server.uri) as courier:
         assert courier.finish() is None
         return courier.page.split("/")[3]
 

@@ -11,17 +11,17 @@ import pytest
 import yaml
 from scipy.stats import spearmanr
 
-from fsamc.config import Plan
 from fsamc.config.dotted import validated
-from fsamc.dataset import load_category
+from fsamc.data.category import load_category
 from fsamc.errors import BadInput
-from fsamc.result import FoldResult
-from sweeps import objective, tables
-from sweeps.choices import choice_line, choices, spearman
-from sweeps.folder import SweepFolder
-from sweeps.plan import load_plan, plan_hash, to_yaml
-from sweeps.prepare import Prepared
-from sweeps.splits import splits
+from fsamc.fold.result import FoldResult
+from sweeps.checks.prepare import Prepared
+from sweeps.plan.load import load_plan, plan_hash, to_yaml
+from sweeps.plan.settings import Plan
+from sweeps.results import objective, tables
+from sweeps.results.choices import choice_line, choices, spearman
+from sweeps.results.folder import SweepFolder
+from sweeps.results.splits import splits
 from tests.fsamc.layouts import write_category, write_textures
 from tests.sweeps.small import PLAN, Lab, client, fsamc, notes, runs, table
 from tests.sweeps.test_folder import DATA, outcome, tell

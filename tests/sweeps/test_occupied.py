@@ -11,13 +11,13 @@ import sys
 import pytest
 
 from fsamc.errors import BadInput
-from sweeps.occupied import occupied
-from sweeps.resume import check_resumable
+from sweeps.results.identity import check_resumable
+from sweeps.results.lock import occupied
 from tests.sweeps.small import fsamc
 
 HOLD = """
 import sys, pathlib
-from sweeps.occupied import occupied
+from sweeps.results.lock import occupied
 with occupied(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

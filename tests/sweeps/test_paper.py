@@ -8,14 +8,22 @@ import pandas as pd
 import pytest
 import yaml
 
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated
-from sweeps import tables
-from sweeps.paper import PaperTable, facts, of_their_data, paper_tables, printed_average, printed_cells, rows_mean
-from sweeps.plan import load_plan, to_yaml
-from sweeps.report.beside import OF_ROWS, SHARED, beside_paper, compare
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.load import load_plan, to_yaml
 from sweeps.report.evidence import gather
+from sweeps.report.paper_comparison import OF_ROWS, SHARED, beside_paper, compare
+from sweeps.report.paper_tables import (
+    PaperTable,
+    facts,
+    of_their_data,
+    paper_tables,
+    printed_average,
+    printed_cells,
+    rows_mean,
+)
 from sweeps.report.write import write_report
+from sweeps.results import tables
 from tests.sweeps.small import Lab, fsamc
 from tests.sweeps.test_presets import SMALL
 from tests.sweeps.test_report import Page

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fsamc.config import FoldConfig, Plan
 from fsamc.errors import BadInput
-from sweeps.plan import (
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.load import (
     base_values,
     config_hash,
     configuration,
@@ -19,6 +19,7 @@ from sweeps.plan import (
     variants,
     with_absolute_files,
 )
+from sweeps.plan.settings import Plan
 from sweeps.search import make_proposer
 
 TEXT = """

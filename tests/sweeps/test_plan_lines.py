@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fsamc.errors import BadInput
-from sweeps.knobs import nearest, unknown_key
-from sweeps.plan import load_plan
-from sweeps.yaml_marks import NotYaml, read_yaml
+from sweeps.plan.keys import nearest, unknown_key
+from sweeps.plan.load import load_plan
+from sweeps.plan.yaml_lines import NotYaml, read_yaml
 from tests.sweeps.small import fsamc
 
 WRONG = """\

@@ -5,13 +5,13 @@ import re
 import pytest
 import yaml
 
-from fsamc.config import Plan
 from fsamc.config.dotted import flatten
-from fsamc.inputs import pretrains
-from fsamc.store import Store
-from sweeps.plan import configuration, load_plan, plan_hash, to_yaml
-from sweeps.plan_file import preset_names
-from sweeps.prepare import prepare
+from fsamc.fold.inputs import pretrains
+from fsamc.store.store import Store
+from sweeps.checks.prepare import prepare
+from sweeps.plan.load import configuration, load_plan, plan_hash, to_yaml
+from sweeps.plan.plan_file import preset_names
+from sweeps.plan.settings import Plan
 from sweeps.search import make_proposer
 from tests.sweeps.small import Lab, fsamc
 

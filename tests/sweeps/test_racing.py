@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from fsamc.config import Search, Stopping
-from sweeps.racing import Race, Standings, scatter
-from sweeps.stopping import make_rule
+from sweeps.plan.settings import Search, Stopping
+from sweeps.trials.racing import Race, Standings, scatter
+from sweeps.trials.stopping import make_rule
 
 N = 8
 SCORES = st.lists(st.integers(0, 40).map(lambda right: right / 40), min_size=N, max_size=N)

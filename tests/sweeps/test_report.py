@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from fsamc.errors import BadInput
-from fsamc.metrics import wilson_interval
+from fsamc.fold.metrics import wilson_interval
 from sweeps.report.axes import Axis, swept_axes
 from sweeps.report.confusion import Confusion, confusions
 from sweeps.report.content import compose
@@ -28,7 +28,7 @@ from sweeps.report.importance import importances
 from sweeps.report.pareto import unbeaten
 from sweeps.report.scores import best_detection, best_scores, fold_scores
 from sweeps.report.write import write_report
-from sweeps.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
+from sweeps.results.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
 
 CATEGORIES = {
     "magnetic_tile": ["blowhole", "break", "crack", "fray", "uneven"],

@@ -6,13 +6,13 @@ import math
 import optuna
 import pytest
 
-from fsamc.config import Plan
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
-from sweeps.plan import base_values, configuration
+from sweeps.plan.load import base_values, configuration
+from sweeps.plan.settings import Plan
+from sweeps.plan.space import active
 from sweeps.search import Home, make_proposer
 from sweeps.search.distributions import as_text
-from sweeps.space import active
 
 SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},

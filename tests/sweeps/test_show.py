@@ -6,16 +6,19 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
-from fsamc.artifacts import PseudoSet
-from fsamc.building import pseudo_defects
-from fsamc.config import Compute, Features, Finetune, Plan
+from fsamc.artifacts.artifacts import PseudoSet
+from fsamc.artifacts.building import pseudo_defects
+from fsamc.config.compute import Compute
 from fsamc.config.dotted import flatten
-from fsamc.dataset import load_category
+from fsamc.config.features import Features
+from fsamc.config.learning import Finetune
+from fsamc.data.category import load_category
+from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
-from fsamc.textures import load_textures
-from sweeps.knobs import knobs
-from sweeps.plan import load_plan
-from sweeps.show import draw_previews, inspect_data, knob_table
+from sweeps.cli.show import draw_previews, inspect_data, knob_table
+from sweeps.plan.keys import knobs
+from sweeps.plan.load import load_plan
+from sweeps.plan.settings import Plan
 from tests.fsamc.layouts import write_category, write_textures
 
 SMALL = ["base.features.size=64", "base.pseudo.foreground=whole"]

@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
-from fsamc.config import Distribution, FoldConfig
 from fsamc.errors import BadInput
-from sweeps.space import active, ends, in_order, points, settle
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.settings import Distribution
+from sweeps.plan.space import active, ends, in_order, points, settle
 
 BASE = FoldConfig(shots=2, head={"kind": "prototype"})
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fsamc.config import Plan
-from fsamc.dataset import load_category
-from sweeps.prepare import Prepared
-from sweeps.splits import Split, left_out_lines, splits, write_splits
+from fsamc.data.category import load_category
+from sweeps.checks.prepare import Prepared
+from sweeps.plan.settings import Plan
+from sweeps.results.splits import Split, left_out_lines, splits, write_splits
 from tests.fsamc.layouts import write_category
 
 

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 from cluster.folds import Fold, Outcome
-from fsamc.config import Plan, Search, Stopping
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
-from sweeps import tables
-from sweeps.folder import read_trials
-from sweeps.objective import read_measured, scored
-from sweeps.plan import configuration, load_plan
-from sweeps.prepare import rounds
-from sweeps.stopping import EarlyStopping
-from sweeps.tuner import side_by_side
+from sweeps.checks.prepare import rounds
+from sweeps.plan.load import configuration, load_plan
+from sweeps.plan.settings import Plan, Search, Stopping
+from sweeps.results import tables
+from sweeps.results.folder import read_trials
+from sweeps.results.objective import read_measured, scored
+from sweeps.trials.stopping import EarlyStopping
+from sweeps.trials.tuner import side_by_side
 from tests.sweeps.small import Lab, n_rows, notes, runs
 
 FOLDS = [Fold(category=name, seed=seed, draw=0, config=None) for seed in (1, 2) for name in "abcd"]

@@ -17,14 +17,14 @@ from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from fsamc.config import Plan
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
 from sweeps.errors import StudyLost
-from sweeps.plan import base_values, config_hash, configuration
+from sweeps.plan.load import base_values, config_hash, configuration
+from sweeps.plan.settings import Plan
 from sweeps.search import Home, check_search, make_proposer
 from sweeps.search.distributions import as_text
-from sweeps.search.study import study_hash
+from sweeps.search.shared_study import study_hash
 from tests.servers import PostgreSQL, dashboard, free_port, postgresql
 from tests.sweeps.driver import score
 

@@ -17,11 +17,11 @@ import pytest
 import ray
 
 from cluster import runtime
-from fsamc.dataset import load_category
-from fsamc.fold import run_fold
-from fsamc.store import Store
-from fsamc.textures import load_textures
-from sweeps.plan import configuration, load_plan
+from fsamc.data.category import load_category
+from fsamc.data.textures import load_textures
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
+from sweeps.plan.load import configuration, load_plan
 from sweeps.search import make_proposer
 from tests import one_ray
 from tests.chaos.places import kill_titled
@@ -43,7 +43,7 @@ from tests.sweeps.small import (
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 N_FOLDS = 16
-ACTORS = ("ray::Keeper", "ray::BankActor", "ray::ImplicitFunc")
+ACTORS = ("ray::FoldService", "ray::BankActor", "ray::ImplicitFunc")
 BUILDS = {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
 RANDOM = {
     "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
@@ -332,7 +332,7 @@ def test_every_process_may_die_once(done):
     """A worker, a trial's own process, a bank actor and the keeper, each killed with SIGKILL while the sweep runs."""
     out = done.root / "chaos"
     process = done.start(done.words(done.plan(), "resources.workers=2", out="chaos", cache="chaos-cache"))
-    for enough, victim in enumerate(["ray::_run_fold", "ray::ImplicitFunc", "ray::BankActor", "ray::Keeper"]):
+    for enough, victim in enumerate(["ray::_run_fold", "ray::ImplicitFunc", "ray::BankActor", "ray::FoldService"]):
         wait_for(lambda enough=enough: n_rows(out) > 2 * enough, process)
         wait_for(lambda victim=victim: kill_titled([process.pid], victim), process)
     output, errors = process.communicate(timeout=300)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t
 
 from fsamc.errors import BadInput
-from sweeps import tables
+from sweeps.results import tables
 
 DASH = "\N{EN DASH}"
 HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.kind,pretrain.lr\n"

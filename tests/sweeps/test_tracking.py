@@ -12,13 +12,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import OperationalError
 
-from fsamc.config import FoldConfig
 from fsamc.config.dotted import updated
-from sweeps import tracking_uri
-from sweeps.plan import configuration
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.load import configuration
+from sweeps.tracking import uri as tracking_uri
 from sweeps.tracking import versions
 from sweeps.tracking.delivery import Delivery
-from sweeps.tracking_uri import check_uri, obstacle
+from sweeps.tracking.uri import check_uri, obstacle
 from tests.sweeps.outs import PLAN, Out
 
 ODD = "größe #1 (neu)"

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from ray.tune.experiment import Trial
 
 from cluster.folds import Fold
-from fsamc.config import FoldConfig
-from sweeps.trial import Folds, let_go
+from fsamc.fold.config import FoldConfig
+from sweeps.trials.trial import Folds, let_go
 
 FOLDS = [Fold(category=name, seed=1, draw=0, config=FoldConfig()) for name in ("cap", "tile")]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from sweeps.files import write_whole
 from sweeps.report.axes import swept_axes
 from sweeps.report.content import Content
 from sweeps.report.evidence import Evidence
@@ -24,6 +23,7 @@ from sweeps.report.plots.pareto import draw_pareto
 from sweeps.report.plots.ranking import draw_ranking
 from sweeps.report.plots.slices import draw_slices
 from sweeps.report.plots.style import DPI, STYLE
+from sweeps.results.files import write_whole
 
 
 def draw_plots(evidence: Evidence, content: Content, folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sweeps.report.confusion import Confusion
 from sweeps.report.plots.style import INK, MUTED, canvas
-from sweeps.tables import DASH
+from sweeps.results.tables import DASH
 
 
 def draw_confusion(confusion: Confusion) -> Figure:

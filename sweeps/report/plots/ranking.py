@@ -9,11 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sweeps.objective import reported
 from sweeps.report.evidence import Evidence
 from sweeps.report.headline import honest_estimate, prototype
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, ORANGE
-from sweeps.tables import AVERAGE, seed_scores
+from sweeps.results.objective import reported
+from sweeps.results.tables import AVERAGE, seed_scores
 
 ROW = 0.25  # inches
 

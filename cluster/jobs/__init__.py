@@ -1,0 +1,1 @@
+"""Ray jobs: packaging, submission, the streamed log."""

@@ -1,0 +1,1 @@
+"""The artifacts that folds share, and how each is built."""

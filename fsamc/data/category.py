@@ -1,0 +1,288 @@
+"""Folders in MVTec layout as categories; which of their images are support and which are queries.
+
+Two layouts are known, also mixed: MVTec AD's has the images of a class in its folder and their masks below
+`ground_truth`; MVTec 3D AD's has them in folders `rgb` and `gt` within. The latter's depth (`xyz`) and its
+`validation` images are not read: the paper's method takes RGB images, and chooses nothing on good images held out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import xxhash
+
+from fsamc.data.folders import digest_files, image_files, subfolders
+from fsamc.errors import BadInput
+from fsamc.seeds import numpy_generator
+
+PathsByClass = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """One product: paths and content hashes, no pixels. All paths are relative to `folder`, with `/`.
+
+    Attributes:
+        train: good images that the bank is built from (`train/good`).
+        good: good images to test on (`test/good`); may be empty.
+        classes: images per defect class (`test/<class>`), names and images in natural order.
+        masks: image -> mask of its defect, where there is one.
+        groups: image -> name of the physical part it shows, where `groups.csv` says so.
+        digests: image -> hash of the file's bytes (xxh3, 128 bits).
+    """
+
+    folder: Path
+    name: str
+    train: tuple[str, ...]
+    good: tuple[str, ...]
+    classes: PathsByClass
+    masks: dict[str, str]
+    groups: dict[str, str]
+    digests: dict[str, str]
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """The images of all defect classes, class by class."""
+        return tuple(path for paths in self.classes.values() for path in paths)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Every image: train, good, defects."""
+        return self.train + self.good + self.defects
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that a fold's result can depend on: name, paths, contents and groups; not of `folder`."""
+        parts = (
+            self.name,
+            self.train,
+            self.good,
+            list(self.classes.items()),
+            sorted(self.groups.items()),
+            self.digests,
+        )
+        return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())
+
+    def with_classes(self, *, good: bool) -> Category:
+        """The category itself, or with `good` (its images from `test/good`) as the first of its classes (table 12).
+
+        Raises BadInput if there is no image in `test/good`.
+        """
+        if not good or "good" in self.classes:
+            return self
+        if not self.good:
+            raise BadInput(f"{self.folder / 'test' / 'good'}: no images, but `good` is to be a class; set good=false")
+        return replace(self, good=(), classes={"good": self.good, **self.classes})
+
+    def group(self, path: str) -> str:
+        """The physical part an image shows; an image that `groups.csv` leaves out is its own."""
+        return self.groups.get(path, path)
+
+    def support(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
+        """`shots` images per defect class.
+
+        Draw 0 takes the first images of distinct groups; draw d >= 1 distinct groups at random and one image of each,
+        seeded by (category, class, d) alone, so that fewer shots are the beginning of more. `files`, a list of
+        `CATEGORY/test/CLASS/IMAGE`, replaces both; entries of other categories are skipped.
+
+        Raises BadInput if a class has too few groups, or `files` does not name `shots` known images of each class.
+        """
+        if files:
+            return self._listed(shots, draw, files)
+        chosen = {name: tuple(self._one_per_group(name, draw)[:shots]) for name in self.classes}
+        for name, paths in chosen.items():
+            if len(paths) < shots:
+                raise BadInput(f"{self.name}: class {name} has {len(paths)} groups, {shots} shots need {shots}")
+        return chosen
+
+    def queries(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
+        """Per defect class, the images of no group that is in the support."""
+        taken = self._support_groups(shots, draw, files)
+        return {
+            name: tuple(path for path in paths if self.group(path) not in taken) for name, paths in self.classes.items()
+        }
+
+    def left_out(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> tuple[str, ...]:
+        """The defect images that are neither: not support, but of a group that is, whatever its class."""
+        support = {path for paths in self.support(shots, draw, files=files).values() for path in paths}
+        taken = self._support_groups(shots, draw, files)
+        return tuple(path for path in self.defects if self.group(path) in taken and path not in support)
+
+    def problem(
+        self,
+        shots: int,
+        draw: int = 0,
+        *,
+        files: Sequence[str] = (),
+        scored_by: Literal["queries", "support"] = "queries",
+    ) -> str | None:
+        """Why this category gives no fold at so many shots, in one line; None if it does.
+
+        `scored_by`: what the fold's accuracy is over. On the support no query is needed.
+        """
+        if len(self.classes) < 2:
+            return f"{self.name}: {len(self.classes)} defect class ({', '.join(self.classes)}), 2 are needed"
+        queries = scored_by == "queries"
+        needed = shots + queries
+        for name, paths in self.classes.items():
+            groups = len({self.group(path) for path in paths})
+            if groups < needed and not files:
+                return (
+                    f"{self.name}: class {name} has {len(paths)} images of {groups} groups, "
+                    f"{shots} shots{' and a query' if queries else ''} need {needed} groups"
+                )
+        support = self.support(shots, draw, files=files)
+        for name, paths in (self.queries(shots, draw, files=files) if queries else self.apart(support)).items():
+            if not paths:
+                left = "query left" if queries else "support image to leave out"
+                return f"{self.name}: class {name} has no {left}: all its images share groups with the support"
+        return None
+
+    def apart(self, support: PathsByClass) -> PathsByClass:
+        """The support images that can be left out in turn: no other one shows their part, but one left out with them.
+
+        The k-th images of all classes are left out together.
+        """
+        places: dict[str, set[int]] = {}
+        for paths in support.values():
+            for k, path in enumerate(paths):
+                places.setdefault(self.group(path), set()).add(k)
+        return {
+            name: tuple(path for path in paths if len(places[self.group(path)]) == 1) for name, paths in support.items()
+        }
+
+    def _one_per_group(self, name: str, draw: int) -> list[str]:
+        members: dict[str, list[str]] = {}
+        for path in self.classes[name]:
+            members.setdefault(self.group(path), []).append(path)
+        groups = list(members.values())
+        if draw == 0:
+            return [paths[0] for paths in groups]
+        generator = numpy_generator("support", self.name, name, draw)
+        shuffled = [groups[i] for i in generator.permutation(len(groups))]
+        return [paths[generator.integers(len(paths))] for paths in shuffled]
+
+    def _listed(self, shots: int, draw: int, files: Sequence[str]) -> PathsByClass:
+        if draw:
+            raise BadInput(f"support.files is one fixed choice, found draw {draw}: set folds.draws to [0]")
+        ours = [file.partition("/")[2] for file in files if file.partition("/")[0] == self.name]
+        for path in ours:
+            if path not in self.defects:
+                raise BadInput(f"support.files: {self.name}/{path} is no defect image of this category; correct it")
+        if len(set(ours)) < len(ours):
+            raise BadInput(f"support.files names an image of {self.name} twice; leave one out")
+        chosen = {name: tuple(path for path in ours if path in paths) for name, paths in self.classes.items()}
+        for name, listed in chosen.items():
+            if len(listed) != shots:
+                raise BadInput(
+                    f"support.files names {len(listed)} images of {self.name}/test/{name}, {shots} shots need {shots}"
+                )
+        return chosen
+
+    def _support_groups(self, shots: int, draw: int, files: Sequence[str]) -> set[str]:
+        return {self.group(path) for paths in self.support(shots, draw, files=files).values() for path in paths}
+
+
+def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsByClass]]:
+    """For k = 1 to n: the k-th support image of every class, left out, and the n - 1 others."""
+    for k in range(min(map(len, support.values()))):
+        left_out: PathsByClass = {name: (paths[k],) for name, paths in support.items()}
+        yield left_out, {name: (*paths[:k], *paths[k + 1 :]) for name, paths in support.items()}
+
+
+def find_categories(root: Path) -> list[str]:
+    """Names of the categories in a DATA folder, in natural order: every subfolder with a `train` or `test` folder.
+
+    Raises BadInput if `root` is no folder or holds no category.
+    """
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder; expected one folder per category, each with train/good and test/CLASS")
+    names = [name for name in subfolders(root) if (root / name / "train").is_dir() or (root / name / "test").is_dir()]
+    if not names and (root / "train" / "good").is_dir():
+        raise BadInput(f"{root}: is itself a category; pass the folder above it, {root.resolve().parent}")
+    if not names:
+        raise BadInput(f"{root}: no category in it; expected one folder per category, each with train/good")
+    return names
+
+
+def load_category(root: Path, name: str) -> Category:
+    """The category `name` of a DATA folder, its files hashed.
+
+    Raises BadInput if the layout is not MVTec's, `train/good` is empty, there is no defect class, the name is
+    `average`, `groups.csv` is wrong, or a file cannot be opened.
+    """
+    category = scan_category(root, name)
+    if name == "average":
+        raise BadInput(f"{category.folder}: a category may not be called average, the row of means is; rename it")
+    if not category.train:
+        raise BadInput(f"{category.folder / 'train' / 'good'}: no images; expected the good images of {name} there")
+    if not category.classes:
+        raise BadInput(f"{category.folder / 'test'}: no defect class; expected a folder of images per class")
+    return replace(category, groups=read_groups(category), digests=digest_files(category.folder, category.images))
+
+
+def scan_category(root: Path, name: str) -> Category:
+    """What is in a category's folders, unchecked, without groups and digests. Raises BadInput if it is no folder."""
+    folder = root / name
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such folder; expected a category with train/good and test/CLASS")
+    found = {label: _images(folder, f"test/{label}") for label in subfolders(folder / "test") if label != "good"}
+    classes = {label: paths for label, paths in found.items() if paths}
+    masks = {path: mask for label in classes for path, mask in _masks(folder, label, classes[label]).items()}
+    return Category(
+        folder=folder,
+        name=name,
+        train=_images(folder, "train/good"),
+        good=_images(folder, "test/good"),
+        classes=classes,
+        masks=masks,
+        groups={},
+        digests={},
+    )
+
+
+def mask_folder(name: str, images: Sequence[str]) -> str:
+    """Where the masks of a class's images lie: below `ground_truth`, or beside a folder `rgb`."""
+    return f"test/{name}/gt" if images[0].startswith(f"test/{name}/rgb/") else f"ground_truth/{name}"
+
+
+def read_groups(category: Category) -> dict[str, str]:
+    """Image -> group from the category's `groups.csv`, {} without one. Raises BadInput, naming the line."""
+    file = category.folder / "groups.csv"
+    if not file.is_file():
+        return {}
+    known = set(category.images)
+    groups: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            if not {"path", "group"} <= set(reader.fieldnames or ()):
+                raise BadInput(f"{file}: line 1 has the columns {reader.fieldnames}, expected path,group")
+            for row in reader:
+                path, group = row["path"], row["group"]
+                if path not in known:
+                    raise BadInput(f"{file}: line {reader.line_num} names {path}, no image of {category.name}; fix it")
+                if not group or groups.get(path, group) != group:
+                    raise BadInput(f"{file}: line {reader.line_num} gives {path} no group or a second one; fix it")
+                groups[path] = group
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{file}: is no UTF-8 csv file ({error}); save it as one") from error
+    return groups
+
+
+def _images(folder: Path, part: str) -> tuple[str, ...]:
+    """The images directly in a part's folder, or if there are none in its folder `rgb`."""
+    return image_files(folder, part) or image_files(folder, f"{part}/rgb")
+
+
+def _masks(folder: Path, name: str, images: Sequence[str]) -> dict[str, str]:
+    """Image -> mask: `<stem>_mask.png` as in MVTec AD, or `<stem>.png`."""
+    by_stem = {Path(path).stem: path for path in image_files(folder, mask_folder(name, images))}
+    pairs = ((path, by_stem.get(f"{Path(path).stem}_mask") or by_stem.get(Path(path).stem)) for path in images)
+    return {path: mask for path, mask in pairs if mask}

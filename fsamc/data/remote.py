@@ -1,0 +1,227 @@
+"""Folders in object stores: mirrored into the cache once, and from then on folders like any other.
+
+An address's files lie in `CACHE/fetched/HASH/files`, each under a hash of its name, size and time of change. What the
+address held at one time is a folder of links to them, which appears when it is whole and is never changed: whoever
+reads it is not disturbed by a newer one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from fsamc.data.credentials import holds_secret
+from fsamc.data.images import IMAGE_SUFFIXES
+from fsamc.errors import BadInput
+from fsamc.store.store import digest
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+FOLDER = "fetched"
+FILES = "files"
+_SCHEMES = ("s3", "gs", "hdfs", "file")
+_AT_ONCE = 8  # files fetched side by side
+_BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Address:
+    """A folder in an object store, as a URI without credentials: those are the environment's."""
+
+    uri: str
+
+    def __str__(self) -> str:
+        return self.uri
+
+
+Source = Path | Address
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One file of a listing: its path in the store, its path below the address, bytes, nanoseconds since 1970."""
+
+    remote: str
+    path: str
+    size: int
+    changed: int | None
+
+    @property
+    def key(self) -> str:
+        return digest(self.path, self.size, self.changed)
+
+
+def source(given: str | Path, option: str) -> Source:
+    """A folder, or an address where `given` has a scheme.
+
+    Raises:
+        BadInput: a scheme that is not known, or credentials in the address, which are not repeated.
+    """
+    scheme, found, rest = str(given).partition("://")
+    if not found:
+        return Path(given)
+    if scheme not in _SCHEMES:
+        known = ", ".join(f"{name}://" for name in _SCHEMES)
+        raise BadInput(f"{option} {scheme}://...: no such kind of address; expected a folder or one of {known}")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    harmless = (scheme == "hdfs" and ":" not in user) or (scheme == "gs" and user == "anonymous")
+    if (at and not harmless) or holds_secret(str(given)):
+        raise BadInput(
+            f"{option}: the {scheme}:// address holds credentials, which would be kept with the results; leave them "
+            "out and set them in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile)"
+        )
+    return Address(str(given))
+
+
+def local(given: Source, cache: Path, option: str) -> Path:
+    """The folder itself, or that which mirrors an address in `cache`, brought up to date: only what is new is fetched.
+
+    Images and `groups.csv` are taken, other files are not. The names of a listing are not trusted.
+
+    Args:
+        given: a folder or an address.
+        cache: where mirrors are kept.
+        option: what named it on the command line.
+
+    Raises:
+        BadInput: it cannot be reached or read, holds no image, or a name in it would leave the folder.
+    """
+    if isinstance(given, Path):
+        return given
+    root = cache / FOLDER / digest(given.uri)
+    with _told(given, root, option):
+        files, entries = _listing(given, option)
+        version = root / digest([(entry.path, entry.key) for entry in entries])
+        if not version.is_dir():
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / "lock"):
+                if not version.is_dir():
+                    _fetch(files, entries, root / FILES)
+                    _link(entries, root / FILES, version)
+                    _forget_others(entries, root / FILES)
+    os.utime(version)  # when it was last used, which pruning goes by
+    return version
+
+
+def count_files(given: Address, option: str) -> int:
+    """How many files a mirror of the address would hold. Fetches only the listing; raises BadInput as `local` does."""
+    with _told(given, Path(), option):
+        return len(_listing(given, option)[1])
+
+
+def _listing(given: Address, option: str) -> tuple[FileSystem, list[_Entry]]:
+    from pyarrow.fs import FileSelector, FileSystem, FileType
+
+    files, base = FileSystem.from_uri(_impatient(given.uri))
+    found = files.get_file_info(FileSelector(base, recursive=True))
+    top = f"{base.rstrip('/')}/"
+    entries = [
+        _Entry(info.path, _inside(info.path, top, given, option), info.size, info.mtime_ns)
+        for info in found
+        if info.type == FileType.File and _is_wanted(info.path)
+    ]
+    if not entries:
+        raise BadInput(f"{option} {given}: holds no images; expected a folder as --data and --textures have it")
+    names = {entry.path for entry in entries}
+    for path in names:
+        if twice := names & {str(parent) for parent in PurePosixPath(path).parents}:
+            raise BadInput(f"{option} {given}: {min(twice)} is a file and a folder; rename one of them")
+    return files, sorted(entries, key=lambda entry: entry.path)
+
+
+def _impatient(uri: str) -> str:
+    """By default a Google store that does not answer is asked for a quarter of an hour."""
+    if not uri.startswith("gs://") or "retry_limit_seconds" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}retry_limit_seconds=30"
+
+
+def _is_wanted(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return PurePosixPath(name.lower()).suffix in IMAGE_SUFFIXES or name == "groups.csv"
+
+
+def _inside(path: str, top: str, given: Address, option: str) -> str:
+    """The path below the address. Raises BadInput for one that would be written elsewhere than in the mirror."""
+    below = path.removeprefix(top)
+    if not path.startswith(top) or "\0" in path or {"", ".", ".."} & set(below.split("/")):
+        raise BadInput(f"{option} {given}: {below!r} is a name that leaves the folder; remove it there")
+    return below
+
+
+def _fetch(files: FileSystem, entries: Iterable[_Entry], pool: Path) -> None:
+    """Every file that the pool lacks. One that was fetched stays, whatever becomes of the others."""
+    pool.mkdir(exist_ok=True)
+    for torn in pool.glob("*.part"):  # the lock is held: nobody is writing it
+        torn.unlink()
+    missing = [entry for entry in entries if not (pool / entry.key).exists()]
+    executor = ThreadPoolExecutor(max_workers=_AT_ONCE)
+    try:
+        for _ in executor.map(lambda entry: _fetch_one(files, entry, pool), missing):
+            pass
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _fetch_one(files: FileSystem, entry: _Entry, pool: Path) -> None:
+    part = pool / f"{entry.key}-{uuid.uuid4().hex[:8]}.part"
+    with files.open_input_stream(entry.remote) as stream, part.open("wb") as file:
+        while block := stream.read(_BLOCK):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    if part.stat().st_size != entry.size:
+        raise OSError(f"{entry.path} has {part.stat().st_size} bytes, its listing says {entry.size}")
+    part.rename(pool / entry.key)
+
+
+def _link(entries: Iterable[_Entry], pool: Path, version: Path) -> None:
+    beside = version.with_name(f"{version.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        for entry in entries:
+            target = beside / entry.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.hardlink_to(pool / entry.key)
+            except OSError:  # a file system without links
+                shutil.copyfile(pool / entry.key, target)
+        beside.rename(version)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _forget_others(entries: Iterable[_Entry], pool: Path) -> None:
+    """Older mirrors keep their own links to what is no longer there."""
+    keys = {entry.key for entry in entries}
+    for path in pool.iterdir():
+        if path.name not in keys:
+            path.unlink()
+
+
+@contextmanager
+def _told(given: Address, root: Path, option: str) -> Iterator[None]:
+    """What a store cannot do, in one line. A full disk of this machine is told as everywhere."""
+    import pyarrow
+
+    try:
+        yield
+    except BadInput:
+        raise
+    except (OSError, pyarrow.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise OSError(error.errno, error.strerror, str(root)) from error
+        reason = " ".join(str(error).split())[:300]
+        raise BadInput(
+            f"{option} {given}: cannot be read ({reason}); correct it, or set the credentials in the environment"
+        ) from error

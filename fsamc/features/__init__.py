@@ -1,0 +1,1 @@
+"""Images to patch features: backbones, exported programs, closed-form patches."""

@@ -1,0 +1,45 @@
+"""Which network a configuration names, by content. Loads no torch, so that it can be asked anywhere."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from fsamc.config.features import Features
+from fsamc.errors import BadInput
+from fsamc.store.store import file_digest
+
+RANDOM_MARK = "random backbone: accuracies are not comparable"
+
+
+def is_program(features: Features) -> bool:
+    """Whether the backbone is a torch.export program, and not a torchvision name."""
+    return features.backbone.endswith(".pt2")
+
+
+def is_random(features: Features) -> bool:
+    """Whether the weights mean nothing: such a run must be marked with `RANDOM_MARK`."""
+    return features.weights == "random"
+
+
+def identity(features: Features) -> str:
+    """What the network is: the same for a file under any name, another once the file's content changes."""
+    if is_program(features):
+        return f"program:{check_file(features.backbone)}"
+    weights = "IMAGENET1K_V1" if features.weights is None else features.weights
+    if weights not in ("IMAGENET1K_V1", "random"):
+        weights = check_file(weights)
+    return f"torchvision:{features.backbone}:{weights}"
+
+
+def check_file(path: str) -> str:
+    """Hash of a weights file's content, read again once the file has changed. Raises BadInput if it is not there."""
+    if not Path(path).is_file():
+        raise BadInput(f"{path}: no such file; give the path of a .pt2 program, .pth or .safetensors weights")
+    found = Path(path).stat()
+    return _digest(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _digest(path: str, _size: int, _modified: int) -> str:
+    return file_digest(Path(path))

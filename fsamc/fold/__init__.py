@@ -1,0 +1,1 @@
+"""One fold: from images to accuracy."""

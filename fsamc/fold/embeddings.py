@@ -1,0 +1,116 @@
+"""A fold's images before and after its head, as points: what t-SNE draws (paper, figures 7 to 20)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from fsamc.compute import Stopwatch, threads
+from fsamc.data.category import Category
+from fsamc.data.textures import Textures
+from fsamc.detectors.residual import ResidualMaps
+from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.fold_images import FoldImages
+from fsamc.fold.inputs import fold_inputs
+from fsamc.fold.learners import TrainedHead, pretrained_head
+from fsamc.fold.run import support_and_queries
+from fsamc.store.store import Store
+
+_PART = 1 << 24  # numbers of all images' maps held at once; a memory bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """Support and queries of one fold, n images on the whole, the support first.
+
+    Attributes:
+        before: float32 [n, d], what the head is given: the flattened residual maps, turned to their principal axes.
+            No axis is left out, so the distances are those between the maps.
+        after: float32 [n, e], what the head makes of them: its embeddings, or, of a head that judges pairs, the
+            logits of an image against every class.
+        labels: int64 [n], indices into `classes`.
+        is_support: bool [n].
+        predicted: int64 [n], the head's answers, on the support too.
+        classes: defect classes in label order.
+        paths: of the images, relative to the category.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    labels: np.ndarray
+    is_support: np.ndarray
+    predicted: np.ndarray
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def fold_embeddings(
+    category: Category, config: FoldConfig, *, seed: int, draw: int, store: Store, textures: Textures | None
+) -> Embeddings:
+    """The images of a fold before and after its head, which is trained as `run_fold` trains it.
+
+    Raises:
+        BadInput: as `run_fold`; the head sees images alone, and has neither maps nor embeddings; or the fold has no
+            queries to show, being scored on its support.
+    """
+    if config.scoring.by == "support":
+        raise BadInput("folds.score is support: there are no queries to embed beside the support")
+    category = category.with_classes(good=config.good)
+    support, queries = support_and_queries(category, config, draw)
+    inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
+    if inputs is None:
+        raise BadInput(f"head.kind is {config.head.kind}, which sees images alone and embeds no maps; choose another")
+    known, asked = ([path for paths in of.values() for path in paths] for of in (support, queries))
+    with threads(config.compute):
+        images = FoldImages(category, config, inputs, store, Stopwatch())
+        trained = pretrained_head(images, seed=seed).trained_on(support)
+        scores = np.concatenate([trained.scores(known), trained.scores(asked)])
+        return Embeddings(
+            before=principal_coordinates(trained.images.maps, trained.images.rows(known + asked)),
+            after=scores if trained.head.judges_pairs else _embedded(trained, known + asked),
+            labels=np.array(
+                [label for of in (support, queries) for label, paths in enumerate(of.values()) for _ in paths]
+            ),
+            is_support=np.arange(len(scores)) < len(known),
+            predicted=scores.argmax(1),
+            classes=tuple(category.classes),
+            paths=(*known, *asked),
+        )
+
+
+def principal_coordinates(maps: ResidualMaps, rows: Sequence[int]) -> np.ndarray:
+    """Coordinates of flattened maps along their own principal axes, float32 [n, d], d < n: a rotation, no projection.
+
+    Read off the eigenvectors of the centred n x n matrix of inner products, which is summed over parts of the patches:
+    the maps, some megabytes each, are never all in memory.
+    """
+    n, (patches, dim) = len(rows), maps.features.shape[1:]
+    step = max(1, _PART // (n * dim))
+    inner = np.zeros((n, n))
+    for first in range(0, patches, step):
+        inner += _inner_products(maps, rows, slice(first, first + step))
+    inner -= inner.mean(0)
+    inner -= inner.mean(1, keepdims=True)
+    values, vectors = np.linalg.eigh(inner)
+    kept = values > values[-1] * n * np.finfo(np.float32).eps
+    values, vectors = values[kept][::-1], vectors[:, kept][:, ::-1]
+    return np.asarray(vectors * np.sqrt(values), dtype=np.float32)
+
+
+def _inner_products(maps: ResidualMaps, rows: Sequence[int], part: slice) -> np.ndarray:
+    """Between the images' maps, of a part of the patches only; float64 [n, n]."""
+    of_part = replace(maps, features=maps.features[:, part], indices=maps.indices[:, part])
+    flat = of_part.take(rows).values.flatten(1)
+    return (flat @ flat.T).double().cpu().numpy()
+
+
+@torch.no_grad()
+def _embedded(trained: TrainedHead, paths: Sequence[str]) -> np.ndarray:
+    """The head's embeddings, float32 [n, e]."""
+    return np.concatenate(
+        [trained.head.encode(maps).flatten(1).cpu().numpy() for maps in trained.images.batches(paths)]
+    )

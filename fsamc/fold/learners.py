@@ -1,0 +1,203 @@
+"""What names images once it has seen a support: a head on residual maps, or a ResNet on the images themselves.
+
+A learner holds what does not depend on the support, such as a head's pretraining: it is done once, however many
+supports are tried.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from fsamc.artifacts import building
+from fsamc.compute import Stopwatch
+from fsamc.data.category import Category, PathsByClass
+from fsamc.detectors.residual import Maps, concatenate, mean
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.fold_images import BATCH, FoldImages
+from fsamc.fold.inputs import pretrains
+from fsamc.heads.base import Head, head_class
+from fsamc.seeds import torch_generator
+from fsamc.training import loop as training
+
+
+class Trained(Protocol):
+    """A learner that has seen a support."""
+
+    @property
+    def epochs(self) -> Sequence[float]:
+        """How its fine-tuning went: share of the support's queries named rightly in each epoch."""
+        ...
+
+    def scores(self, paths: Sequence[str]) -> np.ndarray:
+        """Scores of the images at `paths`, float32 [Q, C]."""
+        ...
+
+
+class Learner(Protocol):
+    """Names images after any support."""
+
+    @property
+    def rounds(self) -> Sequence[float]:
+        """How its pretraining went: the accuracy of each round."""
+        ...
+
+    def trained_on(self, support: PathsByClass) -> Trained:
+        """A copy that has learnt from this support alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """A fold's head after its training.
+
+    Attributes:
+        images: what it was trained on and classifies.
+        anchors: what stands for the classes, [C, ...].
+        epochs: how its fine-tuning went.
+    """
+
+    head: Head
+    images: FoldImages
+    anchors: torch.Tensor
+    epochs: Sequence[float]
+
+    def scores(self, paths: Sequence[str]) -> np.ndarray:
+        """Scores of the images at `paths`, float32 [Q, C]."""
+        return self.scores_of(self.images.batches(paths))
+
+    @torch.no_grad()
+    def scores_of(self, batches: Iterable[Maps]) -> np.ndarray:
+        """Scores of all maps of the batches, float32 [Q, C]."""
+        with self.images.watch.stage("classify"):
+            encoded = map(self.head.encode, batches)
+            return np.concatenate([self.head.relate(batch, self.anchors).cpu().numpy() for batch in encoded])
+
+
+@dataclass(frozen=True)
+class PretrainedHead:
+    """The head that a fold's configuration names, pretrained as far as it learns. It is never changed itself.
+
+    Attributes:
+        rounds: how its pretraining went.
+    """
+
+    head: Head
+    images: FoldImages
+    rounds: Sequence[float]
+
+    def trained_on(self, support: PathsByClass) -> TrainedHead:
+        """A copy, fine-tuned on this support and ready to classify."""
+        with self.images.watch.stage("classify"):  # residual maps are made when a head takes them
+            maps = [self.images.take(paths) for paths in support.values()]
+            means = self.images.means(support)
+        return self.trained_on_maps(maps, means)
+
+    def trained_on_maps(self, support: list[Maps], means: Maps | None) -> TrainedHead:
+        """The same for per class its images' maps, S of each; `means` stand for the classes in place of them."""
+        head, epochs = copy.deepcopy(self.head), list[float]()
+        if head.trained:
+            with self.images.watch.stage("finetune"):
+                epochs = training.finetune(head, support, self.images.config.finetune)
+        with self.images.watch.stage("classify"):
+            anchors = _class_representations(head, self.images.config, support, means)
+        return TrainedHead(head, self.images, anchors, epochs)
+
+
+def pretrained_head(images: FoldImages, *, seed: int, rows: np.ndarray | None = None) -> PretrainedHead:
+    """A fold's head before it sees any support.
+
+    Args:
+        images: of the fold.
+        seed: of its weights and the rounds of pretraining.
+        rows: the pseudo-defects that it is pretrained on; all by default.
+    """
+    config = images.config
+    head, rounds = _fresh_head(images, seed), list[float]()
+    if pretrains(config):
+        with images.watch.stage("pretrain"):
+            labels, maps = images.pseudo_labels, images.pseudo_to_learn()
+            if rows is not None:
+                labels, maps = labels[rows], maps.only(rows)
+            rounds = training.pretrain(head, maps, labels, config.pretrain, torch_generator(seed, "pretraining rounds"))
+    return PretrainedHead(head, images, rounds)
+
+
+def support_means(support: list[Maps], config: FoldConfig) -> Maps | None:
+    """What stands in for images averaged pixel by pixel where only their maps are kept: the average maps."""
+    return concatenate([mean(maps) for maps in support]) if config.support.mean == "image" else None
+
+
+@dataclass(frozen=True)
+class ImageLearner:
+    """A classifier of images (paper 4.3, table 10): no bank, no residuals, and nothing that precedes the support."""
+
+    category: Category
+    config: FoldConfig
+    seed: int
+    watch: Stopwatch
+
+    @property
+    def rounds(self) -> Sequence[float]:
+        """None: nothing is pretrained."""
+        return ()
+
+    def trained_on(self, support: PathsByClass) -> TrainedOnImages:
+        """A network that was fine-tuned on this support."""
+        from fsamc.heads.direct import DirectClassifier
+
+        with self.watch.stage("inputs"):
+            known = [building.squares(self.category, paths, self.config.features) for paths in support.values()]
+        with self.watch.stage("finetune"):
+            generator = torch_generator(self.seed, "head weights")
+            classifier = DirectClassifier(self.config, n_classes=len(known), generator=generator)
+            classifier.finetune(known, torch_generator(self.seed, "direct order"))
+        return TrainedOnImages(self, classifier.scores)
+
+
+@dataclass(frozen=True)
+class TrainedOnImages:
+    """A classifier of images after its fine-tuning.
+
+    Attributes:
+        learner: where it comes from.
+        classify: images uint8 [n, S, S, 3] to scores float32 [n, C].
+    """
+
+    learner: ImageLearner
+    classify: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def epochs(self) -> Sequence[float]:
+        """None: its passes are not scored."""
+        return ()
+
+    def scores(self, paths: Sequence[str]) -> np.ndarray:
+        """Scores of the images at `paths`, float32 [Q, C]."""
+        category, features = self.learner.category, self.learner.config.features
+        with self.learner.watch.stage("classify"):
+            batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
+            return np.concatenate([self.classify(building.squares(category, batch, features)) for batch in batches])
+
+
+def _fresh_head(images: FoldImages, seed: int) -> Head:
+    _, n_patches, dim = images.maps.features.shape
+    kind, settings = head_class(images.config.head.kind), images.config.head
+    made = kind(settings, patches=n_patches, dim=dim, generator=torch_generator(seed, "head weights"))
+    return made.to(torch.device(images.maps.device))
+
+
+@torch.no_grad()
+def _class_representations(head: Head, config: FoldConfig, support: list[Maps], means: Maps | None) -> torch.Tensor:
+    """One representation per class, [C, ...], averaged as `support.mean` says."""
+    head.eval()
+    if means is not None:
+        support = [means.take([label]) for label in range(len(means))]
+    elif config.support.mean == "residual":
+        support = [mean(maps) for maps in support]
+    return torch.stack([head.represent(head.encode(maps)) for maps in support])

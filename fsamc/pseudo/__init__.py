@@ -1,0 +1,1 @@
+"""Pseudo-defects: masks, foregrounds, pseudo-classes, the preview."""

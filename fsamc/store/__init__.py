@@ -1,0 +1,1 @@
+"""Content-addressed arrays on disk."""

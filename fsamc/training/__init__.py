@@ -1,0 +1,1 @@
+"""Training of heads: the loop, episodes, MAML's inner loop."""

@@ -1,0 +1,93 @@
+"""Whether the disks can hold what a sweep will write, and OUT and the cache can be written to at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+from fsamc.artifacts.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
+from fsamc.errors import BadInput
+from fsamc.store.store import Artifact
+from sweeps.checks.prepare import Prepared
+from sweeps.plan.load import variants
+
+RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
+
+
+def check_space(prepared: Prepared, *, cache: Path, out: Path) -> None:
+    """Raise BadInput if the disks cannot hold what the sweep will write."""
+    _require(cache, sum(map(artifact_bytes, missing_artifacts(prepared, cache))), "the cache")
+    _require(out, RESULTS, "the results")
+
+
+def missing_artifacts(prepared: Prepared, cache: Path) -> list[Artifact]:
+    """What the base and the ends of the space read and the cache lacks."""
+    artifacts = {artifact.key: artifact for artifact in _artifacts(prepared)}
+    return [artifact for artifact in artifacts.values() if not is_cached(artifact, cache)]
+
+
+def is_cached(artifact: Artifact, cache: Path) -> bool:
+    """Whether the artifact seems to be there: its checksums are not looked at, and nothing is touched."""
+    return (cache / artifact.kind / artifact.key).is_dir()
+
+
+def check_writable(folder: Path) -> None:
+    """Raise BadInput if `folder` cannot be made or written to; leaves nothing behind."""
+    there = _nearest(folder)
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is a file")
+        probe = there / f".{folder.name}.probe"
+        probe.write_bytes(bytes(4096))
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written to ({error.strerror or error}); choose another folder") from error
+
+
+def _artifacts(prepared: Prepared) -> Iterator[Artifact]:
+    for config in variants(prepared.plan):
+        for fold in prepared.folds(config):
+            yield from fold.artifacts(prepared.categories, prepared.textures)
+
+
+def artifact_bytes(artifact: Artifact) -> int:
+    """Roughly what an artifact takes on disk."""
+    from fsamc.detectors.base import detector_class
+
+    if isinstance(artifact, Bank):
+        learner = detector_class(artifact.reference.kind)
+        return learner.bytes_kept(artifact.reference, _features_shape(artifact.good))
+    if isinstance(artifact, Nearest):
+        return artifact_bytes(artifact.queries) // 200
+    if isinstance(artifact, GoodScores):
+        return 4 * len(artifact.held_out)
+    assert isinstance(artifact, FeatureSet | PseudoSet)
+    return 2 * prod(_features_shape(artifact))
+
+
+def _features_shape(artifact: FeatureSet | PseudoSet) -> tuple[int, int, int]:
+    """[n, P, D] of the features."""
+    from fsamc.features.backbone import load_backbone
+
+    pictures = (
+        len(artifact.pictures)
+        if isinstance(artifact, FeatureSet)
+        else artifact.pseudo.per_class * len(artifact.classes)
+    )
+    return pictures, load_backbone(artifact.features, "cpu").patches, artifact.features.dim
+
+
+def _require(folder: Path, needed: int, what: str) -> None:
+    free = shutil.disk_usage(_nearest(folder)).free
+    if free < needed:
+        raise BadInput(
+            f"{folder}: {what} need about {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; "
+            "make room or choose another folder"
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

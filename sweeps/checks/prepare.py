@@ -1,0 +1,238 @@
+"""Everything that can be wrong is found here, before work starts and before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from cluster.folds import Fold
+from fsamc.config.dotted import updated
+from fsamc.data.category import Category, find_categories, load_category
+from fsamc.data.remote import Source, local
+from fsamc.data.textures import Textures
+from fsamc.errors import BadInput
+from fsamc.features.weights import RANDOM_MARK, is_random
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.inputs import pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
+from fsamc.pseudo.classes import check_textures
+from fsamc.store.store import Store, digest
+from sweeps.checks.textures import find_textures
+from sweeps.plan.load import variants, with_absolute_files
+from sweeps.plan.settings import Plan
+
+NO_QUERIES = "no queries: accuracy is leave-one-out on the support images, whose heads see one shot fewer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan that can run: resolved, with its data loaded and checked.
+
+    Attributes:
+        plan: with every `auto` that changes a result resolved.
+        categories: by name, in natural order.
+        textures: None where nothing is pretrained.
+        warnings: one line each.
+        marks: what must stand on everything that shows a number.
+    """
+
+    plan: Plan
+    categories: dict[str, Category]
+    textures: Textures | None
+    warnings: tuple[str, ...]
+    marks: tuple[str, ...]
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Hashes of the data, by what they are of: images with their groups, and textures."""
+        found = {f"category {name}": category.fingerprint for name, category in self.categories.items()}
+        return found | ({"textures": _contents(self.textures)} if self.textures else {})
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all of the data."""
+        return digest(self.contents)
+
+    def folds(self, config: FoldConfig) -> list[Fold]:
+        """The folds that score a configuration; a category that is too small for its shots gives none.
+
+        In the order in which they are run, the same for every trial: one of each category first, then the next seed and
+        the next draw, and so on. So the first few folds tell most, and trials that are stopped early share them.
+        """
+        return [
+            Fold(category=name, seed=seed, draw=draw, config=config)
+            for seed, draw in rounds(self.plan.folds.seeds, self.plan.folds.draws)
+            for name, category in self.categories.items()
+            if problem_of(self.plan, category.with_classes(good=config.good), config, draw) is None
+        ]
+
+
+def rounds(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Every seed with every draw, along the diagonals: neighbours differ in both wherever they can."""
+    for shift in range(len(draws)):
+        for place, seed in enumerate(seeds):
+            yield seed, draws[(place + shift) % len(draws)]
+
+
+def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, device: str, random: bool) -> Prepared:
+    """Load and check the data, the textures and the backbone, and resolve what is `auto`.
+
+    Args:
+        plan: as loaded.
+        data: folder of categories, or its address in an object store.
+        textures: DTD-layout folder or its address, or `dtd`; may be None if no trial pretrains.
+        store: remembers which categories have been read through; addresses are mirrored beside it.
+        device: `cpu` or `cuda`, what the folds will run on.
+        random: whether `backbone: auto` may fall back to random weights.
+
+    Raises:
+        BadInput: the first thing found that would stop the sweep later.
+    """
+    plan = with_absolute_files(_resolve_compute(plan, device))
+    folder = local(data, store.root, "--data").absolute()
+    categories = {name: load_category(folder, name) for name in _wanted(plan, find_categories(folder), folder)}
+    _check_target(plan, categories)
+    warnings = list(_too_small(plan, categories))
+    given = _textures(plan, textures, store.root)
+    plan, missing = _resolve_backbone(plan, random=random)
+    marks = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
+    warnings += missing
+    _read_through(categories.values(), given, store)
+    plan = _resolve_foreground(plan, categories, given)
+    return Prepared(plan=plan, categories=categories, textures=given, warnings=tuple(warnings), marks=tuple(marks))
+
+
+def _wanted(plan: Plan, found: list[str], data: Path) -> list[str]:
+    if plan.folds.categories == "all":
+        return found
+    for name in plan.folds.categories:
+        if name not in found:
+            raise BadInput(
+                f"folds.categories: {data / name}: no such category; "
+                f"to run on what is there, folds.categories=[{','.join(found)}]"
+            )
+    return [name for name in found if name in plan.folds.categories]
+
+
+def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
+    """A line per category that some shots are too many for.
+
+    Raises BadInput if no fold is left at all, or `good` is to be a class and a category has no image of it.
+    """
+    problems: dict[str, None] = {}
+    possible = False
+    configs = variants(plan, changed=2)
+    for config in {(config.shots, config.support.files, config.good): config for config in configs}.values():
+        for category, draw in product(categories.values(), plan.folds.draws):
+            problem = problem_of(plan, category.with_classes(good=config.good), config, draw)
+            possible |= problem is None
+            if problem:
+                problems.setdefault(f"left out at {config.shots} shots: {problem}")
+    if not possible:
+        first = next(iter(problems)).partition(": ")[2]
+        without = " or set folds.score=support, which needs no query" if plan.folds.score == "queries" else ""
+        raise BadInput(f"no category is large enough for {plan.base.shots} shots: {first}; lower base.shots{without}")
+    yield from problems
+
+
+def problem_of(plan: Plan, category: Category, config: FoldConfig, draw: int) -> str | None:
+    """Why a category, with its classes as they are to be, gives no fold of a configuration; None if it does."""
+    return category.problem(config.shots, draw, files=config.support.files, scored_by=plan.folds.score)
+
+
+def _check_target(plan: Plan, categories: dict[str, Category]) -> None:
+    """Raise BadInput if a category that the objective reports on is not there, or there is none to choose on."""
+    for name in plan.objective.target:
+        if name not in categories:
+            raise BadInput(
+                f"objective.target: {name} is none of the sweep's categories; it has {', '.join(categories)}"
+            )
+    if plan.objective.target and not set(categories) - set(plan.objective.target):
+        raise BadInput(
+            f"objective.target names all of the sweep's categories ({', '.join(categories)}), and transfer chooses on "
+            "the others: name fewer, or sweep more"
+        )
+
+
+def _textures(plan: Plan, given: Source | None, cache: Path) -> Textures | None:
+    configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
+    if not configs:
+        return None
+    if given is None:
+        measured = "pseudo" in plan.base.scoring.measure
+        other = "choose another objective" if measured else "set base.pretrain.enabled=false"
+        raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
+    textures = find_textures(given, cache)
+    for config in configs:
+        check_textures(textures, config)
+    return textures
+
+
+def _resolve_compute(plan: Plan, device: str) -> Plan:
+    base = updated(plan.base, {"compute.device": device, "compute.threads": plan.resources.cpus})
+    if base.features.precision == "auto":
+        base = updated(base, {"features.precision": "bf16" if device == "cuda" else "fp32"})
+    return plan.model_copy(update={"base": base})
+
+
+def _resolve_backbone(plan: Plan, *, random: bool) -> tuple[Plan, list[str]]:
+    """`auto` becomes a name; where its weights cannot be had and `random` allows it, with random ones and a warning."""
+    if plan.base.features.backbone != "auto":
+        return plan, []
+    from fsamc.features.backbone import load_backbone  # torch takes seconds, and a misspelt plan should be told at once
+
+    base = updated(plan.base, {"features.backbone": "resnet50"})
+    missing: list[str] = []
+    try:
+        load_backbone(base.features, "cpu")
+    except BadInput as error:
+        if not random:
+            raise
+        missing.append(f"{error}; going on with random weights")
+        base = updated(base, {"features.weights": "random"})
+    return plan.model_copy(update={"base": base}), missing
+
+
+def _check_backbones(plan: Plan) -> list[str]:
+    """Load every backbone that a trial may use; what must stand on everything that shows a number."""
+    from fsamc.features.backbone import load_backbone
+
+    for features in dict.fromkeys(config.features for config in variants(plan, changed=2)):
+        load_backbone(features, "cpu")
+    return [RANDOM_MARK] if any(is_random(config.features) for config in variants(plan)) else []
+
+
+def _read_through(categories: Iterable[Category], textures: Textures | None, store: Store) -> None:
+    """Decode every image once per content: a truncated file must not stop a sweep in the night."""
+    from fsamc.data.inspection import check_images
+
+    for images in _all_images(categories, textures):
+        if store.get_text("checked", _contents(images)) is None:
+            check_images(images)
+
+
+def remember_checks(prepared: Prepared, store: Store) -> None:
+    """Note that the images are readable, so that the next sweep on them starts at once."""
+    for images in _all_images(prepared.categories.values(), prepared.textures):
+        store.put_text("checked", _contents(images), "{}")
+
+
+def _all_images(categories: Iterable[Category], textures: Textures | None) -> list[Category | Textures]:
+    return [*categories, textures] if textures else list(categories)
+
+
+def _contents(images: Category | Textures) -> str:
+    return digest(sorted(images.digests.items()))
+
+
+def _resolve_foreground(plan: Plan, categories: dict[str, Category], textures: Textures | None) -> Plan:
+    """Choose the foreground's method where it is `auto`, so that it is written down with the plan."""
+    if textures is None:
+        return plan
+    from fsamc.artifacts.building import foreground_method
+
+    chosen = {
+        name: foreground_method(pseudo_set(category, plan.base, textures)) for name, category in categories.items()
+    }
+    return plan.model_copy(update={"base": updated(plan.base, {"pseudo.foreground": chosen})})

@@ -1,0 +1,79 @@
+"""What there is to run folds on, and how many run at once."""
+
+from __future__ import annotations
+
+import os
+
+import ray
+
+from cluster import runtime
+from cluster.nodes.head_probe import TOKEN, TokenRefused, check_head
+from cluster.nodes.inventory import Node, alive_nodes
+from fsamc.errors import BadInput
+from sweeps.plan.settings import Plan
+
+
+def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
+    """The plan with its GPUs decided, and how many folds may run at once; joins the cluster at `address`.
+
+    Without an address it is this machine's GPUs and CPUs that count, or those of a Ray that is up in this process.
+
+    Raises BadInput if there is no cluster, or it has not what one fold takes.
+    """
+    if address:
+        join(address)
+    runs = bool(address) or ray.is_initialized()
+    nodes = alive_nodes() if runs else [_here()]
+    asked, wanted, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
+    gpus_there = sum(node.resources.get("GPU", 0.0) for node in nodes)
+    gpus = (0.5 if gpus_there else 0.0) if asked == "auto" else asked
+    if gpus > gpus_there:
+        raise BadInput(f"resources.gpus is {gpus:g}, but there are {gpus_there:g} GPUs; set resources.gpus=0")
+    slots = sum(node.slots(cpus, gpus) for node in nodes)
+    if runs and not slots:
+        raise BadInput(_too_large(cpus, gpus, nodes))
+    workers = max(1, slots) if wanted == "auto" else wanted
+    return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
+
+
+def working_set(plan: Plan) -> float:
+    """Bytes of banks and nearest rows that are kept in memory, on a Ray that is up."""
+    asked = plan.resources.working_set
+    return runtime.smallest_object_store() / 2 if asked == "auto" else asked * 1e9
+
+
+def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:
+    """That a fold runs on one node, and what the largest one has."""
+    most = max(nodes, key=lambda node: (node.slots(1, gpus), node.resources.get("CPU", 0)))
+    has = f"{most.resources.get('CPU', 0):g} CPUs and {most.resources.get('GPU', 0):g} GPUs"
+    return (
+        f"resources.cpus is {cpus} and resources.gpus {gpus:g}, but no node holds such a fold, the largest has {has}; "
+        "lower them"
+    )
+
+
+def join(address: str) -> None:
+    """Join the cluster at `address`; Ray itself would ask a head that is not there for minutes.
+
+    Raises BadInput if there is none, or this process is in one.
+    """
+    if ray.is_initialized():
+        raise BadInput(f"--address {address}: this process is in a Ray already; leave it first, or leave --address out")
+    try:
+        check_head(address)
+        runtime.start(address, cpus=0, gpus=0)
+    except TokenRefused as error:
+        raise BadInput(f"--address {address}: {error}; set {TOKEN} to that of the head") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"--address {address}: no Ray cluster there ({' '.join(str(error).split())[:200]}); "
+            "give HOST:PORT of its head or auto, or leave --address out"
+        ) from None
+
+
+def _here() -> Node:
+    """What a Ray that starts on this machine will find."""
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return Node(id="", name="here", address="", resources={"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)})

@@ -1,0 +1,103 @@
+"""Looking after a cache: what it holds, and what may go."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.table import Table
+
+from fsamc.data.remote import FOLDER
+from fsamc.store.store import CHECKSUMS, Store
+
+_DAY = 86400.0
+_LEFTOVERS = {"tmp": "left by killed runs", "damaged": "damaged, set aside"}
+
+
+def cache_table(cache: Path) -> Table:
+    """How many artifacts of each kind a cache holds, and how large they are."""
+    number: Counter[str] = Counter()
+    size: Counter[str] = Counter()
+    mirrors = ((FOLDER, folder) for folder in _mirrors(cache))
+    for kind, folder in [*_artifacts(cache), *mirrors, *_leftovers(cache)]:
+        number[kind] += 1
+        size[kind] += _bytes(folder)
+    table = Table("kind", title=str(cache), title_justify="left")
+    table.add_column("number", justify="right")
+    table.add_column("MB", justify="right")
+    for kind in sorted(number, key=lambda kind: (kind in _LEFTOVERS, kind)):
+        table.add_row(_LEFTOVERS.get(kind, kind), str(number[kind]), f"{size[kind] / 1e6:.1f}")
+    table.add_section()
+    table.add_row("all", str(number.total()), f"{size.total() / 1e6:.1f}")
+    return table
+
+
+def prune_cache(cache: Path, *, days: float) -> int:
+    """Remove artifacts and mirrors last used more than `days` ago, and what killed runs left more than one day ago.
+
+    An artifact is used when it is written and whenever a process first loads it.
+
+    Returns:
+        Bytes freed.
+    """
+    now = time.time()
+    old = [folder for _, folder in _artifacts(cache) if (folder / CHECKSUMS).stat().st_mtime < now - days * _DAY]
+    old += [folder for folder in _mirrors(cache) if _last_used(folder) < now - days * _DAY]
+    old += [folder for _, folder in _leftovers(cache) if _last_change(folder) < now - _DAY]
+    freed = sum(_remove(folder, cache) for folder in old)
+    _remove_locks(cache, before=now - _DAY)
+    return freed
+
+
+def _artifacts(cache: Path) -> Iterator[tuple[str, Path]]:
+    return ((kind, folder) for kind, _, folder in Store(cache).entries() if kind not in _LEFTOVERS)
+
+
+def _leftovers(cache: Path) -> Iterator[tuple[str, Path]]:
+    return ((kind, folder) for kind in _LEFTOVERS for folder in sorted((cache / kind).glob("*")))
+
+
+def _mirrors(cache: Path) -> list[Path]:
+    """What was fetched, a folder for each address."""
+    return sorted(path for path in (cache / FOLDER).glob("*") if path.is_dir())
+
+
+def _last_used(mirror: Path) -> float:
+    """When any version of a mirror was asked for, or a file was fetched for one that is not whole yet."""
+    return max(path.stat().st_mtime for path in (mirror, *mirror.iterdir()))
+
+
+def _remove(folder: Path, cache: Path) -> int:
+    """Bytes freed. The folder is moved away first, so that nobody meets half an artifact."""
+    away = cache / "tmp" / uuid.uuid4().hex
+    away.parent.mkdir(exist_ok=True)
+    freed = _bytes(folder)
+    try:
+        folder.rename(away)
+    except FileNotFoundError:  # someone else was faster
+        return 0
+    shutil.rmtree(away)
+    return freed
+
+
+def _remove_locks(cache: Path, *, before: float) -> None:
+    there = {f"{kind}-{folder.name}" for kind, folder in _artifacts(cache)}
+    for lock in (cache / "locks").glob("*.lock"):
+        if lock.stem not in there and lock.stat().st_mtime < before:
+            with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # held: it is being built
+                lock.unlink()
+
+
+def _bytes(folder: Path) -> int:
+    files = (path.stat() for path in folder.rglob("*") if path.is_file())
+    return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())  # links to one file count once
+
+
+def _last_change(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))

@@ -1,0 +1,127 @@
+"""What one looks at before a sweep: the images, the pseudo-defects, the knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fsamc.artifacts.artifacts import PseudoSet
+from fsamc.config.compute import Compute
+from fsamc.config.features import Features
+from fsamc.data.category import Category, find_categories, load_category, scan_category
+from fsamc.data.inspection import Problem, Row, inspect_category, summarise
+from fsamc.data.remote import Source, local
+from sweeps.checks.disk import check_writable
+from sweeps.checks.textures import find_textures
+from sweeps.plan.keys import knobs
+from sweeps.plan.load import load_plan
+
+
+def inspect_data(given: Source, features: Features, console: Console, *, cache: Path) -> bool:
+    """Print what each category holds, how many shots it can serve and every problem; whether none is serious.
+
+    What lies at an address is mirrored in `cache`.
+
+    Raises BadInput if there is no such folder or it holds no category.
+    """
+    data = local(given, cache, "DATA")
+    names = find_categories(data)
+    found = {name: inspect_category(data, name, features) for name in names}
+    console.print(_image_table(row for name in names for row in summarise(found[name][0] or scan_category(data, name))))
+    for name, (category, problems) in found.items():
+        if category is not None:
+            console.print(_shots(category), highlight=False, soft_wrap=True)
+        for problem in problems:
+            console.print(_problem(data / name, problem), soft_wrap=True)
+    problems = [problem for _, of_category in found.values() for problem in of_category]
+    serious = sum(problem.serious for problem in problems)
+    console.print(f"problems: {len(problems)}, serious: {serious}")
+    return serious == 0
+
+
+def draw_previews(
+    plan: str, changes: Sequence[str], *, data: Source, textures: Source, cache: Path, out: Path, rows: int
+) -> Iterator[Path]:
+    """Draw the pseudo-defects that a plan's base would pretrain on: `out/CATEGORY-FOREGROUND.png` each.
+
+    A sheet begins with one pseudo-defect of each pseudo-class and has `rows` of them. The name says how the foreground
+    was found, which matters where that is `auto`.
+
+    Raises BadInput, before anything is drawn, for what would also stop a sweep.
+    """
+    loaded = load_plan(plan, changes)
+    folder = local(data, cache, "DATA")
+    names = find_categories(folder) if loaded.folds.categories == "all" else loaded.folds.categories
+    categories = [load_category(folder, name) for name in names]
+    given = find_textures(textures, cache)
+    given.chosen(loaded.base.pseudo.textures_per_class)
+    check_writable(out)
+    base = loaded.base
+    for category in categories:
+        wanted = PseudoSet(
+            category=category, textures=given, pseudo=base.pseudo, features=base.features, compute=Compute()
+        )
+        yield _draw_preview(wanted, out, rows)
+
+
+def knob_table() -> Table:
+    """Every dotted key of a plan with its default and meaning."""
+    table = Table(title="every knob of a plan", title_justify="left")
+    table.add_column("key", no_wrap=True)
+    table.add_column("default", overflow="fold")
+    table.add_column("meaning")
+    for key, default, meaning in knobs():
+        table.add_row(key, Text(default), Text(meaning))
+    return table
+
+
+def _image_table(rows: Iterator[Row]) -> Table:
+    table = Table("category", "part", title_justify="left")
+    for name in ("images", "groups", "masks"):
+        table.add_column(name, justify="right")
+    table.add_column("sizes (height x width)")
+    before = ""
+    for row in rows:
+        if before and row.category != before:
+            table.add_section()
+        first = row.category if row.category != before else ""
+        table.add_row(Text(first), Text(row.part), str(row.images), str(row.groups), str(row.masks), _sizes(row))
+        before = row.category
+    return table
+
+
+def _sizes(row: Row) -> str:
+    ends = [f"{size[0]} x {size[1]}" for size in (row.smallest, row.largest) if size]
+    return " to ".join(dict.fromkeys(ends)) or "-"
+
+
+def _shots(category: Category) -> str:
+    """Up to how many shots a category can serve, what it lacks for one more, and how many without queries."""
+    shots, problem = next((n, problem) for n in count() if (problem := category.problem(n + 1)))
+    alone = next(n for n in count() if category.problem(n + 1, scored_by="support"))
+    served = f"up to {shots} shots; for more" if shots else "no shots"
+    without = f"; without queries, by folds.score=support, {alone} shots" if alone > max(shots, 1) else ""
+    return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}{without}"
+
+
+def _problem(folder: Path, problem: Problem) -> Text:
+    """`path: what is wrong`, where errors name their path themselves."""
+    path = folder if problem.path == folder.name else folder / problem.path
+    text = problem.text if problem.text.startswith(str(folder)) else f"{path}: {problem.text}"
+    return Text.assemble(("serious  ", "bold red") if problem.serious else ("note     ", "yellow"), text)
+
+
+def _draw_preview(wanted: PseudoSet, out: Path, rows: int) -> Path:
+    from fsamc.pseudo.preview import preview_of  # torch takes seconds
+
+    sheet, method = preview_of(wanted, rows)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"{wanted.category.name}-{method}.png"
+    Image.fromarray(sheet).save(file)
+    return file

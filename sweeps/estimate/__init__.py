@@ -1,0 +1,1 @@
+"""Estimates of a sweep's size, time and memory."""

@@ -1,0 +1,1 @@
+"""Figures of a trial: t-SNE and pseudo-defect sheets."""

@@ -1,0 +1,142 @@
+"""Whose figures are drawn and who is told of them: the trial, sweep.json, MLflow, the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.folds import Fold, Materials
+from fsamc.data.remote import Source
+from fsamc.errors import BadInput
+from fsamc.store.store import Store
+from sweeps.checks.prepare import Prepared, prepare
+from sweeps.checks.resources import resolve_resources
+from sweeps.errors import Unfinished
+from sweeps.figures.trial_figures import FOLDER, Draw, draw_here, first_folds, write_figures
+from sweeps.plan.load import configuration, load_plan
+from sweeps.plan.settings import Plan
+from sweeps.results.files import read_json
+from sweeps.results.folder import SweepFolder
+from sweeps.results.identity import check_resumable
+from sweeps.results.objective import best_trial
+from sweeps.results.saved_settings import kept_changes, recall
+from sweeps.tracking import track
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The figures of one sweep.
+
+    Attributes:
+        folder: OUT.
+        shared: what folds read.
+    """
+
+    folder: SweepFolder
+    prepared: Prepared
+    shared: Materials
+
+    def best(self) -> int | None:
+        """The trial that the objective chose; none where the trials share no category, or no fold was scored."""
+        return best_trial(self.folder.plan, self.folder.root) if self.folder.has_rows() else None
+
+    def shows(self, trial: int) -> bool:
+        """Whether this trial's figures are there already."""
+        kept = self.folder.notes.get(FOLDER, {})
+        return kept.get("trial") == trial and all((self.folder.root / file).exists() for file in kept["files"])
+
+    def hang(self, trial: int, draw: Draw) -> dict[str, Any]:
+        """Draw a trial's figures and note them in sweep.json, whence they are delivered to its run; what is noted.
+
+        `trial`, `files` relative to OUT, `without`: by category why it has none, `seconds`.
+        """
+        started = time.monotonic()
+        files, without = write_figures(self._folds(trial), self.shared, self.folder.root, draw)
+        seconds = round(time.monotonic() - started, 1)
+        names = [file.relative_to(self.folder.root).as_posix() for file in files]
+        noted = {"trial": trial, "files": names, "without": without, "seconds": seconds}
+        self.folder.note({FOLDER: noted})
+        return noted
+
+    def _folds(self, trial: int) -> Sequence[Fold]:
+        records = {record.number: record for record in self.folder.records()}
+        if trial not in records:
+            known = f"0 to {max(records)}" if records else "none yet"
+            raise BadInput(f"--trial {trial}: {self.folder.root} has trials {known}; give one of these")
+        return first_folds(self.prepared.folds(configuration(self.folder.plan, records[trial].values)))
+
+
+def figures_line(folder: SweepFolder) -> list[str]:
+    """Where a sweep's figures are, or how to draw some."""
+    noted = folder.notes.get(FOLDER)
+    if not noted:
+        return [f"figures  fsamc figures {folder.root}"]
+    return [f"figures  {folder.root / FOLDER} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
+
+
+def redraw(
+    out: Path, *, trial: int | None, data: Source | None, textures: Source | None, cache: Path | None
+) -> list[Path]:
+    """Draw the figures of a trial of the sweep in `out`, by default the best, and write the report anew.
+
+    `data`, `textures` and `cache` are by default those that the sweep ran on.
+
+    Raises:
+        BadInput: `out` holds no sweep with finished folds, no such trial, or the data are others.
+        Unfinished: the figures are drawn, and could not be delivered to MLflow.
+    """
+    gallery = _open(out, data=data, textures=textures, cache=cache)
+    chosen = gallery.best() if trial is None else trial
+    if chosen is None:
+        raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
+    noted = gallery.hang(chosen, draw_here)
+    from sweeps.report.write import write_report  # here, because it loads Matplotlib
+
+    write_report(out)
+    if not gallery.folder.notes.get("offline"):
+        _deliver(out)
+    return [out / name for name in noted["files"]]
+
+
+def _deliver(out: Path) -> None:
+    try:
+        track(out, None)
+    except (BadInput, Unfinished) as error:
+        raise Unfinished(
+            f"the figures are in {out / FOLDER}, and not in MLflow: {error}; then: fsamc track {out}"
+        ) from None
+
+
+def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Path | None) -> Gallery:
+    kept, notes = recall(out), read_json(out / "sweep.json")
+    plan, workers = resolve_resources(_plan(out), None)
+    where, store = data or kept.data, cache or kept.cache
+    if where is None or store is None:
+        missing = " and ".join(name for name, found in (("--data", where), ("--cache", store)) if found is None)
+        raise BadInput(f"{out}: does not say what the sweep ran on; give {missing}")
+    device = "cuda" if plan.resources.gpus else "cpu"
+    prepared = prepare(
+        plan, data=where, textures=textures or kept.textures, store=Store(store), device=device, random=False
+    )
+    check_resumable(out, prepared.plan, prepared.contents, "must")
+    folder = SweepFolder(out, prepared.plan)
+    folder.run, folder.notes = str(notes["run"]), notes
+    shared = Materials(
+        categories=prepared.categories,
+        textures=prepared.textures,
+        store=store,
+        results=(store,),
+        run=folder.run,
+        gpus=float(plan.resources.gpus),
+        workers=workers,
+    )
+    return Gallery(folder=folder, prepared=prepared, shared=shared)
+
+
+def _plan(out: Path) -> Plan:
+    if not (out / "plan.yaml").exists():
+        raise BadInput(f"{out}: holds no sweep (no plan.yaml); give the folder of results of one")
+    return load_plan(str(out / "plan.yaml"), kept_changes(recall(out)))

@@ -1,0 +1,119 @@
+"""The pictures of a sweep's trial: per category t-SNE before and after the head, and its pseudo-defects."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import ray
+from PIL import Image
+from ray.exceptions import RayError
+
+from cluster.folds import Fold, Materials
+from fsamc.fold.inputs import pretrains, pseudo_set
+from fsamc.store.store import Store
+from sweeps.results.files import write_whole
+
+FOLDER = "figures"
+SHEET_ROWS = 10  # pseudo-defects on a sheet
+
+Pictures = dict[str, bytes]  # PNGs, by what they show: `tsne`, `pseudo`
+Draw = Callable[[Sequence[Fold], Materials], Iterator[tuple[Fold, Pictures | str]]]
+
+
+def first_folds(folds: Iterable[Fold]) -> list[Fold]:
+    """Of every category the first: a trial's folds come seed by seed and draw by draw."""
+    found: dict[str, Fold] = {}
+    for fold in folds:
+        found.setdefault(fold.category, fold)
+    return list(found.values())
+
+
+def fold_pictures(shared: Materials, fold: Fold) -> Pictures:
+    """The pictures of one fold, whose head is trained once more: it is a pure function of what the store keeps.
+
+    Raises:
+        BadInput: as `fsamc.fold.embeddings.fold_embeddings`.
+    """
+    pictures = {"tsne": _tsne(shared, fold)} if fold.config.scoring.by == "queries" else {}
+    if pretrains(fold.config):
+        pictures["pseudo"] = _pseudo_sheet(shared, fold)
+    return pictures
+
+
+def draw_here(folds: Sequence[Fold], shared: Materials) -> Iterator[tuple[Fold, Pictures | str]]:
+    """The pictures of each fold, drawn in this process."""
+    for fold in folds:
+        yield fold, fold_pictures(shared, fold)
+
+
+def draw_on_ray(folds: Sequence[Fold], shared: Materials) -> Iterator[tuple[Fold, Pictures | str]]:
+    """The pictures of each fold, or why there are none, drawn by tasks as large as those of folds."""
+    task = ray.remote(fold_pictures)
+    materials = ray.put(shared)
+    drawn = {
+        task.options(num_cpus=fold.config.compute.threads, num_gpus=shared.gpus).remote(materials, fold): fold
+        for fold in folds
+    }
+    for reference, fold in drawn.items():
+        try:
+            yield fold, ray.get(reference)
+        except RayError as error:
+            cause = getattr(error, "cause", None) or error
+            yield fold, " ".join(str(cause).split())[:300]
+
+
+def write_figures(folds: Sequence[Fold], shared: Materials, out: Path, draw: Draw) -> tuple[list[Path], dict[str, str]]:
+    """Write `OUT/figures/CATEGORY-tsne.png` and `CATEGORY-pseudo.png`; those of another trial go.
+
+    Returns the files, and by category why it has none.
+    """
+    files: list[Path] = []
+    without: dict[str, str] = {}
+    for fold, found in draw(folds, shared):
+        if isinstance(found, str):
+            without[fold.category] = found
+        else:
+            files += _write(fold.category, found, out / FOLDER)
+    for old in set((out / FOLDER).glob("*-*.png")) - set(files):
+        old.unlink()
+    return files, without
+
+
+def _write(category: str, pictures: Mapping[str, bytes], folder: Path) -> Iterator[Path]:
+    """Each file whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, png in pictures.items():
+        file = folder / f"{category}-{name}.png"
+        write_whole(file, png)
+        yield file
+
+
+def _tsne(shared: Materials, fold: Fold) -> bytes:
+    from fsamc.fold.embeddings import fold_embeddings  # torch and scikit-learn take seconds
+    from fsamc.heads.base import head_class
+    from sweeps.figures.tsne import draw_tsne
+
+    kind, where = fold.config.head.kind, shared.categories[fold.category]
+    store = Store(shared.store, run=shared.run)
+    found = fold_embeddings(where, fold.config, seed=fold.seed, draw=fold.draw, store=store, textures=shared.textures)
+    right = (found.predicted == found.labels)[~found.is_support]
+    return draw_tsne(
+        found,
+        title=f"{fold.category}: {kind}, {fold.config.shots} shots, seed {fold.seed}, draw {fold.draw}, "
+        f"{100 * right.mean():.1f} % of {len(right)} queries named rightly",
+        before=f"{'residual' if fold.config.residual else 'feature'} maps, flattened",
+        after="logits for each class" if head_class(kind).judges_pairs else "embeddings",
+        seed=fold.seed,
+    )
+
+
+def _pseudo_sheet(shared: Materials, fold: Fold) -> bytes:
+    from fsamc.pseudo.preview import preview_of
+
+    assert shared.textures is not None
+    wanted = pseudo_set(shared.categories[fold.category], fold.config, shared.textures)
+    png = io.BytesIO()
+    Image.fromarray(preview_of(wanted, SHEET_ROWS)[0]).save(png, "png")
+    return png.getvalue()

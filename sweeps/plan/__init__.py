@@ -1,0 +1,1 @@
+"""Plans: their settings, files, keys and checks."""

@@ -1,0 +1,196 @@
+"""Plans as trees of YAML: a preset or a file, over the plan it extends, changed by `key=value`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from fsamc.config.dotted import Problem, with_value
+from fsamc.errors import BadInput, BadInputs
+from sweeps.plan.settings import Distribution
+from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
+
+Tree = dict[Any, Any]
+_LARGEST = 4 << 20  # bytes
+
+
+class Spot(NamedTuple):
+    """Where something was said: a line of a file, or a word of the command line."""
+
+    source: str
+    mark: Mark | None = None
+    word: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.mark.line}:{self.mark.column}" if self.mark else ""
+        return f"{self.source}: {self.word}" if self.word else ":".join(filter(None, [self.source, said]))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A plan as it was written.
+
+    Attributes:
+        source: a preset's name or a file.
+        tree: what it says, with what it extends and all changes.
+        spots: where each key was said last.
+        wrong: what cannot be meant, whatever a plan may hold: keys that are there twice.
+    """
+
+    source: str
+    tree: Tree
+    spots: Mapping[Place, Spot] = field(default_factory=dict)
+    wrong: tuple[tuple[Spot, Problem], ...] = ()
+
+    def changed(self, key: str, value: Any, *, word: str) -> Written:
+        """The plan with one change, which the command line's `word` asked for."""
+        tree, place = _changed(self.tree, key, value)
+        kept = {at: spot for at, spot in self.spots.items() if at[: len(place)] != place}
+        made = {place[:count]: Spot(self.source, word=word) for count in range(1, len(place) + 1)}
+        return replace(self, tree=tree, spots=made | kept | {place: made[place]})
+
+    def check(self, problems: Iterable[Problem]) -> None:
+        """Raise BadInput with a line for each problem, those of the files by their lines, if there are any."""
+        found = [*self.wrong, *((self._spot(problem), problem) for problem in problems)]
+        lines = [_line(spot, problem) for spot, problem in sorted(found, key=lambda one: _order(one[0]))]
+        if lines:
+            raise BadInputs("\n".join(dict.fromkeys(lines)))
+
+    def _spot(self, problem: Problem) -> Spot:
+        """Where the problem was said: its key, a change below it that its text speaks of, or what is around it."""
+        place = problem.place
+        for at, spot in self.spots.items():
+            if spot.word and at[: len(place)] == place and at != place and f"`{at[-1]}`" in problem.text:
+                return spot
+        around = (place[:count] for count in range(len(place), 0, -1))
+        return next((self.spots[at] for at in around if at in self.spots), Spot(self.source))
+
+
+def _line(spot: Spot, problem: Problem) -> str:
+    says_the_key = spot.word.startswith(f"{problem.key}=")
+    return f"{spot}: {problem.text if says_the_key else problem}"
+
+
+def _order(spot: Spot) -> tuple[bool, str, Mark]:
+    return bool(spot.word), spot.source, spot.mark or Mark(0, 0)
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the product."""
+    found = (resources.files("sweeps") / "presets").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in found if file.name.endswith(".yaml"))
+
+
+def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
+    """The plan `source`, a preset's name or a YAML file, as written, over what it extends, with `changes`.
+
+    `extends: PLAN` at a plan's top level takes another plan for what is left out: mappings go key by key, all else
+    is replaced, and `null` takes a knob out of the space. The name is not taken over.
+
+    Raises:
+        BadInput: no such plan, no YAML, no `key=value`, or plans that extend each other.
+    """
+    written = _extended(source, ())
+    for change in changes:
+        key, value = _split(change)
+        written = written.changed(key, value, word=_without_password(change))
+    return written
+
+
+def _extended(source: str, above: tuple[str, ...]) -> Written:
+    if source in above:
+        raise BadInput(
+            f"{source}: extends itself ({' -> '.join([*above, source])}); leave `extends` out of one of them"
+        )
+    written = _read(source)
+    tree = written.tree
+    if "extends" not in tree:
+        return written
+    below = str(tree.pop("extends"))
+    if below not in preset_names():
+        below = str(Path(source).parent / below)  # a file names another one from where it lies
+    found = _extended(below, (*above, source))
+    found.tree.pop("name", None)
+    merged = _merged(found.tree, {key: value for key, value in tree.items() if key != "space"})
+    if "space" in tree or "space" in found.tree:
+        merged["space"] = _space(found.tree.get("space"), tree.get("space"))
+    return Written(source, merged, {**found.spots, **written.spots}, (*found.wrong, *written.wrong))
+
+
+def _space(below: Any, above: Any) -> Any:
+    """Both spaces; `null` takes a knob out. One that is no mapping is handed on, to be refused where it stands."""
+    if not isinstance(above or {}, Mapping):
+        return above
+    if not isinstance(below or {}, Mapping):
+        return below
+    return {knob: given for knob, given in {**(below or {}), **(above or {})}.items() if given is not None}
+
+
+def _merged(below: Mapping[Any, Any], above: Mapping[Any, Any]) -> Tree:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _read(source: str) -> Written:
+    if source in preset_names():
+        text = (resources.files("sweeps") / "presets" / f"{source}.yaml").read_text()
+    else:
+        try:
+            text = _read_text(Path(source))
+        except (OSError, UnicodeDecodeError) as error:
+            known = ", ".join(preset_names())
+            raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {known}") from error
+    try:
+        found = read_yaml(text)
+    except NotYaml as error:
+        raise BadInput(f"{Spot(source, error.mark)}: not YAML: {error}") from None
+    tree = found.value
+    if not isinstance(tree, dict):
+        raise BadInput(f"{source}: expected a plan with keys base, space, folds, search; found {type(tree).__name__}")
+    spots = {place: Spot(source, mark) for place, mark in found.marks.items()}
+    return Written(source, tree, spots, tuple((Spot(source, mark), problem) for mark, problem in found.twice))
+
+
+def _read_text(file: Path) -> str:
+    """A plan's text. What is no file is not opened: a pipe would wait for ever, a device never end."""
+    if file.exists() and not file.is_file():
+        raise OSError(f"{file} is no file")
+    if file.stat().st_size > _LARGEST:
+        raise OSError(f"{file} has {file.stat().st_size} bytes, {_LARGEST} are the most")
+    return file.read_text()
+
+
+def _split(change: str) -> tuple[str, Any]:
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise BadInput(f"{change!r}: expected key=value, such as folds.seeds=[1,2]")
+    try:
+        return key, yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{change!r}: the value is not YAML; quote lists and text for the shell") from error
+
+
+def _changed(tree: Tree, key: str, value: Any) -> tuple[Tree, Place]:
+    """`tree` with one change, and its place. Keys of the space hold dots themselves; there `null` takes a key out."""
+    if not key.startswith("space."):
+        return with_value(tree, key, value), tuple(key.split("."))
+    knob = key.removeprefix("space.")
+    form = knob.rpartition(".")
+    if form[2] in Distribution.model_fields:
+        knob, value = form[0], {form[2]: value}
+    space = {name: given for name, given in (tree.get("space") or {}).items() if name != knob}
+    return {**tree, "space": space if value is None else {**space, knob: value}}, ("space", knob)
+
+
+def _without_password(change: str) -> str:
+    """The change as it may be shown: an address with a password is refused, and the password not repeated."""
+    return re.sub(r"(://[^:/@\s]*:)[^@\s]*(?=@)|([?&]\w*password=)[^&\s]*", r"\1\2***", change)

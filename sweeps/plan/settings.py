@@ -1,0 +1,248 @@
+"""A plan: one fold's configuration, the space around it, the folds, the resources and the search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from fsamc.config.scoring import Scoring
+from fsamc.config.settings import Settings
+from fsamc.data.credentials import holds_secret
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.objective_settings import Objective
+
+Auto = Literal["auto"]
+
+
+class Distribution(Settings):
+    """Where a swept knob's values come from: exactly one of the four forms; and when it is swept at all."""
+
+    choice: tuple[Any, ...] | None = Field(None, min_length=1, description="any of these values")
+    uniform: tuple[float, float] | None = Field(None, description="a number between the two")
+    loguniform: tuple[float, float] | None = Field(None, description="a number between the two, on a log scale")
+    integers: tuple[int, int] | None = Field(None, description="a whole number between the two, both included")
+    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        {}, description="dotted keys and the values that each must have; else this knob keeps the base's value"
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Distribution:
+        given = sorted(self.model_fields_set - {"when"})
+        if len(given) != 1:
+            raise ValueError(f"expected one of choice, uniform, loguniform, integers; found {given or 'none'}")
+        bounds = self.uniform or self.loguniform or self.integers
+        if bounds and bounds[0] >= bounds[1]:
+            raise ValueError(f"{given[0]}: {list(bounds)}: the lower bound must be below the upper one")
+        if self.loguniform and self.loguniform[0] <= 0:
+            raise ValueError(f"loguniform: {list(self.loguniform)}: a log scale needs bounds above 0")
+        return self
+
+    @property
+    def form(self) -> str:
+        """Which of the four."""
+        return next(iter(self.model_fields_set - {"when"}))
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Every choice, or the two bounds: if these are valid, so is all between."""
+        return self.choice or self.uniform or self.loguniform or self.integers or ()
+
+
+class Folds(Settings):
+    """Which folds score a trial."""
+
+    categories: Literal["all"] | tuple[str, ...] = Field("all", description="`all`, or a list of folders under DATA")
+    seeds: tuple[int, ...] = Field((1, 2), min_length=1, description="seeds of banks and heads")
+    draws: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (0,), min_length=1, description="choices of the support: 0 the first n images, 1, 2, ... random"
+    )
+    score: Literal["queries", "support"] = Field(
+        "queries",
+        description="what the accuracy is over: the queries, or, where a class has no image beyond its n, "
+        "the support images, each named by a head that was trained on the others",
+    )
+
+    @field_validator("categories", "seeds", "draws")
+    @classmethod
+    def _no_repeats(cls, values: Any) -> Any:
+        if not isinstance(values, str) and len(set(values)) != len(values):
+            raise ValueError(f"{list(values)} names a value twice")
+        return values
+
+
+class Resources(Settings):
+    """What one fold takes, how many run at once, and what is watched. Only `cpus` and `gpus` change a result."""
+
+    cpus: int = Field(1, ge=1, description="CPU cores, and so threads, of one fold")
+    gpus: float | Auto = Field("auto", description="GPUs of one fold (a share is fine); auto: 0.5 where there is one")
+    workers: int | Auto = Field("auto", description="folds running at once; auto: as many as the cluster's CPUs hold")
+    folds_at_once: int | Auto = Field(
+        "auto",
+        description="folds of one trial side by side; auto: all of them, or, where trials may be stopped early, "
+        "no more than it takes to keep all workers busy with different trials",
+    )
+    working_set: float | Auto = Field(
+        "auto",
+        description="GB of banks and nearest rows that are kept in memory on a node: where all categories' take more, "
+        "they are done in blocks, one after the other; auto: half of the smallest node's object store",
+    )
+    retries: int = Field(1, ge=0, description="how often a failed fold is tried again")
+    system_metrics: bool = Field(
+        False, description="log the driver's CPU, memory, disk and GPUs to the sweep's MLflow run"
+    )
+    tracking_patience: float = Field(
+        60.0, ge=0, description="seconds that a finished sweep waits for an MLflow that does not answer"
+    )
+
+    @field_validator("workers", "folds_at_once")
+    @classmethod
+    def _at_least_one(cls, value: int | Auto) -> int | Auto:
+        if value != "auto" and value < 1:
+            raise ValueError(f"found {value}, expected `auto` or 1 and more")
+        return value
+
+    @field_validator("gpus", "working_set")
+    @classmethod
+    def _not_negative(cls, value: float | Auto) -> float | Auto:
+        if value != "auto" and value < 0:
+            raise ValueError(f"found {value}, expected `auto` or 0 and more")
+        return value
+
+
+class Stopping(Settings):
+    """When a trial is stopped before all of its folds are scored. Trial 0, the base, never is."""
+
+    kind: Literal["auto", "none", "race", "asha", "median"] = Field(
+        "auto",
+        description="race: against the best complete trial, fold by fold; asha: successive halving; median: below the "
+        "median of the others; auto: race where the search is optuna, else none, for a table that does not depend on "
+        "the order in which folds arrive",
+    )
+    confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1.0,
+        description="race: how sure to be that a trial would end below the best one; higher stops fewer",
+    )
+    fewest_folds: int = Field(
+        2, ge=1, description="folds (for a race: shared with the best trial) before a trial may be stopped"
+    )
+    spread: float = Field(
+        0.1,
+        gt=0.0,
+        le=1.0,
+        description="race: how much the difference of two trials is expected to vary from fold to fold (standard "
+        "deviation of accuracy, in [0, 1]); weighs as one observation against what the sweep itself shows",
+    )
+    reduction: float = Field(3.0, gt=1.0, description="asha: one in this many trials goes on at each halving")
+    fewest_trials: int = Field(3, ge=1, description="median: other trials that must have come as far")
+
+
+class Search(Settings):
+    """How the space is explored. Trial 0 is always the plan's base itself."""
+
+    algorithm: Literal["grid", "random", "optuna", "list"] = Field(
+        "optuna", description="who proposes configurations; list: the plan's `configurations`"
+    )
+    trials: int = Field(
+        20,
+        ge=1,
+        description="configurations to try, the base among them, by all drivers of a study; a grid or a list: all",
+    )
+    seed: int = Field(0, ge=0, description="seed of the proposals")
+    sampler: Literal["tpe", "cmaes", "gp"] = Field(
+        "tpe",
+        description="how `optuna` proposes: tpe in any space; cmaes for two or more ranges of numbers, without "
+        "`choice`, `when` and a second goal; gp in any space, where keys with `when` are left to tpe",
+    )
+    startup: int = Field(10, ge=1, description="trials that `optuna` draws at random before it learns from them")
+    asks: int = Field(
+        10,
+        ge=1,
+        description="how often the sampler is asked for what has not been tried, before that is drawn at random",
+    )
+    goals: tuple[Literal["accuracy"]] | tuple[Literal["accuracy"], Literal["seconds"]] = Field(
+        ("accuracy",),
+        description="what is searched for: accuracy, or [accuracy, seconds], the seconds of a fold as a second goal; "
+        "the best trial is the one of highest accuracy, and the Pareto set is written to sweep.json",
+    )
+    storage: str | None = Field(
+        None,
+        description="where `optuna` keeps its study: an SQLAlchemy URL or a journal file, OUT/study.db by default; "
+        "${NAME} stands for an environment variable, and a password may be written in no other way",
+    )
+    study: str | None = Field(
+        None,
+        min_length=1,
+        description="the study's name, the plan's by default; drivers that share it add to its trials",
+    )
+    stopping: Stopping = Stopping()
+
+    @field_validator("storage")
+    @classmethod
+    def _no_password(cls, storage: str | None) -> str | None:
+        if holds_secret(storage or ""):
+            raise ValueError(
+                "holds a password, which would be written to files; write ${NAME} in its place and set that variable"
+            )
+        return storage
+
+    @property
+    def stops_by(self) -> Literal["none", "race", "asha", "median"]:
+        """`stopping.kind` with `auto` decided."""
+        if self.stopping.kind == "auto":
+            return "race" if self.algorithm == "optuna" else "none"
+        return self.stopping.kind
+
+
+class Plan(Settings):
+    """A sweep, as written in YAML."""
+
+    name: str = Field(min_length=1, description="the MLflow experiment's name")
+    base: FoldConfig = FoldConfig()
+    space: dict[str, Distribution] = Field({}, description="dotted keys of `base` and where their values come from")
+    configurations: tuple[dict[str, Any], ...] = Field(
+        (), description="in place of a space: the trials after the base, each as dotted keys that differ from it"
+    )
+    folds: Folds = Folds()
+    resources: Resources = Resources()
+    search: Search = Search()
+    objective: Objective = Objective()
+
+    @model_validator(mode="after")
+    def _a_list_or_a_space(self) -> Plan:
+        listed = self.search.algorithm == "list"
+        if listed and self.space:
+            raise ValueError("search.algorithm is list, which takes `configurations` and no `space`; leave one out")
+        if self.configurations and not listed:
+            raise ValueError(f"`configurations` need search.algorithm: list, found {self.search.algorithm}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_study_is_optunas(self) -> Plan:
+        given = {"sampler": self.search.sampler != "tpe", "storage": self.search.storage, "study": self.search.study}
+        for name, value in given.items():
+            if value and self.search.algorithm != "optuna":
+                raise ValueError(f"search.{name} goes with search.algorithm: optuna, found {self.search.algorithm}")
+        return self
+
+    @model_validator(mode="after")
+    def _compute_comes_from_resources(self) -> Plan:
+        if "compute" in self.base.model_fields_set and self.base.compute.threads != self.resources.cpus:
+            raise ValueError(
+                f"base.compute.threads is {self.base.compute.threads} and resources.cpus {self.resources.cpus}: "
+                "set resources.cpus and leave base.compute out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scoring_comes_from_the_objective(self) -> Plan:
+        if self.base.scoring not in (Scoring(), self.scoring):
+            raise ValueError("base.scoring is filled in from `objective` and `folds.score`; set these and leave it out")
+        return self
+
+    @property
+    def scoring(self) -> Scoring:
+        """What each fold is asked for."""
+        return self.objective.scoring(self.folds.score)

@@ -1,0 +1,124 @@
+"""The space around a plan's base: which keys a trial has, in what order they are settled, and every point there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.settings import Distribution
+
+Space = Mapping[str, Distribution]
+Values = dict[str, Any]
+
+
+def value_at(config: FoldConfig, key: str) -> Any:
+    """The value at a dotted key; of epochs for so many shots, what goes for them."""
+    if key.startswith("finetune.epochs."):
+        return config.finetune.epochs_for(int(key.rpartition(".")[2]))
+    found: Any = config.model_dump(mode="json")
+    for part in key.split("."):
+        found = found[part]
+    return found
+
+
+def in_order(space: Space) -> list[str]:
+    """The keys, each after the keys that its `when` names, else as written. Raises BadInput for a circle."""
+    ordered: list[str] = []
+    while len(ordered) < len(space):
+        ready = [key for key in space if key not in ordered and _needs(space, key) <= {*ordered}]
+        if not ready:
+            circle = next(key for key in space if key not in ordered)
+            raise BadInput(f"space.{circle}.when: goes in a circle back to {circle}; leave one condition out")
+        ordered += ready
+    return ordered
+
+
+def settle(space: Space, base: FoldConfig, pick: Callable[[str, Distribution], Any]) -> Values:
+    """The values of one trial: `pick` is asked for each key whose condition is met, in the order of dependence.
+
+    A key whose condition is not met is left out: it has the base's value. Keys come in the space's order.
+    """
+    found: Values = {}
+    for key in in_order(space):
+        if _met(space[key], found, base):
+            found[key] = pick(key, space[key])
+    return {key: found[key] for key in space if key in found}
+
+
+def active(space: Space, base: FoldConfig, values: Mapping[str, Any]) -> Values:
+    """Those of `values` whose condition is met."""
+    return settle(space, base, lambda key, _: values[key])
+
+
+def points(space: Space, base: FoldConfig, of: Callable[[str], Sequence[Any]] | None = None) -> Iterator[Values]:
+    """Every combination once, the last key fastest; a key whose condition is not met does not multiply.
+
+    Args:
+        space: without continuous ranges, unless `of` is given.
+        base: has the values of keys that are not swept.
+        of: a key's values; by default all that its distribution holds.
+    """
+    keys, values_of = in_order(space), of or (lambda key: every_value(space[key]))
+
+    def below(place: int, found: Values) -> Iterator[Values]:
+        if place == len(keys):
+            yield {key: found[key] for key in space if key in found}
+        elif _met(space[keys[place]], found, base):
+            for value in values_of(keys[place]):
+                yield from below(place + 1, {**found, keys[place]: value})
+        else:
+            yield from below(place + 1, found)
+
+    return below(0, {})
+
+
+def ends(space: Space, base: FoldConfig, keys: Sequence[str]) -> Iterator[Values]:
+    """The ends of the ranges of `keys` in every combination in which all of them are swept.
+
+    What their conditions name is set to what meets them, and to nothing else.
+    """
+    around = {key: space[key] for key in space if key in keys or key in _above(space, keys)}
+
+    def of(key: str) -> list[Any]:
+        asked = [value for given in around.values() for value in given.when.get(key, ()) if holds(space[key], value)]
+        own = list(space[key].extremes) if key in keys else []
+        return own + [value for value in asked if value not in own]
+
+    return (values for values in points(around, base, of) if all(key in values for key in keys))
+
+
+def every_value(given: Distribution) -> Sequence[Any]:
+    """All values of a choice or a range of whole numbers."""
+    if given.integers is not None:
+        return range(given.integers[0], given.integers[1] + 1)
+    assert given.choice is not None, "a continuous range has no end of values"
+    return given.choice
+
+
+def holds(given: Distribution, value: Any) -> bool:
+    """Whether the distribution can give the value."""
+    if given.choice is not None:
+        return value in given.choice
+    number = isinstance(value, int) if given.integers else isinstance(value, int | float)
+    return number and not isinstance(value, bool) and given.extremes[0] <= value <= given.extremes[1]
+
+
+def is_discrete(space: Space) -> bool:
+    """Whether there is an end of points."""
+    return all(given.choice is not None or given.integers is not None for given in space.values())
+
+
+def _met(given: Distribution, found: Mapping[str, Any], base: FoldConfig) -> bool:
+    return all((found[key] if key in found else value_at(base, key)) in allowed for key, allowed in given.when.items())
+
+
+def _needs(space: Space, key: str) -> set[str]:
+    return {*space[key].when} & {*space}
+
+
+def _above(space: Space, keys: Sequence[str]) -> set[str]:
+    """The swept keys that conditions of `keys` name, and conditions of those."""
+    named = {above for key in keys for above in _needs(space, key)}
+    return named | _above(space, sorted(named)) if named else named

@@ -1,0 +1,1 @@
+"""Progress of a sweep: events, counts, the terminal, the summary."""

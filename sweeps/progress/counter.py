@@ -1,0 +1,236 @@
+"""How far a sweep is, counted while it runs; its size before, and its tables afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table
+
+from sweeps.checks.disk import missing_artifacts
+from sweeps.checks.prepare import Prepared
+from sweeps.progress.eta import Eta, Kind, folds_ahead, folds_of
+from sweeps.progress.events import (
+    Best,
+    Building,
+    Done,
+    Far,
+    Finishing,
+    FoldDone,
+    NewBest,
+    Noted,
+    Running,
+    Started,
+    TrialDone,
+    TrialLost,
+    TrialStopped,
+    View,
+    Warned,
+)
+from sweeps.results import tables
+from sweeps.results.folder import SweepFolder
+from sweeps.results.objective import ranking, read_measured
+from sweeps.results.splits import left_out_lines, splits
+from sweeps.search import Proposer
+
+
+class SweepProgress:
+    """Keeps count while trials run, and tells the view.
+
+    Args:
+        view: is told.
+        name: of the sweep.
+        eta: knows what lies ahead.
+        folds, trials: how many there are in all.
+        folds_done, trials_done: of these, in earlier runs of a resumed sweep.
+        best: the best trial of earlier runs.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        eta: Eta,
+        *,
+        name: str,
+        folds: int,
+        trials: int,
+        folds_done: int = 0,
+        trials_done: int = 0,
+        best: Best | None = None,
+    ) -> None:
+        self._view, self._eta, self._name = view, eta, name
+        self._folds, self._trials = folds, trials
+        self._folds_done, self._trials_done = folds_done, trials_done
+        self.best = best
+
+    @classmethod
+    def of(
+        cls, view: View, prepared: Prepared, proposer: Proposer, folder: SweepFolder, *, cache: Path, workers: int
+    ) -> SweepProgress:
+        """Of a sweep that is begun or goes on, from what its folder holds."""
+        records = folder.records()
+        done = [record for record in records if record.done]
+        before, left = folds_of(prepared, done).total(), folds_ahead(prepared, proposer, records)
+        missing = Counter(artifact.kind for artifact in missing_artifacts(prepared, cache))
+        return cls(
+            view,
+            Eta(left, missing, workers=workers),
+            name=prepared.plan.name,
+            folds=before + left.total(),
+            trials=proposer.count(),
+            folds_done=before,
+            trials_done=len(done),
+            best=best_so_far(folder),
+        )
+
+    def __enter__(self) -> SweepProgress:
+        self._view.tell(Running(far=self.far, best=self.best, on=True))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._view.tell(Running(far=self.far, best=self.best, on=False))
+
+    @property
+    def far(self) -> Far:
+        """How far the sweep is."""
+        return Far(
+            folds_done=self._folds_done,
+            folds=self._folds,
+            trials_done=self._trials_done,
+            trials=self._trials,
+            eta=self._eta.seconds(),
+        )
+
+    def fold(self, row: Mapping[str, Any], *, reused: bool = False) -> None:
+        """A fold has finished; `row` is its line of folds.csv."""
+        self._folds_done += 1
+        accuracy, seconds = (None if row[name] == "" else float(row[name]) for name in ("accuracy", "seconds"))
+        self._eta.fold((row["head"], row["shots"]), seconds, reused=reused)
+        where = {name: row[name] for name in ("trial", "category", "seed", "draw", "status")}
+        self._view.tell(FoldDone(**where, accuracy=accuracy, seconds=seconds, reused=reused, far=self.far))
+
+    def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
+        """A trial has finished with this average accuracy over its categories, and this score by the objective."""
+        self._trials_done += 1
+        better = not pd.isna(score) and (self.best is None or score > self.best.score)
+        if better:
+            self.best = Best(trial=number, mean=mean, std=std, score=score)
+        self._view.tell(TrialDone(trial=number, configuration=label, mean=mean, std=std, best=self.best, far=self.far))
+        if better and self.best:
+            self._view.tell(NewBest(best=self.best))
+
+    def stopped(self, number: int, label: str, reason: str, saved: Counter[Kind]) -> None:
+        """A trial was stopped early, which saved so many folds."""
+        self._trials_done += 1
+        self._folds -= saved.total()
+        self._eta.saved(saved)
+        self._view.tell(TrialStopped(trial=number, configuration=label, reason=reason, best=self.best, far=self.far))
+
+    def lost(self, number: int) -> None:
+        """A trial ended without its folds, because its own process died again and again."""
+        self._view.tell(TrialLost(trial=number))
+
+    def builds(self, under_way: Sequence[str], built: Mapping[str, tuple[int, float]] | None = None) -> None:
+        """What is being built at this moment, and what was built so far: number and seconds by kind."""
+        if built is not None:
+            self._eta.built(built)
+        self._view.tell(Building(under_way=tuple(under_way), far=self.far))
+
+    def finishing(self, reason: str, folds: int) -> None:
+        """No fold is started any more; so many are running."""
+        self._view.tell(Finishing(reason=reason, folds=folds))
+
+    def done(
+        self,
+        status: str,
+        reason: str,
+        summary: pd.DataFrame | None,
+        *,
+        labels: Mapping[int, str],
+        marks: tuple[str, ...],
+        seconds: float,
+        files: Mapping[str, str],
+    ) -> None:
+        """The sweep has come to an end: see `Done`."""
+        told = Done(
+            name=self._name,
+            status=status,
+            reason=reason,
+            far=self.far,
+            best=self.best,
+            seconds=round(seconds, 1),
+            summary=summary,
+            labels=labels,
+            marks=marks,
+            files=files,
+        )
+        self._view.tell(told)
+
+
+def best_so_far(folder: SweepFolder) -> Best | None:
+    """The trial that the objective would choose of the folds that are there."""
+    if not folder.has_rows():
+        return None
+    board = ranking(folder.plan, tables.read_folds(folder.root), read_measured(folder.root))
+    rows = board.to_dict("records")
+    return (
+        Best(**{name: rows[0][name] for name in ("trial", "mean", "std")}, score=rows[0]["objective"]) if rows else None
+    )
+
+
+def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -> None:
+    """The sweep's size, and what to beware of."""
+    for warning in prepared.warnings:
+        view.tell(Warned(text=warning))
+    for line in left_out_lines(splits(prepared)):
+        view.tell(Noted(text=line))
+    for mark in prepared.marks:
+        view.tell(Warned(text=mark, mark=True))
+    plan = prepared.plan
+    view.tell(
+        Started(
+            name=plan.name,
+            out=str(out),
+            algorithm=plan.search.algorithm,
+            trials=proposer.count(),
+            folds=folds_ahead(prepared, proposer, []).total(),
+            categories=tuple(prepared.categories),
+            seeds=plan.folds.seeds,
+            draws=plan.folds.draws,
+        )
+    )
+
+
+def summary_table(summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> Table:
+    """Trial by category: mean ± std over seeds in percent, best of each column marked."""
+    text = tables.format_table(summary)
+    table = Table(
+        title=escape(title), title_justify="left", caption="accuracy in %, mean ± std over seeds; * best of a column"
+    )
+    table.add_column("trial", justify="right")
+    table.add_column("configuration")
+    for name in text.columns:
+        table.add_column(escape(str(name)), justify="right")
+    for trial, row in text.iterrows():
+        table.add_row(str(trial), escape(labels.get(int(str(trial)), "")), *row)
+    return table
+
+
+def stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, float]]) -> Table:
+    """Where the time went: shared builds by kind, and the folds' own stages with their shares."""
+    table = Table(title="where the time went", title_justify="left")
+    for name, side in (("stage", "left"), ("builds", "right"), ("seconds", "right"), ("of fold time", "right")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for kind, (count, seconds) in builds.items():
+        table.add_row(f"build {kind}", str(count), f"{seconds:.1f}", "")
+    total = sum(stages.values())
+    for name, seconds in stages.items():
+        table.add_row(f"fold {name}", "", f"{seconds:.1f}", f"{100 * seconds / total:.1f} %" if total else "")
+    return table

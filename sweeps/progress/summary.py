@@ -1,0 +1,82 @@
+"""What the screen shows when a sweep has come to its end: the table, what chose, what was spent, where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from sweeps.checks.prepare import Prepared
+from sweeps.figures.record import figures_line
+from sweeps.plan.load import configuration
+from sweeps.plan.settings import Plan
+from sweeps.progress.counter import stage_table, summary_table
+from sweeps.results.choices import choice_line
+from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.labels import label
+from sweeps.results.objective import read_measured
+from sweeps.results.tables import read_folds
+from sweeps.results.usage import Usage, saved_line
+
+
+def show_results(
+    folder: SweepFolder,
+    prepared: Prepared,
+    summary: pd.DataFrame,
+    *,
+    labels: Mapping[int, str],
+    spending: Usage,
+    builds: dict[str, tuple[int, float]],
+    mlflow: list[str],
+    console: Console,
+) -> None:
+    """Print it.
+
+    Args:
+        folder: the sweep's OUT.
+        prepared: its plan, and the marks that stand on all its numbers.
+        summary: its table; trials that were stopped early are not shown of it.
+        labels: the trials' configurations in words.
+        spending: time and memory.
+        builds: number and seconds by kind.
+        mlflow: where the runs are.
+        console: printed to.
+    """
+    plan, out = prepared.plan, folder.root
+    ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
+    console.print(summary_table(ended, labels, title=plan.name))
+    _print_plain(console, choice_line(plan, read_folds(out), read_measured(out)))
+    for mark in prepared.marks:
+        console.print(f"[bold red]{mark}[/bold red]")
+    console.print(stage_table(spending.stages, builds))
+    report = out / "report.html"
+    lines = [
+        f"peak memory {spending.peak_memory / 2**30:.1f} GiB, {spending.seconds:.0f} s in all",
+        *saved_line(folder.notes),
+        *([f"report   {report}"] if report.exists() else []),
+        *figures_line(folder),
+        *mlflow,
+    ]
+    for line in lines:
+        _print_plain(console, line)
+
+
+def labels_of(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:
+    """The trials' configurations in words, by number."""
+    return {one.number: label(configuration(plan, one.values), one.values) for one in records}
+
+
+def mlflow_lines(out: Path, where: str, page: str | None, undelivered: str | None) -> list[str]:
+    """How to see the runs at the tracking URI `where`, or how to deliver them: the results are whole in OUT anyway."""
+    if undelivered or page is None:
+        why = undelivered or "nothing is delivered"
+        return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: fsamc track {out}"]
+    if where.startswith("http"):
+        return [f"MLflow   {where.rstrip('/')}{page}"]
+    return [f"MLflow   mlflow ui --backend-store-uri {where}", f"         http://127.0.0.1:5000{page}"]
+
+
+def _print_plain(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)

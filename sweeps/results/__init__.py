@@ -1,0 +1,1 @@
+"""OUT, the results folder of a sweep: files, tables, identity."""

@@ -1,0 +1,135 @@
+"""What each objective chooses, or would have chosen, of a sweep's trials, and what that is worth on the queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fsamc.config.scoring import MEASURES
+from sweeps.plan.settings import Plan
+from sweeps.results import tables
+from sweeps.results.objective import by_measure, ranking, what_chooses
+
+CHOICES = ["shots", "objective", "category", "trial", "score", "accuracy", "std", "best", "correlation", "trials"]
+
+
+def choices(folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """What each objective would have chosen, within each number of shots.
+
+    The objectives: `query`; `support` and `pseudo` where they were measured; and `transfer`, which for each category
+    chooses on the others. Compared are trials with all of their folds.
+
+    Returns columns shots; objective; category, the one that is scored, or `average`; trial, the choice, ties to the
+    lower number; score, its average by the objective; accuracy, std of the choice on the queries; best, the highest
+    accuracy that any trial has there; correlation, Spearman's, of objective and accuracy over the trials (NaN for
+    fewer than three trials or no variation); trials, how many. A row `average` of transfer has no trial and no score.
+    """
+    board = tables.ranking(folds)
+    complete = board[board["complete"]]
+    rows = [
+        {"shots": shots, **row}
+        for shots, trials in complete.groupby("shots")["trial"]
+        for row in _of_shots(folds, measured, sorted(trials))
+    ]
+    return pd.DataFrame(rows, columns=CHOICES).astype({"trial": "Int64"})
+
+
+def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
+    """The sweep's own choice in a sentence: what chose, what it scored, and which trials it cannot be told from."""
+    board = ranking(plan, folds, measured)
+    if board.empty:
+        return "no trial is chosen: they share no category in which each has a finished fold"
+    best, others = board.iloc[0], board.iloc[1:]
+    on = f" on {', '.join(plan.objective.target)}" if plan.objective.target else ""
+    by = what_chooses(plan)
+    score = "" if plan.objective.kind == "query" else f" ({tables.percent(best['objective'])} %)"
+    line = f"trial {best['trial']}: {tables.percent(best['mean'], best['std'])} %{on}, chosen by {by}{score}"
+    if others.empty:
+        return f"trial {best['trial']} is the only one: nothing was chosen"
+    return f"{line}; {others['tied'].sum()} of the {len(others)} other trials cannot be told apart from it"
+
+
+def _of_shots(folds: pd.DataFrame, measured: pd.DataFrame, trials: list[int]) -> Iterator[dict[str, Any]]:
+    """The rows of `choices` for trials of one number of shots."""
+    common = tables.common_categories(folds)
+    these = folds[folds["trial"].isin(trials) & folds["category"].isin(common)]
+    accuracy = _seeds(these)
+    yield _chosen("query", tables.AVERAGE, _means(accuracy, common), accuracy, common)
+    for name in MEASURES:
+        scores = by_measure(these, measured, name)
+        if scores["trial"].nunique() == len(trials):
+            yield _chosen(name, tables.AVERAGE, _means(_seeds(scores), common), accuracy, common)
+    if len(common) < 2:
+        return
+    rows = []
+    for category in common:
+        others = [name for name in common if name != category]
+        rows.append(_chosen("transfer", category, _means(accuracy, others), accuracy, [category]))
+        yield rows[-1]
+    yield _together(rows, accuracy)
+
+
+def _seeds(folds: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy by (trial, category), a column per seed."""
+    scores = tables.seed_scores(folds)
+    per_category = scores[scores["category"] != tables.AVERAGE]
+    return per_category.set_index(["trial", "category", "seed"])["accuracy"].unstack("seed")
+
+
+def _over(seeds: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
+    """The average over categories by trial, a column per seed; NaN for a seed that lacks one of them."""
+    of_these = seeds[seeds.index.get_level_values("category").isin(categories)]
+    total: pd.DataFrame = of_these.groupby(level="trial").sum(min_count=len(categories))
+    return total / len(categories)
+
+
+def _means(seeds: pd.DataFrame, categories: list[str]) -> pd.Series:
+    """The average by trial, rounded beyond the noise of summing so that ties are ties."""
+    return _over(seeds, categories).mean(axis=1).round(12)
+
+
+def _chosen(objective: str, category: str, scores: pd.Series, accuracy: pd.DataFrame, on: list[str]) -> dict[str, Any]:
+    """What `scores` by trial choose, and its accuracy on some categories."""
+    trial = scores.index[int(scores.to_numpy().argmax())]
+    reported = _over(accuracy, on)
+    means = reported.mean(axis=1)
+    return {
+        "objective": objective,
+        "category": category,
+        "trial": trial,
+        "score": scores[trial],
+        "accuracy": means[trial],
+        "std": reported.loc[trial].std(),
+        "best": means.max(),
+        "correlation": spearman(scores, means),
+        "trials": len(scores),
+    }
+
+
+def _together(rows: list[dict[str, Any]], accuracy: pd.DataFrame) -> dict[str, Any]:
+    """The average of what was chosen for each category on the others."""
+    seeds = pd.DataFrame({row["category"]: accuracy.loc[(row["trial"], row["category"])] for row in rows})
+    per_seed = seeds.mean(axis=1, skipna=False)
+    table = pd.DataFrame(rows)
+    return {
+        "objective": "transfer",
+        "category": tables.AVERAGE,
+        "trial": pd.NA,
+        "score": np.nan,
+        "accuracy": per_seed.mean(),
+        "std": per_seed.std(),
+        "best": table["best"].mean(),
+        "correlation": table["correlation"].mean(),
+        "trials": rows[0]["trials"],
+    }
+
+
+def spearman(one: pd.Series, other: pd.Series) -> float:
+    """Rank correlation of two scores by trial; NaN for fewer than three trials or where one does not vary."""
+    pairs = pd.concat([one.round(12), other.round(12)], axis=1, join="inner").dropna().astype(float)
+    if len(pairs) < 3 or (pairs.nunique() == 1).any():
+        return float("nan")
+    return float(np.corrcoef(pairs.rank().to_numpy(), rowvar=False)[0, 1])

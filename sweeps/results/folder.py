@@ -1,0 +1,244 @@
+"""OUT, the folder of one sweep: what is written to it, whole rows at a time, and what a resumed sweep reads back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cluster.folds import Outcome
+from fsamc.fold.result import FoldResult
+from sweeps.plan.load import config_hash, configuration, swept, to_yaml, variants
+from sweeps.plan.settings import Plan
+from sweeps.results import objective, tables
+from sweeps.results.files import append, read_json, read_lines, write_whole
+from sweeps.results.identity import claim
+
+DETECTION = ["trial", "category", "seed", "draw", "threshold", *tables.DETECTED]
+PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
+
+
+@dataclass
+class TrialRecord:
+    """One trial as proposed.
+
+    Attributes:
+        done: all its folds have been reported.
+        stopped: why it was stopped before it had all its folds, if it was.
+        failed: it came to its end without a score; a resumed sweep tries it again.
+        started, ended: seconds since 1970; None in what earlier versions wrote.
+    """
+
+    number: int
+    values: dict[str, Any]
+    done: bool = False
+    stopped: str | None = None
+    failed: bool = field(default=False, compare=False)
+    started: float | None = field(default=None, compare=False)
+    ended: float | None = field(default=None, compare=False)
+
+
+class SweepFolder:
+    """Writes OUT and reads it back. Rows are appended as folds finish, and sorted when the sweep ends.
+
+    Attributes:
+        run: what tells this sweep from others of the same plan; an interrupted sweep goes on under the same.
+        notes: sweep.json, what was spent, what to beware of.
+    """
+
+    def __init__(self, root: Path, plan: Plan) -> None:
+        self.root = root
+        self.plan = plan
+        self.run = ""
+        self.notes: dict[str, Any] = {}
+        self._columns = list(dict.fromkeys([*tables.FIXED, *swept(plan)]))
+        self._tables = {"folds.csv": self._columns, "predictions.csv": PREDICTIONS}
+        if any(config.detection.enabled for config in variants(plan)):
+            self._tables["detection.csv"] = DETECTION
+        if plan.scoring.measure:
+            self._tables[objective.FILE] = objective.COLUMNS
+
+    def open(self, contents: Mapping[str, str], *, extending: int | None = None) -> list[TrialRecord]:
+        """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
+        self.run = claim(self.root, self.plan, contents, extending=extending)
+        self.notes = read_json(self.root / "sweep.json")
+        records = self.records()
+        write_whole(self.root / "trials.jsonl", "".join(map(_line, records)))  # a torn line must not take in the next
+        done = {record.number for record in records if record.done}
+        for name, columns in self._tables.items():
+            self._keep(name, columns, done)
+        return records
+
+    def proposed(self, record: TrialRecord) -> None:
+        """Note a new trial before it starts, so that a resumed sweep asks the same."""
+        record.started = time.time()
+        append(self.root / "trials.jsonl", _line(record))
+
+    def done(self, number: int, *, stopped: str | None = None) -> None:
+        """Note that all of a trial's folds have been reported, or that it was stopped early, and why."""
+        self._ended(number, {"done": True} | ({} if stopped is None else {"stopped": stopped}))
+
+    def failed(self, number: int) -> None:
+        """Note that a trial came to its end without a score. The next run of the sweep tries it again."""
+        self._ended(number, {"failed": True})
+
+    def _ended(self, number: int, how: Mapping[str, Any]) -> None:
+        entry = {"trial": number, **how, "ended": round(time.time(), 3)}
+        append(self.root / "trials.jsonl", json.dumps(entry) + "\n")
+
+    def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+        """Append a finished fold's row, its predictions, what was detected and measured; the row."""
+        row = self._row(number, values, outcome)
+        if outcome.result is not None:
+            append(self.root / "predictions.csv", _csv(_predictions(number, outcome.result)))
+            if outcome.result.threshold is not None:
+                append(self.root / "detection.csv", _csv([_detection(number, outcome.result)]))
+            if outcome.result.measured:
+                append(self.root / objective.FILE, _csv([objective.measured_row(number, outcome.result)]))
+        append(self.root / "folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
+        return row
+
+    def has_rows(self) -> bool:
+        """Whether any fold was scored."""
+        return not tables.finished(tables.read_folds(self.root)).empty
+
+    def scores(self) -> dict[int, dict[str, float]]:
+        """Mean and std by the objective, and seconds, of every trial with scored folds (`tables.trial_scores`)."""
+        folds = tables.finished(tables.read_folds(self.root))
+        scores = tables.trial_scores(objective.scored(self.plan, folds, objective.read_measured(self.root)))
+        return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
+
+    def fold_scores(self) -> dict[int, dict[Hashable, float]]:
+        """By the objective, of every scored fold that has a say, by trial and (category, seed, draw)."""
+        found: dict[int, dict[Hashable, float]] = {}
+        folds = tables.finished(tables.read_folds(self.root))
+        folds = objective.scored(self.plan, folds, objective.read_measured(self.root))
+        columns = (folds[name].tolist() for name in ("trial", *tables.FOLD, "accuracy"))
+        for trial, category, seed, draw, accuracy in zip(*columns, strict=True):
+            found.setdefault(trial, {})[(category, seed, draw)] = accuracy
+        return found
+
+    def finish(self) -> pd.DataFrame:
+        """Sort the tables, write summary.csv and best.yaml; the summary."""
+        for name, columns in self._tables.items():
+            rows = tables.read_rows(self.root / name)
+            rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in ("trial", "seed", "draw")})
+            _write_rows(self.root / name, rows.sort_values(columns[:1] + tables.FOLD, kind="stable"))
+        folds = tables.read_folds(self.root)
+        summary = tables.summarise(folds)
+        tables.write_summary(summary, self.root)
+        if "seconds" in self.plan.search.goals:
+            self.note({"pareto": tables.pareto(folds)})
+        best = objective.best_trial(self.plan, self.root)
+        if best is not None:
+            values = {record.number: record.values for record in self.records()}[best]
+            base = configuration(self.plan, values)
+            search = self.plan.search.model_copy(update={"sampler": "tpe", "storage": None, "study": None})
+            alone = {
+                "name": f"{self.plan.name}-best",
+                "base": base,
+                "space": {},
+                "configurations": (),
+                "search": search,
+            }
+            plan = self.plan.model_copy(update=alone)
+            chosen = " ".join(f"trial {best}, chosen by {objective.what_chooses(self.plan)}".split())
+            write_whole(self.root / "best.yaml", f"# {chosen}\n{to_yaml(plan)}")
+        return summary
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Enter facts into sweep.json."""
+        self.notes |= facts
+        write_whole(self.root / "sweep.json", json.dumps(self.notes, indent=2))
+
+    def _row(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+        fold, result = outcome.fold, outcome.result
+        return {
+            "trial": number,
+            "config": config_hash(fold.config),
+            "category": fold.category,
+            "seed": fold.seed,
+            "draw": fold.draw,
+            "shots": fold.config.shots,
+            "head": fold.config.head.kind,
+            "accuracy": result.accuracy if result else "",
+            "correct": result.correct if result else "",
+            "queries": result.queries if result else "",
+            "status": "ok" if result else f"failed: {outcome.error}",
+            "seconds": round(result.seconds, 3) if result else "",
+            **{key: _cell(value) for key, value in values.items()},
+        }
+
+    def records(self) -> list[TrialRecord]:
+        """Every trial that was proposed, by number."""
+        return read_trials(self.root)
+
+    def _keep(self, name: str, columns: list[str], done: set[int]) -> None:
+        """Rewrite a table with the rows of finished trials only; the others' folds are reported again."""
+        path = self.root / name
+        rows = tables.read_rows(path) if path.exists() else pd.DataFrame(columns=columns)
+        _write_rows(path, rows[rows["trial"].isin({str(number) for number in done})])
+
+
+def read_trials(out: Path) -> list[TrialRecord]:
+    """Every trial that was proposed in a sweep's folder, by number; none before the first."""
+    records: dict[int, TrialRecord] = {}
+    for entry in read_lines(out / "trials.jsonl"):  # a line torn by a kill is left out: the trial is proposed again
+        number = entry["trial"]
+        if "values" in entry:
+            records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))
+        record = records[number]
+        record.done |= entry.get("done", False)
+        record.failed |= entry.get("failed", False)
+        record.stopped = entry.get("stopped", record.stopped)
+        record.ended = entry.get("ended", record.ended)
+    return [records[number] for number in sorted(records)]
+
+
+def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
+    where = [number, result.category, result.seed, result.draw]
+    answers = zip(result.images, result.truth, result.predicted, result.scores, strict=True)
+    return [
+        [*where, image, result.classes[truth], result.classes[predicted], _scores(result.classes, scores)]
+        for image, truth, predicted, scores in answers
+    ]
+
+
+def _detection(number: int, result: FoldResult) -> list[Any]:
+    found = (getattr(result, name) for name in tables.DETECTED)
+    return [number, result.category, result.seed, result.draw, result.threshold, *found]
+
+
+def _scores(classes: tuple[str, ...], scores: tuple[float, ...]) -> str:
+    return json.dumps({name: float(f"{score:.6g}") for name, score in zip(classes, scores, strict=True)})
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | tuple | dict | bool) or value is None else value
+
+
+def _line(record: TrialRecord) -> str:
+    entry: dict[str, Any] = {"trial": record.number, "values": record.values}
+    if record.started is not None:
+        entry["started"] = round(record.started, 3)
+    if record.done:
+        told = {"done": True, "stopped": record.stopped, "ended": record.ended}
+        entry |= {name: value for name, value in told.items() if value is not None}
+    return json.dumps(entry) + "\n"
+
+
+def _csv(rows: Iterable[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _write_rows(path: Path, rows: pd.DataFrame) -> None:
+    write_whole(path, rows.to_csv(index=False, lineterminator="\n"))

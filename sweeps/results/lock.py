@@ -1,0 +1,38 @@
+"""One driver at a time writes to an OUT: a lock of the operating system, which goes when its holder does, however."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fsamc.errors import BadInput
+from sweeps.results.files import write_whole
+from sweeps.results.identity import IDENTITY
+
+LOCK, HOLDER = f"{IDENTITY}.lock", f"{IDENTITY}.holder"
+
+
+@contextmanager
+def occupied(out: Path) -> Iterator[None]:
+    """Hold OUT while a sweep writes to it. Raises BadInput where another one does, and says which."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = out / HOLDER
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise BadInput(
+            f"{out}: a sweep is writing to it ({who}); wait for it, stop it, or take another --out"
+        ) from None
+    try:
+        write_whole(out / HOLDER, f"process {os.getpid()} on {socket.gethostname()}")
+        yield
+    finally:
+        (out / HOLDER).unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,119 @@
+"""What chooses among trials: one number per fold, for the search, for racing and for the best.
+
+What is reported of the chosen trial is its accuracy, whatever chose it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from fsamc.config.scoring import MEASURES
+from fsamc.fold.result import FoldResult
+from sweeps.plan.settings import Plan
+from sweeps.results import tables
+
+FILE = "objectives.csv"
+COLUMNS = ["trial", *tables.FOLD, "query", *MEASURES]
+
+
+def fold_score(plan: Plan, result: FoldResult) -> float:
+    """A fold's score by the plan's objective, in [0, 1], higher is better; NaN for a fold that has no say."""
+    objective = plan.objective
+    if objective.kind in MEASURES:
+        return result.measured[objective.kind]
+    return float("nan") if result.category in objective.target else result.accuracy
+
+
+def scored(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """The folds that have a say, their accuracy replaced by `fold_score`: what tables of the choice are made from.
+
+    Args:
+        plan: its objective.
+        folds: as `tables.read_folds` gives them.
+        measured: as `read_measured` gives them.
+    """
+    objective = plan.objective
+    if objective.kind not in MEASURES:
+        return folds[~folds["category"].isin(objective.target)]
+    return by_measure(folds, measured, objective.kind)
+
+
+def by_measure(folds: pd.DataFrame, measured: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The folds of which a further score is known, with it in place of their accuracy."""
+    known = measured.set_index(["trial", *tables.FOLD])[name]
+    found = known.reindex(pd.MultiIndex.from_frame(folds[["trial", *tables.FOLD]]))
+    return folds.assign(accuracy=found.to_numpy(float)).dropna(subset="accuracy")
+
+
+def reported(plan: Plan, folds: pd.DataFrame) -> pd.DataFrame:
+    """The folds whose accuracy is reported of the chosen trial: the target's, where there is one."""
+    return folds[folds["category"].isin(plan.objective.target)] if plan.objective.target else folds
+
+
+def ranking(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Trials by the objective, best first: `tables.ranking`, whose differences, intervals and ties are the objective's.
+
+    `mean` and `std` are those of the accuracy that is reported; a further column `objective` has the average that
+    ranks.
+    """
+    board = tables.ranking(scored(plan, folds, measured))
+    board = board.assign(objective=board["mean"])
+    if plan.objective.kind == "query":
+        return board
+    summary = tables.summarise(reported(plan, folds))
+    accuracy = summary[summary["category"] == tables.AVERAGE].set_index("trial")
+    return board.assign(mean=board["trial"].map(accuracy["mean"]), std=board["trial"].map(accuracy["std"]))
+
+
+def best_trial(plan: Plan, out: Path) -> int | None:
+    """The trial that the objective chooses of a sweep's folder; none where the trials share no category."""
+    return tables.best_trial(scored(plan, tables.read_folds(out), read_measured(out)))
+
+
+def chosen_metrics(plan: Plan, out: Path) -> dict[str, float]:
+    """The chosen trial's number, its accuracy that is reported and its score by the objective; empty without one."""
+    board = ranking(plan, tables.read_folds(out), read_measured(out))
+    if board.empty:
+        return {}
+    best = board.iloc[0]
+    found = {"best_trial": best["trial"], "best_accuracy": best["mean"], "best_objective": best["objective"]}
+    return {name: float(value) for name, value in found.items() if pd.notna(value)}
+
+
+def read_measured(out: Path) -> pd.DataFrame:
+    """objectives.csv: trial, category, seed, draw, and query, support, pseudo float64 (NaN where not measured).
+
+    Empty where the sweep measured nothing. A fold that is listed twice counts once, as last written.
+    """
+    path = out / FILE
+    return as_measured(tables.read_rows(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS))
+
+
+def as_measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of objectives.csv as text, as `read_measured` gives them."""
+    rows = rows.astype(dict.fromkeys(("trial", "seed", "draw"), "int64"))
+    numbers = {name: pd.to_numeric(rows[name]).astype("float64") for name in ("query", *MEASURES)}
+    return rows.assign(**numbers).drop_duplicates(["trial", *tables.FOLD], keep="last", ignore_index=True)
+
+
+def measured_row(number: int, result: FoldResult) -> list[object]:
+    """A fold's row of objectives.csv."""
+    query = result.accuracy if result.scored_by == "queries" else ""
+    further = (result.measured.get(name, "") for name in MEASURES)
+    return [number, result.category, result.seed, result.draw, query, *further]
+
+
+def what_chooses(plan: Plan) -> str:
+    """What chooses among this plan's trials, and what to think of it."""
+    kind = plan.objective.kind
+    if kind == "support":
+        return "leave-one-out on the support images"
+    if kind == "pseudo":
+        return "held-out pseudo-defects"
+    if kind == "transfer":
+        return f"accuracy on the categories other than {', '.join(plan.objective.target)}"
+    if plan.folds.score == "support":
+        return "leave-one-out on the support images, which is also what is reported: selection on the test set"
+    return "accuracy on the queries that are reported: selection on the test set"

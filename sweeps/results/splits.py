@@ -1,0 +1,102 @@
+"""Which images are support, query or neither: the lists that a sweep's numbers hang on, kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from fsamc.data.category import Category
+from sweeps.checks.prepare import Prepared
+from sweeps.plan.load import swept
+from sweeps.plan.settings import Plan
+from sweeps.results.files import write_whole
+
+
+class Split(NamedTuple):
+    """One category's images at one number of shots and one draw, with `good` as a class or without."""
+
+    category: str
+    good: bool
+    shots: int
+    draw: int
+    support: dict[str, tuple[str, ...]]  # per class
+    queries: int
+    left_out: tuple[str, ...]  # of a group that is in the support
+
+
+def splits(prepared: Prepared) -> list[Split]:
+    """Every split that a fold of the plan may use."""
+    return [split for category in prepared.categories.values() for split in _splits(category, prepared.plan)]
+
+
+def write_splits(found: list[Split], out: Path) -> None:
+    """Write support.csv: category, good, shots, draw, role (`support` or `left out`), image. All others are queries."""
+    rows = [
+        (split.category, str(split.good).lower(), split.shots, split.draw, role, image)
+        for split in found
+        for role, images in (("support", _flat(split.support)), ("left out", split.left_out))
+        for image in images
+    ]
+    table = pd.DataFrame(rows, columns=["category", "good", "shots", "draw", "role", "image"])
+    write_whole(out / "support.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
+def left_out_lines(found: list[Split]) -> list[str]:
+    """A line per category and shots that loses queries, since support and queries never share a physical part."""
+    lines = []
+    for category, good, shots in dict.fromkeys(split[:3] for split in found):
+        of_these = [split for split in found if split[:3] == (category, good, shots)]
+        most = max(len(split.left_out) for split in of_these)
+        if most:
+            least = min(split.queries for split in of_these)
+            of = f"{category} with good" if good else category
+            lines.append(
+                f"{of}, {shots} shots: {most} images left out, of a physical part that is in the support; "
+                f"{least} queries stay"
+            )
+    return lines
+
+
+def _splits(category: Category, plan: Plan) -> Iterator[Split]:
+    files = plan.base.support.files
+    for good, shots, draw in product(_goods(plan), _shots(plan), plan.folds.draws):
+        classes = category.with_classes(good=good)
+        if classes.problem(shots, draw, files=files, scored_by=plan.folds.score) is None:
+            support = classes.support(shots, draw, files=files)
+            if plan.folds.score == "support":
+                yield Split(
+                    category.name, good, shots, draw, support, queries=len(_flat(classes.apart(support))), left_out=()
+                )
+                continue
+            yield Split(
+                category.name,
+                good,
+                shots,
+                draw,
+                support=support,
+                queries=len(_flat(classes.queries(shots, draw, files=files))),
+                left_out=classes.left_out(shots, draw, files=files),
+            )
+
+
+def _goods(plan: Plan) -> list[bool]:
+    """Whether `good` is a class: what a trial may have it as."""
+    given = swept(plan).get("good")
+    return sorted({plan.base.good, *(given.choice or () if given else ())})
+
+
+def _shots(plan: Plan) -> list[int]:
+    """The numbers of shots that a trial may have."""
+    given = swept(plan).get("shots")
+    if given is None:
+        return [plan.base.shots]
+    values = range(given.integers[0], given.integers[1] + 1) if given.integers else given.extremes
+    return sorted({plan.base.shots, *(int(value) for value in values)})
+
+
+def _flat(by_class: dict[str, tuple[str, ...]]) -> list[str]:
+    return [image for images in by_class.values() for image in images]

@@ -1,0 +1,108 @@
+"""What a sweep has used and built. The runs of a resumed sweep add up."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.folds import Outcome
+from fsamc.store.store import Store
+
+KINDS = ("features", "pseudo", "bank", "nearest")
+
+
+@dataclass
+class Usage:
+    """Folds told, and the seconds of their stages; wall time; memory.
+
+    Attributes:
+        stages: seconds per stage of the folds that were run, not reused.
+        folds: told in this run of the sweep.
+        reused: of these, how many a store had already.
+        failed: of these, how many were not scored.
+        peak_memory: bytes, proportional set size of the whole process tree.
+        before: wall time of the runs that this one continues, seconds.
+    """
+
+    stages: Counter[str] = field(default_factory=Counter)
+    folds: int = 0
+    reused: int = 0
+    failed: int = 0
+    peak_memory: int = 0
+    before: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def going_on(cls, notes: Mapping[str, Any]) -> Usage:
+        """From where the sweep.json of an earlier run left off."""
+        return cls(
+            stages=Counter(notes.get("stages", {})),
+            peak_memory=notes.get("peak_memory_bytes") or 0,
+            before=float(notes.get("seconds", 0.0)),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Wall time, earlier runs of a resumed sweep included."""
+        return self.before + time.monotonic() - self.started
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a fold."""
+        self.folds += 1
+        self.reused += outcome.reused
+        self.failed += outcome.result is None
+        if outcome.result is not None and not outcome.reused:
+            self.stages.update(outcome.result.stages)
+
+    def notes(self) -> dict[str, Any]:
+        """For sweep.json."""
+        return {
+            "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+            "seconds": round(self.seconds, 1),
+            "folds": self.folds,
+            "folds_reused": self.reused,
+            "folds_failed": self.failed,
+            "peak_memory_bytes": self.peak_memory or None,
+        }
+
+
+def builds_by_kind(store: Store) -> dict[str, tuple[int, float]]:
+    """Per kind, how many artifacts the sweep has built and in how many seconds."""
+    found = dict.fromkeys(KINDS, (0, 0.0))
+    for build in store.builds():
+        count, seconds = found[build.kind]
+        found[build.kind] = (count + 1, seconds + build.seconds)
+    return found
+
+
+def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[str, tuple[int, float]]:
+    """What the sweep has built beyond `before`, by kind."""
+    return {
+        kind: (count - before[kind][0], seconds - before[kind][1])
+        for kind, (count, seconds) in builds_by_kind(store).items()
+    }
+
+
+def folds_saved(planned: Mapping[int, int], ran: Mapping[Any, int]) -> dict[str, int]:
+    """What stopping trials early has saved, for sweep.json, from what a resumed sweep finds on disk.
+
+    Args:
+        planned: folds of each trial that was stopped early.
+        ran: folds that were run of every trial.
+    """
+    return {
+        "trials_stopped": len(planned),
+        "folds_scored": sum(ran.values()),
+        "folds_saved": sum(folds - ran.get(number, 0) for number, folds in planned.items()),
+    }
+
+
+def saved_line(notes: Mapping[str, Any]) -> list[str]:
+    """The same in words, if any trial was stopped."""
+    if not notes["trials_stopped"]:
+        return []
+    spent, saved = notes["folds_scored"], notes["folds_saved"]
+    return [f"{notes['trials_stopped']} trials stopped early: {spent} folds spent, {saved} saved"]

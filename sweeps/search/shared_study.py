@@ -1,0 +1,163 @@
+"""A study as a ledger of trials that several drivers may write to at once: each trial is entered whole, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from fsamc.errors import BadInput
+from fsamc.features.weights import identity
+from fsamc.store.store import digest
+from sweeps.errors import StudyLost
+from sweeps.plan.settings import Plan
+from sweeps.plan.space import Values
+from sweeps.search.base import Home
+from sweeps.search.distributions import as_text
+from sweeps.search.storage import ERRORS, Place
+
+_PLAN, _VALUES, _RUN = "plan", "values", "run"
+_DIRECTIONS = {"accuracy": StudyDirection.MAXIMIZE, "seconds": StudyDirection.MINIMIZE}
+
+
+class SharedStudy:
+    """A named study, opened for a sweep; without a home, one in memory.
+
+    The order of the trials' numbers decides between drivers. A number is given when a trial is entered with all of its
+    values, in one transaction, so whoever sees a trial sees its values, and those of every trial before it.
+    """
+
+    def __init__(self, plan: Plan, home: Home | None) -> None:
+        """Raises BadInput if the study is of another plan."""
+        self._home = home or Home(out=Path(), run="", data="")
+        self._place = Place(plan, home.out) if home else None
+        self._plan = study_hash(plan, self._home.data)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with self._reached():
+            self._storage = self._place.open() if self._place else InMemoryStorage()
+            self._study = optuna.create_study(
+                study_name=plan.search.study or plan.name,
+                storage=self._storage,
+                directions=directions(plan),
+                load_if_exists=True,
+            )
+            self._id = self._storage.get_study_id_from_name(self._study.study_name)
+            if _PLAN not in self._study.user_attrs:
+                self._study.set_user_attr(_PLAN, self._plan)
+        _check_same(self._study, plan, self._plan)
+
+    @property
+    def name(self) -> str:
+        """The study's, and where it is."""
+        return f"study {self._study.study_name} in {self._place.shown if self._place else 'memory'}"
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial, by number; not to be changed. Those of other tools are there too, without values."""
+        with self._reached():
+            trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        # Two plans that make one study at once both find it empty; they cannot both enter its first trial.
+        if trials and trials[0].user_attrs.get(_PLAN, self._plan) != self._plan:
+            raise StudyLost(_OTHER.format(name=self._study.study_name))
+        return trials
+
+    def enter(self, values: Values, trial: FrozenTrial, **facts: Any) -> int:
+        """Enter a trial with its parameters, its values, and facts for whoever looks at the study; its number."""
+        own = {_PLAN: self._plan, _VALUES: as_text(values), _RUN: self._home.run, "out": str(self._home.out.absolute())}
+        trial.user_attrs |= own | facts
+        with self._reached():
+            made = self._storage.create_new_trial(self._id, template_trial=trial)
+            return self._storage.get_trial_number_from_id(made)
+
+    def close(self, trial: FrozenTrial, score: list[float] | None, **facts: Any) -> None:
+        """End a running trial with its score, or as failed, and facts."""
+        with self._reached():
+            known = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+            for name, value in facts.items():
+                self._storage.set_trial_user_attr(known, name, value)
+            self._study.tell(trial.number, score, state=None if score else TrialState.FAIL, skip_if_finished=True)
+
+    def is_own(self, trial: FrozenTrial) -> bool:
+        """Whether this sweep entered the trial, in this run or an earlier one."""
+        return bool(trial.user_attrs.get(_RUN) == self._home.run)
+
+    def has_others(self, trials: Iterable[FrozenTrial]) -> bool:
+        """Whether another driver has entered trials."""
+        return any(not self.is_own(trial) for trial in trials)
+
+    @property
+    def run(self) -> str:
+        """What tells the sweep from others."""
+        return self._home.run
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except ERRORS as error:
+            if self._place is None:
+                raise
+            raise StudyLost(f"search.storage: {self._place.shown}: {self._place.why(error)}") from error
+
+
+def values_of(trial: FrozenTrial) -> Values | None:
+    """The values that a trial was entered with; None for one that another tool entered."""
+    text = trial.user_attrs.get(_VALUES)
+    return json.loads(text) if text else None
+
+
+def counted(trials: Iterable[FrozenTrial], most: int) -> dict[str, int]:
+    """The first `most` different configurations, as text, and the numbers of the trials that try them.
+
+    Every driver that sees a trial comes to the same answer about it, since nothing before it changes any more.
+    """
+    found: dict[str, int] = {}
+    for trial in trials:
+        text = trial.user_attrs.get(_VALUES)
+        if text and len(found) < most:
+            found.setdefault(text, trial.number)
+    return found
+
+
+def check_study(plan: Plan, home: Home) -> None:
+    """Raise BadInput if the plan's storage cannot be reached, or its study is of another plan. Makes neither."""
+    place = Place(plan, home.out)
+    if not place.check():
+        return
+    try:
+        study = optuna.load_study(study_name=plan.search.study or plan.name, storage=place.open())
+        _check_same(study, plan, study_hash(plan, home.data))
+    except KeyError:  # there is none of this name
+        return
+    except ERRORS as error:
+        raise BadInput(f"search.storage: {place.shown}: {place.why(error)}; mend it or correct the address") from None
+    finally:
+        place.close()
+
+
+def study_hash(plan: Plan, data: str) -> str:
+    """Hash of all that makes trials comparable: what is varied around what, and the folds that score it."""
+    base = plan.base.model_dump(mode="json", exclude={"compute": True, "features": {"backbone", "weights"}})
+    space: Mapping[str, Any] = {key: given.model_dump(mode="json") for key, given in plan.space.items()}
+    return digest(identity(plan.base.features), base, space, plan.folds.model_dump(mode="json"), data)
+
+
+def directions(plan: Plan) -> list[StudyDirection]:
+    """Which way each goal lies."""
+    return [_DIRECTIONS[goal] for goal in plan.search.goals]
+
+
+_OTHER = "search.study: {name} holds trials of another plan or other data; give search.study another name"
+
+
+def _check_same(study: optuna.Study, plan: Plan, expected: str) -> None:
+    if study.directions != directions(plan):
+        raise BadInput(f"search.study: {study.study_name} has other search.goals; give search.study another name")
+    if study.user_attrs.get(_PLAN, expected) != expected:
+        raise BadInput(_OTHER.format(name=study.study_name))

@@ -1,0 +1,55 @@
+"""A copy of a study in memory, on which a sampler may be asked without leaving a trace in the study itself."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sweeps.plan.settings import Plan
+from sweeps.search.shared_study import directions
+
+
+class StudyCopy:
+    """Follows a study by what changes in it; made anew where what was asked has not become its next trial."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._directions = directions(plan)
+        self._study = optuna.create_study(directions=self._directions)
+        self._states: list[TrialState] = []
+        self._asked = 0
+
+    def follow(self, trials: list[FrozenTrial]) -> None:
+        """Become a copy of the study that has these trials."""
+        if self._asked > 1 or (self._asked == 1 and not self._became(trials)):
+            self._study, self._states = optuna.create_study(directions=self._directions), []
+        elif self._asked == 1:
+            self._states.append(TrialState.RUNNING)
+        self._asked = 0
+        for number, before in enumerate(self._states):
+            if (trial := trials[number]).state != before:
+                self._study.tell(number, trial.values, state=trial.state)
+        for trial in trials[len(self._states) :]:
+            self._study.add_trial(trial)
+        self._states = [trial.state for trial in trials]
+
+    def ask(self, sampler: BaseSampler) -> optuna.Trial:
+        """A trial whose parameters the sampler suggests."""
+        self._study.sampler = sampler
+        self._asked += 1
+        return self._study.ask()
+
+    def asked(self, trial: optuna.Trial) -> FrozenTrial:
+        """The asked trial as it can be entered: with what the sampler keeps in it for the next time."""
+        found = self._study.get_trials(deepcopy=False)[trial.number]  # a copy of all would take longer than the sampler
+        return create_trial(
+            state=TrialState.RUNNING,
+            params={**found.params},
+            distributions={**found.distributions},
+            system_attrs={**found.system_attrs},
+        )
+
+    def _became(self, trials: list[FrozenTrial]) -> bool:
+        """Whether the one trial that was asked is the study's next."""
+        place = len(self._states)
+        return len(trials) > place and trials[place].params == self._study.get_trials(deepcopy=False)[place].params

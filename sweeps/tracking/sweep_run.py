@@ -1,0 +1,103 @@
+"""The run of the sweep itself: what it was made with, what came of it, the tables and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
+
+from fsamc.store.store import digest, file_digest
+from sweeps.figures.trial_figures import FOLDER as FIGURES
+from sweeps.plan.settings import Plan
+from sweeps.results.files import read_json
+from sweeps.results.folder import read_trials
+from sweeps.results.objective import chosen_metrics, what_chooses
+from sweeps.tracking.inputs import categories_of, datasets
+from sweeps.tracking.runs import PARENT, Known, Runs
+from sweeps.tracking.views import parent_note
+
+DELIVERED = "fsamc.delivered"
+_STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED"}  # all others end as killed: there is more to do
+_LARGE = ("predictions.csv", "detection.csv")  # what is in them, the trials' runs show
+
+
+class Parent:
+    """The parent run of one OUT."""
+
+    def __init__(self, out: Path, plan: Plan) -> None:
+        self._out, self._plan = out, plan
+        self._opened = False
+
+    def tags(self) -> dict[str, str]:
+        """Tags that every run of the sweep has: the commit, the packages, the data."""
+        notes = self._notes
+        found = {"data_fingerprint": str(notes["fingerprint"]), "objective": what_chooses(self._plan)}
+        found |= {f"version.{name}": version for name, version in notes["versions"].items()}
+        found |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
+        return found | ({"mark": "; ".join(notes["marks"])} if notes.get("marks") else {})
+
+    def open(self, runs: Runs, *, reopen: bool) -> None:
+        """Have the run, and have it running where the sweep goes on."""
+        if PARENT in runs.known and (self._opened or not reopen):
+            return
+        note = {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, None)}
+        started = min((record.started for record in read_trials(self._out) if record.started), default=None)
+        name = f"{self._plan.name}: {self._out.absolute().name}"
+        runs.open(PARENT, name=name, tags=self.tags() | note, started=milliseconds(started))
+        self._log_inputs(runs)
+        self._opened = True
+
+    def run(self, runs: Runs) -> Known:
+        """The run, which has been opened."""
+        return runs.known[PARENT]
+
+    def close(self, runs: Runs) -> None:
+        """Log what was chosen and the files that show it, and close the run, unless all that is there already."""
+        known = self.run(runs)
+        notes = read_json(self._out / "sweep.json")
+        status = _STATUS.get(notes["status"], "KILLED")
+        figures = notes.get(FIGURES, {})
+        drawn = [self._out / file for file in figures.get("files", ()) if (self._out / file).exists()]
+        mark = digest([status, *((file.name, file_digest(file)) for file in [*self._files(), *drawn])])
+        if known.tags.get(DELIVERED) == mark and known.status == status:
+            return
+        self._log_inputs(runs)
+        runs.log_files(known, self._files())
+        if (whose := runs.known.get(str(figures.get("trial")))) is not None:
+            runs.log_files(whose, drawn, FIGURES)
+        chosen = chosen_metrics(self._plan, self._out) if (self._out / "summary.csv").exists() else {}
+        if status != "KILLED":  # else the values may change, and MLflow would keep both
+            runs.log(known, metrics=self._metrics(chosen))
+        best = int(chosen["best_trial"]) if chosen else None
+        runs.tag(known, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best), DELIVERED: mark})
+        runs.close(known, status, _ended(self._out))
+
+    def _metrics(self, chosen: Mapping[str, float]) -> list[Metric]:
+        """Their step is the number of trials that were chosen among: a sweep that goes on has others."""
+        among = sum(record.done for record in read_trials(self._out))
+        return [Metric(name, value, _ended(self._out) or 0, among) for name, value in chosen.items()]
+
+    def _log_inputs(self, runs: Runs) -> None:
+        runs.log_inputs(self.run(runs), datasets(self._out, categories_of(self._out), textures=True))
+
+    @cached_property
+    def _notes(self) -> dict[str, Any]:
+        return read_json(self._out / "sweep.json")
+
+    def _files(self) -> list[Path]:
+        found = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html"]
+        return sorted(file for file in found if file.exists() and file.name not in _LARGE)
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Seconds since 1970 as MLflow counts them."""
+    return None if seconds is None else int(seconds * 1000)
+
+
+def _ended(out: Path) -> int | None:
+    """When the last trial came to its end."""
+    return milliseconds(max((record.ended for record in read_trials(out) if record.ended), default=None))

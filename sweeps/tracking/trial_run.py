@@ -1,0 +1,121 @@
+"""What a trial's run shows: pure functions of what OUT says of the trial, equal whenever they are asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import Metric, Param
+from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
+
+from fsamc.config.dotted import flatten
+from fsamc.config.scoring import MEASURES
+from fsamc.fold import metrics
+from fsamc.fold.config import FoldConfig
+from sweeps.plan.settings import Plan
+from sweeps.results import objective, tables
+from sweeps.tracking.journal import Trial
+
+_OF_ANSWERS = {"balanced_accuracy": metrics.balanced_accuracy, "macro_f1": metrics.macro_f1}
+Support = Mapping[tuple[str, bool, int, int], Mapping[str, list[str]]]  # category, good, shots, draw; images per class
+
+
+def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
+    """What a trial scored; of one that was stopped early, only on the folds that it has, under names of their own.
+
+    `at` (ms since 1970) is every value's timestamp. MLflow keeps a value once per name, timestamp and step, so a
+    timestamp that stays the same is what makes it safe to log again.
+    """
+    folds = trial.folds()
+    if trial.record.stopped is not None:
+        partial = {"partial_accuracy": folds["accuracy"].mean(), "folds": float(len(folds))}
+        return [Metric(name, float(value), at, 0) for name, value in partial.items() if not np.isnan(value)]
+    return [*_accuracies(folds, at), *_objectives(plan, trial, folds, at), *_further(trial, at)]
+
+
+def params(config: FoldConfig) -> list[Param]:
+    """The configuration under its dotted keys."""
+    flat = flatten(config.model_dump(mode="json"))
+    return [Param(clean(key), _short(str(value))) for key, value in flat.items()]
+
+
+def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Support) -> None:
+    """Write configuration.json, support.json and confusion/CATEGORY.csv, counts over all seeds and draws."""
+    (folder / "configuration.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2))
+    wanted = {(category, draw) for category, _, draw in trial.rows}
+    lists = {(category, draw): support.get((category, config.good, config.shots, draw)) for category, draw in wanted}
+    named = {f"{category}/draw {draw}": found for (category, draw), found in sorted(lists.items()) if found}
+    if named:
+        (folder / "support.json").write_text(json.dumps(named, indent=2))
+    for category in trial.categories:
+        answers = [found for (name, _, _), found in sorted(trial.answers.items()) if name == category]
+        if answers:
+            classes = list(answers[0].classes)
+            counts = sum(one.confusion for one in answers)
+            frame = pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=classes)
+            (folder / "confusion").mkdir(exist_ok=True)
+            frame.to_csv(folder / "confusion" / f"{category}.csv")
+
+
+def read_support(out: Path) -> Support:
+    """support.csv: the support images per class, by category, `good`, shots and draw."""
+    found: dict[tuple[str, bool, int, int], dict[str, list[str]]] = {}
+    rows = tables.read_rows(out / "support.csv") if (out / "support.csv").exists() else pd.DataFrame()
+    for row in rows.to_dict("records"):
+        if row["role"] == "support":
+            key = row["category"], row["good"] == "true", int(row["shots"]), int(row["draw"])
+            found.setdefault(key, {}).setdefault(row["image"].split("/")[1], []).append(row["image"])
+    return found
+
+
+def clean(text: str) -> str:
+    """As MLflow allows names; a category is called whatever its folder is."""
+    return re.sub(r"[^\w/.\- :]", "_", text)
+
+
+def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
+    """The average and the categories' means and deviations, and a value per seed with the seed as its step."""
+    found = []
+    for row in tables.summarise(folds).to_dict("records"):
+        suffix = "" if row["category"] == tables.AVERAGE else f"/{clean(row['category'])}"
+        found.append(Metric(f"accuracy{suffix}", row["mean"], at, 0))
+        if not np.isnan(row["std"]):
+            found.append(Metric(f"accuracy_std{suffix}", row["std"], at, 0))
+    for row in tables.seed_scores(folds).to_dict("records"):
+        found.append(Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]))
+    return found
+
+
+def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:
+    """The trial's average by the plan's objective, and by each score that was measured."""
+    measured = objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.COLUMNS))
+    by_name = {"objective": objective.scored(plan, folds, measured)}
+    if trial.measured:
+        by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}
+    averages = {name: tables.trial_scores(counting)["mean"] for name, counting in by_name.items()}
+    return [Metric(name, float(mean.iloc[0]), at, 0) for name, mean in averages.items() if len(mean.dropna())]
+
+
+def _further(trial: Trial, at: int) -> list[Metric]:
+    """Other measures than accuracy, on average: over draws, over seeds, over categories."""
+    rows = []
+    for where, answers in sorted(trial.answers.items()):
+        labels = answers.truth, answers.predicted, len(answers.classes)
+        measured = {name: measure(*labels) for name, measure in _OF_ANSWERS.items()}
+        detected = trial.detected.get(where, {})
+        measured |= {name: float(detected[name]) for name in tables.DETECTED if detected.get(name)}
+        rows.append({"category": where[0], "seed": where[1], **measured})
+    if not rows:
+        return []
+    per_seed = pd.DataFrame(rows).groupby(["category", "seed"]).mean()
+    average = per_seed.groupby("category").mean().mean().dropna()
+    return [Metric(str(name), float(mean), at, 0) for name, mean in average.items()]
+
+
+def _short(value: str) -> str:
+    """MLflow refuses longer ones; the configuration among the artifacts is whole."""
+    return value if len(value) <= MAX_PARAM_VAL_LENGTH else f"{value[: MAX_PARAM_VAL_LENGTH - 3]}..."

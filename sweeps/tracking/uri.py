@@ -1,0 +1,124 @@
+"""Where MLflow keeps runs: whether it can be used, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from cluster.runtime import full_disk
+from fsamc.data.credentials import holds_secret
+from fsamc.errors import BadInput
+from sweeps.errors import StudyLost
+
+MLFLOW_ERRORS = (MlflowException, SQLAlchemyError)  # the second is what a database says before MLflow is up
+
+
+def obstacle(error: BaseException) -> str | None:
+    """In one line why results can be written down no more, if that is what was raised: a full disk, MLflow gone, ..."""
+    if isinstance(error, StudyLost):
+        return str(error)
+    if not isinstance(error, MLFLOW_ERRORS):
+        return full_disk(error)
+    return f"MLflow: {one_line(error)}"
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without the database's statement."""
+    text = re.sub(r"^\(raised as a result of [^)]*\) ", "", " ".join(str(error).split()))
+    return text.partition(" [SQL:")[0][:200]
+
+
+def check_tracking(uri: str, experiment: str) -> None:
+    """Raise BadInput if a tracking URI cannot be used. Its line ends in the mend."""
+    check_no_password(uri)
+    if problem := check_uri(uri, experiment):
+        raise BadInput(problem)
+
+
+def check_uri(uri: str, experiment: str) -> str | None:
+    """Why a tracking URI cannot be used, in one line; None if it can."""
+    if uri.startswith("file:") or "://" not in uri:
+        return f"--tracking-uri {uri}: MLflow keeps no runs in folders any more; use sqlite:///FILE.db or http://HOST"
+    try:
+        with impatient():
+            found = open_client(uri).get_experiment_by_name(experiment)
+    except Exception as error:  # every backend has its own errors
+        if "Invalid Host header" in str(error):
+            host = urlsplit(uri).netloc
+            return (
+                f"--tracking-uri {uri}: the server refuses the name {host} (403, Invalid Host header); "
+                f"start it with mlflow server --allowed-hosts '{host}'"
+            )
+        return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]}); start it or correct it"
+    if found is not None and found.lifecycle_stage != "active":
+        return f"--tracking-uri {uri}: experiment {experiment} was deleted there; restore it or give another name="
+    return None
+
+
+def check_no_password(uri: str) -> None:
+    """Raise BadInput, without repeating it, where a tracking URI holds a password: it is kept with the results."""
+    if holds_secret(uri):
+        raise BadInput(
+            f"--tracking-uri {uri.partition('://')[0]}://...: holds a password, which would be kept with the results; "
+            "leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for PostgreSQL"
+        )
+
+
+def open_client(uri: str) -> MlflowClient:
+    """A client that keeps quiet, for a database that is there whole."""
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what they log, they also raise
+    # A call that MLflow repeats by itself may be done twice: whoever calls looks first at what the lost one has done.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a call less for each run, besides
+    if database := _database(uri):
+        _create_whole(database)
+    return MlflowClient(uri)
+
+
+def _database(uri: str) -> Path | None:
+    """The file of an sqlite database."""
+    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") and "?" not in uri else None
+
+
+def _create_whole(database: Path) -> None:
+    """Making one takes seconds, and MLflow can do nothing with one that a kill left half made."""
+    if not database.exists():
+        beside = database.with_name(f"{database.name}.{uuid.uuid4().hex}.part")
+        MlflowClient(f"sqlite:///{beside}")
+        with suppress(FileExistsError):  # another sweep has been faster
+            database.hardlink_to(beside)
+        beside.unlink()
+
+
+def artifact_root(uri: str, otherwise: Path) -> Path | None:
+    """Beside a database that is a file; None where a server knows. MLflow's own choice would be the working folder."""
+    if database := _database(uri):
+        return database.parent / "mlartifacts"
+    return None if uri.startswith("http") else otherwise
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Let MLflow fail at once: by default it asks an absent server for minutes."""
+    names = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value

@@ -1,0 +1,179 @@
+"""What happens when Tune reports: rows to OUT, news to the screen and to the search."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from ray import tune
+
+from cluster.folds import Fold, Outcome
+from fsamc.fold.config import FoldConfig
+from sweeps.progress.counter import SweepProgress
+from sweeps.results import tables
+from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.labels import label
+from sweeps.results.objective import fold_score
+from sweeps.results.usage import Usage
+from sweeps.search import Proposer
+from sweeps.tracking.uri import obstacle
+from sweeps.trials.stopping import EarlyStopping
+from sweeps.trials.trial import Unsaved, let_go
+
+
+@dataclass
+class Running:
+    """A trial on its way, perhaps for one block of categories after another."""
+
+    number: int
+    values: dict[str, Any]
+    config: FoldConfig
+    planned: int  # folds
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    scores: dict[tuple[Any, ...], float] = field(default_factory=dict)  # by (category, seed, draw), of the objective
+
+    def knows(self, fold: Fold) -> bool:
+        """Whether the fold has been told."""
+        where = (fold.category, fold.seed, fold.draw)
+        return any((row["category"], row["seed"], row["draw"]) == where for row in self.rows)
+
+    def counting(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows that have a say, scored by the objective in place of their accuracy."""
+        found = [self.scores.get(fold) for fold in rows[tables.FOLD].itertuples(index=False, name=None)]
+        return rows.assign(accuracy=pd.Series(found, rows.index, dtype=float)).dropna(subset="accuracy")
+
+
+class Recorder(Unsaved, tune.Callback):
+    """Tune's callback. Results are on disk before anybody hears of them; a fold is told once.
+
+    Attributes:
+        ended: numbers of the trials that have come to an end, in whatever way.
+        stopped_by: why the sweep cannot go on, if it cannot: the disk is full.
+    """
+
+    def __init__(
+        self,
+        folder: SweepFolder,
+        progress: SweepProgress,
+        proposer: Proposer,
+        spending: Usage,
+        stopping: EarlyStopping,
+    ) -> None:
+        self._folder, self._progress, self._proposer = folder, progress, proposer
+        self._spending, self._stopping = spending, stopping
+        self._running: dict[int, Running] = {}  # by the trial's number
+        self.ended: set[int] = set()
+        self.stopped_by: str | None = None
+
+    def propose(self) -> TrialRecord | None:
+        """The search's next trial, written down before it starts; None after the last."""
+        with self._or_stop():
+            if not self.stopped_by and (proposal := self._proposer.propose()):
+                record = TrialRecord(*proposal)
+                self._folder.proposed(record)
+                return record
+        return None
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
+        asked = trial.config
+        if asked["number"] not in self._running and not self.stopped_by:
+            shared = next(iter(asked["folds"])).config
+            self._running[asked["number"]] = Running(asked["number"], asked["values"], shared, asked["planned"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Write a fold's row."""
+        outcome: Outcome | None = result.get("outcome")
+        running = self._running.get(trial.config["number"])
+        if self.stopped_by or running is None or outcome is None or running.knows(outcome.fold):
+            return
+        if outcome.fatal:
+            self._stop(str(outcome.error))
+            return
+        with self._or_stop():
+            row = self._folder.fold(running.number, running.values, outcome)
+            running.rows.append(row)
+            if outcome.result is not None:
+                running.scores[tuple(row[name] for name in tables.FOLD)] = fold_score(self._folder.plan, outcome.result)
+            self._spending.add(outcome)
+            self._progress.fold(row, reused=outcome.reused)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
+        let_go(trial)
+        running = self._running.get(trial.config["number"])
+        if running is None or self.stopped_by:
+            return
+        with self._or_stop():
+            if len(running.rows) == running.planned:
+                self._finish(running)
+            elif reason := self._stopping.reasons.get(running.number):
+                self._close_early(running, reason)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial's own process died for good: say so, and let the sweep not pass for done."""
+        running = self._running.pop(trial.config["number"], None)
+        if running and not self.stopped_by:
+            self.ended.add(running.number)
+            self._progress.lost(running.number)
+            with self._or_stop():
+                self._proposer.tell(running.number, None)
+                self._folder.failed(running.number)
+
+    def _finish(self, running: Running) -> None:
+        rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
+        del self._running[running.number]
+        mean, std = score, score_std = average(rows)
+        if not (counting := running.counting(rows))["accuracy"].equals(rows["accuracy"]):
+            score, score_std = average(counting)
+        if (rows["status"] == "ok").all():
+            self._folder.done(running.number)
+            self._proposer.tell(
+                running.number, score, seconds=float(rows["seconds"].astype(float).mean()), std=score_std
+            )
+        else:
+            self._folder.failed(running.number)
+            self._proposer.tell(running.number, None)
+        self.ended.add(running.number)
+        self._progress.trial(running.number, label(running.config, running.values), mean, std, score=score)
+        self._folder.note(self._spending.notes())
+
+    def _close_early(self, running: Running, reason: str) -> None:
+        del self._running[running.number]
+        scored, planned = len(running.rows), running.planned
+        said = f"stopped after {scored} of {planned} folds: {reason}"
+        seconds = float(pd.DataFrame(running.rows)["seconds"].astype(float).mean())
+        self._folder.done(running.number, stopped=said)
+        self._proposer.tell(running.number, self._stopping.standings.estimate(running.number), seconds=seconds)
+        self.ended.add(running.number)
+        saved = Counter({(running.config.head.kind, running.config.shots): planned - scored})
+        self._progress.stopped(running.number, label(running.config, running.values), said, saved)
+        self._folder.note(self._spending.notes())
+
+    @contextmanager
+    def _or_stop(self) -> Iterator[None]:
+        """End the sweep in good order where its results can be written down no more."""
+        try:
+            yield
+        except Exception as error:
+            if (reason := obstacle(error)) is None:
+                raise
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        self.stopped_by = self.stopped_by or reason
+
+
+def average(rows: pd.DataFrame) -> tuple[float, float]:
+    """Mean and std over seeds of one trial's average over its categories; NaN where no seed has all of them."""
+    done = rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float})
+    scores = tables.trial_scores(done)
+    return (
+        (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (float("nan"), float("nan"))
+    )

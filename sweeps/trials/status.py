@@ -1,0 +1,42 @@
+"""How a sweep has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from sweeps.results.folder import TrialRecord
+from sweeps.trials.interrupts import BUDGET, GO_ON
+
+MEND = "mend that and run the same command again"
+
+
+def verdict(
+    records: Sequence[TrialRecord],
+    ended: Container[int],
+    *,
+    all_proposed: bool,
+    trials: int,
+    stopped_by: str | None,
+    budget_spent: bool,
+) -> tuple[str, str]:
+    """The sweep's status, and what is left to do; nothing where it is done.
+
+    Args:
+        records: the trials that have folds.
+        ended: numbers of the trials that came to an end in this run, in whatever way.
+        all_proposed: whether there are no more trials than those that were proposed.
+        trials: how many there will be.
+        stopped_by: why the sweep could not go on, if it could not.
+        budget_spent: whether it ended early because its time was over.
+    """
+    if stopped_by:
+        return "stopped", f"{stopped_by}; {MEND}"
+    open_ones = any(record.number not in ended and not record.done for record in records)
+    if open_ones or not all_proposed:
+        if budget_spent:
+            done = sum(record.done for record in records)
+            return "paused", f"{BUDGET} after {done} of {trials} trials; the same command goes on"
+        return "interrupted", GO_ON
+    if failed := sum(not record.done for record in records):
+        return "failed", f"{failed} of {len(records)} trials failed; the same command tries them again"
+    return "done", ""

@@ -1,0 +1,131 @@
+"""Stopping trials early: what Tune's scheduler hook hears of each fold, and what `search.stopping` makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isnan
+from typing import Any
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
+
+from cluster.folds import Fold, Outcome
+from sweeps.plan.settings import Plan, Search
+from sweeps.results.objective import fold_score
+from sweeps.trials.racing import Race, Rule, Standings
+from sweeps.trials.trial import Unsaved
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """All that Tune's schedulers look at of a trial; those of an earlier run are no trials of Tune's any more."""
+
+    trial_id: str
+
+
+class Tunes(Rule):
+    """One of Tune's own schedulers, told the mean over the folds so far, with their number for the time.
+
+    Args:
+        scheduler: with time_attr `folds`, metric `mean` and mode `max`; it must not pause trials, which would start
+            them anew.
+        name: of the rule, for people.
+    """
+
+    def __init__(self, scheduler: FIFOScheduler, standings: Standings, name: str) -> None:
+        self._scheduler: Any = scheduler  # which is given less than it is declared to take
+        self._standings, self._name = standings, name
+        self._entered: set[int] = set()
+
+    def tell(self, trial: int) -> str | None:
+        """What the scheduler says."""
+        seen = _Trial(str(trial))
+        if trial not in self._entered:
+            self._entered.add(trial)
+            self._scheduler.on_trial_add(None, seen)
+        mean, folds = self._standings.mean(trial), len(self._standings.scores[trial])
+        said = self._scheduler.on_trial_result(None, seen, {"folds": folds, "mean": mean})
+        stop = said == FIFOScheduler.STOP and trial != 0 and not self._standings.complete(trial)
+        return f"{self._name} over {folds} folds, with {100 * mean:.1f} % on average" if stop else None
+
+
+class EarlyStopping(Unsaved, FIFOScheduler):
+    """Tune's scheduler of a sweep: first come, first served, and stops trials by a rule.
+
+    Args:
+        plan: names the rule, and the objective that scores a fold.
+        folds: of a trial, usually.
+
+    Attributes:
+        reasons: why a trial was stopped, by its number.
+        standings: who has scored what; its `estimate` is what a stopped trial is taken for.
+    """
+
+    def __init__(self, plan: Plan, *, folds: int) -> None:
+        super().__init__()
+        self._plan = plan
+        self.standings = Standings()
+        self.reasons: dict[int, str] = {}
+        self._rule = make_rule(plan.search, self.standings, folds)
+        self._failed: set[int] = set()
+
+    def replay(self, number: int, folds: Sequence[Fold], scores: Mapping[Hashable, float]) -> None:
+        """Take in a trial that an earlier run has brought to its end: its folds, and the scores of those that ran."""
+        self.standings.enter(number, self._with_say(folds))
+        for fold, score in scores.items():
+            self._tell(number, fold, score)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Stop, or continue. Tune asks here before the recorder writes the fold down and before a new one starts."""
+        outcome: Outcome | None = result.get("outcome")
+        number = trial.config["number"]
+        if outcome is None:
+            return self.CONTINUE
+        if outcome.result is None:
+            self._failed.add(number)
+            return self.CONTINUE
+        if number not in self.standings.planned:
+            self.standings.enter(number, self._with_say(trial.config["folds"]))
+        if where(outcome.fold) in self.standings.scores[number]:  # the trial's process died and starts again
+            return self.CONTINUE
+        if isnan(score := fold_score(self._plan, outcome.result)):
+            return self.CONTINUE
+        reason = self._tell(number, where(outcome.fold), score)
+        if reason is None or number in self._failed:  # a failure must not pass unnoticed
+            return self.CONTINUE
+        self.reasons[number] = reason
+        return self.STOP
+
+    def _with_say(self, folds: Iterable[Fold]) -> int:
+        """How many of them the objective looks at: `transfer` does not at the target's."""
+        return sum(fold.category not in self._plan.objective.target for fold in folds)
+
+    def _tell(self, number: int, fold: Hashable, score: float) -> str | None:
+        self.standings.tell(number, fold, score)
+        return self._rule.tell(number) if self._rule else None
+
+
+def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
+    """The rule that the plan's `search.stopping` names, for trials of so many folds; None if none is ever stopped."""
+    asked = search.stopping
+    watched: dict[str, Any] = {"time_attr": "folds", "metric": "mean", "mode": "max"}
+    grace, most = min(asked.fewest_folds, max(1, folds)), max(1, folds)
+    if search.stops_by == "race":
+        return Race(standings, confidence=asked.confidence, fewest=asked.fewest_folds, spread=asked.spread)
+    if search.stops_by == "asha":
+        halving = AsyncHyperBandScheduler(
+            **watched, grace_period=grace, max_t=most, reduction_factor=asked.reduction, stop_last_trials=False
+        )
+        return Tunes(halving, standings, f"not among the best {1 / asked.reduction:.0%} of trials")
+    if search.stops_by == "median":
+        never: Any = inf  # pause
+        median = MedianStoppingRule(
+            **watched, grace_period=grace, min_samples_required=asked.fewest_trials, min_time_slice=never
+        )
+        return Tunes(median, standings, "below the median of the other trials")
+    return None
+
+
+def where(fold: Fold) -> Hashable:
+    """Which fold it is, whatever the trial: what two trials share."""
+    return fold.category, fold.seed, fold.draw

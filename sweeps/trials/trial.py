@@ -1,0 +1,113 @@
+"""A trial on Ray Tune: one configuration, its folds run as tasks, each reported when it has finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from cluster.fold_service import FoldRunner
+from cluster.folds import Fold
+from cluster.runtime import run_folds
+from sweeps.results.folder import TrialRecord
+from sweeps.trials.blocks import Blocks
+
+
+def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retries: int) -> None:
+    """Tune's trainable. `config` holds the trial's number and its folds; each result is one fold's outcome."""
+    for outcome in run_folds(config["folds"].take(), runner, at_once=at_once, retries=retries):
+        tune.report({"outcome": outcome})
+    tune.report({"outcome": None})  # Tune keeps a trial's last report in memory; let it be a small one
+
+
+class Folds:
+    """The folds of a trial that are to be run now.
+
+    Tune copies a configuration many times, sends it back with every result and forgets none of them: of this there is
+    one in a process, and whoever has no more use of the folds takes them out.
+    """
+
+    def __init__(self, folds: list[Fold]) -> None:
+        self._folds = folds
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Folds:
+        return self
+
+    def __iter__(self) -> Iterator[Fold]:
+        return iter(self._folds)
+
+    def take(self) -> list[Fold]:
+        """All of them; none are left."""
+        folds, self._folds = self._folds, []
+        return folds
+
+
+def let_go(trial: Any) -> None:
+    """Keep little of a trial that has ended: Tune keeps every trial to the end of the sweep, with all about it."""
+    trial.config["folds"].take()
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
+
+
+class Unsaved:
+    """Pickles as nothing. Tune saves all it is given for a restore; a sweep resumes from OUT instead."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return (object, ())
+
+
+class PlanSearch(Unsaved, Searcher):
+    """Hands trials to Tune, in order of their numbers; all of them for each block of categories anew.
+
+    Args:
+        waiting: trials of an earlier run that are not done; they come first.
+        propose: gives the next new trial, or None after the last.
+        folds: a trial's folds, from its values.
+        passes: blocks of categories, of which a trial runs one after the other.
+        halted: whether no more trials are to be started.
+    """
+
+    def __init__(
+        self,
+        *,
+        waiting: list[TrialRecord],
+        propose: Callable[[], TrialRecord | None],
+        folds: Callable[[dict[str, Any]], list[Fold]],
+        passes: Blocks,
+        halted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__()
+        self._halted = halted
+        self._folds = folds
+        self._work = self._passes(chain(waiting, iter(propose, None)), passes)
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's number, values, the folds to run now and how many it has; `FINISHED` after the last."""
+        while not self._halted() and (work := next(self._work, None)) is not None:
+            record, block = work
+            folds = self._folds(record.values)
+            if now := [fold for fold in folds if fold.category in block]:  # none where all are too small for its shots
+                return {"number": record.number, "values": record.values, "folds": Folds(now), "planned": len(folds)}
+        return Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the sweep's callback tells the proposer, with the folds in a fixed order."""
+
+    def _passes(self, trials: Iterator[TrialRecord], passes: Blocks) -> Iterator[tuple[TrialRecord, frozenset[str]]]:
+        first, *others = passes
+        known = []
+        for record in trials:
+            if others:
+                known.append(record)
+            yield record, first
+        for block in others:
+            yield from ((record, block) for record in known)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: trials.jsonl holds it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
