@@ -8,6 +8,6 @@ from fsamc.heads.contrastive import ContrastiveHead
 
 
 class MamlHead(ContrastiveHead):
-    """The contrastive network and fine-tuning, pretrained for weights that one step adapts (`fsamc.training.inner_loop`)."""
+    """The contrastive network and fine-tuning, pretrained for weights that one step adapts."""
 
     meta: ClassVar[bool] = True
