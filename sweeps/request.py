@@ -16,7 +16,7 @@ from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.extend import extended
 from sweeps.results.identity import check_resumable
-from sweeps.results.saved_settings import kept_changes, recall
+from sweeps.results.saved_settings import read_saved_settings, saved_changes
 from sweeps.search import Home, check_search
 from sweeps.tracking.uri import check_no_password, check_tracking
 
@@ -95,6 +95,6 @@ def check(request: Request) -> tuple[Prepared, int]:
 def _load(request: Request) -> Plan:
     """The plan; of a sweep that has been extended, with the trials it has by now."""
     own = Path(request.plan) == request.out / "plan.yaml"
-    kept = kept_changes(recall(request.out)) if request.extend or own else []
+    kept = saved_changes(read_saved_settings(request.out)) if request.extend or own else []
     changes = [*kept, *request.changes]
     return load_plan(request.plan, changes, backbone=request.backbone, weights=request.weights)

@@ -31,18 +31,18 @@ from sweeps.progress.lines import make_view
 from sweeps.progress.summary import labels_of, mlflow_lines, show_results
 from sweeps.request import Request, check
 from sweeps.results.folder import SweepFolder, TrialRecord
-from sweeps.results.identity import settle
-from sweeps.results.lock import occupied
+from sweeps.results.identity import end_extension
+from sweeps.results.lock import lock
 from sweeps.results.splits import left_out_lines, splits, write_splits
 from sweeps.results.tables import read_folds
 from sweeps.results.usage import Usage, builds_by_kind, builds_since, folds_saved
 from sweeps.search import Proposer, make_proposer
 from sweeps.tracking.uri import obstacle
-from sweeps.trials.blocks import blocks_of, in_order, passes
+from sweeps.trials.blocks import blocks_of, by_block, passes
 from sweeps.trials.interrupts import BUDGET, Interrupts
 from sweeps.trials.monitor import Monitor, tree_memory
 from sweeps.trials.recorder import Recorder
-from sweeps.trials.status import MEND, verdict
+from sweeps.trials.status import MEND, sweep_status
 from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.trial import PlanSearch
 from sweeps.trials.tuner import run_trials
@@ -74,7 +74,7 @@ def run_sweep(request: Request, console: Console) -> None:
             with view.console.status("starting Ray"):
                 if not ray.is_initialized():
                     runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
-            with occupied(request.out), Interrupts(request.time_budget, started=started) as interrupts:
+            with lock(request.out), Interrupts(request.time_budget, started=started) as interrupts:
                 _Sweep(request, prepared, interrupts, workers=workers, view=view).run()
     finally:
         if not found_up:
@@ -95,7 +95,7 @@ class _Sweep:
         self.records = self.folder.open(prepared.contents, extending=request.extend or None)
         self.store = Store(request.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
-        self.spending = Usage.going_on(self.folder.notes)
+        self.usage = Usage.going_on(self.folder.notes)
         self.working_set = working_set(self.plan)
         self.stopping = EarlyStopping(self.plan, folds=self._n_folds(self.plan.base))
 
@@ -124,7 +124,7 @@ class _Sweep:
                 self.view, self.prepared, self.proposer, self.folder, cache=self.request.cache, workers=self.workers
             )
             with progress:
-                recorder = Recorder(self.folder, progress, self.proposer, self.spending, self.stopping)
+                recorder = Recorder(self.folder, progress, self.proposer, self.usage, self.stopping)
                 self._run_trials(recorder, progress)
             self._finish(recorder, courier, progress)
 
@@ -150,7 +150,7 @@ class _Sweep:
         search = PlanSearch(
             waiting=[record for record in self.records if not record.done],
             propose=recorder.propose,
-            folds=lambda values: in_order(self.prepared.folds(configuration(self.plan, values)), blocks),
+            folds=lambda values: by_block(self.prepared.folds(configuration(self.plan, values)), blocks),
             passes=passes(self.prepared, blocks),
             halted=lambda: self.interrupts.asked,
         )
@@ -202,7 +202,7 @@ class _Sweep:
         )
 
     def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:
-        self.spending.peak_memory = max(self.spending.peak_memory, tree_memory())
+        self.usage.peak_memory = max(self.usage.peak_memory, tree_memory())
         with suppress(RayError):  # the keeper is starting again, or is busy
             if self.interrupts.asked:
                 runner.halt(timeout=5)  # one that has started again has not heard of it
@@ -210,7 +210,7 @@ class _Sweep:
 
     def _finish(self, recorder: Recorder, courier: tracking.MlflowSync, progress: SweepProgress) -> None:
         """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
-        status, reason = self._verdict(recorder)
+        status, reason = self._status(recorder)
         self._note(status)
         summary = self.folder.finish() if self.folder.has_rows() else None
         if summary is not None and status in ("done", "failed"):
@@ -229,13 +229,13 @@ class _Sweep:
                 self.prepared,
                 summary,
                 labels=labels,
-                spending=self.spending,
+                usage=self.usage,
                 builds=builds_by_kind(self.store),
                 mlflow=mlflow_lines(self.request.out, self.request.runs_at, courier.page, undelivered),
                 console=self.console,
             )
         if status == "done":
-            settle(self.request.out)
+            end_extension(self.request.out)
         results = {path.stem: str(path) for name in _RESULTS if (path := self.request.out / name).exists()}
         progress.done(
             status,
@@ -243,7 +243,7 @@ class _Sweep:
             summary,
             labels=labels,
             marks=self.prepared.marks,
-            seconds=self.spending.seconds,
+            seconds=self.usage.seconds,
             files=results | {"mlflow": self.request.runs_at},
         )
         if reason and status != "paused":
@@ -259,12 +259,12 @@ class _Sweep:
             noted = gallery.hang(best, draw_on_ray)
         for category, reason in noted["without"].items():
             self.console.print(f"no figures of {category}: {reason}", soft_wrap=True, highlight=False, markup=False)
-        self.folder.note(self.spending.notes())
+        self.folder.note(self.usage.notes())
 
-    def _verdict(self, recorder: Recorder) -> tuple[str, str]:
+    def _status(self, recorder: Recorder) -> tuple[str, str]:
         """The sweep's status, and what is left to do; nothing where it is done."""
         records = self.folder.records()
-        return verdict(
+        return sweep_status(
             [record for record in records if self._has_folds(record)],
             recorder.ended,
             all_proposed=not self.proposer.left(),
@@ -318,7 +318,7 @@ class _Sweep:
                 "offline": self.request.offline,
                 "materials": self._where(),
                 **self._saved(),
-                **self.spending.notes(),
+                **self.usage.notes(),
             }
         )
 

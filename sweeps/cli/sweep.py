@@ -71,13 +71,13 @@ def sweep(
     quiet_ray()
     from fsamc.data.remote import source
     from sweeps.request import Request
-    from sweeps.results.saved_settings import SavedSettings, recall
+    from sweeps.results.saved_settings import SavedSettings, read_saved_settings
     from sweeps.sweep import run_sweep
     from sweeps.trials.interrupts import seconds_of
 
     if plan and "=" in plan:  # a change, where the plan was left out
         changes, plan = [plan, *(changes or ())], None
-    kept = recall(out) if plan is None or data is None else SavedSettings()
+    kept = read_saved_settings(out) if plan is None or data is None else SavedSettings()
     asked = plan or kept.plan
     images = source(data, "--data") if data else kept.data
     if asked is None or images is None:

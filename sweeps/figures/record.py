@@ -21,8 +21,8 @@ from sweeps.plan.settings import Plan
 from sweeps.results.files import read_json
 from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import check_resumable
-from sweeps.results.objective import best_trial
-from sweeps.results.saved_settings import kept_changes, recall
+from sweeps.results.objective import chosen_trial
+from sweeps.results.saved_settings import read_saved_settings, saved_changes
 from sweeps.tracking import track
 
 
@@ -41,7 +41,7 @@ class Gallery:
 
     def best(self) -> int | None:
         """The trial that the objective chose; none where the trials share no category, or no fold was scored."""
-        return best_trial(self.folder.plan, self.folder.root) if self.folder.has_rows() else None
+        return chosen_trial(self.folder.plan, self.folder.root) if self.folder.has_rows() else None
 
     def shows(self, trial: int) -> bool:
         """Whether this trial's figures are there already."""
@@ -111,7 +111,7 @@ def _deliver(out: Path) -> None:
 
 
 def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Path | None) -> Gallery:
-    kept, notes = recall(out), read_json(out / "sweep.json")
+    kept, notes = read_saved_settings(out), read_json(out / "sweep.json")
     plan, workers = resolve_resources(_plan(out), None)
     where, store = data or kept.data, cache or kept.cache
     if where is None or store is None:
@@ -139,4 +139,4 @@ def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Pat
 def _plan(out: Path) -> Plan:
     if not (out / "plan.yaml").exists():
         raise BadInput(f"{out}: holds no sweep (no plan.yaml); give the folder of results of one")
-    return load_plan(str(out / "plan.yaml"), kept_changes(recall(out)))
+    return load_plan(str(out / "plan.yaml"), saved_changes(read_saved_settings(out)))

@@ -27,7 +27,7 @@ def show_results(
     summary: pd.DataFrame,
     *,
     labels: Mapping[int, str],
-    spending: Usage,
+    usage: Usage,
     builds: dict[str, tuple[int, float]],
     mlflow: list[str],
     console: Console,
@@ -39,7 +39,7 @@ def show_results(
         prepared: its plan, and the marks that stand on all its numbers.
         summary: its table; trials that were stopped early are not shown of it.
         labels: the trials' configurations in words.
-        spending: time and memory.
+        usage: time and memory.
         builds: number and seconds by kind.
         mlflow: where the runs are.
         console: printed to.
@@ -50,10 +50,10 @@ def show_results(
     _print_plain(console, choice_line(plan, read_folds(out), read_measured(out)))
     for mark in prepared.marks:
         console.print(f"[bold red]{mark}[/bold red]")
-    console.print(stage_table(spending.stages, builds))
+    console.print(stage_table(usage.stages, builds))
     report = out / "report.html"
     lines = [
-        f"peak memory {spending.peak_memory / 2**30:.1f} GiB, {spending.seconds:.0f} s in all",
+        f"peak memory {usage.peak_memory / 2**30:.1f} GiB, {usage.seconds:.0f} s in all",
         *saved_line(folder.notes),
         *([f"report   {report}"] if report.exists() else []),
         *figures_line(folder),

@@ -17,7 +17,7 @@ from sweeps.plan.load import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.folder import read_trials
-from sweeps.results.objective import ranking, read_measured
+from sweeps.results.objective import ranking_by_objective, read_measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Evidence:
     Attributes:
         configs: the configuration of every trial by its number; one may be absent.
         notes: sweep.json; any key may be absent.
-        board: the ranking by the plan's objective, as `sweeps.results.objective.ranking` makes it.
+        board: the ranking by the plan's objective, as `sweeps.results.objective.ranking_by_objective` makes it.
         measured: further scores of the folds, as `sweeps.results.objective.read_measured` reads them.
         best: the trial that the objective chose, none where the trials share no category.
         predictions: category, seed, draw, truth, predicted of the best trial's queries; empty where there are none.
@@ -73,7 +73,7 @@ def gather(out: Path) -> Evidence:
         why = f"all {len(folds)} so far failed" if len(folds) else "none has been run"
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to report on ({why}); resume the sweep, then try again")
     plan, measured = read_plan(out), read_measured(out)
-    board = ranking(plan, folds, measured)
+    board = ranking_by_objective(plan, folds, measured)
     best = int(board["trial"].iloc[0]) if len(board) else None
     return Evidence(
         plan=plan,

@@ -11,7 +11,7 @@ import pandas as pd
 from fsamc.config.scoring import MEASURES
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.objective import by_measure, ranking, what_chooses
+from sweeps.results.objective import by_measure, ranking_by_objective, what_chooses
 
 CHOICES = ["shots", "objective", "category", "trial", "score", "accuracy", "std", "best", "correlation", "trials"]
 
@@ -39,7 +39,7 @@ def choices(folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
     """The sweep's own choice in a sentence: what chose, what it scored, and which trials it cannot be told from."""
-    board = ranking(plan, folds, measured)
+    board = ranking_by_objective(plan, folds, measured)
     if board.empty:
         return "no trial is chosen: they share no category in which each has a finished fold"
     best, others = board.iloc[0], board.iloc[1:]

@@ -63,7 +63,7 @@ class SweepFolder:
         if any(config.detection.enabled for config in variants(plan)):
             self._tables["detection.csv"] = DETECTION
         if plan.scoring.measure:
-            self._tables[objective.FILE] = objective.COLUMNS
+            self._tables[objective.OBJECTIVES] = objective.OBJECTIVE_COLUMNS
 
     def open(self, contents: Mapping[str, str], *, extending: int | None = None) -> list[TrialRecord]:
         """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
@@ -101,7 +101,7 @@ class SweepFolder:
             if outcome.result.threshold is not None:
                 append(self.root / "detection.csv", _csv([_detection(number, outcome.result)]))
             if outcome.result.measured:
-                append(self.root / objective.FILE, _csv([objective.measured_row(number, outcome.result)]))
+                append(self.root / objective.OBJECTIVES, _csv([objective.measured_row(number, outcome.result)]))
         append(self.root / "folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
         return row
 
@@ -136,7 +136,7 @@ class SweepFolder:
         tables.write_summary(summary, self.root)
         if "seconds" in self.plan.search.goals:
             self.note({"pareto": tables.pareto(folds)})
-        best = objective.best_trial(self.plan, self.root)
+        best = objective.chosen_trial(self.plan, self.root)
         if best is not None:
             values = {record.number: record.values for record in self.records()}[best]
             base = configuration(self.plan, values)

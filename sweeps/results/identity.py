@@ -64,7 +64,7 @@ def claim(out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int 
     return str(identity["run"])
 
 
-def settle(out: Path) -> None:
+def end_extension(out: Path) -> None:
     """The sweep in OUT is done: it may be extended anew."""
     write_whole(out / IDENTITY, json.dumps(read_json(out / IDENTITY) | {"extending": 0}))
 

@@ -18,12 +18,12 @@ LOCK, HOLDER = f"{IDENTITY}.lock", f"{IDENTITY}.holder"
 
 
 @contextmanager
-def occupied(out: Path) -> Iterator[None]:
+def lock(out: Path) -> Iterator[None]:
     """Hold OUT while a sweep writes to it. Raises BadInput where another one does, and says which."""
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / LOCK)
+    file_lock = FileLock(out / LOCK)
     try:
-        lock.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except Timeout:
         holder = out / HOLDER
         who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
@@ -35,4 +35,4 @@ def occupied(out: Path) -> Iterator[None]:
         yield
     finally:
         (out / HOLDER).unlink(missing_ok=True)
-        lock.release()
+        file_lock.release()

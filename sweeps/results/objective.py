@@ -14,8 +14,8 @@ from fsamc.fold.result import FoldResult
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 
-FILE = "objectives.csv"
-COLUMNS = ["trial", *tables.FOLD, "query", *MEASURES]
+OBJECTIVES = "objectives.csv"
+OBJECTIVE_COLUMNS = ["trial", *tables.FOLD, "query", *MEASURES]
 
 
 def fold_score(plan: Plan, result: FoldResult) -> float:
@@ -52,7 +52,7 @@ def reported(plan: Plan, folds: pd.DataFrame) -> pd.DataFrame:
     return folds[folds["category"].isin(plan.objective.target)] if plan.objective.target else folds
 
 
-def ranking(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+def ranking_by_objective(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     """Trials by the objective, best first: `tables.ranking`, whose differences, intervals and ties are the objective's.
 
     `mean` and `std` are those of the accuracy that is reported; a further column `objective` has the average that
@@ -67,14 +67,14 @@ def ranking(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataF
     return board.assign(mean=board["trial"].map(accuracy["mean"]), std=board["trial"].map(accuracy["std"]))
 
 
-def best_trial(plan: Plan, out: Path) -> int | None:
+def chosen_trial(plan: Plan, out: Path) -> int | None:
     """The trial that the objective chooses of a sweep's folder; none where the trials share no category."""
     return tables.best_trial(scored(plan, tables.read_folds(out), read_measured(out)))
 
 
 def chosen_metrics(plan: Plan, out: Path) -> dict[str, float]:
     """The chosen trial's number, its accuracy that is reported and its score by the objective; empty without one."""
-    board = ranking(plan, tables.read_folds(out), read_measured(out))
+    board = ranking_by_objective(plan, tables.read_folds(out), read_measured(out))
     if board.empty:
         return {}
     best = board.iloc[0]
@@ -87,8 +87,10 @@ def read_measured(out: Path) -> pd.DataFrame:
 
     Empty where the sweep measured nothing. A fold that is listed twice counts once, as last written.
     """
-    path = out / FILE
-    return as_measured(tables.read_rows(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS))
+    path = out / OBJECTIVES
+    return as_measured(
+        tables.read_rows(path, OBJECTIVE_COLUMNS) if path.exists() else pd.DataFrame(columns=OBJECTIVE_COLUMNS)
+    )
 
 
 def as_measured(rows: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ class SavedSettings:
     tracking_uri: str | None = None
 
 
-def recall(out: Path) -> SavedSettings:
+def read_saved_settings(out: Path) -> SavedSettings:
     """What OUT says of the sweep in it."""
     notes, identity = read_json(out / "sweep.json"), read_json(out / IDENTITY)
     materials = {name: kept for name, kept in notes.get("materials", {}).items() if kept is not None}
@@ -46,6 +46,6 @@ def recall(out: Path) -> SavedSettings:
     )
 
 
-def kept_changes(kept: SavedSettings) -> list[str]:
+def saved_changes(kept: SavedSettings) -> list[str]:
     """The change that makes the plan in OUT what OUT says it is."""
     return [] if kept.trials is None else [f"search.trials={kept.trials}"]

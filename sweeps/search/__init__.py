@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sweeps.plan.settings import Plan
 from sweeps.search.base import Home, Proposal, Proposer
-from sweeps.search.known import Grid, Known, Listed
-from sweeps.search.random import Random
+from sweeps.search.enumerated import Enumerated, Grid, Listed
+from sweeps.search.random import RandomSearch
 
 __all__ = ["Grid", "Home", "Listed", "Proposal", "Proposer", "check_search", "make_proposer"]
 
@@ -24,7 +24,7 @@ def make_proposer(plan: Plan, home: Home | None = None) -> Proposer:
         from sweeps.search.optuna import Optuna  # takes a second that other sweeps need not spend
 
         return Optuna(plan, home)
-    known: dict[str, type[Known]] = {"grid": Grid, "list": Listed, "random": Random}
+    known: dict[str, type[Enumerated]] = {"grid": Grid, "list": Listed, "random": RandomSearch}
     return known[plan.search.algorithm](plan)
 
 

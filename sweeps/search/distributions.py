@@ -56,7 +56,7 @@ def suggest(trial: optuna.Trial, key: str, given: Distribution) -> Any:
     return trial.suggest_float(key, low, high, log=given.loguniform is not None)
 
 
-def params(space: Mapping[str, Distribution], values: Values) -> Values | None:
+def optuna_params(space: Mapping[str, Distribution], values: Values) -> Values | None:
     """A trial's values as Optuna holds them; None where one is outside of its range, which Optuna cannot hold."""
     if not all(_inside(space[key], value) for key, value in values.items()):
         return None

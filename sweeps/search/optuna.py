@@ -13,10 +13,10 @@ from sweeps.plan.load import base_values, config_hash, configuration
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values, settle
 from sweeps.search.base import Home, Proposal, Proposer, distinct
-from sweeps.search.distributions import as_text, for_optuna, params, suggest
+from sweeps.search.distributions import as_text, for_optuna, optuna_params, suggest
 from sweeps.search.random import draw
 from sweeps.search.samplers import check_sampler, make_sampler
-from sweeps.search.shared_study import SharedStudy, counted, values_of
+from sweeps.search.shared_study import SharedStudy, configurations_tried, values_of
 from sweeps.search.study_copy import StudyCopy
 
 
@@ -33,8 +33,8 @@ class Optuna(Proposer):
         super().__init__(plan)
         check_sampler(plan)
         self._count = distinct(plan)
-        self._ledger = SharedStudy(plan, home)
-        self._rehearsal = StudyCopy(plan)
+        self._study = SharedStudy(plan, home)
+        self._copy = StudyCopy(plan)
         self._handed_out: set[int] = set()
 
     def count(self) -> int:
@@ -43,58 +43,58 @@ class Optuna(Proposer):
 
     def left(self) -> int:
         """What no driver has asked for yet, and what an earlier run of this one did not get to write down."""
-        trials = self._ledger.trials()
-        return self._count - len(counted(trials, self._count)) + len(self._left_behind(trials))
+        trials = self._study.trials()
+        return self._count - len(configurations_tried(trials, self._count)) + len(self._left_behind(trials))
 
     def notice(self) -> str:
         """Also that there is nothing left to do."""
-        if not self._handed_out and self._ledger.trials() and not self.left():
-            return f"{self._ledger.name} has all of its {self._count} trials; raise search.trials for more"
+        if not self._handed_out and self._study.trials() and not self.left():
+            return f"{self._study.name} has all of its {self._count} trials; raise search.trials for more"
         return super().notice()
 
     def propose(self) -> Proposal | None:
         """What a killed run has entered and never begun; then what the sampler asks for."""
         while True:
-            trials = self._ledger.trials()
-            known = counted(trials, self._count)
+            trials = self._study.trials()
+            known = configurations_tried(trials, self._count)
             if behind := self._left_behind(trials):
                 number, values = behind[0].number, values_of(behind[0]) or {}
             elif len(known) < self._count:
                 values, template = self._new(trials, known)
                 number = self._enter(values, template)
-                trials = self._ledger.trials()
+                trials = self._study.trials()
             else:
                 return None
             self._handed_out.add(number)
-            if (first := counted(trials, self._count).get(as_text(values))) == number:
+            if (first := configurations_tried(trials, self._count).get(as_text(values))) == number:
                 return Proposal(number, values)
             # Another driver was faster: with the same configuration, or with the last trial that was asked for.
             why = "surplus" if first is None else f"tried as trial {first}"
-            self._ledger.close(trials[number], None, outcome=why)
+            self._study.close(trials[number], None, outcome=why)
 
     def replay(self, number: int, values: Values) -> None:
         """Find the trial in the study; enter it where a sweep has lost its own study, or never had one."""
-        trials = self._ledger.trials()
+        trials = self._study.trials()
         self._handed_out.add(number)
         if number < len(trials):
             found = trials[number]
-            if not self._ledger.is_own(found) or as_text(values) != as_text(values_of(found)):
-                raise BadInput(f"{self._ledger.name}: trial {number} is another one there; restore the study")
+            if not self._study.is_own(found) or as_text(values) != as_text(values_of(found)):
+                raise BadInput(f"{self._study.name}: trial {number} is another one there; restore the study")
         elif self._enter(values, self._as_trial(values)) != number:
-            raise BadInput(f"{self._ledger.name}: has lost trials before trial {number}; restore the study")
+            raise BadInput(f"{self._study.name}: has lost trials before trial {number}; restore the study")
 
     def tell(self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None) -> None:
         """Complete the trial. One that failed before, which Optuna lets nobody change, is entered once more."""
-        trials = self._ledger.trials()
+        trials = self._study.trials()
         trial, values = trials[number], values_of(trials[number]) or {}
         told = {"accuracy": score, "accuracy_std": std, "seconds": seconds}
         facts = {name: value for name, value in told.items() if value is not None and math.isfinite(value)}
-        inside = params(self.plan.space, values) is not None
+        inside = optuna_params(self.plan.space, values) is not None
         scores = [facts[goal] for goal in self.plan.search.goals if goal in facts and inside]
         complete = len(scores) == len(self.plan.search.goals)
         if not trial.state.is_finished():
             outcome = {} if complete else {"outcome": "failed" if inside else "outside of the space"}
-            self._ledger.close(trial, scores if complete else None, **facts, **outcome)
+            self._study.close(trial, scores if complete else None, **facts, **outcome)
         elif complete and trial.state == TrialState.FAIL and not _again(trials, number):
             again = create_trial(values=scores, params=trial.params, distributions=trial.distributions)
             self._enter(values, again, **facts, again=number)
@@ -104,33 +104,33 @@ class Optuna(Proposer):
         base = base_values(self.plan)
         if not known:
             return base, self._as_trial(base)
-        parts = ("optuna", len(trials)) + ((self._ledger.run,) if self._ledger.has_others(trials) else ())
-        self._rehearsal.follow(trials)
+        parts = ("optuna", len(trials)) + ((self._study.run,) if self._study.has_others(trials) else ())
+        self._copy.follow(trials)
         for attempt in range(self.plan.search.asks):
             seed = derive(self.plan.search.seed, *parts, *((attempt,) if attempt else ())) % 2**32
-            trial = self._rehearsal.ask(make_sampler(self.plan, seed))
+            trial = self._copy.ask(make_sampler(self.plan, seed))
             values = settle(self.plan.space, self.plan.base, partial(suggest, trial))
             if as_text(values) not in known:
-                return values, self._rehearsal.asked(trial)
+                return values, self._copy.asked(trial)
         generator = numpy_generator(self.plan.search.seed, *parts, "drawn")
         while as_text(values := draw(self.plan, generator)) in known:
             pass  # comes to an end, since not all of the space is known
         return values, self._as_trial(values)
 
     def _as_trial(self, values: Values) -> FrozenTrial:
-        found = params(self.plan.space, values) or {}
+        found = optuna_params(self.plan.space, values) or {}
         kinds = {key: for_optuna(self.plan.space[key]) for key in found}
         return create_trial(state=TrialState.RUNNING, params=found, distributions=kinds)
 
     def _enter(self, values: Values, trial: FrozenTrial, **facts: object) -> int:
-        return self._ledger.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)
+        return self._study.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)
 
     def _left_behind(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Trials of an earlier run of this sweep that it was killed before writing down."""
         return [
             trial
             for trial in trials
-            if trial.state == TrialState.RUNNING and self._ledger.is_own(trial) and trial.number not in self._handed_out
+            if trial.state == TrialState.RUNNING and self._study.is_own(trial) and trial.number not in self._handed_out
         ]
 
 

@@ -1,4 +1,4 @@
-"""Random search: independent draws, each configuration once."""
+"""RandomSearch search: independent draws, each configuration once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values, settle
 from sweeps.search.base import distinct
 from sweeps.search.distributions import as_text, value_of_share
-from sweeps.search.known import Known
+from sweeps.search.enumerated import Enumerated
 
 
 def draw(plan: Plan, generator: np.random.Generator) -> Values:
@@ -22,7 +22,7 @@ def draw(plan: Plan, generator: np.random.Generator) -> Values:
     return settle(plan.space, plan.base, lambda key, given: value_of_share(given, shares[key]))
 
 
-class Random(Known):
+class RandomSearch(Enumerated):
     """Independent draws; a trial is the same however many there are. One that has come before is drawn again."""
 
     def others(self) -> Iterator[Values]:

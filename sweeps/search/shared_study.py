@@ -21,7 +21,7 @@ from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values
 from sweeps.search.base import Home
 from sweeps.search.distributions import as_text
-from sweeps.search.storage import ERRORS, Place
+from sweeps.search.storage import ERRORS, StudyStorage
 
 _PLAN, _VALUES, _RUN = "plan", "values", "run"
 _DIRECTIONS = {"accuracy": StudyDirection.MAXIMIZE, "seconds": StudyDirection.MINIMIZE}
@@ -37,11 +37,11 @@ class SharedStudy:
     def __init__(self, plan: Plan, home: Home | None) -> None:
         """Raises BadInput if the study is of another plan."""
         self._home = home or Home(out=Path(), run="", data="")
-        self._place = Place(plan, home.out) if home else None
+        self._address = StudyStorage(plan, home.out) if home else None
         self._plan = study_hash(plan, self._home.data)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with self._reached():
-            self._storage = self._place.open() if self._place else InMemoryStorage()
+            self._storage = self._address.open() if self._address else InMemoryStorage()
             self._study = optuna.create_study(
                 study_name=plan.search.study or plan.name,
                 storage=self._storage,
@@ -56,7 +56,7 @@ class SharedStudy:
     @property
     def name(self) -> str:
         """The study's, and where it is."""
-        return f"study {self._study.study_name} in {self._place.shown if self._place else 'memory'}"
+        return f"study {self._study.study_name} in {self._address.shown if self._address else 'memory'}"
 
     def trials(self) -> list[FrozenTrial]:
         """Every trial, by number; not to be changed. Those of other tools are there too, without values."""
@@ -78,9 +78,9 @@ class SharedStudy:
     def close(self, trial: FrozenTrial, score: list[float] | None, **facts: Any) -> None:
         """End a running trial with its score, or as failed, and facts."""
         with self._reached():
-            known = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
             for name, value in facts.items():
-                self._storage.set_trial_user_attr(known, name, value)
+                self._storage.set_trial_user_attr(trial_id, name, value)
             self._study.tell(trial.number, score, state=None if score else TrialState.FAIL, skip_if_finished=True)
 
     def is_own(self, trial: FrozenTrial) -> bool:
@@ -101,9 +101,9 @@ class SharedStudy:
         try:
             yield
         except ERRORS as error:
-            if self._place is None:
+            if self._address is None:
                 raise
-            raise StudyLost(f"search.storage: {self._place.shown}: {self._place.why(error)}") from error
+            raise StudyLost(f"search.storage: {self._address.shown}: {self._address.why(error)}") from error
 
 
 def values_of(trial: FrozenTrial) -> Values | None:
@@ -112,7 +112,7 @@ def values_of(trial: FrozenTrial) -> Values | None:
     return json.loads(text) if text else None
 
 
-def counted(trials: Iterable[FrozenTrial], most: int) -> dict[str, int]:
+def configurations_tried(trials: Iterable[FrozenTrial], most: int) -> dict[str, int]:
     """The first `most` different configurations, as text, and the numbers of the trials that try them.
 
     Every driver that sees a trial comes to the same answer about it, since nothing before it changes any more.
@@ -127,18 +127,20 @@ def counted(trials: Iterable[FrozenTrial], most: int) -> dict[str, int]:
 
 def check_study(plan: Plan, home: Home) -> None:
     """Raise BadInput if the plan's storage cannot be reached, or its study is of another plan. Makes neither."""
-    place = Place(plan, home.out)
-    if not place.check():
+    storage = StudyStorage(plan, home.out)
+    if not storage.check():
         return
     try:
-        study = optuna.load_study(study_name=plan.search.study or plan.name, storage=place.open())
+        study = optuna.load_study(study_name=plan.search.study or plan.name, storage=storage.open())
         _check_same(study, plan, study_hash(plan, home.data))
     except KeyError:  # there is none of this name
         return
     except ERRORS as error:
-        raise BadInput(f"search.storage: {place.shown}: {place.why(error)}; mend it or correct the address") from None
+        raise BadInput(
+            f"search.storage: {storage.shown}: {storage.why(error)}; mend it or correct the address"
+        ) from None
     finally:
-        place.close()
+        storage.close()
 
 
 def study_hash(plan: Plan, data: str) -> str:

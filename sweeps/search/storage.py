@@ -21,7 +21,7 @@ ERRORS = (SQLAlchemyError, StorageInternalError, ImportError, OSError)
 _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}  # seconds: for a lock, for an answer
 
 
-class Place:
+class StudyStorage:
     """A storage's address.
 
     Attributes:

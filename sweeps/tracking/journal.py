@@ -16,7 +16,7 @@ import pandas as pd
 from fsamc.fold.metrics import confusion_matrix
 from sweeps.results import tables
 from sweeps.results.folder import TrialRecord, read_trials
-from sweeps.results.objective import FILE as OBJECTIVES
+from sweeps.results.objective import OBJECTIVES
 
 Where = tuple[str, int, int]  # category, seed, draw
 Row = dict[str, str]

@@ -92,7 +92,7 @@ def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
 
 def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:
     """The trial's average by the plan's objective, and by each score that was measured."""
-    measured = objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.COLUMNS))
+    measured = objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.OBJECTIVE_COLUMNS))
     by_name = {"objective": objective.scored(plan, folds, measured)}
     if trial.measured:
         by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}

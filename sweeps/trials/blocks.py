@@ -39,7 +39,7 @@ def passes(prepared: Prepared, blocks: Blocks) -> Blocks:
     return [frozenset(prepared.categories)] if whole or not blocks else blocks
 
 
-def in_order(folds: Sequence[Fold], blocks: Blocks) -> list[Fold]:
+def by_block(folds: Sequence[Fold], blocks: Blocks) -> list[Fold]:
     """A trial's folds block by block, otherwise as they were."""
     place = {name: number for number, block in enumerate(blocks) for name in block}
     return sorted(folds, key=lambda fold: place[fold.category])

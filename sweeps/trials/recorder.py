@@ -22,11 +22,11 @@ from sweeps.results.usage import Usage
 from sweeps.search import Proposer
 from sweeps.tracking.uri import obstacle
 from sweeps.trials.stopping import EarlyStopping
-from sweeps.trials.trial import Unsaved, let_go
+from sweeps.trials.trial import NotPickled, let_go
 
 
 @dataclass
-class Running:
+class RunningTrial:
     """A trial on its way, perhaps for one block of categories after another."""
 
     number: int
@@ -47,7 +47,7 @@ class Running:
         return rows.assign(accuracy=pd.Series(found, rows.index, dtype=float)).dropna(subset="accuracy")
 
 
-class Recorder(Unsaved, tune.Callback):
+class Recorder(NotPickled, tune.Callback):
     """Tune's callback. Results are on disk before anybody hears of them; a fold is told once.
 
     Attributes:
@@ -60,12 +60,12 @@ class Recorder(Unsaved, tune.Callback):
         folder: SweepFolder,
         progress: SweepProgress,
         proposer: Proposer,
-        spending: Usage,
+        usage: Usage,
         stopping: EarlyStopping,
     ) -> None:
         self._folder, self._progress, self._proposer = folder, progress, proposer
-        self._spending, self._stopping = spending, stopping
-        self._running: dict[int, Running] = {}  # by the trial's number
+        self._usage, self._stopping = usage, stopping
+        self._running: dict[int, RunningTrial] = {}  # by the trial's number
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
 
@@ -83,7 +83,7 @@ class Recorder(Unsaved, tune.Callback):
         asked = trial.config
         if asked["number"] not in self._running and not self.stopped_by:
             shared = next(iter(asked["folds"])).config
-            self._running[asked["number"]] = Running(asked["number"], asked["values"], shared, asked["planned"])
+            self._running[asked["number"]] = RunningTrial(asked["number"], asked["values"], shared, asked["planned"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -101,7 +101,7 @@ class Recorder(Unsaved, tune.Callback):
             running.rows.append(row)
             if outcome.result is not None:
                 running.scores[tuple(row[name] for name in tables.FOLD)] = fold_score(self._folder.plan, outcome.result)
-            self._spending.add(outcome)
+            self._usage.add(outcome)
             self._progress.fold(row, reused=outcome.reused)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -126,7 +126,7 @@ class Recorder(Unsaved, tune.Callback):
                 self._proposer.tell(running.number, None)
                 self._folder.failed(running.number)
 
-    def _finish(self, running: Running) -> None:
+    def _finish(self, running: RunningTrial) -> None:
         rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
         del self._running[running.number]
         mean, std = score, score_std = average(rows)
@@ -142,9 +142,9 @@ class Recorder(Unsaved, tune.Callback):
             self._proposer.tell(running.number, None)
         self.ended.add(running.number)
         self._progress.trial(running.number, label(running.config, running.values), mean, std, score=score)
-        self._folder.note(self._spending.notes())
+        self._folder.note(self._usage.notes())
 
-    def _close_early(self, running: Running, reason: str) -> None:
+    def _close_early(self, running: RunningTrial, reason: str) -> None:
         del self._running[running.number]
         scored, planned = len(running.rows), running.planned
         said = f"stopped after {scored} of {planned} folds: {reason}"
@@ -154,7 +154,7 @@ class Recorder(Unsaved, tune.Callback):
         self.ended.add(running.number)
         saved = Counter({(running.config.head.kind, running.config.shots): planned - scored})
         self._progress.stopped(running.number, label(running.config, running.values), said, saved)
-        self._folder.note(self._spending.notes())
+        self._folder.note(self._usage.notes())
 
     @contextmanager
     def _or_stop(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from sweeps.trials.interrupts import BUDGET, GO_ON
 MEND = "mend that and run the same command again"
 
 
-def verdict(
+def sweep_status(
     records: Sequence[TrialRecord],
     ended: Container[int],
     *,

@@ -13,7 +13,7 @@ from cluster.folds import Fold, Outcome
 from sweeps.plan.settings import Plan, Search
 from sweeps.results.objective import fold_score
 from sweeps.trials.racing import Race, Rule, Standings
-from sweeps.trials.trial import Unsaved
+from sweeps.trials.trial import NotPickled
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Tunes(Rule):
         return f"{self._name} over {folds} folds, with {100 * mean:.1f} % on average" if stop else None
 
 
-class EarlyStopping(Unsaved, FIFOScheduler):
+class EarlyStopping(NotPickled, FIFOScheduler):
     """Tune's scheduler of a sweep: first come, first served, and stops trials by a rule.
 
     Args:
@@ -86,11 +86,11 @@ class EarlyStopping(Unsaved, FIFOScheduler):
             return self.CONTINUE
         if number not in self.standings.planned:
             self.standings.enter(number, self._with_say(trial.config["folds"]))
-        if where(outcome.fold) in self.standings.scores[number]:  # the trial's process died and starts again
+        if fold_key(outcome.fold) in self.standings.scores[number]:  # the trial's process died and starts again
             return self.CONTINUE
         if isnan(score := fold_score(self._plan, outcome.result)):
             return self.CONTINUE
-        reason = self._tell(number, where(outcome.fold), score)
+        reason = self._tell(number, fold_key(outcome.fold), score)
         if reason is None or number in self._failed:  # a failure must not pass unnoticed
             return self.CONTINUE
         self.reasons[number] = reason
@@ -126,6 +126,6 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
     return None
 
 
-def where(fold: Fold) -> Hashable:
+def fold_key(fold: Fold) -> Hashable:
     """Which fold it is, whatever the trial: what two trials share."""
     return fold.category, fold.seed, fold.draw

@@ -23,7 +23,7 @@ def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retri
     tune.report({"outcome": None})  # Tune keeps a trial's last report in memory; let it be a small one
 
 
-class Folds:
+class PendingFolds:
     """The folds of a trial that are to be run now.
 
     Tune copies a configuration many times, sends it back with every result and forgets none of them: of this there is
@@ -33,7 +33,7 @@ class Folds:
     def __init__(self, folds: list[Fold]) -> None:
         self._folds = folds
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Folds:
+    def __deepcopy__(self, memo: dict[int, Any]) -> PendingFolds:
         return self
 
     def __iter__(self) -> Iterator[Fold]:
@@ -52,14 +52,14 @@ def let_go(trial: Any) -> None:
     trial.run_metadata.metric_n_steps.clear()
 
 
-class Unsaved:
+class NotPickled:
     """Pickles as nothing. Tune saves all it is given for a restore; a sweep resumes from OUT instead."""
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (object, ())
 
 
-class PlanSearch(Unsaved, Searcher):
+class PlanSearch(NotPickled, Searcher):
     """Hands trials to Tune, in order of their numbers; all of them for each block of categories anew.
 
     Args:
@@ -90,7 +90,12 @@ class PlanSearch(Unsaved, Searcher):
             record, block = work
             folds = self._folds(record.values)
             if now := [fold for fold in folds if fold.category in block]:  # none where all are too small for its shots
-                return {"number": record.number, "values": record.values, "folds": Folds(now), "planned": len(folds)}
+                return {
+                    "number": record.number,
+                    "values": record.values,
+                    "folds": PendingFolds(now),
+                    "planned": len(folds),
+                }
         return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -17,7 +17,7 @@ from cluster.fold_service import FoldRunner
 from sweeps.plan.settings import Plan
 from sweeps.trials.recorder import Recorder
 from sweeps.trials.stopping import EarlyStopping
-from sweeps.trials.trial import PlanSearch, Unsaved, run_trial
+from sweeps.trials.trial import NotPickled, PlanSearch, run_trial
 
 
 def run_trials(
@@ -98,14 +98,14 @@ def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[in
     return at_once, trials
 
 
-class _NoOutput(Unsaved, TrialProgressCallback):
+class _NoOutput(NotPickled, TrialProgressCallback):
     """In place of Tune's own, which prints a line per trial whatever `verbose` says."""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Nothing: the recorder tells."""
 
 
-class _StopEarly(Unsaved, Stopper):
+class _StopEarly(NotPickled, Stopper):
     """Ends the sweep when the recorder cannot go on, or somebody wants it to end now."""
 
     def __init__(self, recorder: Recorder, now: Callable[[], bool]) -> None:

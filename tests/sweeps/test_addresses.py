@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from fsamc.data.remote import Address
-from sweeps.results.saved_settings import recall
+from sweeps.results.saved_settings import read_saved_settings
 from tests.sweeps.small import Lab, fsamc
 from tests.sweeps.test_bad_input import contents
 
@@ -43,8 +43,8 @@ def test_an_address_that_cannot_be_read_is_one_line(lab: Lab, capfd):
 def test_out_remembers_the_address_and_not_where_it_was_mirrored(tmp_path: Path):
     kept = {"data": "s3://bucket/images", "textures": None, "cache": "/c"}
     (tmp_path / "sweep.json").write_text(json.dumps({"materials": kept}))
-    assert recall(tmp_path).data == Address("s3://bucket/images")
-    assert (recall(tmp_path).textures, recall(tmp_path).cache) == (None, Path("/c"))
+    assert read_saved_settings(tmp_path).data == Address("s3://bucket/images")
+    assert (read_saved_settings(tmp_path).textures, read_saved_settings(tmp_path).cache) == (None, Path("/c"))
 
 
 def test_a_mirror_that_was_not_used_for_a_while_is_pruned(lab: Lab, capfd):

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 
-from sweeps.trials.blocks import blocks_of, in_order, passes
+from sweeps.trials.blocks import blocks_of, by_block, passes
 from tests.sweeps.small import Lab, n_rows, table, without_numbers
 from tests.sweeps.test_estimate import prepared
 
@@ -29,7 +29,7 @@ def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
         found = prepared(lab, search=search)
         blocks = blocks_of(found, 1)
         assert len(passes(found, blocks)) == (2 if several else 1)
-        folds = in_order(found.folds(found.plan.base), blocks)
+        folds = by_block(found.folds(found.plan.base), blocks)
         assert [name for name, _ in groupby(fold.category for fold in folds)] == ["cap", "tile"]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from fsamc.data.remote import Address
 from sweeps.cli import quiet_ray
-from sweeps.results.saved_settings import recall
+from sweeps.results.saved_settings import read_saved_settings
 from tests.servers import postgresql
 from tests.sweeps.small import Lab
 
@@ -90,7 +90,7 @@ def test_a_sweep_listens_on_loopback_and_leaves_no_secret(lab: Lab, database, mo
     for place in (lab.root / "out", lab.root / "cache", *ended):
         assert any(place.iterdir())
         assert list(holding(place, secrets)) == []
-    assert recall(lab.root / "out").data == Address(f"file://{lab.data}")
+    assert read_saved_settings(lab.root / "out").data == Address(f"file://{lab.data}")
 
 
 def holding(folder: Path, secrets: list[str]) -> Iterator[Path]:

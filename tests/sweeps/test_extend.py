@@ -12,8 +12,8 @@ from sweeps.plan.load import load_plan, plan_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results.extend import extended, with_trials
 from sweeps.results.files import read_json, write_whole
-from sweeps.results.identity import IDENTITY, check_resumable, claim, settle
-from sweeps.results.saved_settings import SavedSettings, kept_changes, recall
+from sweeps.results.identity import IDENTITY, check_resumable, claim, end_extension
+from sweeps.results.saved_settings import SavedSettings, read_saved_settings, saved_changes
 
 DATA = {"category cap": "c1"}
 PLAN = validated(
@@ -34,7 +34,7 @@ def out(tmp_path):
 
 
 def plan_in(out) -> Plan:
-    return load_plan(str(out / "plan.yaml"), kept_changes(recall(out)))
+    return load_plan(str(out / "plan.yaml"), saved_changes(read_saved_settings(out)))
 
 
 def begin(out, more: int) -> int:
@@ -48,9 +48,9 @@ def begin(out, more: int) -> int:
 
 def test_an_extension_that_was_killed_is_gone_on_with_and_adds_nothing(out):
     assert [begin(out, 3), begin(out, 3), begin(out, 3)] == [7, 7, 7]
-    settle(out)  # done
+    end_extension(out)  # done
     assert begin(out, 3) == 10
-    settle(out)
+    end_extension(out)
     assert begin(out, 1) == 11
 
 
@@ -99,16 +99,16 @@ def test_what_has_all_its_trials_cannot_be_extended(out):
 def test_a_folder_of_an_older_version_says_nothing_of_its_trials(out):
     identity = read_json(out / IDENTITY)
     (out / IDENTITY).write_text(json.dumps({name: identity[name] for name in ("plan", "data", "run")}))
-    assert kept_changes(recall(out)) == []
+    assert saved_changes(read_saved_settings(out)) == []
     assert begin(out, 2) == 6
 
 
 def test_the_words_are_those_that_the_sweep_noted(out, tmp_path):
-    assert recall(tmp_path / "none") == SavedSettings()
+    assert read_saved_settings(tmp_path / "none") == SavedSettings()
     materials = {"data": "/d", "textures": None, "cache": "/c"}
     (out / "sweep.json").write_text(json.dumps({"materials": materials, "tracking_uri": "http://there"}))
-    kept = recall(out)
+    kept = read_saved_settings(out)
     assert (kept.plan, str(kept.data), kept.textures, str(kept.cache)) == (str(out / "plan.yaml"), "/d", None, "/c")
     assert kept.tracking_uri == "http://there"
     (out / "mlflow.db").touch()
-    assert recall(out).tracking_uri is None
+    assert read_saved_settings(out).tracking_uri is None

@@ -13,7 +13,7 @@ from fsamc.errors import BadInput
 from sweeps.errors import Unfinished
 from sweeps.results.folder import TrialRecord
 from sweeps.trials.interrupts import BUDGET, INTERRUPTED, Interrupts, seconds_of
-from sweeps.trials.status import verdict
+from sweeps.trials.status import sweep_status
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,6 @@ DONE, OPEN = TrialRecord(0, {}, done=True), TrialRecord(1, {})
 )
 def test_how_a_sweep_has_ended(records, ended, more, status, reason):
     given = {"all_proposed": True, "trials": 3, "stopped_by": None, "budget_spent": False} | more
-    found = verdict(records, ended, **given)
+    found = sweep_status(records, ended, **given)
     assert found[0] == status
     assert reason in found[1]

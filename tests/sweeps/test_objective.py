@@ -139,7 +139,7 @@ SCORES = {
 @pytest.mark.parametrize(("kind", "best"), [("query", 1), ("support", 0), ("transfer", 2)])
 def test_the_choice_follows_the_objective_and_the_accuracy_stays_that_of_the_queries(kind, best):
     folds, measured = frames(SCORES)
-    board = objective.ranking(plan(kind), folds, measured)
+    board = objective.ranking_by_objective(plan(kind), folds, measured)
     assert board["trial"].iloc[0] == best
     assert board["objective"].is_monotonic_decreasing
     reported = {"query": {0: 0.515, 1: 0.715, 2: 0.465}, "transfer": {0: 0.515, 1: 0.815, 2: 0.215}}
@@ -150,7 +150,7 @@ def test_the_choice_follows_the_objective_and_the_accuracy_stays_that_of_the_que
 def test_the_target_has_no_say_whatever_its_folds_score():
     folds, measured = frames(SCORES)
     spoilt = folds.assign(accuracy=folds["accuracy"].where(folds["category"] != "cap", 1 - folds["accuracy"]))
-    chosen = [objective.ranking(plan("transfer"), each, measured) for each in (folds, spoilt)]
+    chosen = [objective.ranking_by_objective(plan("transfer"), each, measured) for each in (folds, spoilt)]
     for column in ("trial", "objective", "difference", "low", "high", "tied"):
         assert chosen[0][column].equals(chosen[1][column])
     assert not chosen[0]["mean"].equals(chosen[1]["mean"])
@@ -174,14 +174,14 @@ def test_a_score_on_disk_is_the_score_told(tmp_path):
     means = {trial: score["mean"] for trial, score in folder.scores().items()}
     assert means == pytest.approx({0: (1 / 3 + 2 / 7) / 2, 1: (1 / 6 + 1 / 7) / 2})
     rows = pd.read_csv(folder.root / "objectives.csv")
-    assert list(rows.columns) == objective.COLUMNS
+    assert list(rows.columns) == objective.OBJECTIVE_COLUMNS
     assert rows["query"].tolist() == [0.5] * 4
     assert rows["pseudo"].isna().all()
     again = SweepFolder(tmp_path / "out", asked)
     again.open(DATA)
     assert again.scores() == folder.scores()
     folder.finish()
-    assert objective.best_trial(asked, folder.root) == 0
+    assert objective.chosen_trial(asked, folder.root) == 0
     assert (
         (folder.root / "best.yaml").read_text().startswith("# trial 0, chosen by leave-one-out on the support images\n")
     )
@@ -340,7 +340,7 @@ def test_a_sweep_by_the_support_chooses_by_it_and_compares_with_the_others(lab, 
     assert measured["query"].tolist() == folds["accuracy"].tolist()
     assert measured[["support", "pseudo"]].stack().between(0, 1).all()
     asked = load_plan(str(out / "plan.yaml"))
-    best = objective.best_trial(asked, out)
+    best = objective.chosen_trial(asked, out)
     means = measured.groupby("trial")["support"].mean().round(12)
     assert best == means.idxmax()
     assert f"trial {best}: " in capfd.readouterr().out

@@ -10,13 +10,13 @@ from ray.tune.experiment import Trial
 
 from cluster.folds import Fold
 from fsamc.fold.config import FoldConfig
-from sweeps.trials.trial import Folds, let_go
+from sweeps.trials.trial import PendingFolds, let_go
 
 FOLDS = [Fold(category=name, seed=1, draw=0, config=FoldConfig()) for name in ("cap", "tile")]
 
 
 def test_copies_share_the_folds_and_other_processes_have_their_own():
-    folds = Folds(list(FOLDS))
+    folds = PendingFolds(list(FOLDS))
     here, there = copy.deepcopy({"folds": folds})["folds"], pickle.loads(pickle.dumps(folds))
     assert there.take() == FOLDS
     assert list(here) == FOLDS
@@ -25,7 +25,7 @@ def test_copies_share_the_folds_and_other_processes_have_their_own():
 
 
 def test_of_a_trial_that_has_ended_little_is_left():
-    trial = Trial("x", stub=True, config={"number": 3, "folds": Folds(list(FOLDS))})
+    trial = Trial("x", stub=True, config={"number": 3, "folds": PendingFolds(list(FOLDS))})
     for count in range(20):
         trial.update_last_result({"outcome": None, "training_iteration": count, "time_total_s": float(count)})
     with_histories = len(pickle.dumps(trial.run_metadata))
@@ -36,4 +36,4 @@ def test_of_a_trial_that_has_ended_little_is_left():
 
 
 def test_a_trial_that_never_ran_is_let_go_of_as_well():
-    let_go(SimpleNamespace(config={"folds": Folds([])}, run_metadata=Trial("x", stub=True).run_metadata))
+    let_go(SimpleNamespace(config={"folds": PendingFolds([])}, run_metadata=Trial("x", stub=True).run_metadata))

@@ -12,7 +12,7 @@ from sweeps.search.base import Proposal, Proposer
 from sweeps.search.distributions import as_text
 
 
-class Known(Proposer):
+class Enumerated(Proposer):
     """All trials are known from the start: the base, then the others; one that comes again is not run again."""
 
     _next = 0
@@ -50,7 +50,7 @@ class Known(Proposer):
         return len(self._points)
 
 
-class Grid(Known):
+class Grid(Enumerated):
     """Every combination of the choices, the last key fastest; a key whose condition is not met does not multiply."""
 
     def others(self) -> Iterable[Values]:
@@ -58,7 +58,7 @@ class Grid(Known):
         return points(self.plan.space, self.plan.base)
 
 
-class Listed(Known):
+class Listed(Enumerated):
     """The plan's `configurations`, in their order."""
 
     def others(self) -> Iterable[Values]:
