@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check audit fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test test-slow check audit fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -19,8 +19,11 @@ help:  ## this list
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
 	@$(BIN)/python -m sweeps.cli.demo $(ARGS)
 
-test: $(INSTALLED)  ## the tests, two at a time; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+test: $(INSTALLED)  ## the tests, two at a time, within ten minutes on two cores; ARGS goes to pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(ARGS)
+
+test-slow: $(INSTALLED)  ## the tests that `make test` leaves out: kills, full disks, clusters, large reports; ARGS goes to pytest
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(INSTALLED)  ## lint, format, types, import contract
 	$(BIN)/ruff check .
@@ -49,7 +52,8 @@ bench-scheduling: $(INSTALLED)  ## what 2,000 trials cost beside their folds, so
 bench-scale: $(INSTALLED)  ## how many folds one driver keeps going: real Ray here, 200 nodes simulated; some ten minutes
 	@$(BIN)/python -m tests.bench.bench_scale $(ARGS)
 
-chaos: $(INSTALLED)  ## end parts of a cluster under small sweeps at random moments, up to an hour; ARGS="--kills 1" for less
+chaos: $(INSTALLED)  ## kills: the tests of them, then parts of a cluster at random moments, up to an hour; ARGS="--kills 1" for less
+	@$(BIN)/python -m pytest tests/chaos
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 cluster-local: $(INSTALLED)  ## PostgreSQL, MLflow, a Ray head and two nodes on this machine until Ctrl-C, or ARGS="-- COMMAND"

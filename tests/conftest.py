@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.sweeps.small import Lab
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -34,3 +38,37 @@ def browser() -> Iterator[Any]:
         chromium = started.chromium.launch(executable_path=found, args=words, timeout=120_000)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def materials(tmp_path_factory) -> Path:
+    """The files of small sweeps, which nobody should change: `data`, `textures`, `tiny.pt2`."""
+    from tests.sweeps.small import write_materials  # here, because it loads MLflow
+
+    return write_materials(tmp_path_factory.mktemp("materials"))
+
+
+@pytest.fixture
+def lab(materials: Path, tmp_path: Path) -> Lab:
+    """These files, and an empty folder for what sweeps leave."""
+    from tests.sweeps.small import Lab
+
+    return Lab(materials / "data", materials / "textures", materials / "tiny.pt2", tmp_path)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a disk with the options given."""
+    place = tmp_path / "disk"
+
+    def mount(options: str) -> Path:
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False) if shutil.which("mount") else None
+        if found is None or found.returncode:
+            pytest.skip(f"cannot mount a disk: {found.stderr if found else 'no mount here'}")
+        return place
+
+    yield mount
+    if place.exists():
+        subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)

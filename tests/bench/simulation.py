@@ -81,7 +81,7 @@ def simulate(
     fold is handed out by the keeper, one after the other; sleeps in a slot; and is written down by the driver, one
     after the other. The first fold of a slot waits until its worker has started.
     """
-    workers = cluster.nodes.inventory * cluster.slots
+    workers = cluster.nodes * cluster.slots
     trials_in_all = math.ceil(folds / per_trial)
     at_once, trials = side_by_side(plan, workers=workers, folds=per_trial, left=trials_in_all)
     env, random = simpy.Environment(), Random(seed)

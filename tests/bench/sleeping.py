@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import psutil
 import ray
 import yaml
@@ -18,14 +17,12 @@ from rich.console import Console
 
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Materials
-from fsamc.fold.result import FoldResult
-from fsamc.seeds import numpy_generator
 from fsamc.store.store import Store
 from sweeps.request import Request
 from sweeps.sweep import run_sweep
+from tests.sweeps.asleep import made_up
 from tests.sweeps.small import PLAN, n_rows, title, write_materials
 
-QUERIES = 12
 SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [1e-5, 1e-1]}}
 
 
@@ -69,35 +66,6 @@ def _sleep(shared: Materials, fold: Fold, seconds: float) -> str:
     key = fold.key(shared.categories, shared.textures)
     Store(shared.results[0]).put_text("fold", key, text)
     return text
-
-
-def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
-    """Answers of which more are right near 40 patches and a rate of 1e-3."""
-    category, config = shared.categories[fold.category], fold.config
-    classes = tuple(category.defects)
-    rng = numpy_generator("made up", config.head.patches, config.finetune.lr, fold.category, fold.seed)
-    off = abs(np.log10(config.finetune.lr) + 3) / 4 + abs(config.head.patches - 40) / 400
-    truth = tuple(n % len(classes) for n in range(QUERIES))
-    right = rng.random(QUERIES) < np.clip(0.8 - off, 0.1, 0.9)
-    predicted = tuple(t if r else (t + 1) % len(classes) for t, r in zip(truth, right, strict=True))
-    return FoldResult(
-        key=fold.key(shared.categories, shared.textures),
-        category=fold.category,
-        seed=fold.seed,
-        draw=fold.draw,
-        shots=config.shots,
-        head=config.head.kind,
-        classes=classes,
-        support=dict.fromkeys(classes, ()),
-        images=tuple(f"test/{classes[t]}/{n:03}.png" for n, t in enumerate(truth)),
-        truth=truth,
-        predicted=predicted,
-        scores=tuple(tuple(float(c == p) for c in range(len(classes))) for p in predicted),
-        left_out=0,
-        rounds=0,
-        learning=(),
-        stages={"classify": seconds},
-    )
 
 
 def sleepy_request(root: Path, search: dict[str, Any], *, workers: int) -> Request:

@@ -63,6 +63,7 @@ def test_what_never_comes_near_takes_for_ever(table):
     assert until_near(table, one) == inf
 
 
+@pytest.mark.slow
 def test_on_the_recorded_table_a_race_is_within_a_point_for_a_quarter_of_the_folds_in_18_of_20():
     table = read_table(RECORDED)
     assert len(table.scores) >= 120

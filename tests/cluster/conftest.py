@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 import ray
@@ -14,7 +13,7 @@ from fsamc.data.category import load_category
 from fsamc.data.textures import load_textures
 from fsamc.fold.config import FoldConfig
 from tests import one_ray
-from tests.sweeps.small import PLAN, write_materials
+from tests.sweeps.small import PLAN
 
 
 @pytest.fixture
@@ -30,21 +29,16 @@ def started() -> None:
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory) -> Path:
-    return write_materials(tmp_path_factory.mktemp("materials"))
-
-
-@pytest.fixture(scope="session")
-def base(files) -> FoldConfig:
+def base(materials) -> FoldConfig:
     config = validated(FoldConfig, PLAN["base"])
-    return updated(config, {"features.backbone": str(files / "tiny.pt2"), "features.precision": "fp32"})
+    return updated(config, {"features.backbone": str(materials / "tiny.pt2"), "features.precision": "fp32"})
 
 
 @pytest.fixture
-def shared(files, tmp_path) -> Materials:
+def shared(materials, tmp_path) -> Materials:
     return Materials(
-        categories={name: load_category(files / "data", name) for name in ("cap", "tile")},
-        textures=load_textures(files / "textures"),
+        categories={name: load_category(materials / "data", name) for name in ("cap", "tile")},
+        textures=load_textures(materials / "textures"),
         store=tmp_path / "store",
         results=(tmp_path / "results",),
         run="test",

@@ -82,6 +82,7 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.slow
 def test_the_dry_run_runs_steps_where_the_image_would_have_them(folder):
     """On a Dockerfile that installs nothing: paths, variables, copies between stages, and who runs it."""
     lines = ["FROM some/image AS first", "WORKDIR /home/ray/made", "COPY LICENSE ./", "RUN cp LICENSE made-of-it"]

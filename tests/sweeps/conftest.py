@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.sweeps.small import Lab, write_materials
-
-
-@pytest.fixture(scope="session")
-def materials(tmp_path_factory) -> Path:
-    return write_materials(tmp_path_factory.mktemp("materials"))
+from tests.sweeps.asleep import folds_that_sleep
 
 
 @pytest.fixture
-def lab(materials: Path, tmp_path: Path) -> Lab:
-    return Lab(materials / "data", materials / "textures", materials / "tiny.pt2", tmp_path)
+def asleep() -> Iterator[None]:
+    """Sweeps of this process have folds that answer at once."""
+    with folds_that_sleep():
+        yield

@@ -41,6 +41,7 @@ PLAN: dict[str, Any] = {
     "resources": {"gpus": 0},
     "search": {"algorithm": "grid"},
 }
+ROOT = Path(__file__).resolve().parents[2]
 FSAMC = [sys.executable, "-m", "sweeps"]
 
 
@@ -75,15 +76,21 @@ class Lab:
         folders = [str(word) for pair in (given | kept).items() for word in pair]
         return ["sweep", str(plan), "--no-figures", *more, *folders]
 
-    def start(self, words: list[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Begin a command in a process of its own, with this process's environment or another."""
+    def start(
+        self, words: list[str], environment: Mapping[str, str] | None = None, *, asleep: float | None = None
+    ) -> subprocess.Popen[str]:
+        """Begin a command in a process of its own, with this process's environment or another.
+
+        `asleep`: seconds that folds sleep instead of being run.
+        """
+        command = FSAMC if asleep is None else [sys.executable, "-m", "tests.sweeps.asleep", str(asleep)]
         return subprocess.Popen(
-            [*FSAMC, *words],
+            [*command, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.root,
-            env={**(environment or os.environ), "COLUMNS": "120"},
+            env={**(environment or os.environ), "COLUMNS": "120", "PYTHONPATH": str(ROOT)},
             start_new_session=True,
         )
 
@@ -98,9 +105,9 @@ class Lab:
         self.finish(self.words(plan, *more, out=out, cache=cache))
         return self.root / out
 
-    def kill_when(self, reached: Callable[[], bool], words: list[str]) -> None:
+    def kill_when(self, reached: Callable[[], bool], words: list[str], *, asleep: float | None = None) -> None:
         """Begin a sweep and kill its driver, and nothing else, with SIGKILL. Ray must go down by itself."""
-        process = self.start(words)
+        process = self.start(words, asleep=asleep)
         wait_for(reached, process)
         family = [one for one in psutil.Process(process.pid).children(recursive=True) if not is_agent(one)]
         process.send_signal(signal.SIGKILL)
@@ -180,3 +187,29 @@ def fsamc(*words: object) -> int:
         guarded(lambda: app([str(word) for word in words], standalone_mode=False, prog_name="fsamc"))
     assert isinstance(end.value.code, int)
     return end.value.code
+
+
+def assert_same_results(out: Path, reference: Path) -> None:
+    pd.testing.assert_frame_equal(table(out), table(reference))
+    assert (out / "predictions.csv").read_text() == (reference / "predictions.csv").read_text()
+    assert (out / "summary.csv").read_text() == (reference / "summary.csv").read_text()
+
+
+def assert_tracked(out: Path, *, trials: int) -> None:
+    """One parent, one child per trial below it, all finished."""
+    parents, children = runs(out)
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    assert sorted(children) == list(range(trials))
+    for run in children.values():
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
+
+
+def fill(file: Path) -> None:
+    """Write a file until the disk is full."""
+    try:
+        with file.open("wb", buffering=0) as stream:
+            while True:
+                stream.write(bytes(1 << 16))
+    except OSError:
+        return

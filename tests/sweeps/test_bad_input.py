@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -292,24 +291,6 @@ def test_folders_that_cannot_be_made(lab, said, option, place):
     (lab.root / "file").write_text("x")
     line = said(lab.root, lab.words(lab.plan(), **{option: place}))
     assert_names(line, lab.root / place, "file is a file", "another folder")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a disk with the options given."""
-    place = tmp_path / "disk"
-
-    def mount(options: str) -> Path:
-        place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-        found = subprocess.run(command, capture_output=True, text=True, check=False) if shutil.which("mount") else None
-        if found is None or found.returncode:
-            pytest.skip(f"cannot mount a disk: {found.stderr if found else 'no mount here'}")
-        return place
-
-    yield mount
-    if place.exists():
-        subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
 
 
 @pytest.mark.parametrize("option", ["out", "cache"])

@@ -7,7 +7,8 @@ from itertools import groupby
 import pytest
 
 from sweeps.trials.blocks import blocks_of, by_block, passes
-from tests.sweeps.small import Lab, n_rows, table, without_numbers
+from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
+from tests.sweeps.small import Lab, table, without_numbers
 from tests.sweeps.test_estimate import prepared
 
 GRID = {"algorithm": "grid"}
@@ -34,15 +35,17 @@ def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_a_sweep_in_blocks_ends_in_the_same_table_also_after_a_kill(lab: Lab):
+def test_a_sweep_in_blocks_ends_in_the_same_table_also_when_resumed(lab: Lab):
     plan = lab.plan(space={"shots": {"choice": [2, 3]}, "head.patches": {"choice": [3, 5]}})
-    whole = lab.sweep(plan, out="whole")
-    small = lab.words(plan, "resources.working_set=0", "--no-reuse", out="blocks")
-    out = lab.root / "blocks"
-    lab.kill_when(lambda: n_rows(out) >= 10, small)
-    begun = table(out)["category"].tolist()
-    assert begun == sorted(begun)  # no tile before the last cap
-    lab.finish(small)
+    words, out = lab.words(plan, "resources.working_set=0", "--no-reuse", out="blocks"), lab.root / "blocks"
+    with folds_that_sleep(0.05):
+        whole = lab.sweep(plan, out="whole")
+        with budget_spent_after(9, out):
+            lab.finish(words)
+        begun = table(out)["category"].tolist()
+        assert 8 <= len(begun) < 16
+        assert begun.count("cap") == 8  # no tile before the last cap
+        assert 0 < begun.count("tile") < 8
+        lab.finish(words)
     assert without_numbers(table(out)) == without_numbers(table(whole))
     assert (out / "summary.csv").read_text() == (whole / "summary.csv").read_text()

@@ -65,7 +65,6 @@ def database(monkeypatch) -> Iterator[str]:
         yield server.make_database("closed")
 
 
-@pytest.mark.slow
 def test_a_sweep_listens_on_loopback_and_leaves_no_secret(lab: Lab, database, monkeypatch):
     """One sweep: images at an address, its study in PostgreSQL, a token of the user's in the environment."""
     quiet_ray()
@@ -76,7 +75,7 @@ def test_a_sweep_listens_on_loopback_and_leaves_no_secret(lab: Lab, database, mo
     words = lab.words(lab.plan(search=search, folds={"seeds": [1], "categories": ["tile"]}))
     words[words.index(str(lab.data))] = f"file://{lab.data}"
     sessions = set(Path("/tmp/ray").glob("session_*"))
-    process, watch = lab.start(words), Monitor()
+    process, watch = lab.start(words, asleep=0.1), Monitor()
     watch.until_the_end_of(process)
     assert process.returncode == 0, "the sweep failed"
     assert {"gcs_server", "raylet"} <= {name for name, _ in watch.listening}

@@ -98,11 +98,13 @@ def sweep(root, name: str) -> Out:
     return Out(root / name / "out", sweep=name, categories=("cap",))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [False, True], ids=["before it is done", "with its answer lost"])
-@pytest.mark.parametrize("who", ["driver", "server"])
-def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, tmp_path, after, who):
-    whole = sweep(tmp_path, f"whole-{who}-{after}")
+TURNS = [(who, after) for who in ("driver", "server") for after in (False, True)]
+
+
+@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.slow) for turn in (1, 2, 3))])
+def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, tmp_path, turn):
+    """Before a call is done or when its answer is lost; the driver with it, or the server alone: each way in turn."""
+    whole = sweep(tmp_path, f"whole-{turn}")
     delivery = Delivery(whole.root, whole.plan, uri)
     for ended in steps(whole):
         delivery.deliver(ended=ended)
@@ -111,7 +113,8 @@ def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, 
         **{"0": "FINISHED", "1": "FAILED", "2": "FINISHED", "3": "KILLED", "parent": "FAILED"}
     }
     for fatal in range(total):
-        out = sweep(tmp_path, f"{who}-{after}-{fatal}")
+        who, after = TURNS[(fatal + turn) % len(TURNS)]
+        out = sweep(tmp_path, f"{turn}-{fatal}")
         delivery = Delivery(out.root, out.plan, uri)
         calls.die_at(fatal, after=after)
         for ended in steps(out):

@@ -1,32 +1,22 @@
 from __future__ import annotations
 
-import os
-import subprocess
+import io
 import sys
+from contextlib import redirect_stdout, suppress
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from fsamc.data.demo_data import write_demo
-from fsamc.features.weights import RANDOM_MARK
-from sweeps.cli import demo
-
-# The demo as it is, on fewer images and where ImageNet's weights cannot be had, whatever this machine has.
-SMALL = """
-from functools import partial
-from fsamc.features import backbone
 from fsamc.errors import BadInput
-from sweeps.cli import demo
-from sweeps.cli import guarded
+from fsamc.features import backbone
+from fsamc.features.weights import RANDOM_MARK
+from sweeps.cli import demo, guarded
+from tests import one_ray
 
-def nowhere(name):
-    raise BadInput(f"the ImageNet weights of {name} are nowhere: place them")
-
-backbone._pretrained = nowhere
-demo.write_demo = partial(demo.write_demo, train=3, good=1, per_class=4, textures=1)
-guarded(demo.main)
-"""
 CHANGES = [
     "folds.categories=[bottle_cap]",
     "base.features.size=64",
@@ -36,20 +26,30 @@ CHANGES = [
 ]
 
 
-def run(folder):
-    command = [sys.executable, "-c", SMALL, *CHANGES]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"COLUMNS": "160"})
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
+def run(folder: Path, patch: pytest.MonkeyPatch) -> str:
+    """The demo as it is, on fewer images and where ImageNet's weights cannot be had, whatever this machine has."""
+
+    def nowhere(name: str) -> None:
+        raise BadInput(f"the ImageNet weights of {name} are nowhere: place them")
+
+    patch.setattr(backbone, "_pretrained", nowhere)
+    patch.setattr(demo, "write_demo", partial(write_demo, train=3, good=1, per_class=4, textures=1))
+    patch.setattr(sys, "argv", ["demo", *CHANGES])
+    patch.setenv("COLUMNS", "160")
+    patch.chdir(folder)
+    one_ray.up()
+    with redirect_stdout(io.StringIO()) as screen, suppress(SystemExit):
+        guarded(demo.main)
+    return screen.getvalue()
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    return folder / "demo", run(folder), run(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        return folder / "demo", run(folder, patch), run(folder, patch)
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown):
     folder, first, _ = shown
@@ -66,7 +66,6 @@ def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown
     assert {each.data.tags["mark"] for each in runs} == {RANDOM_MARK}
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
     folder, first, _ = shown
@@ -78,7 +77,6 @@ def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
     assert page.strip().startswith("http://127.0.0.1:5000/#/experiments/1/runs?")
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_a_second_demo_starts_again_and_says_so_and_builds_nothing(shown):
     folder, first, second = shown

@@ -203,7 +203,6 @@ def rows(output: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_the_counts_are_those_of_the_sweep_and_the_seconds_are_not_nonsense(done):
     found = prepared(done)
     costs = Measured((2, 3))
@@ -220,7 +219,6 @@ def test_the_counts_are_those_of_the_sweep_and_the_seconds_are_not_nonsense(done
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_warm_cache_has_nothing_to_build_and_a_finished_fold_is_not_run_again(done, capfd):
     before = everything(done.root)
     assert fsamc(*done.words(done.plan(), "--dry-run", out="new")) == 0

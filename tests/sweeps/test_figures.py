@@ -113,7 +113,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_the_figures_of_a_trial_come_from_the_sweep_or_from_the_command(done, capfd):
     out = done.root / "out"
     done.finish(done.words(done.plan(), *SHORT, "--figures"))
@@ -146,7 +145,6 @@ def test_the_figures_of_a_trial_come_from_the_sweep_or_from_the_command(done, ca
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "line"),
     [

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from sweeps.trials.interrupts import BUDGET, Interrupts
+from sweeps.trials.interrupts import BUDGET
+from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
 from tests.sweeps.small import PLAN, Lab, fsamc, n_rows, notes, table, wait_for
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 RANDOM = {
     "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
@@ -29,7 +28,8 @@ def done(materials: Path, tmp_path_factory) -> Lab:
     """A lab in which a random search of four trials has run into `reference`, from the cache `cache`."""
     root = tmp_path_factory.mktemp("living")
     lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", root)
-    lab.sweep(random(lab, 4), out="reference")
+    with folds_that_sleep():
+        lab.sweep(random(lab, 4), out="reference")
     return lab
 
 
@@ -39,14 +39,15 @@ def random(lab: Lab, trials: int) -> Path:
 
 def begin(lab: Lab, out: str, *more: str) -> subprocess.Popen[str]:
     """Start the reference's sweep elsewhere, running each fold anew, and wait until some folds are there."""
-    process = lab.start(lab.words(random(lab, 4), "--no-reuse", *more, out=out))
+    process = lab.start(lab.words(random(lab, 4), "--no-reuse", *more, out=out), asleep=0.4)
     wait_for(lambda: n_rows(lab.root / out) >= 3, process)
     return process
 
 
 def assert_goes_on(lab: Lab, out: str) -> None:
     """With no more words than the folder, to the same table."""
-    assert fsamc("sweep", "--out", lab.root / out) == 0
+    with folds_that_sleep():
+        assert fsamc("sweep", "--no-figures", "--out", lab.root / out) == 0
     pd.testing.assert_frame_equal(table(lab.root / out), table(lab.root / "reference"))
 
 
@@ -85,26 +86,10 @@ def test_a_second_ctrl_c_stops_at_once(done):
     assert_goes_on(done, "twice")
 
 
-class SpentAfterThreeFolds(Interrupts):
-    """A time budget that is over once three folds are there, however fast the machine is."""
-
-    out: Path
-
-    def __enter__(self) -> Interrupts:
-        threading.Thread(target=self._spend, daemon=True).start()
-        return super().__enter__()
-
-    def _spend(self) -> None:
-        while n_rows(self.out) < 3:
-            time.sleep(0.02)
-        self._end(BUDGET)
-
-
-def test_a_budget_ends_a_sweep_in_good_order_and_the_same_command_goes_on(done, monkeypatch, capfd):
-    monkeypatch.setattr(SpentAfterThreeFolds, "out", done.root / "budget", raising=False)
-    monkeypatch.setattr("sweeps.sweep.Interrupts", SpentAfterThreeFolds)
+def test_a_budget_ends_a_sweep_in_good_order_and_the_same_command_goes_on(done, capfd):
     words = done.words(random(done, 4), "--no-reuse", "--quiet", "--time-budget", "10h", out="budget")
-    assert fsamc(*words) == 0
+    with folds_that_sleep(0.05), budget_spent_after(3, done.root / "budget"):
+        assert fsamc(*words) == 0
     output, errors = capfd.readouterr()
     assert errors == ""
     assert output.splitlines()[-1].startswith(f"{BUDGET} after ")
@@ -112,16 +97,16 @@ def test_a_budget_ends_a_sweep_in_good_order_and_the_same_command_goes_on(done, 
     assert 3 <= n_rows(done.root / "budget") < N_FOLDS
     assert (done.root / "budget" / "report.html").exists()
     assert notes(done.root / "budget")["status"] == "paused"
-    monkeypatch.undo()
     assert_goes_on(done, "budget")
 
 
+@pytest.mark.usefixtures("asleep")
 def test_a_sweep_that_is_extended_twice_is_the_one_that_had_as_many_trials_from_the_start(done):
     out = done.sweep(random(done, 2), out="extended")
-    assert fsamc("sweep", "--extend", 1, "--out", out) == 0
+    assert fsamc("sweep", "--no-figures", "--extend", 1, "--out", out) == 0
     assert notes(out)["trials"] == 3
     assert fsamc(*done.words(random(done, 2), "--extend", "1", out="extended")) == 0  # all words, as at first
     pd.testing.assert_frame_equal(table(out), table(done.root / "reference"))
     assert "trials: 4" in (out / "plan.yaml").read_text()
-    assert fsamc("sweep", "--out", out) == 0  # nothing is left to do
+    assert fsamc("sweep", "--no-figures", "--out", out) == 0  # nothing is left to do
     assert notes(out)["trials"] == 4

@@ -62,7 +62,6 @@ def test_errors_leave_the_folder_free(tmp_path):
         pass
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_a_sweep_keeps_away_from_an_out_that_another_writes_to(lab, capfd):
     with lock(lab.root / "out"):

@@ -15,9 +15,7 @@ from sweeps.tracking.views import HEADS, TRIALS, address
 from tests.mlflow_server import MlflowServer, mlflow_server
 from tests.sweeps.in_mlflow import contents
 from tests.sweeps.outs import PLAN, Out
-from tests.sweeps.small import fsamc, n_rows, notes, wait_for
-
-pytestmark = pytest.mark.slow
+from tests.sweeps.small import fsamc
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +31,7 @@ def until(reached: Callable[[], bool], *, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_the_middle_of_a_sweep_is_caught_up_with(server, tmp_path):
     whole = Out(tmp_path / "whole" / "out", sweep="whole")
     out = Out(tmp_path / "killed" / "out", sweep="killed")
@@ -75,29 +74,6 @@ def test_a_server_that_is_away_is_told_of_and_delivered_to_later(server, tmp_pat
     assert track(out.root, server.uri) == 2
     found = contents(server.uri, PLAN.name, "away", tmp_path / "found")
     assert {name: run["status"] for name, run in found.items()} == dict.fromkeys(("parent", "0", "1"), "FINISHED")
-
-
-@pytest.mark.ray
-def test_a_whole_sweep_whose_server_dies_is_done_and_delivered_by_the_documented_command(lab, tmp_path_factory):
-    with mlflow_server(tmp_path_factory.mktemp("own")) as server:
-        given = ["resources.tracking_patience=1", "--tracking-uri", server.uri]
-        process = lab.start(lab.words(lab.plan(), *given))
-        wait_for(lambda: n_rows(lab.root / "out") >= 2, process)
-        server.kill()
-        output, errors = process.communicate(timeout=300)
-        assert (process.returncode, errors) == (0, "")
-        assert "are not delivered to MLflow" in output
-        assert f"fsamc track {lab.root / 'out'}" in " ".join(output.split())
-        server.start()
-        assert fsamc("track", lab.root / "out") == 0
-        undisturbed = lab.sweep(lab.plan(), *given, out="second/out")
-        runs = [notes(folder)["run"] for folder in (lab.root / "out", undisturbed)]
-        found = [contents(server.uri, "small", run, lab.root / run) for run in runs]
-        for run in (run for sweep in found for run in sweep.values()):
-            for file in ("folds.csv", "report.html"):  # they tell seconds
-                run["artifacts"].pop(file, None)
-        assert found[0] == found[1]
-        assert sorted(found[0]) == ["0", "1", "2", "3", "parent"]
 
 
 # --- as people see it

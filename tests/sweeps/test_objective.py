@@ -23,6 +23,7 @@ from sweeps.results.choices import choice_line, choices, spearman
 from sweeps.results.folder import SweepFolder
 from sweeps.results.splits import splits
 from tests.fsamc.layouts import write_category, write_textures
+from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import PLAN, Lab, client, fsamc, notes, runs, table
 from tests.sweeps.test_folder import DATA, outcome, tell
 
@@ -306,7 +307,6 @@ def test_measuring_on_pseudo_defects_needs_textures(lab, capfd):
     assert "objective pseudo needs pseudo-defects: give --textures DIR" in capfd.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
     out = own.sweep(own.plan(**ONE_HEAD), "base.shots=3", "folds.score=support")
@@ -330,11 +330,11 @@ def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
     assert (best.folds.score, best.base.shots) == ("support", 3)
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_a_sweep_by_the_support_chooses_by_it_and_compares_with_the_others(lab, capfd):
     objectives = "objective={kind: support, also: [pseudo]}"
-    out = lab.sweep(lab.plan(**ONE_HEAD), objectives, "base.pseudo.per_class=8", "base.shots=3")
+    with folds_that_sleep(report=True):
+        out = lab.sweep(lab.plan(**ONE_HEAD), objectives, "base.pseudo.per_class=8", "base.shots=3")
     folds, measured = tables.read_folds(out), objective.read_measured(out)
     assert len(measured) == len(folds) == 16
     assert measured["query"].tolist() == folds["accuracy"].tolist()

@@ -271,6 +271,7 @@ def test_unbeaten_is_what_no_other_beats(points):
     assert unbeaten(accuracy, seconds).tolist() == expected
 
 
+@pytest.mark.slow
 def test_any_number_of_figures_fits(tmp_path: Path):
     for place in range(3):
         Image.effect_noise((1500, 1500), 80).save(tmp_path / f"{place}.png")

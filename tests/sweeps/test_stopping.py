@@ -20,7 +20,8 @@ from sweeps.results.folder import read_trials
 from sweeps.results.objective import read_measured, scored
 from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.tuner import side_by_side
-from tests.sweeps.small import Lab, n_rows, notes, runs
+from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
+from tests.sweeps.small import Lab, notes, runs
 
 FOLDS = [Fold(category=name, seed=seed, draw=0, config=None) for seed in (1, 2) for name in "abcd"]
 
@@ -178,13 +179,14 @@ RACE = {
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_a_sweep_stops_trials_goes_on_after_a_kill_and_tells_everybody(lab: Lab):
-    plan, out = lab.plan(**RACE), lab.root / "out"
-    words = lab.words(plan)
-    lab.kill_when(lambda: n_rows(out) >= 18, words)
-    early = tables.read_folds(out)
-    lab.finish(words)
+def test_a_sweep_stops_trials_goes_on_when_resumed_and_tells_everybody(lab: Lab):
+    words, out = lab.words(lab.plan(**RACE)), lab.root / "out"
+    with folds_that_sleep(0.05, report=True):
+        with budget_spent_after(18, out):
+            lab.finish(words)
+        early = tables.read_folds(out)
+        assert 18 <= len(early) < 6 * 8
+        lab.finish(words)
     records = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     stopped = {record["trial"]: record["stopped"] for record in records if "stopped" in record}
     assert stopped
@@ -219,7 +221,7 @@ def _assert_tracked(out, folds, stopped):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.usefixtures("asleep")
 @pytest.mark.parametrize("objective", [{}, {"kind": "transfer", "target": ["cap"]}, {"kind": "pseudo"}])
 def test_optuna_races_by_the_objective_and_learns_of_what_was_stopped(lab: Lab, objective):
     choices = {"head.patches": {"choice": [1, 5, 60]}, "residual": {"choice": [True, False]}}

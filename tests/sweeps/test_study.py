@@ -349,7 +349,6 @@ def database(server, monkeypatch, request) -> tuple[str, str]:
     return address, address.replace("${PGSECRET}", "p%40ss%2Fword%7B%7D%25")
 
 
-@pytest.mark.slow
 class TestPostgreSQL:
     def test_two_drivers_at_once_lose_nothing_and_run_nothing_twice(self, database, tmp_path):
         asked = plan(storage=database[0], trials=30)
@@ -361,6 +360,7 @@ class TestPostgreSQL:
         first, second = both_run(asked, tmp_path)
         assert_each_once(first, second, asked, database[1], 20)
 
+    @pytest.mark.slow
     def test_a_killed_driver_is_resumed_beside_another(self, database, tmp_path):
         asked = plan(storage=database[0], trials=12)
         killed = Driver(asked, tmp_path, "a", seconds=100)
@@ -395,7 +395,6 @@ class TestPostgreSQL:
             assert count.fetchone() == (0,)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_two_drivers_share_a_file(kind, tmp_path):
     file = tmp_path / "shared"
@@ -411,7 +410,6 @@ def read(address: str) -> dict:
         return json.load(answer)
 
 
-@pytest.mark.slow
 def test_the_dashboard_opens_it_while_it_runs(tmp_path):
     proposer = make_proposer(plan(), home(tmp_path))
     run(proposer, 3)

@@ -1,4 +1,4 @@
-"""Whole sweeps on a study: killed, resumed, and added to by another driver."""
+"""Whole sweeps on a study: interrupted, resumed, and added to by another driver."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from tests.sweeps.small import n_rows, notes, runs, table
+from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
+from tests.sweeps.small import notes, runs, table
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
@@ -21,16 +22,19 @@ SPACE = {
 FOLDS = 4  # of a trial
 
 
-def test_a_conditional_search_is_killed_resumed_and_added_to_by_another_driver(lab):
+def test_a_conditional_search_is_interrupted_resumed_and_added_to_by_another_driver(lab):
     address = f"sqlite:///{lab.root / 'shared.db'}"
     search = {"algorithm": "optuna", "trials": 5, "startup": 3, "storage": address, "goals": ["accuracy", "seconds"]}
     search["stopping"] = {"kind": "none"}  # folds are counted below
     first = lab.words(lab.plan(space=SPACE, search=search), out="first")
     out, other = lab.root / "first", lab.root / "other"
-    lab.kill_when(lambda: n_rows(out) >= FOLDS + 1, first)
-    lab.finish(first)
     more = lab.plan("more.yaml", space=SPACE, search={**search, "trials": 7})
-    lab.finish(lab.words(more, out="other"))
+    with folds_that_sleep(0.05):
+        with budget_spent_after(FOLDS + 1, out):
+            lab.finish(first)
+        assert FOLDS < len(table(out)) < 5 * FOLDS
+        lab.finish(first)
+        lab.finish(lab.words(more, out="other"))
 
     study = optuna.load_study(study_name="small", storage=address)
     assert [trial.number for trial in study.trials] == list(range(7))

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import shutil
-import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import ray
 
-from cluster import runtime
-from fsamc.data.category import load_category
-from fsamc.data.textures import load_textures
-from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
-from sweeps.plan.load import configuration, load_plan
-from sweeps.search import make_proposer
 from tests import one_ray
 from tests.chaos.places import kill_titled
-from tests.ray_cluster import RayCluster
+from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import (
-    FSAMC,
-    PLAN,
     Lab,
+    assert_same_results,
+    assert_tracked,
     client,
+    fill,
+    fsamc,
     n_rows,
     notes,
     runs,
@@ -40,16 +33,11 @@ from tests.sweeps.small import (
     without_numbers,
 )
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 N_FOLDS = 16
 ACTORS = ("ray::FoldService", "ray::BankActor", "ray::ImplicitFunc")
 BUILDS = {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
-RANDOM = {
-    "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
-    "base": {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}},
-    "search": {"algorithm": "random", "trials": 4},
-}
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +51,6 @@ def done(materials: Path, tmp_path_factory) -> Lab:
     (root / "screen").write_text(output)
     (root / "errors").write_text(errors)
     return lab
-
-
-def assert_same_results(out: Path, reference: Path) -> None:
-    pd.testing.assert_frame_equal(table(out), table(reference))
-    assert (out / "predictions.csv").read_text() == (reference / "predictions.csv").read_text()
-    assert (out / "summary.csv").read_text() == (reference / "summary.csv").read_text()
-
-
-def assert_tracked(out: Path, *, trials: int) -> None:
-    """One parent, one child per trial below it, all finished."""
-    parents, children = runs(out)
-    assert [run.info.status for run in parents] == ["FINISHED"]
-    assert sorted(children) == list(range(trials))
-    for run in children.values():
-        assert run.info.status == "FINISHED"
-        assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
 
 
 def test_every_fold_has_a_row_in_order_that_its_predictions_bear_out(done):
@@ -178,7 +150,9 @@ def test_one_worker_and_a_cold_cache_give_the_same_table(done):
     assert notes(out)["builds"] == BUILDS
 
 
-def test_a_warm_cache_builds_nothing_and_gives_the_same_table(done):
+def test_a_warm_cache_builds_nothing_and_a_ray_that_is_up_stays_up_without_the_sweeps_actors(done):
+    one_ray.up()
+    (before,) = ray.nodes()
     out = done.sweep(done.plan(), "--no-reuse", out="warm")
     assert_same_results(out, done.root / "reference")
     assert notes(out)["builds"] == dict.fromkeys(BUILDS, 0)
@@ -186,6 +160,12 @@ def test_a_warm_cache_builds_nothing_and_gives_the_same_table(done):
     stages = notes(out)["stages"]
     heads = sum(stages[name] for name in ("pretrain", "finetune", "classify"))
     assert heads / sum(stages.values()) > 0.9, stages
+    assert [node["NodeID"] for node in ray.nodes()] == [before["NodeID"]]
+    end = time.monotonic() + 30
+    while left := [name for name in titles() if name.startswith(ACTORS)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    assert ray.available_resources()["CPU"] == 2
 
 
 def test_the_plan_in_out_runs_again_as_it_is_on_folds_that_are_finished(done):
@@ -218,116 +198,6 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
     assert before.items() <= {number: run.info.run_id for number, run in runs(out)[1].items()}.items()
 
 
-def test_ctrl_c_in_a_terminal_finishes_the_running_folds_of_a_random_search_and_it_goes_on_later(done):
-    out = done.root / "interrupted"
-    words = done.words(done.plan("random.yaml", **RANDOM), out="interrupted")
-    screen, code = in_a_terminal(words, done.root, until=lambda: n_rows(out) >= 6)
-    assert code == 1
-    assert "Traceback" not in screen
-    assert screen.splitlines()[-1] == "fsamc: interrupted; the same command goes on where this one stopped"
-    assert re.search(r"interrupted: (finishing \d running folds?|no fold is running), no more are started", screen)
-    assert 6 <= n_rows(out) < N_FOLDS
-    assert (out / "report.html").exists()
-    assert (out / "summary.csv").exists()
-    parents, children = runs(out)
-    assert "RUNNING" not in [run.info.status for run in (*parents, *children.values())]
-    done.finish(words)
-    assert_tracked(out, trials=4)
-    assert_as_without_ray(out, done)
-
-
-def assert_as_without_ray(out: Path, lab: Lab) -> None:
-    """Every row is what the plan's trials and a fold by itself say."""
-    plan = load_plan(str(out / "plan.yaml"))
-    proposed, store, textures = make_proposer(plan).foreseen(), Store(lab.root / "cache"), load_textures(lab.textures)
-    folds = pd.read_csv(out / "folds.csv")
-    assert len(folds) == N_FOLDS
-    for row in folds.to_dict("records"):
-        config = configuration(plan, proposed[row["trial"]])
-        category = load_category(lab.data, row["category"])
-        result = run_fold(category, config, seed=row["seed"], draw=row["draw"], store=store, textures=textures)
-        assert (row["correct"], row["queries"]) == (result.correct, result.queries)
-        assert row["head.patches"] == config.head.patches
-        assert row["finetune.lr"] == pytest.approx(config.finetune.lr)
-
-
-def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int]:
-    """What a command shows in a terminal where Ctrl-C is pressed, which every process of it hears; its exit code."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.execve(FSAMC[0], [*FSAMC, *words], os.environ | {"COLUMNS": "120", "TERM": "xterm"})
-    os.set_blocking(terminal, False)
-    screen, pressed = b"", False
-    while True:
-        try:
-            piece = os.read(terminal, 1 << 16)
-            screen += piece
-            if not piece:
-                break
-        except BlockingIOError:
-            time.sleep(0.02)
-        except OSError:  # the other side is closed
-            break
-        if not pressed and until():
-            os.write(terminal, b"\x03")
-            pressed = True
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    os.close(terminal)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode()).replace("\r", "\n").rstrip(), code
-
-
-def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
-    plan = done.plan(
-        "optuna.yaml", **RANDOM | {"search": {"algorithm": "optuna", "trials": 6, "stopping": {"kind": "none"}}}
-    )
-    out = done.root / "optuna"
-    words = done.words(plan, out="optuna")
-    done.kill_when(lambda: n_rows(out) >= 10, words)
-    early = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
-    done.finish(words)
-    late = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
-    proposed = {entry["trial"]: entry["values"] for entry in late if "values" in entry}
-    assert sorted(proposed) == list(range(6))
-    assert {e["trial"]: e["values"] for e in early if "values" in e}.items() <= proposed.items()
-    assert len({json.dumps(values) for values in proposed.values()}) == 6
-    folds = table(out)
-    assert len(folds) == len(folds.drop_duplicates(["trial", "category", "seed"])) == 24
-    assert (folds["status"] == "ok").all()
-    assert_tracked(out, trials=6)
-
-
-def test_a_running_cluster_is_used_and_left_as_it_was(done, monkeypatch):
-    with RayCluster(cpus=2) as cluster:
-        for name, value in cluster.lets_in.items():
-            monkeypatch.setenv(name, value)
-        out = done.sweep(done.plan(), "--no-reuse", "--address", cluster.gcs, out="cluster")
-        assert_same_results(out, done.root / "reference")
-        assert_tracked(out, trials=4)
-        with pytest.raises(AssertionError):
-            done.sweep(done.plan(), "resources.cpus=3", "--address", cluster.gcs, out="too-many")
-        assert not (done.root / "too-many").exists()
-        try:
-            runtime.start(cluster.gcs, cpus=0, gpus=0)
-            assert ray.util.list_named_actors(all_namespaces=True) == []
-            assert ray.available_resources()["CPU"] == 2
-        finally:
-            ray.shutdown()
-
-
-def test_a_ray_that_is_up_is_used_and_stays_up_without_the_sweeps_actors(done):
-    one_ray.up()
-    (before,) = ray.nodes()
-    out = done.sweep(done.plan(), "--no-reuse", out="beside")
-    assert_same_results(out, done.root / "reference")
-    assert [node["NodeID"] for node in ray.nodes()] == [before["NodeID"]]
-    end = time.monotonic() + 30
-    while left := [name for name in titles() if name.startswith(ACTORS)]:
-        assert time.monotonic() < end, left
-        time.sleep(0.1)
-    assert ray.available_resources()["CPU"] == 2
-
-
 def test_every_process_may_die_once(done):
     """A worker, a trial's own process, a bank actor and the keeper, each killed with SIGKILL while the sweep runs."""
     out = done.root / "chaos"
@@ -343,69 +213,63 @@ def test_every_process_may_die_once(done):
     assert not re.search("Traceback|raylet|Ray", output + errors)
 
 
-def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(done):
-    data = shutil.copytree(done.data, done.root / "data")
-    lab = Lab(data, done.textures, done.backbone, done.root)
-    lost = data / "tile" / "test" / "chip" / "004.png"
-    out = done.root / "failing"
-    words = lab.words(done.plan(), out="failing", cache="failing-cache")
-    process = lab.start(words)
-    wait_for((out / "identity.json").exists, process)
-    lost.rename(done.root / "kept.png")  # after all checks, before its features are built
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
+# --- without folds
+
+
+@pytest.fixture(scope="module")
+def quick(materials: Path, tmp_path_factory) -> Lab:
+    """A lab in which a sweep whose folds answer at once has run into `reference`."""
+    lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", tmp_path_factory.mktemp("quick"))
+    with folds_that_sleep():
+        lab.sweep(lab.plan(), out="reference")
+    return lab
+
+
+def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(quick, capfd):
+    words, out = quick.words(quick.plan(), out="failing", cache="failing"), quick.root / "failing"
+    with folds_that_sleep(fails=("tile",)):
+        assert fsamc(*words) == 1
+    output, errors = capfd.readouterr()
     assert errors == "fsamc: 4 of 4 trials failed; the same command tries them again\n"
-    assert output.count(f"tile, seed 1, draw 0: {lost}: ") == 4
+    assert output.count("tile, seed 1, draw 0: OSError: tile: cannot be read") == 4
     folds = table(out)
     failed = folds[folds["category"] == "tile"]
     assert len(failed) == 8
-    assert failed["status"].str.fullmatch(rf"failed: {re.escape(str(lost))}: .+").all()
+    assert set(failed["status"]) == {"failed: OSError: tile: cannot be read"}
     assert (failed["accuracy"] == "").all()
     assert (folds[folds["category"] == "cap"]["status"] == "ok").all()
     parents, children = runs(out)
     assert [run.info.status for run in (*parents, *children.values())] == ["FAILED"] * 5
     assert not any(run.data.metrics for run in children.values())
-    (done.root / "kept.png").rename(lost)
-    lab.finish(words)
-    assert_same_results(out, done.root / "reference")
+    with folds_that_sleep():
+        quick.finish(words)
+    assert_same_results(out, quick.root / "reference")
     assert_tracked(out, trials=4)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", disk], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"cannot mount a small disk: {error}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
-
-
 @pytest.mark.parametrize("full", ["out", "cache"])
-def test_a_disk_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(done, small_disk, full):
+def test_a_disk_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(quick, disk, capfd, full):
+    small_disk = disk("size=80m")
     places = {"out": f"full-{full}", "cache": f"full-{full}-cache"} | {full: str(small_disk / full)}
-    words = done.words(done.plan(), **places)
-    out, filler = done.root / places["out"], small_disk / "filler"
-    process = done.start(words)
-    wait_for(lambda: n_rows(out) >= (1 if full == "out" else 0) and (out / "identity.json").exists(), process)
-    fill(filler)
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 1, f"{output}\n{errors}"
+    words = quick.words(quick.plan(), **places)
+    out, filler = quick.root / places["out"], small_disk / "filler"
+    one_ray.up()
+    with folds_that_sleep(0.2):
+        filling = threading.Thread(target=lambda: (until(lambda: n_rows(out) >= 1), fill(filler)))
+        filling.start()
+        assert fsamc(*words) == 1
+        filling.join()
+    output, errors = capfd.readouterr()
     assert len(errors.splitlines()) == 1
     assert re.match(r"fsamc: .*(No space left on device|disk is full).*run the same command again$", errors)
     assert "Traceback" not in output
     filler.unlink()
-    done.finish(words)
-    assert_same_results(out, done.root / "reference")
+    with folds_that_sleep():
+        quick.finish(words)
+    pd.testing.assert_frame_equal(table(out), table(quick.root / "reference"))
     assert_tracked(out, trials=4)
 
 
-def fill(file: Path) -> None:
-    try:
-        with file.open("wb", buffering=0) as stream:
-            while True:
-                stream.write(bytes(1 << 16))
-    except OSError:
-        return
+def until(reached: Callable[[], bool]) -> None:
+    while not reached():
+        time.sleep(0.01)

@@ -1,0 +1,235 @@
+"""Kills, signals and full disks under whole sweeps on real folds: `make chaos` and `make test-slow` run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ray
+
+from cluster import runtime
+from fsamc.data.category import load_category
+from fsamc.data.textures import load_textures
+from fsamc.fold.run import run_fold
+from fsamc.store.store import Store
+from sweeps.plan.load import configuration, load_plan
+from sweeps.search import make_proposer
+from tests.mlflow_server import mlflow_server
+from tests.ray_cluster import RayCluster
+from tests.sweeps.in_mlflow import contents
+from tests.sweeps.small import (
+    FSAMC,
+    PLAN,
+    Lab,
+    assert_same_results,
+    assert_tracked,
+    fill,
+    fsamc,
+    n_rows,
+    notes,
+    runs,
+    table,
+    wait_for,
+    without_numbers,
+)
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+N_FOLDS = 16
+RANDOM = {
+    "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+    "base": {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}},
+    "search": {"algorithm": "random", "trials": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def done(materials: Path, tmp_path_factory) -> Lab:
+    """A lab in which an undisturbed sweep has run into `reference`, from the cache `cache`."""
+    lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", tmp_path_factory.mktemp("kills"))
+    lab.sweep(lab.plan(), out="reference")
+    return lab
+
+
+def test_ctrl_c_in_a_terminal_finishes_the_running_folds_of_a_random_search_and_it_goes_on_later(done):
+    out = done.root / "interrupted"
+    words = done.words(done.plan("random.yaml", **RANDOM), out="interrupted")
+    screen, code = in_a_terminal(words, done.root, until=lambda: n_rows(out) >= 6)
+    assert code == 1
+    assert "Traceback" not in screen
+    assert screen.splitlines()[-1] == "fsamc: interrupted; the same command goes on where this one stopped"
+    assert re.search(r"interrupted: (finishing \d running folds?|no fold is running), no more are started", screen)
+    assert 6 <= n_rows(out) < N_FOLDS
+    assert (out / "report.html").exists()
+    assert (out / "summary.csv").exists()
+    parents, children = runs(out)
+    assert "RUNNING" not in [run.info.status for run in (*parents, *children.values())]
+    done.finish(words)
+    assert_tracked(out, trials=4)
+    assert_as_without_ray(out, done)
+
+
+def assert_as_without_ray(out: Path, lab: Lab) -> None:
+    """Every row is what the plan's trials and a fold by itself say."""
+    plan = load_plan(str(out / "plan.yaml"))
+    proposed, store, textures = make_proposer(plan).foreseen(), Store(lab.root / "cache"), load_textures(lab.textures)
+    folds = pd.read_csv(out / "folds.csv")
+    assert len(folds) == N_FOLDS
+    for row in folds.to_dict("records"):
+        config = configuration(plan, proposed[row["trial"]])
+        category = load_category(lab.data, row["category"])
+        result = run_fold(category, config, seed=row["seed"], draw=row["draw"], store=store, textures=textures)
+        assert (row["correct"], row["queries"]) == (result.correct, result.queries)
+        assert row["head.patches"] == config.head.patches
+        assert row["finetune.lr"] == pytest.approx(config.finetune.lr)
+
+
+def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int]:
+    """What a command shows in a terminal where Ctrl-C is pressed, which every process of it hears; its exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execve(FSAMC[0], [*FSAMC, *words], os.environ | {"COLUMNS": "120", "TERM": "xterm"})
+    os.set_blocking(terminal, False)
+    screen, pressed = b"", False
+    while True:
+        try:
+            piece = os.read(terminal, 1 << 16)
+            screen += piece
+            if not piece:
+                break
+        except BlockingIOError:
+            time.sleep(0.02)
+        except OSError:  # the other side is closed
+            break
+        if not pressed and until():
+            os.write(terminal, b"\x03")
+            pressed = True
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode()).replace("\r", "\n").rstrip(), code
+
+
+def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
+    plan = done.plan(
+        "optuna.yaml", **RANDOM | {"search": {"algorithm": "optuna", "trials": 6, "stopping": {"kind": "none"}}}
+    )
+    out = done.root / "optuna"
+    words = done.words(plan, out="optuna")
+    done.kill_when(lambda: n_rows(out) >= 10, words)
+    early = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    done.finish(words)
+    late = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    proposed = {entry["trial"]: entry["values"] for entry in late if "values" in entry}
+    assert sorted(proposed) == list(range(6))
+    assert {e["trial"]: e["values"] for e in early if "values" in e}.items() <= proposed.items()
+    assert len({json.dumps(values) for values in proposed.values()}) == 6
+    folds = table(out)
+    assert len(folds) == len(folds.drop_duplicates(["trial", "category", "seed"])) == 24
+    assert (folds["status"] == "ok").all()
+    assert_tracked(out, trials=6)
+
+
+def test_a_sweep_in_blocks_ends_in_the_same_table_after_a_kill(done):
+    plan = done.plan("blocks.yaml", space={"shots": {"choice": [2, 3]}, "head.patches": {"choice": [3, 5]}})
+    whole = done.sweep(plan, out="whole")
+    words = done.words(plan, "resources.working_set=0", "--no-reuse", out="blocks")
+    out = done.root / "blocks"
+    done.kill_when(lambda: n_rows(out) >= 10, words)
+    begun = table(out)["category"].tolist()
+    assert begun == sorted(begun)  # no tile before the last cap
+    done.finish(words)
+    assert without_numbers(table(out)) == without_numbers(table(whole))
+
+
+def test_a_running_cluster_is_used_and_left_as_it_was(done, monkeypatch):
+    with RayCluster(cpus=2) as cluster:
+        for name, value in cluster.lets_in.items():
+            monkeypatch.setenv(name, value)
+        out = done.sweep(done.plan(), "--no-reuse", "--address", cluster.gcs, out="cluster")
+        assert_same_results(out, done.root / "reference")
+        assert_tracked(out, trials=4)
+        with pytest.raises(AssertionError):
+            done.sweep(done.plan(), "resources.cpus=3", "--address", cluster.gcs, out="too-many")
+        assert not (done.root / "too-many").exists()
+        try:
+            runtime.start(cluster.gcs, cpus=0, gpus=0)
+            assert ray.util.list_named_actors(all_namespaces=True) == []
+            assert ray.available_resources()["CPU"] == 2
+        finally:
+            ray.shutdown()
+
+
+def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(done):
+    data = shutil.copytree(done.data, done.root / "data")
+    lab = Lab(data, done.textures, done.backbone, done.root)
+    lost = data / "tile" / "test" / "chip" / "004.png"
+    out = done.root / "failing"
+    words = lab.words(done.plan(), out="failing", cache="failing-cache")
+    process = lab.start(words)
+    wait_for((out / "identity.json").exists, process)
+    lost.rename(done.root / "kept.png")  # after all checks, before its features are built
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert errors == "fsamc: 4 of 4 trials failed; the same command tries them again\n"
+    assert output.count(f"tile, seed 1, draw 0: {lost}: ") == 4
+    folds = table(out)
+    failed = folds[folds["category"] == "tile"]
+    assert len(failed) == 8
+    assert failed["status"].str.fullmatch(rf"failed: {re.escape(str(lost))}: .+").all()
+    assert (failed["accuracy"] == "").all()
+    assert (folds[folds["category"] == "cap"]["status"] == "ok").all()
+    parents, children = runs(out)
+    assert [run.info.status for run in (*parents, *children.values())] == ["FAILED"] * 5
+    assert not any(run.data.metrics for run in children.values())
+    (done.root / "kept.png").rename(lost)
+    lab.finish(words)
+    assert_same_results(out, done.root / "reference")
+    assert_tracked(out, trials=4)
+
+
+def test_a_cache_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(done, disk):
+    small_disk = disk("size=80m")
+    words = done.words(done.plan(), out="full", cache=str(small_disk / "cache"))
+    out, filler = done.root / "full", small_disk / "filler"
+    process = done.start(words)
+    wait_for(lambda: (out / "identity.json").exists(), process)
+    fill(filler)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 1, f"{output}\n{errors}"
+    assert len(errors.splitlines()) == 1
+    assert re.match(r"fsamc: .*(No space left on device|disk is full).*run the same command again$", errors)
+    assert "Traceback" not in output
+    filler.unlink()
+    done.finish(words)
+    assert_same_results(out, done.root / "reference")
+    assert_tracked(out, trials=4)
+
+
+def test_a_whole_sweep_whose_server_dies_is_done_and_delivered_by_the_documented_command(lab, tmp_path_factory):
+    with mlflow_server(tmp_path_factory.mktemp("own")) as server:
+        given = ["resources.tracking_patience=1", "--tracking-uri", server.uri]
+        process = lab.start(lab.words(lab.plan(), *given))
+        wait_for(lambda: n_rows(lab.root / "out") >= 2, process)
+        server.kill()
+        output, errors = process.communicate(timeout=300)
+        assert (process.returncode, errors) == (0, "")
+        assert "are not delivered to MLflow" in output
+        assert f"fsamc track {lab.root / 'out'}" in " ".join(output.split())
+        server.start()
+        assert fsamc("track", lab.root / "out") == 0
+        undisturbed = lab.sweep(lab.plan(), *given, out="second/out")
+        runs = [notes(folder)["run"] for folder in (lab.root / "out", undisturbed)]
+        found = [contents(server.uri, "small", run, lab.root / run) for run in runs]
+        for run in (run for sweep in found for run in sweep.values()):
+            for file in ("folds.csv", "report.html"):  # they tell seconds
+                run["artifacts"].pop(file, None)
+        assert found[0] == found[1]
+        assert sorted(found[0]) == ["0", "1", "2", "3", "parent"]

@@ -1,0 +1,154 @@
+"""Folds that sleep and make up their answers: the whole product but what a fold does, without torch in a worker.
+
+In a test: the fixture `asleep`. As a command of its own: `python -m tests.sweeps.asleep SECONDS WORDS…`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from math import log10
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import ray
+
+from cluster.fold_service import FoldRunner
+from cluster.folds import Fold, Materials, find_result
+from fsamc.fold.result import FoldResult
+from fsamc.seeds import numpy_generator
+from fsamc.store.store import Store
+from sweeps.trials.interrupts import BUDGET, Interrupts
+
+QUERIES = 12
+
+
+@ray.remote(num_cpus=0)
+class Sleeper:
+    """In a fold service's place: builds nothing, and its folds sleep in its own process.
+
+    Args:
+        workers: folds at once.
+        seconds: of a fold.
+        fails: categories of which every fold fails.
+    """
+
+    def __init__(self, workers: int, seconds: float, fails: tuple[str, ...] = ()) -> None:
+        self._free, self._seconds, self._fails = asyncio.Semaphore(workers), seconds, fails
+        self._running, self._halted = 0, False
+
+    async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
+        """A made-up result, on disk by now; and whether it was there before. None once no more are started."""
+        shared: Materials = await materials[0]
+        if saved := find_result(fold, shared):
+            return saved, True
+        async with self._free:
+            if self._halted:
+                return None
+            if fold.category in self._fails:
+                raise OSError(f"{fold.category}: cannot be read")
+            self._running += 1
+            await asyncio.sleep(self._seconds)
+            self._running -= 1
+            result = made_up(shared, fold, self._seconds)
+            Store(shared.results[0]).put_text("fold", result.key, text := result.to_json())
+            return text, False
+
+    async def halt(self) -> int:
+        """Start no more folds: how many are running."""
+        self._halted = True
+        return self._running
+
+    async def under_way(self) -> list[str]:
+        """Nothing is built."""
+        return []
+
+
+def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
+    """Answers of which more are right near 40 patches, a rate of 1e-3, and on residuals."""
+    category, config = shared.categories[fold.category], fold.config
+    classes = tuple(category.defects)
+    key = fold.key(shared.categories, shared.textures)
+    off = abs(log10(config.finetune.lr) + 3) / 4 + abs(log10(config.head.patches / 40)) / 2 + (not config.residual) / 2
+    rng = numpy_generator("made up", key)
+    truth = tuple(n % len(classes) for n in range(QUERIES))
+    right = rng.random(QUERIES) < np.clip(0.8 - off, 0.1, 0.9)
+    predicted = tuple(t if r else (t + 1) % len(classes) for t, r in zip(truth, right, strict=True))
+    return FoldResult(
+        key=key,
+        category=fold.category,
+        seed=fold.seed,
+        draw=fold.draw,
+        shots=config.shots,
+        head=config.head.kind,
+        classes=classes,
+        support=dict.fromkeys(classes, ()),
+        images=tuple(f"test/{classes[t]}/{n:03}.png" for n, t in enumerate(truth)),
+        truth=truth,
+        predicted=predicted,
+        scores=tuple(tuple(float(c == p) for c in range(len(classes))) for p in predicted),
+        left_out=0,
+        rounds=0,
+        learning=(),
+        stages={"classify": seconds},
+        measured={name: float(np.clip(right.mean() + rng.normal() / 50, 0, 1)) for name in config.scoring.measure},
+    )
+
+
+@contextmanager
+def folds_that_sleep(
+    seconds: float = 0.0, *, fails: tuple[str, ...] = (), report: bool = False
+) -> Iterator[None]:
+    """Sweeps that start in this process run no fold; and write an empty report, unless one is asked for.
+
+    Args:
+        seconds: of a fold.
+        fails: categories of which every fold fails.
+        report: whether a report is written.
+    """
+
+    def start(shared: Materials) -> FoldRunner:
+        return FoldRunner(Sleeper.remote(shared.workers, seconds, fails), ray.put(shared))
+
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(FoldRunner, "start", start))
+        if not report:
+            patches.enter_context(mock.patch("sweeps.report.write.write_report", _touch_report))
+        yield
+
+
+def _touch_report(out: Path) -> None:
+    (out / "report.html").touch()
+
+
+@contextmanager
+def budget_spent_after(folds: int, out: Path) -> Iterator[None]:
+    """Sweeps into `out` have a time budget that is over once so many folds are written, however fast the machine is."""
+
+    class Spent(Interrupts):
+        def __enter__(self) -> Interrupts:
+            threading.Thread(target=self._spend, daemon=True).start()
+            return super().__enter__()
+
+        def _spend(self) -> None:
+            table = out / "folds.csv"
+            while not table.exists() or table.read_text().count("\n") <= folds:
+                time.sleep(0.01)
+            self._end(BUDGET)
+
+    with mock.patch("sweeps.sweep.Interrupts", Spent):
+        yield
+
+
+if __name__ == "__main__":
+    from sweeps.cli import app, guarded
+    from tests.sweeps import asleep
+
+    with asleep.folds_that_sleep(float(sys.argv[1])):
+        guarded(lambda: app(sys.argv[2:], standalone_mode=False, prog_name="fsamc"))
