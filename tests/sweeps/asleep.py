@@ -102,9 +102,7 @@ def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
 
 
 @contextmanager
-def folds_that_sleep(
-    seconds: float = 0.0, *, fails: tuple[str, ...] = (), report: bool = False
-) -> Iterator[None]:
+def folds_that_sleep(seconds: float = 0.0, *, fails: tuple[str, ...] = (), report: bool = False) -> Iterator[None]:
     """Sweeps that start in this process run no fold; and write an empty report, unless one is asked for.
 
     Args:
