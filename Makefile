@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check audit fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test test-slow docs check audit fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -24,6 +24,10 @@ test: $(INSTALLED)  ## the tests, two at a time, within ten minutes on two cores
 
 test-slow: $(INSTALLED)  ## the tests that `make test` leaves out: kills, full disks, clusters, large reports; ARGS goes to pytest
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+docs: $(INSTALLED)  ## the site in site/, every warning an error; needs no network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "site/index.html"
 
 check: $(INSTALLED)  ## lint, format, types, import contract
 	$(BIN)/ruff check .

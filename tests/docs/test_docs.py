@@ -1,0 +1,182 @@
+"""Every block of every page works: commands and Python run in order, plans are valid, the rest is linted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import yaml
+
+from fsamc.data.category import load_category
+from fsamc.detectors.residual import Maps
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.run import run_fold
+from fsamc.heads import HEADS
+from fsamc.store.store import Store
+from sweeps.plan.load import load_plan
+from tests import one_ray
+from tests.docs.pages import ROOT, Block, anchors, blocks, links, pages
+from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
+from tests.sweeps.small import fsamc
+
+# What makes a reader's sweep short: the words are those of the page, the images, the network and the rounds are small.
+SHORT = ["base.features.size=64", "base.features.dim=16", "base.pseudo.per_class=4", "base.pretrain.max_rounds=1"]
+SHORT += ["base.finetune.epochs={2: 1}", "--backbone", "tiny.pt2"]
+RESULTS = "fsamc sweep smoke --data images --textures textures --out results"
+REASONS = {"docker", "a cluster", "kubectl", "sbatch", "ssh", "a cloud", "MLflow", "the network", "an environment"}
+REASONS |= {"a browser", "an hour"}
+PAGES = pages()
+HEAD_PAGE = ROOT / "docs" / "how-to" / "add-a-head.md"
+CARRIED = {ROOT / "docs" / "how-to" / "docker.md", ROOT / "docs" / "how-to" / "manifests.md"}
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory) -> Path:
+    """What a reader has: images, textures, a network, and in `results` the one sweep that all pages share."""
+    here = tmp_path_factory.mktemp("reader")
+    write_category(here / "images", "bolt", good=4, classes={"dent": 6, "scratch": 6})
+    write_textures(here / "textures", {f"class_{n}": 1 for n in range(10)})
+    export_program(TinyNetwork(), here / "tiny.pt2")
+    with pytest.MonkeyPatch.context() as patch:
+        enter(here, patch)
+        assert fsamc(*short(shlex.split(RESULTS))) == 0
+    return here
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Work in the reader's folder, with a cache there and a Ray that stays up."""
+    patch.chdir(folder)
+    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    patch.setenv("COLUMNS", "160")
+    one_ray.up()
+
+
+def short(command: list[str]) -> list[str]:
+    """The words after `fsamc`; a sweep gets what makes it short, unless it goes on with what OUT holds."""
+    words = command[1:]
+    if words[0] != "sweep" or words[1].startswith("-"):
+        return words
+    return [*words, *(SHORT if "--backbone" not in words else SHORT[:-2])]
+
+
+def matches(line: str, printed: str) -> bool:
+    """Whether a line of a page is among those printed: figures and spaces may differ, and `…` is anything."""
+    words = re.split(r"(\d[\d.]*|…|\s+)", line.strip())
+    pattern = "".join(
+        ".*" if word == "…" else r"[\d.]+" if word[:1].isdigit() else r"\s+" if word.isspace() else re.escape(word)
+        for word in words
+    )
+    return re.search(pattern, printed) is not None
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_the_blocks_of_a_page_run_in_order(page, request, monkeypatch, capsys):
+    runnable = [block for block in blocks(page) if block.runs and page != HEAD_PAGE]
+    if runnable:
+        enter(request.getfixturevalue("reader"), monkeypatch)
+    scope: dict[str, object] = {"__name__": "page"}
+    for block in runnable:
+        if block.language == "console":
+            for command, printed in block.commands():
+                run(command, printed, block, capsys)
+        elif block.language == "python":
+            exec(compile("\n" * block.line + block.text, str(page), "exec"), scope)
+        else:
+            assert block.language == "yaml", (
+                f"{block.name}: `{block.language}`; mark it, or write console, python, yaml"
+            )
+            check_plan(block)
+
+
+def run(command: str, printed: list[str], block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a command as printed; of `make`, only whether there is such a target."""
+    words = shlex.split(command)
+    if words[0] == "make":
+        subprocess.run([*words, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+        return
+    assert words[0] == "fsamc", f"{block.name}: `{command}` is no command of ours; mark the block"
+    capsys.readouterr()
+    code = fsamc(*short(words))
+    shown = capsys.readouterr()
+    assert code == 0, f"{block.name}: {command}\n{shown.out}\n{shown.err}"
+    for line in printed:
+        assert matches(line, shown.out), f"{block.name}: {command} does not print `{line}`:\n{shown.out}"
+
+
+def check_plan(block: Block) -> None:
+    """A plan is valid; one that begins with `# NAME.yaml` is a file that later commands read."""
+    name = re.match(r"# (\S+\.yaml)\n", block.text)
+    file = Path(name[1] if name else "block.yaml")
+    file.write_text(block.text)
+    assert fsamc("plan", "check", file) == 0, block.name
+    load_plan(str(file))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_what_does_not_run_here_says_why_and_is_linted(page, tmp_path):
+    for block in blocks(page):
+        if block.runs:
+            continue
+        assert block.mark.removeprefix("not run: needs ") in REASONS, f"{block.name}: {block.mark}"
+        if block.language in ("yaml", "json"):
+            yaml.safe_load(block.text)
+            continue
+        assert block.language in ("console", "sh"), block.name
+        console = block.language == "console"
+        text = "\n".join(command for command, _ in block.commands()) if console else block.text
+        script = tmp_path / "block.sh"
+        script.write_text(f"#!/bin/bash\nset -e\n{text}\n")
+        for lint in (["bash", "-n"], [str(Path(sys.executable).with_name("shellcheck")), "--exclude=SC2034,SC1091"]):
+            done = subprocess.run([*lint, str(script)], capture_output=True, text=True)
+            assert done.returncode == 0, f"{block.name}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page):
+    """Within the site MkDocs looks too; here also the pages that are read in the repository."""
+    for target in links(page):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        generated = there.parent == ROOT / "docs" / "reference" or there in CARRIED
+        assert there.exists() or generated, f"{page}: {target}"
+        assert not anchor or generated or anchor in anchors(there), f"{page}: {target}"
+
+
+def test_the_head_of_the_page_names_images(reader, monkeypatch):
+    """It is not installed for workers: here it scores a fold in this process."""
+    file, line = (block.text for block in blocks(HEAD_PAGE) if block.language == "python")
+    module = ModuleType("fsamc.heads.mean")
+    exec(compile(file, "fsamc/heads/mean.py", "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "fsamc.heads.mean", module)
+    monkeypatch.setitem(HEADS, "mean", None)  # so that it is taken out again
+    exec(compile(line, str(HEAD_PAGE), "exec"), {})
+    plan = load_plan("smoke", ["base.head.kind=mean", "space.head.kind={choice: [mean, prototype]}"])
+    assert plan.space["head.kind"].choice == ("mean", "prototype")
+    features = {"backbone": str(reader / "tiny.pt2"), "size": 64, "precision": "fp32"}
+    config = FoldConfig.model_validate({"features": features, "head": {"kind": "mean"}})
+    result = run_fold(load_category(reader / "images", "bolt"), config, seed=1, store=Store(reader / "head_cache"))
+    assert (result.head, result.queries) == ("mean", 8)
+    head = module.MeanHead(config.head, patches=2, dim=2, generator=torch.Generator())
+    encoded = head.encode(Maps(torch.tensor([[[3.0, 0.0], [0.0, 4.0]]]), torch.zeros(1, 2)))
+    assert torch.allclose(encoded, torch.tensor([[0.6, 0.8]]))
+    assert torch.allclose(head.relate(encoded, torch.tensor([[2.0, 0.0], [0.6, 0.8]])), torch.tensor([[0.6, 1.0]]))
+
+
+def test_the_table_of_files_names_what_a_sweep_leaves(reader):
+    """Apart from what only some sweeps write."""
+    page = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page.partition("\n## Events")[0].partition("Exit")[0], re.MULTILINE)
+    named = {file.rstrip("/") for row in rows for file in re.findall(r"`(.*?)`", row)}
+    left = {path.name for path in (reader / "results").iterdir() if not path.name.endswith(".lock")}
+    assert left <= named
+    assert named - left == {"objectives.csv", "detection.csv", "study.db"}
