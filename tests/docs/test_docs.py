@@ -59,11 +59,14 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def short(command: list[str]) -> list[str]:
-    """The words after `fsamc`; a sweep gets what makes it short, unless it goes on with what OUT holds."""
+    """Take the words after `fsamc`; a sweep gets what makes it short, and figures are drawn once, for `results`."""
     words = command[1:]
-    if words[0] != "sweep" or words[1].startswith("-"):
+    if words[0] != "sweep":
         return words
-    return [*words, *(SHORT if "--backbone" not in words else SHORT[:-2])]
+    figures = [] if "results" in words or "--dry-run" in words else ["--no-figures"]
+    if words[1].startswith("-"):  # it goes on with what OUT holds
+        return words + figures
+    return words + (SHORT if "--backbone" not in words else SHORT[:-2]) + figures
 
 
 def matches(line: str, printed: str) -> bool:

@@ -68,3 +68,27 @@ def test_paths_that_the_pages_name_are_there():
             path for path in named if not (ROOT / path).exists() and path not in ("docker/.env", "fsamc/heads/mean.py")
         ]
         assert not missing, f"{page}: {missing}"
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", ["fsamc", "cluster", "sweeps"])
+def test_the_picture_names_every_room_and_no_other(package):
+    part = re.search(rf"^    {package}/ (.*?)(?=^    \w|^\S)", ARCHITECTURE, re.DOTALL | re.MULTILINE)
+    assert part
+    named = set(re.findall(r"^\s*([a-z]+)/ ", part[1], re.MULTILINE))
+    rooms = {path.name for path in (ROOT / package).iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert named == {room for room in rooms if any((ROOT / package / room).glob("[!_.]*"))}
+
+
+def test_ten_questions_are_answered_in_three_files_each():
+    questions = re.split(r"^### (.*\?)$", ARCHITECTURE, flags=re.MULTILINE)[1:]
+    assert len(questions) == 20
+    for question, answer in zip(questions[::2], questions[1::2], strict=True):
+        files = re.findall(r"^- `([\w/.]+)`: (.*(?:\n  .*)*)", answer, re.MULTILINE)
+        assert 1 <= len(files) <= 3, question
+        for path, text in files:
+            code = (ROOT / path).read_text(encoding="utf-8")
+            (name, *_) = re.findall(r"`(\w+)`", text)
+            assert re.search(rf"(?:def|class) {name}\b|^{name}\b.* =", code, re.MULTILINE), f"{question} {path}: {name}"
