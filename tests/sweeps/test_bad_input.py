@@ -1,4 +1,7 @@
-"""Whatever is wrong with what the user gave: exit code 2, one line that names it, nothing written."""
+"""Whatever is wrong with what the user gave: exit code 2, one line that names it, nothing written.
+
+`BAD` is to be read: what is done to data, textures, plans, networks and folders, and what the line names.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,46 @@ import hashlib
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import yaml
-from torch import nn
 
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_space
-from sweeps.checks.prepare import prepare
+from sweeps.checks.prepare import Prepared, prepare
 from sweeps.checks.resources import resolve_resources
 from sweeps.plan.load import load_plan
 from sweeps.results.folder import SweepFolder
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category
 from tests.sweeps.small import PLAN, Lab, fsamc
 
-Change = Callable[[Lab], None]
+Spoil = Callable[[Lab], Any]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A sweep that must be refused.
+
+    Attributes:
+        says: what its line holds.
+        words: added to the sweep's, apart by ` | `; ROOT is the lab's, and PLAN=… the plan instead of the lab's.
+        spoil: what is done to the lab before.
+    """
+
+    says: list[str]
+    words: str = ""
+    spoil: Spoil = lambda lab: None
+
+    def asked(self, lab: Lab) -> list[str]:
+        """The words of the sweep."""
+        more = [word.replace("ROOT", str(lab.root)) for word in self.words.split(" | ") if word]
+        plans = [word.removeprefix("PLAN=") for word in more if word.startswith("PLAN=")] or [lab.plan()]
+        return [*lab.words(plans[0]), *(word for word in more if not word.startswith("PLAN="))]
 
 
 @pytest.fixture
@@ -62,151 +87,33 @@ def assert_names(line: str, *words: object) -> None:
     assert all(str(word) in line for word in words), line
 
 
-# --- data
-
-SPOILT: dict[str, tuple[Change, list[str]]] = {
-    "no folder": (lambda lab: shutil.rmtree(lab.data), ["data", "no such folder"]),
-    "a file": (lambda lab: (shutil.rmtree(lab.data), lab.data.write_text("x")), ["data", "no such folder"]),
-    "no category": (
-        lambda lab: [shutil.rmtree(path) for path in lab.data.iterdir()],
-        ["data", "no category"],
-    ),
-    "a category itself": (
-        lambda lab: (
-            [shutil.move(path, lab.data) for path in (lab.data / "cap").iterdir()]
-            and [shutil.rmtree(lab.data / name) for name in ("cap", "tile")]
-        ),
-        ["data", "is itself a category"],
-    ),
-    "no good image": (
-        lambda lab: [path.unlink() for path in (lab.data / "cap/train/good").iterdir()],
-        ["cap/train/good", "no images"],
-    ),
-    "no test folder": (lambda lab: shutil.rmtree(lab.data / "cap/test"), ["cap/test", "no defect class"]),
-    "a category called average": (
-        lambda lab: (lab.data / "cap").rename(lab.data / "average"),
-        ["average", "rename"],
-    ),
-    "a truncated good image": (lambda lab: truncate(lab.data / "cap/train/good/003.png"), ["cap/train/good/003.png"]),
-    "a truncated defect": (lambda lab: truncate(lab.data / "tile/test/chip/004.png"), ["tile/test/chip/004.png"]),
-    "a text named png": (
-        lambda lab: (lab.data / "cap/test/dent/002.png").write_text("no picture"),
-        ["cap/test/dent/002.png"],
-    ),
-    "an empty png": (lambda lab: (lab.data / "cap/test/dent/002.png").write_bytes(b""), ["cap/test/dent/002.png"]),
-    "groups of an unknown image": (
-        lambda lab: (lab.data / "cap/groups.csv").write_text("path,group\ntest/dent/x.png,a\n"),
-        ["groups.csv", "line 2", "test/dent/x.png"],
-    ),
-    "groups without columns": (
-        lambda lab: (lab.data / "cap/groups.csv").write_text("test/dent/000.png,a\n"),
-        ["groups.csv", "path,group"],
-    ),
-    "one defect class everywhere": (
-        lambda lab: [shutil.rmtree(lab.data / name) for name in ("cap/test/crack", "cap/test/dent", "tile/test/chip")],
-        ["no category is large enough", "2 are needed"],
-    ),
-    "no textures": (lambda lab: shutil.rmtree(lab.textures), ["textures", "no such folder"]),
-    "a file for textures": (
-        lambda lab: (shutil.rmtree(lab.textures), lab.textures.write_text("x")),
-        ["textures", "no such folder"],
-    ),
-    "textures without images": (
-        lambda lab: [path.unlink() for path in lab.textures.rglob("*.png")],
-        ["textures", "no texture images"],
-    ),
-    "too few texture classes": (
-        lambda lab: shutil.rmtree(lab.textures / "woven"),
-        ["pseudo_classes is 3", "2 texture classes"],
-    ),
-    "a truncated texture": (lambda lab: truncate(lab.textures / "woven/000.png"), ["woven/000.png"]),
-}
+# --- what is done to a lab
 
 
 def truncate(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:200])
 
 
-@pytest.mark.parametrize("case", SPOILT)
-def test_data_that_cannot_be_used(own, said, case):
-    spoil, words = SPOILT[case]
-    spoil(own)
-    assert_names(said(own.root, own.words(own.plan())), *words)
+def put(name: str, content: bytes) -> Spoil:
+    """Write a file below the lab's root."""
+
+    def write(lab: Lab) -> None:
+        (lab.root / name).parent.mkdir(exist_ok=True)
+        (lab.root / name).write_bytes(content)
+
+    return write
 
 
-def test_one_category_too_small_among_others_is_a_warning_and_no_error(own, capfd):
-    (own.data / "tile/test/chip/004.png").unlink()
-    assert fsamc(*own.words(own.plan(), "base.shots=4", "space.shots=null", "--dry-run")) == 0
-    output, errors = capfd.readouterr()
-    assert "warning left out at 4 shots: tile: class chip has 4 images of 4 groups" in output
-    assert "2 trials (grid), 4 folds on" in output
-    assert errors == ""
+def prepared(lab: Lab) -> Prepared:
+    plan, _ = resolve_resources(load_plan(str(lab.plan()), backbone=str(lab.backbone)), None)
+    store = Store(lab.root / "cache")
+    return prepare(plan, data=lab.data, textures=lab.textures, store=store, device="cpu", random=False)
 
 
-# --- plan
-
-PLANS: dict[str, tuple[list[str], list[str]]] = {
-    "no category large enough": (["base.shots=5", "space.shots=null"], ["no category is large enough", "5 shots"]),
-    "an unknown head": (["base.head.kind=forest"], ["base.head.kind", "'forest'", "prototype"]),
-    "an unknown head in the space": (["space.head.kind.choice=[forest]"], ["head.kind", "'forest'"]),
-    "a threshold of 1.7": (["base.pretrain.stop_threshold=1.7"], ["base.pretrain.stop_threshold", "1.7"]),
-    "an unknown key": (["base.pretrain.treshold=1"], ["base.pretrain.treshold", "unknown key"]),
-    "an unknown category": (["folds.categories=[cap,bolt]"], ["folds.categories", "bolt", "categories=[cap,tile]"]),
-    "more pseudo-classes than textures": (["base.pretrain.pseudo_classes=4"], ["pseudo_classes is 4", "3 texture"]),
-    "more textures a class than there are": (["base.pseudo.textures_per_class=2"], ["textures_per_class", "2"]),
-    "no key=value": (["base.shots"], ["'base.shots'", "key=value"]),
-    "a value that is no YAML": (["folds.seeds=[1"], ["folds.seeds=[1", "YAML"]),
-    "support of an unknown image": (
-        ["base.support={shots_from: files, files: [cap/test/dent/9.png]}", "space.shots=null"],
-        ["support.files", "cap/test/dent/9.png"],
-    ),
-    "too few images of support": (
-        ["base.support={shots_from: files, files: [cap/test/dent/000.png]}", "space.shots=null"],
-        ["support.files", "2 shots need 2"],
-    ),
-    "files without a list": (["base.support.shots_from=files"], ["base.support", "go together"]),
-    "a list of support and random draws": (
-        ["base.support={shots_from: files, files: [cap/test/dent/000.png]}", "folds.draws=[1]", "space.shots=null"],
-        ["support.files", "folds.draws"],
-    ),
-    "a GPU where there is none": (["resources.gpus=64"], ["resources.gpus is 64"]),
-    "pretraining only for some heads, without textures": (["--textures"], ["--textures"]),
-}
-
-
-@pytest.mark.parametrize("case", PLANS)
-def test_plans_that_cannot_run(lab, said, case):
-    changes, words = PLANS[case]
-    asked = lab.words(lab.plan(), *changes)
-    if changes == ["--textures"]:
-        asked.remove("--textures")  # the mark that stands for leaving it out
-        place = asked.index("--textures")
-        del asked[place : place + 2]
-    assert_names(said(lab.root, asked), *words)
-
-
-FILES: dict[str, tuple[bytes, list[str]]] = {
-    "a list": (b"- base\n", ["spoilt.yaml", "list"]),
-    "no YAML": (b"base: {shots: [", ["spoilt.yaml", "not YAML"]),
-    "nothing": (b"", ["spoilt.yaml", "NoneType"]),
-    "bytes": (b"\xff\xfe\x00\x01", ["spoilt.yaml"]),
-    "an unknown key": (yaml.safe_dump(PLAN | {"fold": 1}).encode(), ["spoilt.yaml", "fold", "unknown key"]),
-}
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_files_that_are_no_plan(lab, said, case):
-    content, words = FILES[case]
-    (lab.root / "spoilt.yaml").write_bytes(content)
-    assert_names(said(lab.root, lab.words(lab.root / "spoilt.yaml")), *words)
-
-
-@pytest.mark.parametrize("name", ["missing.yaml", "smok", "."])
-def test_plans_that_are_not_there(lab, said, name):
-    assert_names(said(lab.root, lab.words(name)), f"{name}: no such plan", "smoke")
-
-
-# --- backbone
+def begin(lab: Lab) -> None:
+    """Begin a sweep in `out`."""
+    ready = prepared(lab)
+    SweepFolder(lab.root / "out", ready.plan).open(ready.contents)
 
 
 class OneMap(TinyNetwork):
@@ -224,35 +131,260 @@ class Vectors(TinyNetwork):
         return {name: maps.mean((2, 3)) for name, maps in super().forward(images).items()}
 
 
-@pytest.mark.parametrize(
-    ("network", "words"),
-    [(OneMap(), ["layer2"]), (OneOfTwo(), ["layer3", "layer2"]), (Vectors(), ["[B, C, H, W]"])],
-)
-def test_programs_with_wrong_outputs(lab, said, network: nn.Module, words):
-    program = export_program(network, lab.root / "wrong.pt2")
-    asked = Lab(lab.data, lab.textures, Path(program), lab.root)
-    assert_names(said(lab.root, asked.words(lab.plan())), program, *words)
+BAD: dict[str, Bad] = {
+    # data and textures
+    "no folder": Bad(["data", "no such folder"], "", lambda lab: shutil.rmtree(lab.data)),
+    "a file": Bad(["data", "no such folder"], "", lambda lab: (shutil.rmtree(lab.data), lab.data.write_text("x"))),
+    "no category": Bad(["data", "no category"], "", lambda lab: [shutil.rmtree(path) for path in lab.data.iterdir()]),
+    "a category itself": Bad(
+        ["data", "is itself a category"],
+        "",
+        lambda lab: (
+            [shutil.move(path, lab.data) for path in (lab.data / "cap").iterdir()]
+            and [shutil.rmtree(lab.data / name) for name in ("cap", "tile")]
+        ),
+    ),
+    "no good image": Bad(
+        ["cap/train/good", "no images"],
+        "",
+        lambda lab: [path.unlink() for path in (lab.data / "cap/train/good").iterdir()],
+    ),
+    "no test folder": Bad(["cap/test", "no defect class"], "", lambda lab: shutil.rmtree(lab.data / "cap/test")),
+    "a category called average": Bad(
+        ["average", "rename"], "", lambda lab: (lab.data / "cap").rename(lab.data / "average")
+    ),
+    "a truncated good image": Bad(
+        ["cap/train/good/003.png"], "", lambda lab: truncate(lab.data / "cap/train/good/003.png")
+    ),
+    "a truncated defect": Bad(
+        ["tile/test/chip/004.png"], "", lambda lab: truncate(lab.data / "tile/test/chip/004.png")
+    ),
+    "a text named png": Bad(
+        ["cap/test/dent/002.png"], "", lambda lab: (lab.data / "cap/test/dent/002.png").write_text("no picture")
+    ),
+    "an empty png": Bad(
+        ["cap/test/dent/002.png"], "", lambda lab: (lab.data / "cap/test/dent/002.png").write_bytes(b"")
+    ),
+    "groups of an unknown image": Bad(
+        ["groups.csv", "line 2", "test/dent/x.png"],
+        "",
+        lambda lab: (lab.data / "cap/groups.csv").write_text("path,group\ntest/dent/x.png,a\n"),
+    ),
+    "groups without columns": Bad(
+        ["groups.csv", "path,group"], "", lambda lab: (lab.data / "cap/groups.csv").write_text("test/dent/000.png,a\n")
+    ),
+    "one defect class everywhere": Bad(
+        ["no category is large enough", "2 are needed"],
+        "",
+        lambda lab: [shutil.rmtree(lab.data / name) for name in ("cap/test/crack", "cap/test/dent", "tile/test/chip")],
+    ),
+    "no textures": Bad(["textures", "no such folder"], "", lambda lab: shutil.rmtree(lab.textures)),
+    "a file for textures": Bad(
+        ["textures", "no such folder"], "", lambda lab: (shutil.rmtree(lab.textures), lab.textures.write_text("x"))
+    ),
+    "textures without images": Bad(
+        ["textures", "no texture images"], "", lambda lab: [path.unlink() for path in lab.textures.rglob("*.png")]
+    ),
+    "too few texture classes": Bad(
+        ["pseudo_classes is 3", "2 texture classes"], "", lambda lab: shutil.rmtree(lab.textures / "woven")
+    ),
+    "a truncated texture": Bad(["woven/000.png"], "", lambda lab: truncate(lab.textures / "woven/000.png")),
+    # plans
+    "no category large enough": Bad(["no category is large enough", "5 shots"], "base.shots=5 | space.shots=null"),
+    "an unknown category": Bad(["folds.categories", "bolt", "categories=[cap,tile]"], "folds.categories=[cap,bolt]"),
+    "more pseudo-classes than textures": Bad(["pseudo_classes is 4", "3 texture"], "base.pretrain.pseudo_classes=4"),
+    "more textures a class than there are": Bad(["textures_per_class", "2"], "base.pseudo.textures_per_class=2"),
+    "support of an unknown image": Bad(
+        ["support.files", "cap/test/dent/9.png"],
+        "base.support={shots_from: files, files: [cap/test/dent/9.png]} | space.shots=null",
+    ),
+    "too few images of support": Bad(
+        ["support.files", "2 shots need 2"],
+        "base.support={shots_from: files, files: [cap/test/dent/000.png]} | space.shots=null",
+    ),
+    "files without a list": Bad(["base.support", "go together"], "base.support.shots_from=files"),
+    "a list of support and random draws": Bad(
+        ["support.files", "folds.draws"],
+        "base.support={shots_from: files, files: [cap/test/dent/000.png]} | folds.draws=[1] | space.shots=null",
+    ),
+    "a GPU where there is none": Bad(["resources.gpus is 64"], "resources.gpus=64"),
+    "a plan that is bytes": Bad(["spoilt.yaml"], "PLAN=ROOT/spoilt.yaml", put("spoilt.yaml", b"\xff\xfe\x00\x01")),
+    "no plan at missing.yaml": Bad(["missing.yaml: no such plan", "smoke"], "PLAN=missing.yaml"),
+    "no plan at smok": Bad(["smok: no such plan", "smoke"], "PLAN=smok"),
+    "no plan at .": Bad([".: no such plan", "smoke"], "PLAN=."),
+    # backbones
+    "a program that gives OneMap": Bad(
+        ["wrong.pt2", "layer2"],
+        "--backbone | ROOT/wrong.pt2",
+        lambda lab: export_program(OneMap(), lab.root / "wrong.pt2"),
+    ),
+    "a program that gives OneOfTwo": Bad(
+        ["wrong.pt2", "layer3", "layer2"],
+        "--backbone | ROOT/wrong.pt2",
+        lambda lab: export_program(OneOfTwo(), lab.root / "wrong.pt2"),
+    ),
+    "a program that gives Vectors": Bad(
+        ["wrong.pt2", "[B, C, H, W]"],
+        "--backbone | ROOT/wrong.pt2",
+        lambda lab: export_program(Vectors(), lab.root / "wrong.pt2"),
+    ),
+    "a program for images of another size": Bad(
+        ["fixed.pt2", "96 x 96", "features.size"],
+        "base.features.size=96 | --backbone | ROOT/fixed.pt2",
+        lambda lab: export_program(TinyNetwork(), lab.root / "fixed.pt2", fixed=True),
+    ),
+    "text for a program": Bad(
+        ["text.pt2", "not a torch.export program"], "--backbone | ROOT/text.pt2", put("text.pt2", b"no program")
+    ),
+    "a program that is missing": Bad(["missing.pt2", "no such file"], "--backbone | ROOT/missing.pt2"),
+    "the backbone resnet51": Bad(["'resnet51'", "resnet50"], "--backbone | resnet51"),
+    "the backbone vgg16": Bad(["'vgg16'", "resnet50"], "--backbone | vgg16"),
+    "text for weights": Bad(
+        ["text.pth", "not a state dict"],
+        "--backbone | resnet18 | --weights | ROOT/text.pth",
+        put("text.pth", b"no weights"),
+    ),
+    "weights that are missing": Bad(["none.pth", "no such file"], "--backbone | resnet18 | --weights | ROOT/none.pth"),
+    "weights of another network": Bad(
+        ["other.pth", "resnet18"],
+        "--backbone | resnet18 | --weights | ROOT/other.pth",
+        lambda lab: torch.save({"fc.weight": torch.zeros(2, 2)}, lab.root / "other.pth"),
+    ),
+    # out and cache
+    "--out at file": Bad(["/file", "file is a file", "another folder"], "--out | ROOT/file", put("file", b"x")),
+    "--out at file/below": Bad(
+        ["/file/below", "file is a file", "another folder"], "--out | ROOT/file/below", put("file", b"x")
+    ),
+    "--out at file/below/deeper": Bad(
+        ["/file/below/deeper", "file is a file", "another folder"], "--out | ROOT/file/below/deeper", put("file", b"x")
+    ),
+    "--cache at file": Bad(["/file", "file is a file", "another folder"], "--cache | ROOT/file", put("file", b"x")),
+    "--cache at file/below": Bad(
+        ["/file/below", "file is a file", "another folder"], "--cache | ROOT/file/below", put("file", b"x")
+    ),
+    "--cache at file/below/deeper": Bad(
+        ["/file/below/deeper", "file is a file", "another folder"],
+        "--cache | ROOT/file/below/deeper",
+        put("file", b"x"),
+    ),
+    "a folder that holds other things": Bad(["/out", "not empty"], "", put("out/thesis.tex", b"x")),
+    # resuming
+    "--resume must without a sweep": Bad(["/out", "no sweep to resume"], "--resume | must"),
+    "--resume never with one": Bad(["/out", "holds a sweep already"], "--resume | never", begin),
+    **{
+        f"{name} is {content[:5]!r}, --resume {mode}": Bad(
+            [f"/out/{name}", "JSON", "restore it from a copy"],
+            f"--resume | {mode}",
+            lambda lab, name=name, content=content: (begin(lab), (lab.root / "out" / name).write_bytes(content)),
+        )
+        for name in ("identity.json", "sweep.json")
+        for content in (b'{"run": "3', b"[]", b"\xff")
+        for mode in ("auto", "must")
+    },
+    **{
+        f"{change}, --resume {mode}": Bad(["another plan", difference], f"{change} | --resume | {mode}", begin)
+        for change, difference in {
+            "base.pretrain.lr=0.5": "base.pretrain.lr was 0.0001 and is 0.5",
+            "folds.seeds=[1,2,3]": "folds.seeds was [1, 2] and is [1, 2, 3]",
+            "space.shots.choice=[2]": "space.shots.choice was [2, 3] and is [2]",
+            "name=other": "name was 'small' and is 'other'",
+            "search.seed=4": "search.seed was 0 and is 4",
+        }.items()
+        for mode in ("auto", "must")
+    },
+    "a grid that is extended": Bad(["--extend 3", "a grid", "another --out"], "--extend | 3", begin),
+    "an extension of no sweep": Bad(
+        ["--extend 3", "/out", "no sweep to extend"], "search={algorithm: random, trials: 2} | --extend | 3"
+    ),
+    "other data: a further image": Bad(
+        ["other data", "(category cap differs)"],
+        "",
+        lambda lab: (begin(lab), shutil.copy(lab.data / "cap/train/good/000.png", lab.data / "cap/train/good/9.png")),
+    ),
+    "other data: other groups": Bad(
+        ["other data", "(category tile differs)"],
+        "",
+        lambda lab: (begin(lab), (lab.data / "tile/groups.csv").write_text("path,group\ntest/chip/000.png,a\n")),
+    ),
+    "other data: a further category": Bad(
+        ["other data", "(category nut differs)"],
+        "",
+        lambda lab: (begin(lab), write_category(lab.data, "nut", classes={"a": 5, "b": 5})),
+    ),
+    "other data: a category less": Bad(
+        ["other data", "(category tile differs)"], "", lambda lab: (begin(lab), shutil.rmtree(lab.data / "tile"))
+    ),
+    "other data: a further texture": Bad(
+        ["other data", "(textures differs)"],
+        "",
+        lambda lab: (begin(lab), shutil.copytree(lab.textures / "woven", lab.textures / "zebra")),
+    ),
+    "another backbone under the same name": Bad(
+        ["another plan"],
+        "--backbone | ROOT/net.pt2",
+        lambda lab: (
+            put("net.pt2", lab.backbone.read_bytes())(lab),
+            begin(Lab(lab.data, lab.textures, lab.root / "net.pt2", lab.root)),
+            export_program(TinyNetwork(seed=1), lab.root / "net.pt2"),
+        ),
+    ),
+    # tracking, search and cluster
+    "--tracking-uri runs": Bad(["--tracking-uri runs", "sqlite:///"], "--tracking-uri | runs"),
+    "--tracking-uri file:///tmp/runs": Bad(
+        ["--tracking-uri file:///tmp/runs", "sqlite:///"], "--tracking-uri | file:///tmp/runs"
+    ),
+    "--tracking-uri foo://bar": Bad(["--tracking-uri foo://bar", "cannot be reached"], "--tracking-uri | foo://bar"),
+    "--tracking-uri http://127.0.0.1:9": Bad(
+        ["--tracking-uri http://127.0.0.1:9", "cannot be reached"], "--tracking-uri | http://127.0.0.1:9"
+    ),
+    "--tracking-uri sqlite:////proc/none/x.db": Bad(
+        ["--tracking-uri sqlite:////proc/none/x.db", "cannot be reached"], "--tracking-uri | sqlite:////proc/none/x.db"
+    ),
+    "search.storage=postgresql://me:${NO_SUCH}@127.0.0.1:9/db": Bad(
+        ["search.storage", "NO_SUCH"],
+        "search={algorithm: optuna, trials: 3} | search.storage=postgresql://me:${NO_SUCH}@127.0.0.1:9/db",
+    ),
+    "search.storage=postgresql://me@127.0.0.1:9/db": Bad(
+        ["search.storage", "127.0.0.1"],
+        "search={algorithm: optuna, trials: 3} | search.storage=postgresql://me@127.0.0.1:9/db",
+    ),
+    "search.storage=postgresql://me:hush@127.0.0.1:9/db": Bad(
+        ["search.storage", "${NAME}"],
+        "search={algorithm: optuna, trials: 3} | search.storage=postgresql://me:hush@127.0.0.1:9/db",
+    ),
+    "search.sampler=cmaes": Bad(
+        ["search.sampler", "cmaes", "space.head.kind"], "search={algorithm: optuna, trials: 3} | search.sampler=cmaes"
+    ),
+    "--address nonsense": Bad(["--address nonsense"], "--address | nonsense"),
+    "--address 127.0.0.1:port": Bad(["--address 127.0.0.1:port"], "--address | 127.0.0.1:port"),
+}
 
 
-def test_a_program_for_images_of_another_size(lab, said):
-    program = export_program(TinyNetwork(), lab.root / "fixed.pt2", fixed=True)
-    asked = Lab(lab.data, lab.textures, Path(program), lab.root)
-    assert_names(said(lab.root, asked.words(lab.plan(), "base.features.size=96")), program, "96 x 96", "features.size")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(own, said, case):
+    bad = BAD[case]
+    bad.spoil(own)
+    line = said(own.root, bad.asked(own))
+    assert_names(line, *bad.says)
+    assert "hush" not in line
 
 
-@pytest.mark.parametrize(
-    ("backbone", "words"),
-    [
-        ("text.pt2", ["text.pt2", "not a torch.export program"]),
-        ("missing.pt2", ["missing.pt2", "no such file"]),
-        ("resnet51", ["'resnet51'", "resnet50"]),
-        ("vgg16", ["'vgg16'", "resnet50"]),
-    ],
-)
-def test_backbones_that_cannot_be_had(lab, said, backbone, words):
-    (lab.root / "text.pt2").write_text("no program")
-    name = lab.root / backbone if backbone.endswith(".pt2") else Path(backbone)
-    assert_names(said(lab.root, Lab(lab.data, lab.textures, name, lab.root).words(lab.plan())), *words)
+# --- what needs more than a row
+
+
+def test_pretraining_only_for_some_heads_without_textures(lab, said):
+    words = lab.words(lab.plan())
+    place = words.index("--textures")
+    assert_names(said(lab.root, words[:place] + words[place + 2 :]), "--textures")
+
+
+def test_one_category_too_small_among_others_is_a_warning_and_no_error(own, capfd):
+    (own.data / "tile/test/chip/004.png").unlink()
+    assert fsamc(*own.words(own.plan(), "base.shots=4", "space.shots=null", "--dry-run")) == 0
+    output, errors = capfd.readouterr()
+    assert "warning left out at 4 shots: tile: class chip has 4 images of 4 groups" in output
+    assert "2 trials (grid), 4 folds on" in output
+    assert errors == ""
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "auto"])
@@ -265,32 +397,6 @@ def test_imagenet_weights_that_are_neither_cached_nor_reachable(lab, said, monke
     line = said(lab.root, asked, also="Downloading: ")
     name = "resnet50" if backbone == "auto" else backbone
     assert_names(line, f"ImageNet weights of {name}", lab.root / "torch/hub/checkpoints", "--weights", "--backbone")
-
-
-@pytest.mark.parametrize(("weights", "words"), [("text.pth", ["not a state dict"]), ("none.pth", ["no such file"])])
-def test_weights_that_cannot_be_used(lab, said, weights, words):
-    (lab.root / "text.pth").write_text("no weights")
-    asked = Lab(lab.data, lab.textures, Path("resnet18"), lab.root).words(lab.plan(), "--weights", lab.root / weights)
-    assert_names(said(lab.root, [str(word) for word in asked]), weights, *words)
-
-
-def test_weights_of_another_network(lab, said):
-    torch.save({"fc.weight": torch.zeros(2, 2)}, lab.root / "other.pth")
-    asked = Lab(lab.data, lab.textures, Path("resnet18"), lab.root).words(
-        lab.plan(), "--weights", str(lab.root / "other.pth")
-    )
-    assert_names(said(lab.root, asked), "other.pth", "resnet18")
-
-
-# --- out and cache
-
-
-@pytest.mark.parametrize("option", ["out", "cache"])
-@pytest.mark.parametrize("place", ["file", "file/below", "file/below/deeper"])
-def test_folders_that_cannot_be_made(lab, said, option, place):
-    (lab.root / "file").write_text("x")
-    line = said(lab.root, lab.words(lab.plan(), **{option: place}))
-    assert_names(line, lab.root / place, "file is a file", "another folder")
 
 
 @pytest.mark.parametrize("option", ["out", "cache"])
@@ -313,141 +419,20 @@ def test_less_room_than_a_sweep_will_take(lab, said, monkeypatch, free, what):
 
 
 def test_room_is_asked_for_what_the_artifacts_will_take(lab, monkeypatch):
-    plan, _ = resolve_resources(load_plan(str(lab.plan()), backbone=str(lab.backbone)), None)
-    cache = lab.root / "cache"
-    prepared = prepare(plan, data=lab.data, textures=lab.textures, store=Store(cache), device="cpu", random=False)
     asked: list[int] = []
     monkeypatch.setattr("sweeps.checks.disk._require", lambda folder, needed, what: asked.append(needed))
-    check_space(prepared, cache=cache, out=lab.root / "out")
+    check_space(prepared(lab), cache=lab.root / "cache", out=lab.root / "out")
     a_picture = 64 * 16 * 2  # 8 x 8 patches, 16 channels, float16
     pictures = 5 + 15 + 4 + 10 + 2 * 3 * 4  # good and defects of cap and tile, pseudo-defects of both
     assert asked[0] == pytest.approx(pictures * a_picture, rel=0.1)  # banks and nearest rows beside
 
 
-def test_a_folder_that_holds_other_things(lab, said):
-    (lab.root / "out").mkdir()
-    (lab.root / "out" / "thesis.tex").write_text("x")
-    assert_names(said(lab.root, lab.words(lab.plan())), lab.root / "out", "not empty")
-
-
-# --- resuming
-
-
-@pytest.fixture
-def begun(own: Lab) -> Lab:
-    """A lab with a sweep in `out` that was begun."""
-    plan, _ = resolve_resources(load_plan(str(own.plan()), backbone=str(own.backbone)), None)
-    store = Store(own.root / "cache")
-    prepared = prepare(plan, data=own.data, textures=own.textures, store=store, device="cpu", random=False)
-    SweepFolder(own.root / "out", prepared.plan).open(prepared.contents)
-    return own
-
-
-def test_must_resume_needs_a_sweep(lab, said):
-    assert_names(said(lab.root, lab.words(lab.plan(), "--resume", "must")), lab.root / "out", "no sweep to resume")
-
-
-def test_never_resume_needs_none(begun, said):
-    line = said(begun.root, begun.words(begun.plan(), "--resume", "never"))
-    assert_names(line, begun.root / "out", "holds a sweep already")
-
-
-@pytest.mark.parametrize("name", ["identity.json", "sweep.json"])
-@pytest.mark.parametrize("content", ['{"run": "3', "[]", "\xff"])
-@pytest.mark.parametrize("mode", ["auto", "must"])
-def test_what_a_sweep_noted_of_itself_and_cannot_be_read(begun, said, name, content, mode):
-    (begun.root / "out" / name).write_text(content, encoding="latin-1")
-    line = said(begun.root, begun.words(begun.plan(), "--resume", mode))
-    assert_names(line, begun.root / "out" / name, "JSON", "restore it from a copy")
-
-
-@pytest.mark.parametrize("mode", ["auto", "must"])
-@pytest.mark.parametrize(
-    ("change", "difference"),
-    [
-        ("base.pretrain.lr=0.5", "base.pretrain.lr was 0.0001 and is 0.5"),
-        ("folds.seeds=[1,2,3]", "folds.seeds was [1, 2] and is [1, 2, 3]"),
-        ("space.shots.choice=[2]", "space.shots.choice was [2, 3] and is [2]"),
-        ("name=other", "name was 'small' and is 'other'"),
-        ("search.seed=4", "search.seed was 0 and is 4"),
-    ],
-)
-def test_another_plan_is_named_by_its_first_difference(begun, said, mode, change, difference):
-    assert_names(said(begun.root, begun.words(begun.plan(), change, "--resume", mode)), "another plan", difference)
-
-
-def test_a_grid_has_nothing_to_be_extended_by(begun, said):
-    assert_names(said(begun.root, begun.words(begun.plan(), "--extend", "3")), "--extend 3", "a grid", "another --out")
-
-
-def test_only_a_sweep_that_is_there_is_extended(lab, said):
-    plan = lab.plan(search={"algorithm": "random", "trials": 2})
-    assert_names(said(lab.root, lab.words(plan, "--extend", "3")), "--extend 3", lab.root / "out", "no sweep to extend")
-
-
-def test_the_same_plan_with_other_workers_goes_on(begun, capfd):
-    assert fsamc(*begun.words(begun.plan(), "resources.workers=1", "--resume", "must", "--dry-run")) == 0
-    assert "4 trials (grid), 16 folds" in capfd.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        (
-            lambda lab: shutil.copy(lab.data / "cap/train/good/000.png", lab.data / "cap/train/good/9.png"),
-            "category cap",
-        ),
-        (lambda lab: (lab.data / "tile/groups.csv").write_text("path,group\ntest/chip/000.png,a\n"), "category tile"),
-        (lambda lab: write_category(lab.data, "nut", classes={"a": 5, "b": 5}), "category nut"),
-        (lambda lab: shutil.rmtree(lab.data / "tile"), "category tile"),
-        (lambda lab: shutil.copytree(lab.textures / "woven", lab.textures / "zebra"), "textures"),
-    ],
-)
-def test_other_data_is_named(begun, said, change, what):
-    change(begun)
-    assert_names(said(begun.root, begun.words(begun.plan())), "other data", f"({what} differs)")
-
-
-def test_another_backbone_under_the_same_name_is_noticed(begun, said, capfd):
-    here = shutil.copy(begun.backbone, begun.root / "net.pt2")
-    same = Lab(begun.data, begun.textures, Path(here), begun.root)
-    assert fsamc(*same.words(begun.plan(), "--dry-run")) == 0  # the same content elsewhere
-    capfd.readouterr()
-    export_program(TinyNetwork(seed=1), begun.root / "net.pt2")
-    assert_names(said(begun.root, same.words(begun.plan())), "another plan")
-
-
-# --- tracking, cluster, command line
-
-
-@pytest.mark.parametrize(
-    ("uri", "words"),
-    [
-        ("runs", ["--tracking-uri runs", "sqlite:///"]),
-        ("file:///tmp/runs", ["--tracking-uri file:///tmp/runs", "sqlite:///"]),
-        ("foo://bar", ["--tracking-uri foo://bar", "cannot be reached"]),
-        ("http://127.0.0.1:9", ["--tracking-uri http://127.0.0.1:9", "cannot be reached"]),
-        ("sqlite:////proc/none/x.db", ["--tracking-uri sqlite:////proc/none/x.db", "cannot be reached"]),
-    ],
-)
-def test_tracking_that_cannot_be_used(lab, said, uri, words):
-    assert_names(said(lab.root, lab.words(lab.plan(), "--tracking-uri", uri)), *words)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("search.storage=postgresql://me:${NO_SUCH}@127.0.0.1:9/db", ["search.storage", "NO_SUCH"]),
-        ("search.storage=postgresql://me@127.0.0.1:9/db", ["search.storage", "127.0.0.1"]),
-        ("search.storage=postgresql://me:hush@127.0.0.1:9/db", ["search.storage", "${NAME}"]),
-        ("search.sampler=cmaes", ["search.sampler", "cmaes", "space.head.kind"]),
-    ],
-)
-def test_a_search_that_cannot_be(lab, said, change, words):
-    plan = lab.plan(search={"algorithm": "optuna", "trials": 3})
-    line = said(lab.root, lab.words(plan, change))
-    assert_names(line, *words)
-    assert "hush" not in line
+def test_the_same_plan_with_other_workers_or_its_backbone_elsewhere_goes_on(lab, capfd):
+    begin(lab)
+    elsewhere = shutil.copy(lab.backbone, lab.root / "net.pt2")
+    for words in (("resources.workers=1", "--resume", "must"), ("--backbone", str(elsewhere))):
+        assert fsamc(*lab.words(lab.plan()), *words, "--dry-run") == 0
+        assert "4 trials (grid), 16 folds" in capfd.readouterr().out
 
 
 def test_no_cluster_at_an_address(lab, said):
@@ -455,11 +440,6 @@ def test_no_cluster_at_an_address(lab, said):
         nobody.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
         assert_names(said(lab.root, lab.words(lab.plan(), "--address", address)), f"--address {address}", "no Ray")
-
-
-@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:port"])
-def test_an_address_that_is_none(lab, said, address):
-    assert_names(said(lab.root, lab.words(lab.plan(), "--address", address)), f"--address {address}")
 
 
 @pytest.mark.parametrize(

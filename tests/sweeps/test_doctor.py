@@ -29,7 +29,6 @@ from sweeps.doctor.tracking import examine_tracking
 from tests.mlflow_server import mlflow_server
 from tests.servers import free_port
 from tests.sweeps.small import Lab, fsamc
-from tests.sweeps.test_bad_input import disk  # noqa: F401 a fixture
 
 GB = 10**9
 
@@ -110,7 +109,7 @@ def test_a_torchvision_that_was_built_for_another_torch(monkeypatch):
 # --- machine
 
 
-def test_docker_s_shared_memory_is_too_small(disk):  # noqa: F811
+def test_docker_s_shared_memory_is_too_small(disk):
     total = shutil.disk_usage(disk("size=64m")).total
     assert_told(check_shared_memory(total, 16 * GB), "problem", "0.1 GB, of 16.0 GB", "--shm-size=4g")
     assert_told(check_shared_memory(3 * GB, 16 * GB), "warning", "less than 30%", "medium Memory")
@@ -123,7 +122,7 @@ def test_open_files_are_counted_by_what_is_to_run():
     assert_told(check_open_files(256, cluster=False), "warning", "256", "ulimit -n 1024")
 
 
-def test_a_small_or_locked_disk(disk, tmp_path):  # noqa: F811
+def test_a_small_or_locked_disk(disk, tmp_path):
     assert_told(one(check_disk("out", disk("size=1m") / "out")), "problem", "0.0 GB free", "make room")
     (tmp_path / "file").write_text("x")
     assert_told(one(check_disk("cache", tmp_path / "file")), "problem", "cannot be written to", "choose another folder")
@@ -283,7 +282,8 @@ def test_what_goes_wrong_in_one_examination_does_not_keep_from_the_next(tmp_path
     assert {"open files", "cache", "cluster"} <= {check.subject for check in found}
 
 
-def test_the_command_s_table_json_and_exit_code(lab: Lab, capfd):
+def test_the_command_s_table_json_and_exit_code(lab: Lab, capfd, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # whatever this machine has
     given = ["--data", lab.data, "--textures", lab.textures, "--backbone", lab.backbone]
     kept = ["--cache", lab.root / "cache", "--out", lab.root / "out"]
     assert fsamc("doctor", *given, *kept) == 0

@@ -17,7 +17,6 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +28,7 @@ from fsamc.data.textures import fetch_dtd
 from fsamc.errors import BadInput
 from fsamc.store.store import CHECKSUMS, Store, file_digest
 from tests.sweeps.small import Lab, fsamc
-from tests.sweeps.test_bad_input import contents, own, said  # noqa: F401 fixtures
-
-Words = list[str]
-
-
-@dataclass(frozen=True)
-class Attack:
-    """What is done to a lab; which words are added to the sweep's or take the place of some; the line it gets."""
-
-    prepare: Callable[[Lab], Any]
-    line: str
-    words: Callable[[Lab], dict[str, str]] = lambda lab: {}
-    more: tuple[str, ...] = ()
+from tests.sweeps.test_bad_input import Bad, assert_names, contents, own, said  # noqa: F401 fixtures
 
 
 class Exploit:
@@ -128,14 +115,6 @@ def tree(lab: Lab, held: dict[str, Any]) -> None:
 _PROGRAM = "evil.pt2: not a torch.export program"
 
 
-def evil(lab: Lab) -> dict[str, str]:
-    return {"--backbone": str(lab.root / "evil.pt2")}
-
-
-def weights(name: str) -> Callable[[Lab], dict[str, str]]:
-    return lambda lab: {"--backbone": "resnet18", "--weights": str(lab.root / name)}
-
-
 def huge_header(lab: Lab) -> None:
     (lab.root / "evil.safetensors").write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
 
@@ -186,161 +165,161 @@ def written(text: str | bytes) -> Callable[[Lab], Any]:
     return lambda lab: (lab.root / "evil.yaml").write_bytes(content)
 
 
-def evil_plan(lab: Lab) -> dict[str, str]:
-    return {"PLAN": str(lab.root / "evil.yaml")}
-
-
-HOSTILE: dict[str, Attack] = {
+HOSTILE: dict[str, Bad] = {
     # networks: what torch would run when it loads them
-    "weights that are a pickle of os.system": Attack(
+    "weights that are a pickle of os.system": Bad(
+        ["evil.pth: holds more than tensors, which may run anything; save the network's state_dict() alone"],
+        "--backbone | resnet18 | --weights | ROOT/evil.pth",
         lambda lab: (lab.root / "evil.pth").write_bytes(pickled(lab)),
-        "evil.pth: holds more than tensors, which may run anything; save the network's state_dict() alone",
-        weights("evil.pth"),
     ),
-    "weights that are a bare pickle": Attack(
+    "weights that are a bare pickle": Bad(
+        ["evil.pth: "],
+        "--backbone | resnet18 | --weights | ROOT/evil.pth",
         lambda lab: (lab.root / "evil.pth").write_bytes(bare_pickle(lab)),
-        "evil.pth: ",
-        weights("evil.pth"),
     ),
-    "safetensors whose header has 4 EiB": Attack(
-        huge_header, "evil.safetensors: not a state dict", weights("evil.safetensors")
+    "safetensors whose header has 4 EiB": Bad(
+        ["evil.safetensors: not a state dict"], "--backbone | resnet18 | --weights | ROOT/evil.safetensors", huge_header
     ),
-    "weights that are a pipe": Attack(
-        lambda lab: os.mkfifo(lab.root / "evil.pth"), "evil.pth: no such file", weights("evil.pth")
+    "weights that are a pipe": Bad(
+        ["evil.pth: no such file"],
+        "--backbone | resnet18 | --weights | ROOT/evil.pth",
+        lambda lab: os.mkfifo(lab.root / "evil.pth"),
     ),
-    "a program with pickled weights": Attack(
+    "a program with pickled weights": Bad(
+        [f"{_PROGRAM} (holds 'tiny/data/weights/model.pt', which belongs to no program"],
+        "--backbone | ROOT/evil.pt2",
         program(lambda lab, files: files.update({"tiny/data/weights/model.pt": pickled(lab)})),
-        f"{_PROGRAM} (holds 'tiny/data/weights/model.pt', which belongs to no program",
-        evil,
     ),
-    "a program with one pickled weight": Attack(program(named), f"{_PROGRAM} ('stem.weight' is pickled", evil),
-    "a program with a pickled constant": Attack(
+    "a program with one pickled weight": Bad(
+        [f"{_PROGRAM} ('stem.weight' is pickled"], "--backbone | ROOT/evil.pt2", program(named)
+    ),
+    "a program with a pickled constant": Bad(
+        [f"{_PROGRAM} (holds 'tiny/data/constants/opaque_obj_0'"],
+        "--backbone | ROOT/evil.pt2",
         program(lambda lab, files: files.update({"tiny/data/constants/opaque_obj_0": bare_pickle(lab)})),
-        f"{_PROGRAM} (holds 'tiny/data/constants/opaque_obj_0'",
-        evil,
     ),
-    "a program with a compiled library": Attack(
+    "a program with a compiled library": Bad(
+        [f"{_PROGRAM} (holds 'tiny/data/aotinductor/model/x.so'"],
+        "--backbone | ROOT/evil.pt2",
         program(lambda lab, files: files.update({"tiny/data/aotinductor/model/x.so": b"\x7fELF"})),
-        f"{_PROGRAM} (holds 'tiny/data/aotinductor/model/x.so'",
-        evil,
     ),
-    "a program with a traversal": Attack(
-        program(lambda lab, files: files.update({"tiny/../../evil": b""})), f"{_PROGRAM} (holds 'tiny/../../evil'", evil
+    "a program with a traversal": Bad(
+        [f"{_PROGRAM} (holds 'tiny/../../evil'"],
+        "--backbone | ROOT/evil.pt2",
+        program(lambda lab, files: files.update({"tiny/../../evil": b""})),
     ),
-    "a program with code for a size": Attack(graph(sizes), f"{_PROGRAM} (expr_str is \"__import__('os')", evil),
-    "a program with code for a guard": Attack(
-        graph(lambda lab, held: held.update(guards_code=[code(lab)])), f"{_PROGRAM} (guards_code is", evil
+    "a program with code for a size": Bad(
+        [f"{_PROGRAM} (expr_str is \"__import__('os')"], "--backbone | ROOT/evil.pt2", graph(sizes)
     ),
-    "a program that calls os.system": Attack(
+    "a program with code for a guard": Bad(
+        [f"{_PROGRAM} (guards_code is"],
+        "--backbone | ROOT/evil.pt2",
+        graph(lambda lab, held: held.update(guards_code=[code(lab)])),
+    ),
+    "a program that calls os.system": Bad(
+        [f"{_PROGRAM} (target is 'torch.os.system', which is no tensor operation"],
+        "--backbone | ROOT/evil.pt2",
         graph(lambda lab, held: first_node(held).update(target="torch.os.system")),
-        f"{_PROGRAM} (target is 'torch.os.system', which is no tensor operation",
-        evil,
     ),
-    "a program that writes files": Attack(
+    "a program that writes files": Bad(
+        [f"{_PROGRAM} (target is 'torch.ops.aten.save.default'"],
+        "--backbone | ROOT/evil.pt2",
         graph(lambda lab, held: first_node(held).update(target="torch.ops.aten.save.default")),
-        f"{_PROGRAM} (target is 'torch.ops.aten.save.default'",
-        evil,
     ),
-    "a program with code for a name": Attack(
+    "a program with code for a name": Bad(
+        [f"{_PROGRAM} (name is"],
+        "--backbone | ROOT/evil.pt2",
         graph(lambda lab, held: first_node(held)["outputs"][0]["as_tensor"].update(name=f"x={code(lab)}")),
-        f"{_PROGRAM} (name is",
-        evil,
     ),
-    "a program that imports a module": Attack(graph(tree), f"{_PROGRAM} (in_spec is", evil),
-    "a program that is a bomb": Attack(
+    "a program that imports a module": Bad([f"{_PROGRAM} (in_spec is"], "--backbone | ROOT/evil.pt2", graph(tree)),
+    "a program that is a bomb": Bad(
+        [f"{_PROGRAM} ("],
+        "--backbone | ROOT/evil.pt2",
         program(lambda lab, files: files.update({"tiny/data/weights/weight_0": bytes(1 << 24)}), packed=True),
-        f"{_PROGRAM} (",
-        evil,
     ),
     # images
-    "an image of 50,000 x 50,000": Attack(image(png(50_000, 50_000)), "cap/test/dent/001.png: cannot be read as"),
-    "an image that ends before its header says": Attack(
-        image(png(64, 64, os.urandom(65 * 64))[:3000]), "cap/test/dent/001.png: cannot be read as"
+    "an image of 50,000 x 50,000": Bad(["cap/test/dent/001.png: cannot be read as"], "", image(png(50_000, 50_000))),
+    "an image that ends before its header says": Bad(
+        ["cap/test/dent/001.png: cannot be read as"], "", image(png(64, 64, os.urandom(65 * 64))[:3000])
     ),
-    "an image of no pixels": Attack(image(png(0, 64)), "cap/test/dent/001.png: cannot be read as"),
-    "PostScript named png": Attack(image(b"%!PS\n(x) run\n"), "cap/test/dent/001.png: cannot be read as"),
-    "SVG named png": Attack(
+    "an image of no pixels": Bad(["cap/test/dent/001.png: cannot be read as"], "", image(png(0, 64))),
+    "PostScript named png": Bad(["cap/test/dent/001.png: cannot be read as"], "", image(b"%!PS\n(x) run\n")),
+    "SVG named png": Bad(
+        ["cap/test/dent/001.png: cannot be read as"],
+        "",
         image(b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'),
-        "cap/test/dent/001.png: cannot be read as",
     ),
     # names
-    "a class with an end of line": Attack(rename("cap/test/dent", "de\nnt"), r"the name 'de\nnt' holds control"),
-    "a class that paints the terminal": Attack(
-        rename("cap/test/dent", "\x1b[31mdent"), r"'\x1b[31mdent' holds control"
+    "a class with an end of line": Bad([r"the name 'de\nnt' holds control"], "", rename("cap/test/dent", "de\nnt")),
+    "a class that paints the terminal": Bad(
+        [r"'\x1b[31mdent' holds control"], "", rename("cap/test/dent", "\x1b[31mdent")
     ),
-    "a class that is no UTF-8": Attack(
-        rename("cap/test/dent", b"de\xffnt"), r"'de\udcffnt' holds control characters or"
+    "a class that is no UTF-8": Bad(
+        [r"'de\udcffnt' holds control characters or"], "", rename("cap/test/dent", b"de\xffnt")
     ),
-    "a class that reads backwards": Attack(rename("cap/test/dent", "de\u202ent"), r"'de\u202ent' holds control"),
-    "a category that is a formula": Attack(rename("cap", "=cmd|'calc'!A0"), "begins as a spreadsheet's formula does"),
-    "a class that is a formula": Attack(rename("cap/test/dent", "@SUM(1)"), "begins as a spreadsheet's formula does"),
-    "an image with an end of line": Attack(rename("cap/test/dent/001.png", "a\nb.png"), r"the name 'a\nb.png' holds"),
-    "a category called average": Attack(rename("cap", "average"), "may not be called average"),
+    "a class that reads backwards": Bad([r"'de\u202ent' holds control"], "", rename("cap/test/dent", "de\u202ent")),
+    "a category that is a formula": Bad(
+        ["begins as a spreadsheet's formula does"], "", rename("cap", "=cmd|'calc'!A0")
+    ),
+    "a class that is a formula": Bad(
+        ["begins as a spreadsheet's formula does"], "", rename("cap/test/dent", "@SUM(1)")
+    ),
+    "an image with an end of line": Bad(
+        [r"the name 'a\nb.png' holds"], "", rename("cap/test/dent/001.png", "a\nb.png")
+    ),
     # groups.csv
-    "groups that lead elsewhere": Attack(
-        groups("path,group\n../../../etc/passwd,a\n"), "line 2 names ../../../etc/passwd, no image of cap"
+    "groups that lead elsewhere": Bad(
+        ["line 2 names ../../../etc/passwd, no image of cap"], "", groups("path,group\n../../../etc/passwd,a\n")
     ),
-    "groups with an escape": Attack(groups("path,group\n\x1b]0;x\x07,a\n"), r"names \x1b]0;x\x07, no image of cap"),
-    "groups with a field of 200 kB": Attack(groups(f"path,group\n{'x' * 200_000},a\n"), "groups.csv: is no UTF-8 csv"),
-    "groups with NUL": Attack(groups(b"path,group\ntest/dent/001.png\0,a\n"), r"names test/dent/001.png\x00, no image"),
+    "groups with an escape": Bad([r"names \x1b]0;x\x07, no image of cap"], "", groups("path,group\n\x1b]0;x\x07,a\n")),
+    "groups with a field of 200 kB": Bad(
+        ["groups.csv: is no UTF-8 csv"], "", groups(f"path,group\n{'x' * 200_000},a\n")
+    ),
+    "groups with NUL": Bad(
+        [r"names test/dent/001.png\x00, no image"], "", groups(b"path,group\ntest/dent/001.png\0,a\n")
+    ),
     # plans
-    "a plan that calls os.system": Attack(
+    "a plan that calls os.system": Bad(
+        ["not YAML: could not determine a constructor"],
+        "PLAN=ROOT/evil.yaml",
         written('base: !!python/object/apply:os.system ["true"]\n'),
-        "not YAML: could not determine a constructor",
-        evil_plan,
     ),
-    "a plan of a billion laughs": Attack(written(laughs()), "more than 100000 entries once its aliases", evil_plan),
-    "a plan that holds itself": Attack(written("base: &a [*a, *a]\n"), "an alias holds itself", evil_plan),
-    "a plan nested 5,000 deep": Attack(
-        written("a: " + "[" * 5000 + "]" * 5000), "evil.yaml: not YAML: nested too deeply", evil_plan
+    "a plan of a billion laughs": Bad(
+        ["more than 100000 entries once its aliases"], "PLAN=ROOT/evil.yaml", written(laughs())
     ),
-    "a plan with a key twice": Attack(
-        written("name: a\nbase: {shots: 2, shots: 3}\n"), "base.shots: is there already in line 2", evil_plan
+    "a plan nested 5,000 deep": Bad(
+        ["evil.yaml: not YAML: nested too deeply"], "PLAN=ROOT/evil.yaml", written("a: " + "[" * 5000 + "]" * 5000)
     ),
-    "a plan of 5 MB": Attack(written("#" * (5 << 20)), "5242880 bytes, 4194304 are the most", evil_plan),
-    "a plan that is a pipe": Attack(lambda lab: os.mkfifo(lab.root / "evil.yaml"), "evil.yaml is no file", evil_plan),
-    "a plan without end": Attack(lambda lab: None, "/dev/zero is no file", lambda lab: {"PLAN": "/dev/zero"}),
-    "a category elsewhere": Attack(lambda lab: None, "no such category", more=("folds.categories=[../data/cap]",)),
-    "support from elsewhere": Attack(
-        lambda lab: None,
-        "cap/../../x.png is no defect image of this category",
-        more=("base.support={shots_from: files, files: [cap/../../x.png]}", "space.shots=null"),
+    "a plan of 5 MB": Bad(["5242880 bytes, 4194304 are the most"], "PLAN=ROOT/evil.yaml", written("#" * (5 << 20))),
+    "a plan that is a pipe": Bad(
+        ["evil.yaml is no file"], "PLAN=ROOT/evil.yaml", lambda lab: os.mkfifo(lab.root / "evil.yaml")
+    ),
+    "a plan without end": Bad(["/dev/zero is no file"], "PLAN=/dev/zero"),
+    "a category elsewhere": Bad(["no such category"], "folds.categories=[../data/cap]"),
+    "support from elsewhere": Bad(
+        ["cap/../../x.png is no defect image of this category"],
+        "base.support={shots_from: files, files: [cap/../../x.png]} | space.shots=null",
     ),
     # addresses
-    "an address with a secret": Attack(
-        lambda lab: None,
-        "--data: the s3:// address holds credentials",
-        lambda lab: {"--data": "s3://key:hush@bucket/data"},
+    "an address with a secret": Bad(
+        ["--data: the s3:// address holds credentials"], "--data | s3://key:hush@bucket/data"
     ),
-    "an address of another kind": Attack(
-        lambda lab: None, "--data ftp://...: no such kind of address", lambda lab: {"--data": "ftp://hush@host/x"}
+    "an address of another kind": Bad(["--data ftp://...: no such kind of address"], "--data | ftp://hush@host/x"),
+    "a tracking URI with a password": Bad(
+        ["--tracking-uri http://...: holds a password"], "--tracking-uri | http://me:hush@host:5000"
     ),
-    "a tracking URI with a password": Attack(
-        lambda lab: None,
-        "--tracking-uri http://...: holds a password",
-        more=("--tracking-uri", "http://me:hush@host:5000"),
-    ),
-    "an offline tracking URI with a password": Attack(
-        lambda lab: None,
-        "PGPASSWORD for PostgreSQL",
-        more=("--offline", "--tracking-uri", "postgresql://me:hush@host/runs"),
+    "an offline tracking URI with a password": Bad(
+        ["PGPASSWORD for PostgreSQL"], "--offline | --tracking-uri | postgresql://me:hush@host/runs"
     ),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_file_gets_its_line_and_runs_nothing(own: Lab, said, case):  # noqa: F811
-    attack = HOSTILE[case]
-    attack.prepare(own)
-    changes = attack.words(own)
-    words = own.words(changes.get("PLAN", own.plan()), *attack.more)
-    for option, value in changes.items():
-        if option in words:
-            words[words.index(option) + 1] = value
-        elif option != "PLAN":
-            words += [option, value]
-    line = said(own.root, words)
-    assert attack.line in line, line
+    bad = HOSTILE[case]
+    bad.spoil(own)
+    line = said(own.root, bad.asked(own))
+    assert_names(line, *bad.says)
     assert line[:-1].isprintable()
     assert "hush" not in line
     assert not marker(own).exists(), "it was run"

@@ -380,18 +380,11 @@ def test_an_address_without_a_password_is_taken(file, address):
         ("space: [shots]", ["space"]),
         ("search:\n", ["search"]),
         ("name: x\n1: y", ["1", "keys should be strings"]),
-        ("base: !!python/object/apply:os.getcwd []", ["not YAML"]),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(write, text, words):
     said = refused(write(text))
     assert all(word in said for word in words), said
-
-
-def test_a_plan_that_is_not_there_names_the_presets(tmp_path):
-    text = refused(str(tmp_path / "missing.yaml"))
-    assert "missing.yaml" in text
-    assert "smoke" in text
 
 
 # --- what a plan means
