@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_space
@@ -25,7 +24,7 @@ from sweeps.checks.resources import resolve_resources
 from sweeps.plan.load import load_plan
 from sweeps.results.folder import SweepFolder
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category
-from tests.sweeps.small import PLAN, Lab, fsamc
+from tests.sweeps.small import Lab, fsamc
 
 Spoil = Callable[[Lab], Any]
 
