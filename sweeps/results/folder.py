@@ -1,4 +1,4 @@
-"""OUT, the folder of one sweep: what is written to it, whole rows at a time, and what a resumed sweep reads back."""
+"""Writer of OUT, the folder of one sweep: whole rows at a time, and what a resumed sweep goes on from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 import time
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +17,12 @@ from fsamc.fold.result import FoldResult
 from sweeps.plan.load import config_hash, configuration, swept, to_yaml, variants
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.files import append, read_json, read_lines, write_whole
+from sweeps.results.files import append, write_whole
 from sweeps.results.identity import claim
+from sweeps.results.reader import SweepReader, TrialRecord, read_rows
 
 DETECTION = ["trial", "category", "seed", "draw", "threshold", *tables.DETECTED]
 PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
-
-
-@dataclass
-class TrialRecord:
-    """One trial as proposed.
-
-    Attributes:
-        done: all its folds have been reported.
-        stopped: why it was stopped before it had all its folds, if it was.
-        failed: it came to its end without a score; a resumed sweep tries it again.
-        started, ended: seconds since 1970; None in what earlier versions wrote.
-    """
-
-    number: int
-    values: dict[str, Any]
-    done: bool = False
-    stopped: str | None = None
-    failed: bool = field(default=False, compare=False)
-    started: float | None = field(default=None, compare=False)
-    ended: float | None = field(default=None, compare=False)
 
 
 class SweepFolder:
@@ -51,6 +31,7 @@ class SweepFolder:
     Attributes:
         run: what tells this sweep from others of the same plan; an interrupted sweep goes on under the same.
         notes: sweep.json, what was spent, what to beware of.
+        saved: what is in the folder by now; each file is parsed at most once between two rows written.
     """
 
     def __init__(self, root: Path, plan: Plan) -> None:
@@ -58,6 +39,7 @@ class SweepFolder:
         self.plan = plan
         self.run = ""
         self.notes: dict[str, Any] = {}
+        self.saved = SweepReader(root)
         self._columns = list(dict.fromkeys([*tables.FIXED, *swept(plan)]))
         self._tables = {"folds.csv": self._columns, "predictions.csv": PREDICTIONS}
         if any(config.detection.enabled for config in variants(plan)):
@@ -68,18 +50,18 @@ class SweepFolder:
     def open(self, contents: Mapping[str, str], *, extending: int | None = None) -> list[TrialRecord]:
         """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
         self.run = claim(self.root, self.plan, contents, extending=extending)
-        self.notes = read_json(self.root / "sweep.json")
-        records = self.records()
+        earlier = SweepReader(self.root)
+        self.notes, records = earlier.notes, earlier.trials
         write_whole(self.root / "trials.jsonl", "".join(map(_line, records)))  # a torn line must not take in the next
-        done = {record.number for record in records if record.done}
-        for name, columns in self._tables.items():
-            self._keep(name, columns, done)
+        done = {str(record.number) for record in records if record.done}
+        kept = {name: self._keep(name, columns, done) for name, columns in self._tables.items()}
+        self.saved = SweepReader(self.root, fold_rows=kept["folds.csv"])
         return records
 
     def proposed(self, record: TrialRecord) -> None:
         """Note a new trial before it starts, so that a resumed sweep asks the same."""
         record.started = time.time()
-        append(self.root / "trials.jsonl", _line(record))
+        self._append("trials.jsonl", _line(record))
 
     def done(self, number: int, *, stopped: str | None = None) -> None:
         """Note that all of a trial's folds have been reported, or that it was stopped early, and why."""
@@ -91,64 +73,59 @@ class SweepFolder:
 
     def _ended(self, number: int, how: Mapping[str, Any]) -> None:
         entry = {"trial": number, **how, "ended": round(time.time(), 3)}
-        append(self.root / "trials.jsonl", json.dumps(entry) + "\n")
+        self._append("trials.jsonl", json.dumps(entry) + "\n")
 
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """Append a finished fold's row, its predictions, what was detected and measured; the row."""
         row = self._row(number, values, outcome)
         if outcome.result is not None:
-            append(self.root / "predictions.csv", _csv(_predictions(number, outcome.result)))
+            self._append("predictions.csv", _csv(_predictions(number, outcome.result)))
             if outcome.result.threshold is not None:
-                append(self.root / "detection.csv", _csv([_detection(number, outcome.result)]))
+                self._append("detection.csv", _csv([_detection(number, outcome.result)]))
             if outcome.result.measured:
-                append(self.root / objective.OBJECTIVES, _csv([objective.measured_row(number, outcome.result)]))
-        append(self.root / "folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
+                self._append(objective.OBJECTIVES, _csv([objective.measured_row(number, outcome.result)]))
+        self._append("folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
         return row
 
     def has_rows(self) -> bool:
         """Whether any fold was scored."""
-        return not tables.finished(tables.read_folds(self.root)).empty
+        return not self.saved.finished.empty
 
     def scores(self) -> dict[int, dict[str, float]]:
         """Mean and std by the objective, and seconds, of every trial with scored folds (`tables.trial_scores`)."""
-        folds = tables.finished(tables.read_folds(self.root))
-        scores = tables.trial_scores(objective.scored(self.plan, folds, objective.read_measured(self.root)))
+        scores = tables.trial_scores(self._with_say())
         return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
 
     def fold_scores(self) -> dict[int, dict[Hashable, float]]:
         """By the objective, of every scored fold that has a say, by trial and (category, seed, draw)."""
-        found: dict[int, dict[Hashable, float]] = {}
-        folds = tables.finished(tables.read_folds(self.root))
-        folds = objective.scored(self.plan, folds, objective.read_measured(self.root))
+        scores: dict[int, dict[Hashable, float]] = {}
+        folds = self._with_say()
         columns = (folds[name].tolist() for name in ("trial", *tables.FOLD, "accuracy"))
         for trial, category, seed, draw, accuracy in zip(*columns, strict=True):
-            found.setdefault(trial, {})[(category, seed, draw)] = accuracy
-        return found
+            scores.setdefault(trial, {})[(category, seed, draw)] = accuracy
+        return scores
 
     def finish(self) -> pd.DataFrame:
         """Sort the tables, write summary.csv and best.yaml; the summary."""
-        for name, columns in self._tables.items():
-            rows = tables.read_rows(self.root / name)
-            rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in ("trial", "seed", "draw")})
-            _write_rows(self.root / name, rows.sort_values(columns[:1] + tables.FOLD, kind="stable"))
-        folds = tables.read_folds(self.root)
+        by_name = {name: self._sort(name, columns) for name, columns in self._tables.items()}
+        self.saved = SweepReader(self.root, fold_rows=by_name["folds.csv"])
+        folds = self.saved.folds
         summary = tables.summarise(folds)
-        tables.write_summary(summary, self.root)
+        write_whole(self.root / "summary.csv", summary.to_csv(index=False))
         if "seconds" in self.plan.search.goals:
             self.note({"pareto": tables.pareto(folds)})
-        best = objective.chosen_trial(self.plan, self.root)
+        best = objective.chosen_trial(self.plan, folds, self.saved.measured)
         if best is not None:
-            values = {record.number: record.values for record in self.records()}[best]
-            base = configuration(self.plan, values)
-            search = self.plan.search.model_copy(update={"sampler": "tpe", "storage": None, "study": None})
-            alone = {
-                "name": f"{self.plan.name}-best",
-                "base": base,
-                "space": {},
-                "configurations": (),
-                "search": search,
-            }
-            plan = self.plan.model_copy(update=alone)
+            values = {record.number: record.values for record in self.saved.trials}[best]
+            plan = self.plan.model_copy(
+                update={
+                    "name": f"{self.plan.name}-best",
+                    "base": configuration(self.plan, values),
+                    "space": {},
+                    "configurations": (),
+                    "search": self.plan.search.model_copy(update={"sampler": "tpe", "storage": None, "study": None}),
+                }
+            )
             chosen = " ".join(f"trial {best}, chosen by {objective.what_chooses(self.plan)}".split())
             write_whole(self.root / "best.yaml", f"# {chosen}\n{to_yaml(plan)}")
         return summary
@@ -178,28 +155,30 @@ class SweepFolder:
 
     def records(self) -> list[TrialRecord]:
         """Every trial that was proposed, by number."""
-        return read_trials(self.root)
+        return self.saved.trials
 
-    def _keep(self, name: str, columns: list[str], done: set[int]) -> None:
+    def _with_say(self) -> pd.DataFrame:
+        """Scored folds that have a say, with their score by the objective as their accuracy."""
+        return objective.scored(self.plan, self.saved.finished, self.saved.measured)
+
+    def _append(self, name: str, text: str) -> None:
+        append(self.root / name, text)
+        self.saved = SweepReader(self.root)
+
+    def _keep(self, name: str, columns: list[str], done: set[str]) -> pd.DataFrame:
         """Rewrite a table with the rows of finished trials only; the others' folds are reported again."""
         path = self.root / name
-        rows = tables.read_rows(path) if path.exists() else pd.DataFrame(columns=columns)
-        _write_rows(path, rows[rows["trial"].isin({str(number) for number in done})])
+        rows = read_rows(path) if path.exists() else pd.DataFrame(columns=columns)
+        kept = rows[rows["trial"].isin(done)]
+        _write_rows(path, kept)
+        return kept
 
-
-def read_trials(out: Path) -> list[TrialRecord]:
-    """Every trial that was proposed in a sweep's folder, by number; none before the first."""
-    records: dict[int, TrialRecord] = {}
-    for entry in read_lines(out / "trials.jsonl"):  # a line torn by a kill is left out: the trial is proposed again
-        number = entry["trial"]
-        if "values" in entry:
-            records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))
-        record = records[number]
-        record.done |= entry.get("done", False)
-        record.failed |= entry.get("failed", False)
-        record.stopped = entry.get("stopped", record.stopped)
-        record.ended = entry.get("ended", record.ended)
-    return [records[number] for number in sorted(records)]
+    def _sort(self, name: str, columns: list[str]) -> pd.DataFrame:
+        rows = read_rows(self.root / name)
+        rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in ("trial", "seed", "draw")})
+        rows = rows.sort_values(columns[:1] + tables.FOLD, kind="stable")
+        _write_rows(self.root / name, rows)
+        return rows
 
 
 def _predictions(number: int, result: FoldResult) -> list[list[Any]]:

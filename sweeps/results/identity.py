@@ -1,10 +1,11 @@
-"""Whose an OUT folder is: the plan and the data that a sweep there ran on, and must go on with."""
+"""Identity of an OUT folder: the plan and the data that a sweep there ran on, and must go on with."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,39 @@ from sweeps.results.files import read_json, write_whole
 IDENTITY = "identity.json"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """identity.json.
+
+    Attributes:
+        plan: hash of the plan.
+        data: hashes of the data by what they are of, for people: "category bottle".
+        run: what tells the sweep from others of the same plan.
+        trials: how many it is to have; None in what earlier versions wrote.
+        extending: by how many trials it is being extended until it is done.
+    """
+
+    plan: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
+    trials: int | None = None
+    extending: int = 0
+
+
+def read_identity(out: Path) -> Identity | None:
+    """Read whose folder OUT is; None where no sweep has started. Raises BadInput where that cannot be read."""
+    saved = read_json(out / IDENTITY)
+    return Identity(**{one.name: saved[one.name] for one in fields(Identity) if one.name in saved}) if saved else None
+
+
 def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: str) -> None:
     """Raise BadInput where `--resume MODE` does not go with what OUT holds, or that cannot be read.
 
-    `contents`: hashes of the data by what they are of, for people: "category bottle".
+    `contents`: as `Identity.data`.
     """
-    was = read_json(out / IDENTITY)
+    was = read_identity(out)
     read_json(out / "sweep.json")  # which is needed only after work has started
-    if not was:
+    if was is None:
         if mode == "must":
             raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")
         if out.is_dir() and any(not path.name.startswith(IDENTITY) for path in out.iterdir()):
@@ -34,11 +60,11 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
         return
     if mode == "never":
         raise BadInput(f"{out}: holds a sweep already; choose another folder, or --resume auto to continue it")
-    if changed := [what for what in {**was["data"], **contents} if was["data"].get(what) != contents.get(what)]:
+    if changed := [what for what in {**was.data, **contents} if was.data.get(what) != contents.get(what)]:
         raise BadInput(
             f"{out}: the sweep there ran on other data ({', '.join(changed)} differs); choose another folder"
         )
-    if was["plan"] != plan_hash(plan):
+    if was.plan != plan_hash(plan):
         raise BadInput(
             f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it; "
             f"what is there goes on with: fsamc sweep --out {out}"
@@ -46,31 +72,35 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
 
 
 def claim(out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int | None = None) -> str:
-    """Make OUT this sweep's, or find it so; what tells the sweep from others of the same plan.
+    """Make OUT this sweep's, or check that it is; return what tells the sweep from others of the same plan.
 
-    `extending`: by how many trials the sweep is being extended until it is done; None leaves that as it is.
+    `extending`: as `Identity.extending`; None leaves that as it is.
     """
     out.mkdir(parents=True, exist_ok=True)
-    was = read_json(out / IDENTITY)
-    identity = {
-        "plan": plan_hash(plan),
-        "data": dict(contents),
-        "run": str(was.get("run") or uuid.uuid4().hex[:12]),
-        "trials": plan.search.trials,
-        "extending": was.get("extending", 0) if extending is None else extending,
-    }
-    write_whole(out / IDENTITY, json.dumps(identity))
+    was = read_identity(out) or Identity()
+    identity = Identity(
+        plan=plan_hash(plan),
+        data=dict(contents),
+        run=was.run or uuid.uuid4().hex[:12],
+        trials=plan.search.trials,
+        extending=was.extending if extending is None else extending,
+    )
+    _write(out, identity)
     write_whole(out / "plan.yaml", to_yaml(plan))
-    return str(identity["run"])
+    return identity.run
 
 
 def end_extension(out: Path) -> None:
-    """The sweep in OUT is done: it may be extended anew."""
-    write_whole(out / IDENTITY, json.dumps(read_json(out / IDENTITY) | {"extending": 0}))
+    """Note that the sweep in OUT is done: it may be extended anew."""
+    _write(out, replace(read_identity(out) or Identity(), extending=0))
+
+
+def _write(out: Path, identity: Identity) -> None:
+    write_whole(out / IDENTITY, json.dumps(asdict(identity)))
 
 
 def _difference(out: Path, plan: Plan) -> str:
-    """The first dotted key in which the plan in OUT and this one differ."""
+    """Name the first dotted key in which the plan in OUT and this one differ."""
     old: dict[str, Any] = flatten(yaml.safe_load((out / "plan.yaml").read_text(encoding="utf-8")))
     new: dict[str, Any] = flatten(yaml.safe_load(to_yaml(plan)))
     for key in [*new, *old]:

@@ -5,8 +5,6 @@ What is reported of the chosen trial is its accuracy, whatever chose it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from fsamc.config.scoring import MEASURES
@@ -31,8 +29,7 @@ def scored(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFr
 
     Args:
         plan: its objective.
-        folds: as `tables.read_folds` gives them.
-        measured: as `read_measured` gives them.
+        folds, measured: as `SweepReader` gives them.
     """
     objective = plan.objective
     if objective.kind not in MEASURES:
@@ -67,37 +64,19 @@ def ranking_by_objective(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame
     return board.assign(mean=board["trial"].map(accuracy["mean"]), std=board["trial"].map(accuracy["std"]))
 
 
-def chosen_trial(plan: Plan, out: Path) -> int | None:
-    """The trial that the objective chooses of a sweep's folder; none where the trials share no category."""
-    return tables.best_trial(scored(plan, tables.read_folds(out), read_measured(out)))
+def chosen_trial(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> int | None:
+    """Pick the trial that the objective chooses; none where the trials share no category."""
+    return tables.best_trial(scored(plan, folds, measured))
 
 
-def chosen_metrics(plan: Plan, out: Path) -> dict[str, float]:
-    """The chosen trial's number, its accuracy that is reported and its score by the objective; empty without one."""
-    board = ranking_by_objective(plan, tables.read_folds(out), read_measured(out))
+def chosen_metrics(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> dict[str, float]:
+    """Name the chosen trial's number, its accuracy that is reported and its objective's score; empty without one."""
+    board = ranking_by_objective(plan, folds, measured)
     if board.empty:
         return {}
     best = board.iloc[0]
-    found = {"best_trial": best["trial"], "best_accuracy": best["mean"], "best_objective": best["objective"]}
-    return {name: float(value) for name, value in found.items() if pd.notna(value)}
-
-
-def read_measured(out: Path) -> pd.DataFrame:
-    """objectives.csv: trial, category, seed, draw, and query, support, pseudo float64 (NaN where not measured).
-
-    Empty where the sweep measured nothing. A fold that is listed twice counts once, as last written.
-    """
-    path = out / OBJECTIVES
-    return as_measured(
-        tables.read_rows(path, OBJECTIVE_COLUMNS) if path.exists() else pd.DataFrame(columns=OBJECTIVE_COLUMNS)
-    )
-
-
-def as_measured(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of objectives.csv as text, as `read_measured` gives them."""
-    rows = rows.astype(dict.fromkeys(("trial", "seed", "draw"), "int64"))
-    numbers = {name: pd.to_numeric(rows[name]).astype("float64") for name in ("query", *MEASURES)}
-    return rows.assign(**numbers).drop_duplicates(["trial", *tables.FOLD], keep="last", ignore_index=True)
+    numbers = {"best_trial": best["trial"], "best_accuracy": best["mean"], "best_objective": best["objective"]}
+    return {name: float(value) for name, value in numbers.items() if pd.notna(value)}
 
 
 def measured_row(number: int, result: FoldResult) -> list[object]:

@@ -1,4 +1,4 @@
-"""The words that a sweep was started with, as OUT keeps them: who goes on with it need not say them again."""
+"""Settings of a sweep as OUT keeps them: who goes on with it need not give them again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsamc.data.remote import Source, source
-from sweeps.results.files import read_json
-from sweeps.results.identity import IDENTITY
+from sweeps.results.reader import SweepReader
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedSettings:
-    """What is known of a sweep; None for what is not.
+    """What OUT says of a sweep; None for what it does not.
 
     Attributes:
         plan: the plan as resolved, a file.
@@ -30,15 +29,15 @@ class SavedSettings:
 
 
 def read_saved_settings(out: Path) -> SavedSettings:
-    """What OUT says of the sweep in it."""
-    notes, identity = read_json(out / "sweep.json"), read_json(out / IDENTITY)
+    """Read what OUT says of the sweep in it."""
+    saved = SweepReader(out)
+    notes, identity = saved.notes, saved.identity
     materials = {name: kept for name, kept in notes.get("materials", {}).items() if kept is not None}
     database = out / "mlflow.db"  # OUT may have been moved since
     uri = notes.get("tracking_uri")
-    there = identity and (out / "plan.yaml").exists()
     return SavedSettings(
-        plan=str(out / "plan.yaml") if there else None,
-        trials=identity.get("trials"),
+        plan=str(out / "plan.yaml") if identity and (out / "plan.yaml").exists() else None,
+        trials=identity.trials if identity else None,
         data=source(materials["data"], "--data") if "data" in materials else None,
         textures=source(materials["textures"], "--textures") if "textures" in materials else None,
         cache=Path(materials["cache"]) if "cache" in materials else None,
@@ -46,6 +45,6 @@ def read_saved_settings(out: Path) -> SavedSettings:
     )
 
 
-def saved_changes(kept: SavedSettings) -> list[str]:
-    """The change that makes the plan in OUT what OUT says it is."""
-    return [] if kept.trials is None else [f"search.trials={kept.trials}"]
+def saved_changes(saved: SavedSettings) -> list[str]:
+    """Give the change that makes the plan in OUT what OUT says it is."""
+    return [] if saved.trials is None else [f"search.trials={saved.trials}"]

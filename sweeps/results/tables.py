@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import re
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
-
-from fsamc.errors import BadInput
-from sweeps.results.files import read_lines
 
 AVERAGE = "average"
 DASH = "\N{EN DASH}"
@@ -19,65 +12,6 @@ FOLD = ["category", "seed", "draw"]
 FIXED = ["trial", "config", *FOLD, "shots", "head", "accuracy", "correct", "queries", "status", "seconds"]
 DETECTED = ["workflow_accuracy", "detection_recall", "false_alarm_rate", "auroc"]
 STOPPED = "stopped"
-WHOLE = ["trial", "seed", "draw", "shots"]
-NUMBERS = ["accuracy", "correct", "queries", "seconds"]
-
-
-def read_folds(out: Path) -> pd.DataFrame:
-    """folds.csv of a sweep that may still be running: one row per fold, a torn last line left out.
-
-    Returns the columns of the file: trial, seed, draw, shots int64; accuracy, correct, queries, seconds float64 (NaN
-    where a fold failed); a swept key is float64 where all its values are numbers (NaN where it has none), else str;
-    and `stopped`, which trials.jsonl knows: why the fold's trial was stopped before its other folds were scored, empty
-    if it was not. A fold that is listed twice (tried again after a failure) counts once, as last written.
-
-    Raises BadInput if the file is missing, lacks a column or holds a value of the wrong type.
-    """
-    path = out / "folds.csv"
-    folds = read_rows(path)
-    if missing := [name for name in FIXED if name not in folds]:
-        raise BadInput(f"{path}: no column {missing[0]!r}; expected the folds.csv of a sweep, give its OUT folder")
-    try:
-        folds = folds.astype(dict.fromkeys(WHOLE, "int64"))
-        folds[NUMBERS] = folds[NUMBERS].apply(pd.to_numeric).astype("float64")
-    except ValueError as error:
-        raise BadInput(f"{path}: {error}; expected numbers, restore the file or resume the sweep") from error
-    for key in swept_keys(folds):
-        folds[key] = _numbers_if_all(folds[key])
-    stopped = {line["trial"]: line[STOPPED] for line in read_lines(out / "trials.jsonl") if STOPPED in line}
-    folds[STOPPED] = pd.Series([stopped.get(trial, "") for trial in folds["trial"]], folds.index, dtype=str)
-    return folds.drop_duplicates(["trial", *FOLD], keep="last").sort_values(["trial", *FOLD], ignore_index=True)
-
-
-def read_rows(path: Path, columns: list[str] | None = None, *, trial: int | None = None) -> pd.DataFrame:
-    """Read a CSV file's complete rows as text, empty fields as "". Raises BadInput if it is missing or no CSV.
-
-    With `trial`, only the rows that begin with its number: of a long table that is many times faster.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}; give the OUT folder of a sweep that has started") from error
-    text = (content if trial is None else _rows_of(content, trial)).decode("utf-8", errors="replace")
-    text = text[: text.rfind("\n") + 1]
-    while text.count('"') % 2:  # torn inside a quoted field that holds a line break
-        text = text[: text.rfind("\n", 0, -1) + 1]
-    try:
-        return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, usecols=columns)
-    except ValueError as error:  # ParserError and EmptyDataError are ValueErrors
-        raise BadInput(f"{path}: {' '.join(str(error).split())}; expected a table, one line per row") from error
-
-
-def _rows_of(content: bytes, trial: int) -> bytes:
-    """The header and the whole rows of one trial; a quoted field may hold line breaks."""
-    rows = re.findall(rb'^%d,(?:[^"\r\n]|"[^"]*")*\r?\n' % trial, content, flags=re.MULTILINE)
-    return b"".join([content[: content.find(b"\n") + 1], *rows])
-
-
-def _numbers_if_all(values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce")
-    given = values != ""  # where a key's condition is not met it has no value
-    return numbers.astype(float) if given.any() and numbers[given].notna().all() else values
 
 
 def swept_keys(folds: pd.DataFrame) -> list[str]:
@@ -162,15 +96,6 @@ def summarise(folds: pd.DataFrame) -> pd.DataFrame:
         .sort_values(["trial", "last", "category"], ignore_index=True)
         .drop(columns="last")
     )
-
-
-def write_summary(summary: pd.DataFrame, out: Path) -> Path:
-    """Write summary.csv whole or not at all: a reader never sees half of it."""
-    path = out / "summary.csv"
-    beside = path.with_suffix(".csv.part")
-    summary.to_csv(beside, index=False)
-    beside.replace(path)
-    return path
 
 
 def ranking(folds: pd.DataFrame) -> pd.DataFrame:
