@@ -30,11 +30,11 @@ from sweeps.progress.events import Noted, View
 from sweeps.progress.lines import make_view
 from sweeps.progress.summary import labels_of, mlflow_lines, show_results
 from sweeps.request import Request, check
-from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import end_extension
 from sweeps.results.lock import lock
+from sweeps.results.reader import TrialRecord
 from sweeps.results.splits import left_out_lines, splits, write_splits
-from sweeps.results.tables import read_folds
 from sweeps.results.usage import Usage, builds_by_kind, builds_since, folds_saved
 from sweeps.search import Proposer, make_proposer
 from sweeps.tracking.uri import obstacle
@@ -285,7 +285,7 @@ class _Sweep:
     def _saved(self) -> dict[str, int]:
         stopped = [record for record in self.folder.records() if record.stopped]
         planned = {record.number: len(self._folds(record)) for record in stopped}
-        rows = read_folds(self.request.out) if self.folder.has_rows() else pd.DataFrame({"trial": []})
+        rows = self.folder.saved.folds if self.folder.has_rows() else pd.DataFrame({"trial": []})
         return folds_saved(planned, rows.groupby("trial").size().to_dict())
 
     def _where(self) -> dict[str, str | None]:

@@ -14,9 +14,8 @@ import yaml
 from fsamc.config.dotted import flatten
 from fsamc.errors import BadInput
 from sweeps.plan.load import to_yaml
-from sweeps.report.evidence import read_plan
 from sweeps.results import tables
-from sweeps.results.files import read_json
+from sweeps.results.reader import SweepReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class Side:
         name: how the tables call it.
         plan: by dotted key.
         data: hashes of the data that it ran on, by what they are of; empty where that was not noted.
-        folds: the scored ones, as `tables.read_folds`.
+        folds: the scored ones, as `SweepReader.finished`.
         best: the trial with the highest average; none where the trials share no category.
     """
 
@@ -57,14 +56,14 @@ def read_sides(outs: Sequence[Path]) -> list[Side]:
 
 
 def _read(out: Path, name: str) -> Side:
-    plan = read_plan(out)
-    folds = tables.read_folds(out)
-    if tables.finished(folds).empty:
+    saved = SweepReader(out)
+    plan, folds = saved.plan, saved.finished
+    if folds.empty:
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to compare; resume the sweep, then try again")
     return Side(
         name=name,
         plan=flatten(yaml.safe_load(to_yaml(plan))),
-        data=read_json(out / "identity.json").get("data", {}),
-        folds=tables.finished(folds),
-        best=tables.best_trial(folds),
+        data=dict(saved.identity.data) if saved.identity else {},
+        folds=folds,
+        best=tables.best_trial(saved.folds),
     )

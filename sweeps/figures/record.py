@@ -18,10 +18,10 @@ from sweeps.errors import Unfinished
 from sweeps.figures.trial_figures import FOLDER, Draw, draw_here, first_folds, write_figures
 from sweeps.plan.load import configuration, load_plan
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_json
 from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import check_resumable
 from sweeps.results.objective import chosen_trial
+from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import read_saved_settings, saved_changes
 from sweeps.tracking import track
 
@@ -41,7 +41,8 @@ class Gallery:
 
     def best(self) -> int | None:
         """The trial that the objective chose; none where the trials share no category, or no fold was scored."""
-        return chosen_trial(self.folder.plan, self.folder.root) if self.folder.has_rows() else None
+        saved = self.folder.saved
+        return chosen_trial(self.folder.plan, saved.folds, saved.measured) if self.folder.has_rows() else None
 
     def shows(self, trial: int) -> bool:
         """Whether this trial's figures are there already."""
@@ -111,7 +112,7 @@ def _deliver(out: Path) -> None:
 
 
 def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Path | None) -> Gallery:
-    kept, notes = read_saved_settings(out), read_json(out / "sweep.json")
+    kept, notes = read_saved_settings(out), SweepReader(out).notes
     plan, workers = resolve_resources(_plan(out), None)
     where, store = data or kept.data, cache or kept.cache
     if where is None or store is None:

@@ -34,7 +34,7 @@ from sweeps.progress.events import (
 )
 from sweeps.results import tables
 from sweeps.results.folder import SweepFolder
-from sweeps.results.objective import ranking_by_objective, read_measured
+from sweeps.results.objective import ranking_by_objective
 from sweeps.results.splits import left_out_lines, splits
 from sweeps.search import Proposer
 
@@ -178,7 +178,7 @@ def best_so_far(folder: SweepFolder) -> Best | None:
     """The trial that the objective would choose of the folds that are there."""
     if not folder.has_rows():
         return None
-    board = ranking_by_objective(folder.plan, tables.read_folds(folder.root), read_measured(folder.root))
+    board = ranking_by_objective(folder.plan, folder.saved.folds, folder.saved.measured)
     rows = board.to_dict("records")
     return (
         Best(**{name: rows[0][name] for name in ("trial", "mean", "std")}, score=rows[0]["objective"]) if rows else None

@@ -9,7 +9,7 @@ from typing import Any
 from fsamc.fold.config import FoldConfig
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.load import configuration
-from sweeps.results.folder import TrialRecord
+from sweeps.results.reader import TrialRecord
 from sweeps.search import Proposer
 
 Kind = tuple[str, int]  # head and shots: what the time of a fold depends on most

@@ -14,10 +14,9 @@ from sweeps.plan.load import configuration
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table, summary_table
 from sweeps.results.choices import choice_line
-from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.folder import SweepFolder
 from sweeps.results.labels import label
-from sweeps.results.objective import read_measured
-from sweeps.results.tables import read_folds
+from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage, saved_line
 
 
@@ -47,7 +46,7 @@ def show_results(
     plan, out = prepared.plan, folder.root
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
     console.print(summary_table(ended, labels, title=plan.name))
-    _print_plain(console, choice_line(plan, read_folds(out), read_measured(out)))
+    _print_plain(console, choice_line(plan, folder.saved.folds, folder.saved.measured))
     for mark in prepared.marks:
         console.print(f"[bold red]{mark}[/bold red]")
     console.print(stage_table(usage.stages, builds))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydantic
-import yaml
 
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.folder import read_trials
-from sweeps.results.objective import ranking_by_objective, read_measured
+from sweeps.results.objective import ranking_by_objective
+from sweeps.results.reader import SweepReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +25,7 @@ class Evidence:
         configs: the configuration of every trial by its number; one may be absent.
         notes: sweep.json; any key may be absent.
         board: the ranking by the plan's objective, as `sweeps.results.objective.ranking_by_objective` makes it.
-        measured: further scores of the folds, as `sweeps.results.objective.read_measured` reads them.
+        measured: further scores of the folds, as `SweepReader.measured`.
         best: the trial that the objective chose, none where the trials share no category.
         predictions: category, seed, draw, truth, predicted of the best trial's queries; empty where there are none.
         detection: category, seed, draw and DETECTED of the best trial's folds; empty without detection.
@@ -68,60 +65,31 @@ class Evidence:
 
 def gather(out: Path) -> Evidence:
     """Read the OUT folder of a sweep. Raises BadInput if it has no plan or no finished fold."""
-    folds = tables.read_folds(out)
-    if tables.finished(folds).empty:
+    saved = SweepReader(out)
+    folds = saved.folds
+    if saved.finished.empty:
         why = f"all {len(folds)} so far failed" if len(folds) else "none has been run"
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to report on ({why}); resume the sweep, then try again")
-    plan, measured = read_plan(out), read_measured(out)
-    board = ranking_by_objective(plan, folds, measured)
+    board = ranking_by_objective(saved.plan, folds, saved.measured)
     best = int(board["trial"].iloc[0]) if len(board) else None
     return Evidence(
-        plan=plan,
-        configs={record.number: configuration(plan, record.values) for record in read_trials(out)},
-        notes=_read_notes(out / "sweep.json"),
+        plan=saved.plan,
+        configs={record.number: configuration(saved.plan, record.values) for record in saved.trials},
+        notes=_notes(saved),
         folds=folds,
         summary=tables.summarise(folds),
         board=board,
-        measured=measured,
+        measured=saved.measured,
         left_out=tables.leave_one_category_out(folds),
         best=best,
-        predictions=_read_predictions(out / "predictions.csv", best),
-        detection=_read_detection(out / "detection.csv", best),
+        predictions=saved.predictions(best),
+        detection=saved.detection(best),
     )
 
 
-def read_plan(out: Path) -> Plan:
-    """The plan that a sweep in `out` ran. Raises BadInput if there is none, or it is torn."""
-    path = out / "plan.yaml"
+def _notes(saved: SweepReader) -> dict[str, Any]:
+    """Take sweep.json, or nothing where it is torn: the report can do without."""
     try:
-        return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; give the OUT folder of a sweep") from error
-    except (yaml.YAMLError, pydantic.ValidationError) as error:
-        line = " ".join(str(error).split())
-        raise BadInput(f"{path}: {line}; expected the plan that the sweep wrote, restore it") from error
-
-
-def _read_notes(path: Path) -> dict[str, Any]:
-    """sweep.json, or nothing: a sweep that runs may be writing it, and the report can do without."""
-    try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return saved.notes
+    except BadInput:
         return {}
-    return notes if isinstance(notes, dict) else {}
-
-
-def _read_predictions(path: Path, trial: int | None) -> pd.DataFrame:
-    rows = _rows_of_trial(path, ["trial", *tables.FOLD, "truth", "predicted"], trial)
-    return rows.astype({"seed": int, "draw": int})
-
-
-def _read_detection(path: Path, trial: int | None) -> pd.DataFrame:
-    rows = _rows_of_trial(path, ["trial", *tables.FOLD, *tables.DETECTED], trial)
-    return rows.assign(**{name: pd.to_numeric(rows[name]).astype(float) for name in tables.DETECTED})
-
-
-def _rows_of_trial(path: Path, columns: list[str], trial: int | None) -> pd.DataFrame:
-    if trial is None or not path.exists():
-        return pd.DataFrame(columns=columns)
-    return tables.read_rows(path, columns, trial=trial)

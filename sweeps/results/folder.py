@@ -111,7 +111,7 @@ class SweepFolder:
         self.saved = SweepReader(self.root, fold_rows=by_name["folds.csv"])
         folds = self.saved.folds
         summary = tables.summarise(folds)
-        write_whole(self.root / "summary.csv", summary.to_csv(index=False))
+        tables.write_summary(summary, self.root)
         if "seconds" in self.plan.search.goals:
             self.note({"pareto": tables.pareto(folds)})
         best = objective.chosen_trial(self.plan, folds, self.saved.measured)

@@ -25,11 +25,12 @@ def fold_score(plan: Plan, result: FoldResult) -> float:
 
 
 def scored(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """The folds that have a say, their accuracy replaced by `fold_score`: what tables of the choice are made from.
+    """Pick the folds that have a say, their accuracy replaced by `fold_score`: what the choice is made from.
 
     Args:
         plan: its objective.
-        folds, measured: as `SweepReader` gives them.
+        folds: as `SweepReader.folds` has them.
+        measured: as `SweepReader.measured` has them.
     """
     objective = plan.objective
     if objective.kind not in MEASURES:

@@ -120,8 +120,9 @@ class SweepReader:
             folds = typed_folds(rows)
         except ValueError as error:
             raise BadInput(f"{path}: {error}; expected numbers, restore the file or resume the sweep") from error
-        stopped = {record.number: record.stopped or "" for record in self.trials}
-        return folds.assign(**{tables.STOPPED: folds["trial"].map(stopped).fillna("").astype(str)})
+        reasons = {record.number: record.stopped or "" for record in self.trials}
+        stopped = pd.Series([reasons.get(trial, "") for trial in folds["trial"]], folds.index, dtype=str)
+        return folds.assign(**{tables.STOPPED: stopped})
 
     @property
     def finished(self) -> pd.DataFrame:

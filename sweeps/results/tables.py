@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
+
+from sweeps.results.files import write_whole
 
 AVERAGE = "average"
 DASH = "\N{EN DASH}"
@@ -96,6 +100,11 @@ def summarise(folds: pd.DataFrame) -> pd.DataFrame:
         .sort_values(["trial", "last", "category"], ignore_index=True)
         .drop(columns="last")
     )
+
+
+def write_summary(summary: pd.DataFrame, out: Path) -> None:
+    """Write summary.csv whole or not at all: a reader never sees half of it."""
+    write_whole(out / "summary.csv", summary.to_csv(index=False))
 
 
 def ranking(folds: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from fsamc.errors import BadInput
 from sweeps.errors import Unfinished
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_json
+from sweeps.results.reader import SweepReader
 from sweeps.tracking.delivery import Delivery
 from sweeps.tracking.uri import check_tracking, one_line
 
@@ -127,5 +127,5 @@ def track(out: Path, uri: str | None) -> int:
 
 def runs_at(out: Path) -> str:
     """Where a sweep's runs are; OUT with its database may have been moved since."""
-    noted, database = str(read_json(out / "sweep.json")["tracking_uri"]), out / "mlflow.db"
+    noted, database = str(SweepReader(out).notes["tracking_uri"]), out / "mlflow.db"
     return f"sqlite:///{database.absolute()}" if database.exists() and not noted.startswith("http") else noted

@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import configuration, swept
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_json
+from sweeps.results.reader import SweepReader
 from sweeps.tracking import trial_run as content
 from sweeps.tracking.inputs import datasets
 from sweeps.tracking.journal import Journal, Trial
@@ -87,7 +87,7 @@ class Delivery:
 
     def _connect(self, *, reopen: bool) -> Runs:
         if self._runs is None:
-            sweep = str(read_json(self._out / "sweep.json")["run"])
+            sweep = str(SweepReader(self._out).notes["run"])
             artifacts = self._out / "mlartifacts"
             self._runs = Runs(self._uri, experiment=self._plan.name, sweep=sweep, artifacts=artifacts)
             self._runs.describe_experiment(*experiment_tags(self._out, self._plan, self._runs.experiment))

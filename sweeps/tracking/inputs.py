@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from sweeps.results.files import read_json
+from sweeps.results.reader import SweepReader
 
 TEXTURES = "textures"
 
 
 def categories_of(out: Path) -> list[str]:
     """The categories that a sweep ran on."""
-    return [what.removeprefix("category ") for what in read_json(out / "identity.json")["data"] if what != TEXTURES]
+    return [what.removeprefix("category ") for what in _hashes(SweepReader(out)) if what != TEXTURES]
 
 
 def datasets(out: Path, categories: Iterable[str], *, textures: bool = False) -> list[DatasetInput]:
     """A data set per category, and one of the textures where there are some and they are asked for."""
-    hashes, places = read_json(out / "identity.json")["data"], read_json(out / "sweep.json").get("materials", {})
+    saved = SweepReader(out)
+    hashes, places = _hashes(saved), saved.notes.get("materials", {})
     found = [_input(name, hashes[f"category {name}"], places.get("data"), name, "evaluation") for name in categories]
     if textures and TEXTURES in hashes:
         found.append(_input(TEXTURES, hashes[TEXTURES], places.get("textures"), "", "training"))
     return found
+
+
+def _hashes(saved: SweepReader) -> Mapping[str, str]:
+    return saved.identity.data if saved.identity else {}
 
 
 def _input(name: str, digest: str, place: str | None, below: str, context: str) -> DatasetInput:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +11,10 @@ import pandas as pd
 
 from fsamc.fold.metrics import confusion_matrix
 from sweeps.results import tables
-from sweeps.results.folder import TrialRecord, read_trials
 from sweeps.results.objective import OBJECTIVES
+from sweeps.results.reader import TABLES, GrowingTable, Replaced, Row, SweepReader, TrialRecord, typed_folds
 
 Where = tuple[str, int, int]  # category, seed, draw
-Row = dict[str, str]
 
 
 @dataclass
@@ -54,8 +49,7 @@ class Trial:
     def folds(self) -> pd.DataFrame:
         """Its scored folds as `tables` take them, in a fixed order."""
         scored = [row for _, row in sorted(self.rows.items()) if row["status"] == "ok"]
-        frame = pd.DataFrame(scored, columns=tables.FIXED).astype(dict.fromkeys(tables.WHOLE, int))
-        return frame.astype(dict.fromkeys(tables.NUMBERS, float))
+        return typed_folds(pd.DataFrame(scored, columns=tables.FIXED))
 
 
 class Journal:
@@ -63,7 +57,7 @@ class Journal:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._tables = _tails(out)
+        self._tables = _tables(out)
         self._trials: dict[int, Trial] = {}
         self._forgotten: set[int] = set()
 
@@ -73,20 +67,20 @@ class Journal:
             self._read()
         except Replaced:  # by sorted ones, when the sweep ends: they hold all
             self._trials.clear()
-            self._tables = _tails(self._out)
+            self._tables = _tables(self._out)
             self._read()
         return self._trials
 
     def _read(self) -> None:
-        for record in read_trials(self._out):
+        for record in SweepReader(self._out).trials:
             self._trials.setdefault(record.number, Trial(record)).record = record
-        for row in self._tables["folds.csv"].rows():
+        for row in self._tables["folds.csv"].new_rows():
             self._of(row).rows[_where(row)] = row
-        for row in self._tables["predictions.csv"].rows():
+        for row in self._tables["predictions.csv"].new_rows():
             self._answer(self._of(row), row)
-        for row in self._tables["detection.csv"].rows():
+        for row in self._tables["detection.csv"].new_rows():
             self._of(row).detected[_where(row)] = row
-        for row in self._tables[OBJECTIVES].rows():
+        for row in self._tables[OBJECTIVES].new_rows():
             self._of(row).measured[_where(row)] = row
 
     def forget(self, number: int) -> None:
@@ -109,47 +103,8 @@ class Journal:
         found.predicted.append(found.classes.index(row["predicted"]))
 
 
-class Replaced(Exception):
-    """A table is another file than it was."""
-
-
-class Tail:
-    """The rows of a table that is appended to, each once; a torn last line waits for its end."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._inode: int | None = None
-        self._place = 0
-        self._columns: list[str] = []
-        self._rest = b""
-
-    def rows(self) -> Iterator[Row]:
-        """Rows that have come since the last call. Raises Replaced."""
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if self._inode not in (None, found.st_ino) or found.st_size < self._place:
-                raise Replaced
-            self._inode = found.st_ino
-            file.seek(self._place)
-            while block := file.read(1 << 24):
-                self._place += len(block)
-                yield from self._complete(self._rest + block)
-
-    def _complete(self, text: bytes) -> Iterator[Row]:
-        whole, end, self._rest = text.rpartition(b"\n")
-        if whole.count(b'"') % 2:  # inside a quoted field that holds a line break
-            whole, end, self._rest = b"", b"", text
-        for cells in csv.reader(io.StringIO((whole + end).decode(errors="replace"), newline="")):
-            if self._columns:
-                yield dict(zip(self._columns, cells, strict=True))
-            else:
-                self._columns = cells
-
-
-def _tails(out: Path) -> dict[str, Tail]:
-    return {name: Tail(out / name) for name in ("folds.csv", "predictions.csv", "detection.csv", OBJECTIVES)}
+def _tables(out: Path) -> dict[str, GrowingTable]:
+    return {name: GrowingTable(out / name) for name in TABLES}
 
 
 def _where(row: Row) -> Where:

@@ -13,9 +13,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 from fsamc.store.store import digest, file_digest
 from sweeps.figures.trial_figures import FOLDER as FIGURES
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_json
-from sweeps.results.folder import read_trials
 from sweeps.results.objective import chosen_metrics, what_chooses
+from sweeps.results.reader import SweepReader
 from sweeps.tracking.inputs import categories_of, datasets
 from sweeps.tracking.runs import PARENT, Known, Runs
 from sweeps.tracking.views import parent_note
@@ -45,7 +44,7 @@ class Parent:
         if PARENT in runs.known and (self._opened or not reopen):
             return
         note = {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, None)}
-        started = min((record.started for record in read_trials(self._out) if record.started), default=None)
+        started = min((record.started for record in SweepReader(self._out).trials if record.started), default=None)
         name = f"{self._plan.name}: {self._out.absolute().name}"
         runs.open(PARENT, name=name, tags=self.tags() | note, started=milliseconds(started))
         self._log_inputs(runs)
@@ -58,7 +57,7 @@ class Parent:
     def close(self, runs: Runs) -> None:
         """Log what was chosen and the files that show it, and close the run, unless all that is there already."""
         known = self.run(runs)
-        notes = read_json(self._out / "sweep.json")
+        notes = SweepReader(self._out).notes
         status = _STATUS.get(notes["status"], "KILLED")
         figures = notes.get(FIGURES, {})
         drawn = [self._out / file for file in figures.get("files", ()) if (self._out / file).exists()]
@@ -69,7 +68,8 @@ class Parent:
         runs.log_files(known, self._files())
         if (whose := runs.known.get(str(figures.get("trial")))) is not None:
             runs.log_files(whose, drawn, FIGURES)
-        chosen = chosen_metrics(self._plan, self._out) if (self._out / "summary.csv").exists() else {}
+        saved, ended = SweepReader(self._out), (self._out / "summary.csv").exists()
+        chosen = chosen_metrics(self._plan, saved.folds, saved.measured) if ended else {}
         if status != "KILLED":  # else the values may change, and MLflow would keep both
             runs.log(known, metrics=self._metrics(chosen))
         best = int(chosen["best_trial"]) if chosen else None
@@ -78,7 +78,7 @@ class Parent:
 
     def _metrics(self, chosen: Mapping[str, float]) -> list[Metric]:
         """Their step is the number of trials that were chosen among: a sweep that goes on has others."""
-        among = sum(record.done for record in read_trials(self._out))
+        among = sum(record.done for record in SweepReader(self._out).trials)
         return [Metric(name, value, _ended(self._out) or 0, among) for name, value in chosen.items()]
 
     def _log_inputs(self, runs: Runs) -> None:
@@ -86,7 +86,7 @@ class Parent:
 
     @cached_property
     def _notes(self) -> dict[str, Any]:
-        return read_json(self._out / "sweep.json")
+        return SweepReader(self._out).notes
 
     def _files(self) -> list[Path]:
         found = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html"]
@@ -100,4 +100,4 @@ def milliseconds(seconds: float | None) -> int | None:
 
 def _ended(out: Path) -> int | None:
     """When the last trial came to its end."""
-    return milliseconds(max((record.ended for record in read_trials(out) if record.ended), default=None))
+    return milliseconds(max((record.ended for record in SweepReader(out).trials if record.ended), default=None))

@@ -18,6 +18,7 @@ from fsamc.fold import metrics
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
+from sweeps.results.reader import SweepReader, typed_measured
 from sweeps.tracking.journal import Trial
 
 _OF_ANSWERS = {"balanced_accuracy": metrics.balanced_accuracy, "macro_f1": metrics.macro_f1}
@@ -64,8 +65,7 @@ def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Sup
 def read_support(out: Path) -> Support:
     """support.csv: the support images per class, by category, `good`, shots and draw."""
     found: dict[tuple[str, bool, int, int], dict[str, list[str]]] = {}
-    rows = tables.read_rows(out / "support.csv") if (out / "support.csv").exists() else pd.DataFrame()
-    for row in rows.to_dict("records"):
+    for row in SweepReader(out).support.to_dict("records"):
         if row["role"] == "support":
             key = row["category"], row["good"] == "true", int(row["shots"]), int(row["draw"])
             found.setdefault(key, {}).setdefault(row["image"].split("/")[1], []).append(row["image"])
@@ -92,7 +92,7 @@ def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
 
 def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:
     """The trial's average by the plan's objective, and by each score that was measured."""
-    measured = objective.as_measured(pd.DataFrame(trial.measured.values(), columns=objective.OBJECTIVE_COLUMNS))
+    measured = typed_measured(pd.DataFrame(trial.measured.values(), columns=objective.OBJECTIVE_COLUMNS))
     by_name = {"objective": objective.scored(plan, folds, measured)}
     if trial.measured:
         by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}

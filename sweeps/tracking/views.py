@@ -18,8 +18,8 @@ from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import config_hash, configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.folder import read_trials
 from sweeps.results.labels import label
+from sweeps.results.reader import SweepReader, read_rows
 from sweeps.tracking.inputs import categories_of
 from sweeps.tracking.journal import Trial
 from sweeps.tracking.trial_run import clean
@@ -91,10 +91,10 @@ def parent_note(out: Path, plan: Plan, best: int | None) -> str:
 
 
 def _best(out: Path, plan: Plan, best: int) -> str:
-    summary = tables.read_rows(out / "summary.csv")
+    summary = read_rows(out / "summary.csv")
     mine = summary[(summary["trial"] == str(best)) & (summary["category"] == tables.AVERAGE)].iloc[0]
     found = tables.percent(float(mine["mean"]), float(mine["std"] or "nan"))
-    values = next(record.values for record in read_trials(out) if record.number == best)
+    values = next(record.values for record in SweepReader(out).trials if record.number == best)
     name = label(configuration(plan, values), values)
     return f"Best: trial {best} ({name}), {found} %, chosen on the queries that it is reported on."
 

@@ -15,9 +15,10 @@ from cluster.folds import Fold, Outcome
 from fsamc.fold.config import FoldConfig
 from sweeps.progress.counter import SweepProgress
 from sweeps.results import tables
-from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.folder import SweepFolder
 from sweeps.results.labels import label
 from sweeps.results.objective import fold_score
+from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage
 from sweeps.search import Proposer
 from sweeps.tracking.uri import obstacle

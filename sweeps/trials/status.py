@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from sweeps.results.folder import TrialRecord
+from sweeps.results.reader import TrialRecord
 from sweeps.trials.interrupts import BUDGET, GO_ON
 
 MEND = "mend that and run the same command again"

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold
 from cluster.runtime import run_folds
-from sweeps.results.folder import TrialRecord
+from sweeps.results.reader import TrialRecord
 from sweeps.trials.blocks import Blocks
 
 

@@ -30,6 +30,7 @@ from fsamc.seeds import numpy_generator
 from sweeps.checks.prepare import rounds
 from sweeps.plan.settings import Distribution, Plan, Search, Stopping
 from sweeps.results import tables
+from sweeps.results.reader import SweepReader, read_rows
 from sweeps.search import Proposer, make_proposer
 from sweeps.trials.racing import Rule, Standings
 from sweeps.trials.stopping import make_rule
@@ -75,8 +76,8 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """The folds.csv of a grid."""
-    rows = tables.read_rows(path)
-    folds = tables.finished(tables.read_folds(path.parent))
+    rows = read_rows(path)
+    folds = tables.finished(SweepReader(path.parent).folds)
     keys = tables.swept_keys(folds)
     values, scores = {}, {}
     where = [

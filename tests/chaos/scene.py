@@ -16,8 +16,7 @@ from fsamc.data.textures import load_textures
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
 from sweeps.plan.load import configuration, load_plan
-from sweeps.results.folder import read_trials
-from sweeps.results.tables import read_folds
+from sweeps.results.reader import SweepReader
 from tests.sweeps.small import PLAN, Lab, table
 
 # Three ways to search the same space. Grid and random must end in the same table whatever happens on the way.
@@ -101,7 +100,7 @@ def same_tables(out: Path, reference: Path) -> list[str]:
 
 def unsound(out: Path, lab: Lab, store: Store) -> list[str]:
     """What is wrong with an adaptive sweep: lost or repeated trials and folds, folds that are not what a fold is."""
-    plan, folds, records = load_plan(str(out / "plan.yaml")), read_folds(out), read_trials(out)
+    plan, folds, records = load_plan(str(out / "plan.yaml")), SweepReader(out).folds, SweepReader(out).trials
     lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     proposed = [line["trial"] for line in lines if "values" in line]
     wrong = [] if sorted(proposed) == list(range(plan.search.trials)) else [f"trials proposed: {sorted(proposed)}"]

@@ -13,7 +13,8 @@ from fsamc.config.dotted import updated, validated
 from fsamc.fold.result import FoldResult
 from sweeps.plan.settings import Plan
 from sweeps.results.files import append
-from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.folder import SweepFolder
+from sweeps.results.reader import TrialRecord
 
 PLAN = validated(
     Plan,

@@ -16,6 +16,7 @@ from sweeps.plan.load import config_hash, configuration, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.folder import PREDICTIONS
+from sweeps.results.reader import SweepReader
 
 CATEGORIES = {
     "bottle_cap": ["chip", "dent", "misprint", "scratch"],
@@ -61,7 +62,7 @@ def write_synthetic(out: Path, *, trials: int, seed: int = 0, data: str = "5e1fc
     folds = pd.DataFrame(row for n, values in enumerate(settings) for row in _folds(plan, n, values, rng))
     folds.to_csv(out / "folds.csv", index=False)
     _write_predictions(out / "predictions.csv", folds, rng)
-    tables.write_summary(tables.summarise(tables.read_folds(out)), out)
+    tables.write_summary(tables.summarise(SweepReader(out).folds), out)
     (out / "best.yaml").write_text(yaml.safe_dump({"name": "best"}))
     return out
 

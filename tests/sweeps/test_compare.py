@@ -8,6 +8,7 @@ import yaml
 
 from sweeps.compare.comparison import Comparison, compare_sweeps
 from sweeps.results import tables
+from sweeps.results.reader import SweepReader
 from tests.sweeps.small import fsamc
 from tests.sweeps.synthetic import write_synthetic
 
@@ -86,7 +87,7 @@ def test_the_interval_is_that_of_the_differences_per_category_and_seed(first, ot
 
 
 def _best_by_seed(out: Path) -> pd.Series:
-    folds = tables.read_folds(out)
+    folds = SweepReader(out).folds
     mine = folds[folds["trial"] == tables.best_trial(folds)]
     return mine.groupby(["category", "seed"])["accuracy"].mean()
 

@@ -16,8 +16,9 @@ from sweeps.plan.load import config_hash, load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.files import append, read_json, write_whole
-from sweeps.results.folder import SweepFolder, TrialRecord
+from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import check_resumable
+from sweeps.results.reader import SweepReader, TrialRecord
 
 DATA = {"category cap": "c1", "textures": "t1"}
 PLAN = validated(
@@ -140,7 +141,7 @@ def test_the_tables_are_sorted_at_the_end_whatever_the_order_of_arrival(folder, 
     summary = folder.finish()
     assert [(row["trial"], row["seed"]) for row in rows(folder)] == [("2", "1"), ("2", "2"), ("10", "1"), ("10", "2")]
     assert [row["trial"] for row in rows(folder, "predictions.csv")] == ["2"] * 4 + ["10"] * 4
-    pd.testing.assert_frame_equal(summary, tables.summarise(tables.read_folds(folder.root)))
+    pd.testing.assert_frame_equal(summary, tables.summarise(SweepReader(folder.root).folds))
     assert (folder.root / "summary.csv").exists()
 
 

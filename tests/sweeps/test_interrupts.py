@@ -11,7 +11,7 @@ import pytest
 
 from fsamc.errors import BadInput
 from sweeps.errors import Unfinished
-from sweeps.results.folder import TrialRecord
+from sweeps.results.reader import TrialRecord
 from sweeps.trials.interrupts import BUDGET, INTERRUPTED, Interrupts, seconds_of
 from sweeps.trials.status import sweep_status
 

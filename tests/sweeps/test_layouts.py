@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from sweeps.results.tables import DASH, format_table, read_folds, summarise
+from sweeps.results.reader import SweepReader
+from sweeps.results.tables import DASH, format_table, summarise
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_category_3d, write_textures
 from tests.sweeps.small import PLAN, Lab, fsamc, notes
 
@@ -42,7 +43,7 @@ def out(lab) -> Path:
 
 @pytest.mark.ray
 def test_a_category_too_small_for_five_shots_is_a_dash_and_not_in_the_average(out):
-    summary = summarise(read_folds(out))
+    summary = summarise(SweepReader(out).folds)
     shown = format_table(summary, mark="")
     assert [shown.loc[trial, "tire"] == DASH for trial in TRIALS] == [False, False, True, True]
     assert set(summary.loc[summary["category"] == "average", "categories"]) == {2}
@@ -58,7 +59,7 @@ def test_a_category_too_small_for_five_shots_is_a_dash_and_not_in_the_average(ou
 
 @pytest.mark.ray
 def test_good_is_one_more_class_where_it_is_asked_for(out):
-    folds = read_folds(out)
+    folds = SweepReader(out).folds
     assert {trial: (of.iloc[0]["shots"], of.iloc[0]["good"]) for trial, of in folds.groupby("trial")} == TRIALS
     assert set(folds["status"]) == {"ok"}
     queries = folds.set_index(["trial", "category"])["queries"]

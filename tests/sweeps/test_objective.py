@@ -21,6 +21,7 @@ from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
 from sweeps.results.choices import choice_line, choices, spearman
 from sweeps.results.folder import SweepFolder
+from sweeps.results.reader import SweepReader
 from sweeps.results.splits import splits
 from tests.fsamc.layouts import write_category, write_textures
 from tests.sweeps.asleep import folds_that_sleep
@@ -182,7 +183,7 @@ def test_a_score_on_disk_is_the_score_told(tmp_path):
     again.open(DATA)
     assert again.scores() == folder.scores()
     folder.finish()
-    assert objective.chosen_trial(asked, folder.root) == 0
+    assert objective.chosen_trial(asked, folder.saved.folds, folder.saved.measured) == 0
     assert (
         (folder.root / "best.yaml").read_text().startswith("# trial 0, chosen by leave-one-out on the support images\n")
     )
@@ -335,12 +336,12 @@ def test_a_sweep_by_the_support_chooses_by_it_and_compares_with_the_others(lab, 
     objectives = "objective={kind: support, also: [pseudo]}"
     with folds_that_sleep(report=True):
         out = lab.sweep(lab.plan(**ONE_HEAD), objectives, "base.pseudo.per_class=8", "base.shots=3")
-    folds, measured = tables.read_folds(out), objective.read_measured(out)
+    folds, measured = SweepReader(out).folds, SweepReader(out).measured
     assert len(measured) == len(folds) == 16
     assert measured["query"].tolist() == folds["accuracy"].tolist()
     assert measured[["support", "pseudo"]].stack().between(0, 1).all()
     asked = load_plan(str(out / "plan.yaml"))
-    best = objective.chosen_trial(asked, out)
+    best = objective.chosen_trial(asked, folds, measured)
     means = measured.groupby("trial")["support"].mean().round(12)
     assert best == means.idxmax()
     assert f"trial {best}: " in capfd.readouterr().out

@@ -24,6 +24,7 @@ from sweeps.report.paper_tables import (
 )
 from sweeps.report.write import write_report
 from sweeps.results import tables
+from sweeps.results.reader import SweepReader
 from tests.sweeps.small import Lab, fsamc
 from tests.sweeps.test_presets import SMALL
 from tests.sweeps.test_report import Page
@@ -332,7 +333,7 @@ def test_a_plan_in_out_is_the_one_that_ran(out: Path):
 def test_the_ablation_runs_on_what_is_at_hand_and_is_reported_beside_the_paper(lab: Lab, capsys):
     entries = "configurations=[{pretrain.enabled: false}, {residual: false}, {head.kind: vanilla}]"
     lab.finish(lab.words("table4", *SMALL, "folds.categories=[cap]", entries))
-    found = tables.read_folds(lab.root / "out")
+    found = SweepReader(lab.root / "out").folds
     assert found.groupby("trial")["head"].first().tolist() == ["contrastive"] * 3 + ["vanilla"]
     assert len(found) == 4 * 2
     capsys.readouterr()

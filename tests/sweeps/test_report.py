@@ -28,7 +28,8 @@ from sweeps.report.importance import importances
 from sweeps.report.pareto import unbeaten
 from sweeps.report.scores import best_detection, best_scores, fold_scores
 from sweeps.report.write import write_report
-from sweeps.results.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, read_folds, summarise
+from sweeps.results.reader import SweepReader
+from sweeps.results.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, summarise
 
 CATEGORIES = {
     "magnetic_tile": ["blowhole", "break", "crack", "fray", "uneven"],
@@ -206,7 +207,7 @@ def test_every_section_is_in_both(page: Page, markdown: str, section: str):
 
 
 def test_the_headline_tells_the_choice_from_its_estimate(out: Path, page: Page, markdown: str):
-    folds = read_folds(out)
+    folds = SweepReader(out).folds
     best = best_trial(folds)
     summary = summarise(folds).set_index(["trial", "category"])
     left_out = leave_one_category_out(folds).iloc[-1]
@@ -411,7 +412,7 @@ def test_the_order_of_rows_does_not_matter(out: Path, tmp_path: Path):
 
 def test_of_many_trials_the_best_thirty_and_the_base_are_shown(tmp_path: Path):
     out = write_sweep(tmp_path, trials=45, categories={"pcb": CATEGORIES["pcb"]}, space={})
-    folds = read_folds(out)
+    folds = SweepReader(out).folds
     folds.loc[folds["trial"] == 0, "accuracy"] = 0.01
     folds.to_csv(out / "folds.csv", index=False)
     content = compose(gather(out))
@@ -479,7 +480,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str):
 def test_axes_follow_the_plan(out: Path):
     axes = {axis.name: axis for axis in swept_axes(gather(out))}
     trials = gather(out).board["trial"]
-    rates = trials.map(read_folds(out).groupby("trial")["pretrain.lr"].first())
+    rates = trials.map(SweepReader(out).folds.groupby("trial")["pretrain.lr"].first())
     assert 10 ** axes["pretrain.lr"].places == pytest.approx(rates.to_numpy())
     assert axes["pretrain.lr"].labels[0] == "1e-05"
     assert axes["head.kind"].labels == ["contrastive", "prototype"]

@@ -16,8 +16,8 @@ from sweeps.checks.prepare import rounds
 from sweeps.plan.load import configuration, load_plan
 from sweeps.plan.settings import Plan, Search, Stopping
 from sweeps.results import tables
-from sweeps.results.folder import read_trials
-from sweeps.results.objective import read_measured, scored
+from sweeps.results.objective import scored
+from sweeps.results.reader import SweepReader
 from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.tuner import side_by_side
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
@@ -184,14 +184,14 @@ def test_a_sweep_stops_trials_goes_on_when_resumed_and_tells_everybody(lab: Lab)
     with folds_that_sleep(0.05, report=True):
         with budget_spent_after(18, out):
             lab.finish(words)
-        early = tables.read_folds(out)
+        early = SweepReader(out).folds
         assert 18 <= len(early) < 6 * 8
         lab.finish(words)
     records = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     stopped = {record["trial"]: record["stopped"] for record in records if "stopped" in record}
     assert stopped
     assert 0 not in stopped
-    folds = tables.read_folds(out)
+    folds = SweepReader(out).folds
     assert len(folds) == len(folds.drop_duplicates(["trial", *tables.FOLD]))
     counts = folds.groupby("trial").size()
     assert {n: count == 8 for n, count in counts.items()} == {n: n not in stopped for n in range(6)}
@@ -229,11 +229,11 @@ def test_optuna_races_by_the_objective_and_learns_of_what_was_stopped(lab: Lab, 
     parts = RACE | {"configurations": [], "space": choices, "search": search, "objective": objective}
     out = lab.sweep(lab.plan(**parts), "base.pseudo.per_class=8")
     plan = load_plan(str(out / "plan.yaml"))
-    records = read_trials(out)
+    records = SweepReader(out).trials
     assert sum(record.done for record in records) == 6
     stopped = {record.number for record in records if record.stopped}
     assert stopped
-    chosen_by = scored(plan, tables.read_folds(out), read_measured(out))
+    chosen_by = scored(plan, SweepReader(out).folds, SweepReader(out).measured)
     means = chosen_by.groupby("trial")["accuracy"].mean()
     learned = optuna.load_study(study_name=plan.name, storage=f"sqlite:///{out / 'study.db'}").trials
     for trial in learned:

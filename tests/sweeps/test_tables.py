@@ -8,11 +8,9 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from fsamc.errors import BadInput
 from sweeps.results import tables
 
 DASH = "\N{EN DASH}"
-HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.kind,pretrain.lr\n"
 
 
 def row(trial, category, seed, accuracy, *, draw=0, shots=2, status="ok"):
@@ -271,69 +269,15 @@ def test_shuffled_rows_give_the_same_tables():
         )
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    lines = [
-        "0,aaaa,NA,1,0,2,contrastive,0.5,5,10,ok,1.5,contrastive,0.001\n",
-        "1,bbbb,NA,1,0,2,prototype,,,,failed: out of memory,0.5,prototype,0.01\n",
-        '0,aaaa,"b, c",1,0,2,contrastive,0.25,1,4,ok,1.5,contrastive,0.001\n',
-    ]
-    (tmp_path / "folds.csv").write_text(HEADER + "".join(lines))
-    return tmp_path
-
-
-def test_reading_keeps_names_and_types(out: Path):
-    folds = tables.read_folds(out)
-    assert folds["category"].tolist() == ["NA", "b, c", "NA"]
-    assert folds["trial"].dtype == "int64"
-    assert folds["accuracy"].tolist()[:2] == [0.5, 0.25]
-    assert math.isnan(folds["accuracy"].iloc[2])
-    assert folds["pretrain.lr"].tolist() == [0.001, 0.001, 0.01]
-    assert tables.swept_keys(folds) == ["head.kind", "pretrain.lr"]
-
-
-@pytest.mark.parametrize(
-    "torn", ["1,bbbb,pc", '1,bbbb,"half', '1,bbbb,"two\nlines', "1,bbbb,pcb,2,0,2,proto,0.5,5,10,ok,1.5,p,0.0"]
-)
-def test_a_torn_last_line_is_left_out(out: Path, torn: str):
-    whole = tables.read_folds(out)
-    with (out / "folds.csv").open("a") as file:
-        file.write(torn)
-    pd.testing.assert_frame_equal(tables.read_folds(out), whole)
-
-
-def test_reading_learns_from_trials_jsonl_who_was_stopped(out: Path):
-    assert tables.read_folds(out)["stopped"].tolist() == ["", "", ""]
-    (out / "trials.jsonl").write_text('{"trial": 0, "done": true, "stopped": "x"}\n{"trial": 1, "done": true, "sto')
-    assert tables.read_folds(out)["stopped"].tolist() == ["x", "x", ""]
-
-
-def test_a_fold_tried_again_counts_once_as_last_written(out: Path):
-    with (out / "folds.csv").open("a") as file:
-        file.write("1,bbbb,NA,1,0,2,prototype,0.75,3,4,ok,1.0,prototype,0.01\n")
-    assert tables.finished(tables.read_folds(out))["accuracy"].tolist() == [0.5, 0.25, 0.75]
-
-
-def test_bad_files_are_one_line_that_names_the_file(out: Path, tmp_path_factory):
-    with pytest.raises(BadInput, match=r"folds\.csv: No such file.*OUT folder"):
-        tables.read_folds(tmp_path_factory.mktemp("empty"))
-    (out / "folds.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(BadInput, match="no column 'trial'"):
-        tables.read_folds(out)
-    (out / "folds.csv").write_text(HEADER + "zero,aaaa,pcb,1,0,2,p,0.5,5,10,ok,1.5,p,0.1\n")
-    with pytest.raises(BadInput, match="zero"):
-        tables.read_folds(out)
-
-
-def test_the_summary_is_written_as_the_contract_says(out: Path):
-    path = tables.write_summary(tables.summarise(tables.read_folds(out)), out)
-    assert path.read_text().splitlines() == [
+def test_the_summary_is_written_as_the_contract_says(tmp_path: Path):
+    tables.write_summary(tables.summarise(grid({0: {"NA": [0.5], "b, c": [0.25]}})), tmp_path)
+    assert (tmp_path / "summary.csv").read_text().splitlines() == [
         "trial,category,mean,std,seeds,categories",
         "0,NA,0.5,,1,",
         '0,"b, c",0.25,,1,',
         "0,average,0.375,,1,2",
     ]
-    assert [file.name for file in out.iterdir() if file.suffix == ".part"] == []
+    assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
 
 
 def test_intervals_are_over_category_and_seed_and_not_over_draws():
@@ -387,14 +331,6 @@ def test_the_pareto_set_holds_what_none_beats_in_both_best_first():
     assert tables.pareto(incomplete) == [5, 2, 3, 0]
 
 
-def test_a_key_that_some_trials_lack_is_a_number_where_all_others_are(tmp_path):
-    lines = ["0,a,pcb,1,0,2,prototype,0.5,5,10,ok,1.0,prototype,", "1,b,pcb,1,0,2,maml,0.5,5,10,ok,1.0,maml,0.001"]
-    (tmp_path / "folds.csv").write_text(HEADER + "\n".join(lines) + "\n")
-    folds = tables.read_folds(tmp_path)
-    assert folds["pretrain.lr"].isna().to_list() == [True, False]
-    assert folds["pretrain.lr"].iloc[1] == 0.001
-
-
 def test_paired_differences_of_many_trials_are_those_of_one_after_the_other():
     rng = np.random.default_rng(3)
     folds = table(
@@ -415,14 +351,3 @@ def test_paired_differences_of_many_trials_are_those_of_one_after_the_other():
         half = t.ppf(0.975, len(gaps) - 1) * gaps.std() / math.sqrt(len(gaps))
         expected = [gaps.mean(), gaps.mean() - half, gaps.mean() + half]
         assert found[["difference", "low", "high"]].tolist() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_rows_of_one_trial_are_those_among_all_rows(tmp_path: Path, ending: str):
-    rows = ["trial,image", "1,a", '11,"b, ""c"""', '1,"two\nlines"', "2,d", "1,", "21,e", "1,torn"]
-    file = tmp_path / "predictions.csv"
-    file.write_bytes(ending.join(rows).encode())
-    every = tables.read_rows(file)
-    for trial in (1, 11, 2, 3):
-        expected = every[every["trial"] == str(trial)].reset_index(drop=True)
-        pd.testing.assert_frame_equal(tables.read_rows(file, trial=trial), expected, check_dtype=False)
