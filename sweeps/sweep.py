@@ -34,7 +34,7 @@ from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import end_extension
 from sweeps.results.lock import lock
 from sweeps.results.reader import TrialRecord
-from sweeps.results.splits import left_out_lines, splits, write_splits
+from sweeps.results.splits import lost_query_lines, splits, write_splits
 from sweeps.results.usage import Usage, builds_by_kind, builds_since, folds_saved
 from sweeps.search import Proposer, make_proposer
 from sweeps.tracking.uri import obstacle
@@ -307,7 +307,7 @@ class _Sweep:
                 "run": self.folder.run,
                 "status": status,
                 "marks": list(self.prepared.marks),
-                "warnings": [*self.prepared.warnings, *left_out_lines(splits(self.prepared))],
+                "warnings": [*self.prepared.warnings, *lost_query_lines(splits(self.prepared))],
                 "builds": {kind: count for kind, (count, _) in builds.items()},
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},
                 "trials": len(self.folder.records()),

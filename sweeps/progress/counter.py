@@ -35,7 +35,7 @@ from sweeps.progress.events import (
 from sweeps.results import tables
 from sweeps.results.folder import SweepFolder
 from sweeps.results.objective import ranking_by_objective
-from sweeps.results.splits import left_out_lines, splits
+from sweeps.results.splits import lost_query_lines, splits
 from sweeps.search import Proposer
 
 
@@ -189,7 +189,7 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
     """The sweep's size, and what to beware of."""
     for warning in prepared.warnings:
         view.tell(Warned(text=warning))
-    for line in left_out_lines(splits(prepared)):
+    for line in lost_query_lines(splits(prepared)):
         view.tell(Noted(text=line))
     for mark in prepared.marks:
         view.tell(Warned(text=mark, mark=True))

@@ -13,6 +13,7 @@ from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
+from sweeps.results.choices import leave_one_category_out
 from sweeps.results.objective import ranking_by_objective
 from sweeps.results.reader import SweepReader
 
@@ -80,7 +81,7 @@ def gather(out: Path) -> Evidence:
         summary=tables.summarise(folds),
         board=board,
         measured=saved.measured,
-        left_out=tables.leave_one_category_out(folds),
+        left_out=leave_one_category_out(folds),
         best=best,
         predictions=saved.predictions(best),
         detection=saved.detection(best),

@@ -1,4 +1,4 @@
-"""What each objective chooses, or would have chosen, of a sweep's trials, and what that is worth on the queries."""
+"""Choices of each objective among a sweep's trials, and what they are worth on the queries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHOICES = ["shots", "objective", "category", "trial", "score", "accuracy", "std"
 
 
 def choices(folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """What each objective would have chosen, within each number of shots.
+    """List what each objective would have chosen, within each number of shots.
 
     The objectives: `query`; `support` and `pseudo` where they were measured; and `transfer`, which for each category
     chooses on the others. Compared are trials with all of their folds.
@@ -27,18 +27,33 @@ def choices(folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     accuracy that any trial has there; correlation, Spearman's, of objective and accuracy over the trials (NaN for
     fewer than three trials or no variation); trials, how many. A row `average` of transfer has no trial and no score.
     """
-    board = tables.ranking(folds)
-    complete = board[board["complete"]]
+    common = tables.common_categories(folds)
     rows = [
         {"shots": shots, **row}
-        for shots, trials in complete.groupby("shots")["trial"]
-        for row in _of_shots(folds, measured, sorted(trials))
+        for shots, these in _complete(folds)
+        for row in (*_on_all(these, measured, common), *_on_others(these, common))
     ]
     return pd.DataFrame(rows, columns=CHOICES).astype({"trial": "Int64"})
 
 
+def leave_one_category_out(folds: pd.DataFrame) -> pd.DataFrame:
+    """Estimate what choosing a trial is worth on a category that had no say in the choice.
+
+    For each common category: the complete trial that was best on the mean of the other categories (ties to the lower
+    number) and its accuracy on this one. Trials of different shots are not compared: the choice is made within each.
+
+    Returns columns shots, category, trial, accuracy, std; per shots a row per category and the `average` row (no
+    trial; per seed the mean over categories, then mean and std over seeds). Empty with fewer than two common
+    categories.
+    """
+    common = tables.common_categories(folds)
+    rows = [{"shots": shots, **row} for shots, these in _complete(folds) for row in _on_others(these, common)]
+    columns = ["shots", "category", "trial", "accuracy", "std"]
+    return pd.DataFrame(rows, columns=columns).astype({"trial": "Int64"})
+
+
 def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
-    """The sweep's own choice in a sentence: what chose, what it scored, and which trials it cannot be told from."""
+    """Say the sweep's own choice: what chose, what it scored, and how many trials cannot be told apart from it."""
     board = ranking_by_objective(plan, folds, measured)
     if board.empty:
         return "no trial is chosen: they share no category in which each has a finished fold"
@@ -52,24 +67,31 @@ def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
     return f"{line}; {others['tied'].sum()} of the {len(others)} other trials cannot be told apart from it"
 
 
-def _of_shots(folds: pd.DataFrame, measured: pd.DataFrame, trials: list[int]) -> Iterator[dict[str, Any]]:
-    """The rows of `choices` for trials of one number of shots."""
-    common = tables.common_categories(folds)
-    these = folds[folds["trial"].isin(trials) & folds["category"].isin(common)]
-    accuracy = _seeds(these)
+def _complete(folds: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Yield each number of shots, and the folds of its trials that have all of theirs in the common categories."""
+    board, common = tables.ranking(folds), tables.common_categories(folds)
+    for shots, trials in board[board["complete"]].groupby("shots")["trial"]:
+        yield shots, folds[folds["trial"].isin(trials) & folds["category"].isin(common)]
+
+
+def _on_all(folds: pd.DataFrame, measured: pd.DataFrame, common: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield what the objectives choose that look at all categories."""
+    accuracy = _seeds(folds)
     yield _chosen("query", tables.AVERAGE, _means(accuracy, common), accuracy, common)
     for name in MEASURES:
-        scores = by_measure(these, measured, name)
-        if scores["trial"].nunique() == len(trials):
+        scores = by_measure(folds, measured, name)
+        if scores["trial"].nunique() == folds["trial"].nunique():
             yield _chosen(name, tables.AVERAGE, _means(_seeds(scores), common), accuracy, common)
+
+
+def _on_others(folds: pd.DataFrame, common: list[str]) -> list[dict[str, Any]]:
+    """List what is chosen for each category on the others, and the average of that; empty for one category."""
     if len(common) < 2:
-        return
-    rows = []
-    for category in common:
-        others = [name for name in common if name != category]
-        rows.append(_chosen("transfer", category, _means(accuracy, others), accuracy, [category]))
-        yield rows[-1]
-    yield _together(rows, accuracy)
+        return []
+    accuracy = _seeds(folds)
+    others = {name: [other for other in common if other != name] for name in common}
+    rows = [_chosen("transfer", name, _means(accuracy, others[name]), accuracy, [name]) for name in common]
+    return [*rows, _together(rows, accuracy)]
 
 
 def _seeds(folds: pd.DataFrame) -> pd.DataFrame:
@@ -80,19 +102,19 @@ def _seeds(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _over(seeds: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
-    """The average over categories by trial, a column per seed; NaN for a seed that lacks one of them."""
+    """Average over categories by trial, a column per seed; NaN for a seed that lacks one of them."""
     of_these = seeds[seeds.index.get_level_values("category").isin(categories)]
     total: pd.DataFrame = of_these.groupby(level="trial").sum(min_count=len(categories))
     return total / len(categories)
 
 
 def _means(seeds: pd.DataFrame, categories: list[str]) -> pd.Series:
-    """The average by trial, rounded beyond the noise of summing so that ties are ties."""
+    """Average by trial, rounded beyond the noise of summing so that ties are ties."""
     return _over(seeds, categories).mean(axis=1).round(12)
 
 
 def _chosen(objective: str, category: str, scores: pd.Series, accuracy: pd.DataFrame, on: list[str]) -> dict[str, Any]:
-    """What `scores` by trial choose, and its accuracy on some categories."""
+    """Choose by `scores` of trials; the choice, and its accuracy on some categories."""
     trial = scores.index[int(scores.to_numpy().argmax())]
     reported = _over(accuracy, on)
     means = reported.mean(axis=1)
@@ -110,7 +132,7 @@ def _chosen(objective: str, category: str, scores: pd.Series, accuracy: pd.DataF
 
 
 def _together(rows: list[dict[str, Any]], accuracy: pd.DataFrame) -> dict[str, Any]:
-    """The average of what was chosen for each category on the others."""
+    """Average what was chosen for each category on the others."""
     seeds = pd.DataFrame({row["category"]: accuracy.loc[(row["trial"], row["category"])] for row in rows})
     per_seed = seeds.mean(axis=1, skipna=False)
     table = pd.DataFrame(rows)

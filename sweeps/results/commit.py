@@ -1,4 +1,4 @@
-"""Which commit the code is of."""
+"""Commit of the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COMMIT = "commit.txt"  # beside the packages in a job, which has no working copy
 
 
 def commit() -> str | None:
-    """The commit of the working copy that this file lies in, or was sent from; None where there is none."""
+    """Name the commit of the working copy that this file lies in, or was sent from; None where there is none."""
     here = Path(__file__).parent
     if (sent := here.parent / COMMIT).is_file():
         return sent.read_text().strip() or None

@@ -1,4 +1,4 @@
-"""Writing files so that a kill or a full disk leaves a whole one."""
+"""Files written so that a kill or a full disk leaves a whole one, and read back."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def append(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing if it is not there. Raises BadInput where it is not what `write_whole` has left."""
+    """Read a JSON object; empty if the file is not there. Raises BadInput where it is not what `write_whole` left."""
     try:
-        found = json.loads(path.read_bytes()) if path.exists() else {}
+        content = json.loads(path.read_bytes()) if path.exists() else {}
     except ValueError as error:
         raise BadInput(f"{path}: {' '.join(str(error).split())}; expected JSON, restore it from a copy") from error
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: holds a {type(found).__name__}; expected a JSON object, restore it from a copy")
-    return found
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: holds a {type(content).__name__}; expected a JSON object, restore it from a copy")
+    return content
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """What each line of a file holds, without those that a kill has torn; nothing if it is not there."""
+    """Yield what each line of a file holds, without those that a kill has torn; nothing if it is not there."""
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         with suppress(ValueError):
             yield json.loads(line)

@@ -48,7 +48,7 @@ class SweepFolder:
             self._tables[objective.OBJECTIVES] = objective.OBJECTIVE_COLUMNS
 
     def open(self, contents: Mapping[str, str], *, extending: int | None = None) -> list[TrialRecord]:
-        """Start or continue the sweep: the trials that were proposed before, with their reported folds kept."""
+        """Start or continue the sweep; return the trials that were proposed before, with their reported folds kept."""
         self.run = claim(self.root, self.plan, contents, extending=extending)
         earlier = SweepReader(self.root)
         self.notes, records = earlier.notes, earlier.trials
@@ -76,7 +76,7 @@ class SweepFolder:
         self._append("trials.jsonl", json.dumps(entry) + "\n")
 
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-        """Append a finished fold's row, its predictions, what was detected and measured; the row."""
+        """Append a finished fold's row, its predictions, what was detected and measured; return the row."""
         row = self._row(number, values, outcome)
         if outcome.result is not None:
             self._append("predictions.csv", _csv(_predictions(number, outcome.result)))
@@ -106,7 +106,7 @@ class SweepFolder:
         return scores
 
     def finish(self) -> pd.DataFrame:
-        """Sort the tables, write summary.csv and best.yaml; the summary."""
+        """Sort the tables, write summary.csv and best.yaml; return the summary."""
         by_name = {name: self._sort(name, columns) for name, columns in self._tables.items()}
         self.saved = SweepReader(self.root, fold_rows=by_name["folds.csv"])
         folds = self.saved.folds

@@ -1,4 +1,4 @@
-"""A trial in a few words."""
+"""Label of a trial: its configuration in a few words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fsamc.fold.config import FoldConfig
 
 
 def label(config: FoldConfig, values: Mapping[str, Any]) -> str:
-    """Its head, its shots, and what else is swept, by the last part of its key if it can be."""
+    """Name its head, its shots, and what else is swept, by the last part of its key if it can be."""
     short = Counter(key.rpartition(".")[2] for key in values)
     words = [config.head.kind, f"{config.shots} shots"]
     for key, value in values.items():

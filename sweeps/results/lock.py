@@ -1,4 +1,4 @@
-"""One driver at a time writes to an OUT: a lock of the operating system, which goes when its holder does, however."""
+"""Lock of an OUT folder, to which one driver at a time writes: the operating system's, and gone with its holder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What chooses among trials: one number per fold, for the search, for racing and for the best.
+"""Objective that chooses among trials: one number per fold, for the search, for racing and for the best.
 
 What is reported of the chosen trial is its accuracy, whatever chose it.
 """
@@ -17,7 +17,7 @@ OBJECTIVE_COLUMNS = ["trial", *tables.FOLD, "query", *MEASURES]
 
 
 def fold_score(plan: Plan, result: FoldResult) -> float:
-    """A fold's score by the plan's objective, in [0, 1], higher is better; NaN for a fold that has no say."""
+    """Score a fold by the plan's objective, in [0, 1], higher is better; NaN for a fold that has no say."""
     objective = plan.objective
     if objective.kind in MEASURES:
         return result.measured[objective.kind]
@@ -39,19 +39,19 @@ def scored(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFr
 
 
 def by_measure(folds: pd.DataFrame, measured: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The folds of which a further score is known, with it in place of their accuracy."""
-    known = measured.set_index(["trial", *tables.FOLD])[name]
-    found = known.reindex(pd.MultiIndex.from_frame(folds[["trial", *tables.FOLD]]))
-    return folds.assign(accuracy=found.to_numpy(float)).dropna(subset="accuracy")
+    """Pick the folds that have a further score, with it in place of their accuracy."""
+    by_fold = measured.set_index(["trial", *tables.FOLD])[name]
+    scores = by_fold.reindex(pd.MultiIndex.from_frame(folds[["trial", *tables.FOLD]]))
+    return folds.assign(accuracy=scores.to_numpy(float)).dropna(subset="accuracy")
 
 
 def reported(plan: Plan, folds: pd.DataFrame) -> pd.DataFrame:
-    """The folds whose accuracy is reported of the chosen trial: the target's, where there is one."""
+    """Pick the folds whose accuracy is reported of the chosen trial: the target's, where there is one."""
     return folds[folds["category"].isin(plan.objective.target)] if plan.objective.target else folds
 
 
 def ranking_by_objective(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Trials by the objective, best first: `tables.ranking`, whose differences, intervals and ties are the objective's.
+    """Rank trials by the objective: `tables.ranking`, whose differences, intervals and ties are the objective's.
 
     `mean` and `std` are those of the accuracy that is reported; a further column `objective` has the average that
     ranks.
@@ -81,14 +81,14 @@ def chosen_metrics(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> d
 
 
 def measured_row(number: int, result: FoldResult) -> list[object]:
-    """A fold's row of objectives.csv."""
+    """Make a fold's row of objectives.csv."""
     query = result.accuracy if result.scored_by == "queries" else ""
     further = (result.measured.get(name, "") for name in MEASURES)
     return [number, result.category, result.seed, result.draw, query, *further]
 
 
 def what_chooses(plan: Plan) -> str:
-    """What chooses among this plan's trials, and what to think of it."""
+    """Say what chooses among this plan's trials, and what to think of it."""
     kind = plan.objective.kind
     if kind == "support":
         return "leave-one-out on the support images"

@@ -135,13 +135,13 @@ class SweepReader:
         return typed_measured(self._rows(OBJECTIVES, OBJECTIVE_COLUMNS))
 
     def predictions(self, trial: int | None) -> pd.DataFrame:
-        """A trial's rows of predictions.csv: trial, category, seed, draw, truth, predicted; empty for None."""
-        rows = self._rows("predictions.csv", ["trial", *tables.FOLD, "truth", "predicted"], trial)
+        """Read a trial's rows of predictions.csv: trial, category, seed, draw, truth, predicted; empty for None."""
+        rows = self._of_trial("predictions.csv", ["truth", "predicted"], trial)
         return rows.astype({"seed": int, "draw": int})
 
     def detection(self, trial: int | None) -> pd.DataFrame:
-        """A trial's rows of detection.csv: trial, category, seed, draw and DETECTED; empty for None."""
-        rows = self._rows("detection.csv", ["trial", *tables.FOLD, *tables.DETECTED], trial)
+        """Read a trial's rows of detection.csv: trial, category, seed, draw and DETECTED; empty for None."""
+        rows = self._of_trial("detection.csv", tables.DETECTED, trial)
         return rows.assign(**{name: pd.to_numeric(rows[name]).astype(float) for name in tables.DETECTED})
 
     @cached_property
@@ -149,12 +149,14 @@ class SweepReader:
         """support.csv, as text: category, good, shots, draw, role, image."""
         return self._rows("support.csv", ["category", "good", "shots", "draw", "role", "image"])
 
-    def _rows(self, name: str, columns: list[str], trial: int | None = -1) -> pd.DataFrame:
-        """Rows of a table that may not be there, as text; all of them for -1, none for None."""
+    def _rows(self, name: str, columns: list[str], trial: int | None = None) -> pd.DataFrame:
+        """Read a table that may not be there, as text; with `trial`, only the rows that begin with its number."""
         path = self.out / name
-        if trial is None or not path.exists():
-            return pd.DataFrame(columns=columns)
-        return read_rows(path, columns, trial=None if trial == -1 else trial)
+        return read_rows(path, columns, trial=trial) if path.exists() else pd.DataFrame(columns=columns)
+
+    def _of_trial(self, name: str, columns: list[str], trial: int | None) -> pd.DataFrame:
+        every = ["trial", *tables.FOLD, *columns]
+        return pd.DataFrame(columns=every) if trial is None else self._rows(name, every, trial)
 
 
 def typed_folds(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Which images are support, query or neither: the lists that a sweep's numbers hang on, kept beside them."""
+"""Splits of the images into support, query and neither: the lists that a sweep's numbers hang on, kept beside them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Split(NamedTuple):
 
 
 def splits(prepared: Prepared) -> list[Split]:
-    """Every split that a fold of the plan may use."""
+    """List every split that a fold of the plan may use."""
     return [split for category in prepared.categories.values() for split in _splits(category, prepared.plan)]
 
 
-def write_splits(found: list[Split], out: Path) -> None:
+def write_splits(every: list[Split], out: Path) -> None:
     """Write support.csv: category, good, shots, draw, role (`support` or `left out`), image. All others are queries."""
     rows = [
         (split.category, str(split.good).lower(), split.shots, split.draw, role, image)
-        for split in found
+        for split in every
         for role, images in (("support", _flat(split.support)), ("left out", split.left_out))
         for image in images
     ]
@@ -45,11 +45,11 @@ def write_splits(found: list[Split], out: Path) -> None:
     write_whole(out / "support.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
-def left_out_lines(found: list[Split]) -> list[str]:
-    """A line per category and shots that loses queries, since support and queries never share a physical part."""
+def lost_query_lines(every: list[Split]) -> list[str]:
+    """Say per category and shots how many queries are lost, since support and queries never share a physical part."""
     lines = []
-    for category, good, shots in dict.fromkeys(split[:3] for split in found):
-        of_these = [split for split in found if split[:3] == (category, good, shots)]
+    for category, good, shots in dict.fromkeys(split[:3] for split in every):
+        of_these = [split for split in every if split[:3] == (category, good, shots)]
         most = max(len(split.left_out) for split in of_these)
         if most:
             least = min(split.queries for split in of_these)
@@ -85,12 +85,12 @@ def _splits(category: Category, plan: Plan) -> Iterator[Split]:
 
 def _goods(plan: Plan) -> list[bool]:
     """Whether `good` is a class: what a trial may have it as."""
-    given = swept(plan).get("good")
-    return sorted({plan.base.good, *(given.choice or () if given else ())})
+    distribution = swept(plan).get("good")
+    return sorted({plan.base.good, *(distribution.choice or () if distribution else ())})
 
 
 def _shots(plan: Plan) -> list[int]:
-    """The numbers of shots that a trial may have."""
+    """List the numbers of shots that a trial may have."""
     given = swept(plan).get("shots")
     if given is None:
         return [plan.base.shots]

@@ -1,4 +1,4 @@
-"""The tables of a sweep, as pure functions of its finished folds: none depends on the order of the rows."""
+"""Tables of a sweep, as pure functions of its finished folds: none depends on the order of the rows."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def not_stopped(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def common_categories(folds: pd.DataFrame) -> list[str]:
-    """Categories in which every trial has a finished fold; one without any, or stopped early, has no say."""
+    """List categories in which every trial has a finished fold; one without any, or stopped early, has no say."""
     having = finished(not_stopped(folds))[["trial", "category"]].drop_duplicates()
     trials = having.groupby("category").size()
     return sorted(trials.index[trials == having["trial"].nunique()])
 
 
 def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy per trial, category and seed: the mean over draws; per seed also the `average` over common categories.
+    """Average accuracy per trial, category and seed over draws; per seed also the `average` over common categories.
 
     A seed without a finished fold in each of the common categories has no `average`: it would be one over others. Nor
     has a trial that was stopped early.
@@ -55,7 +55,7 @@ def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def trial_scores(folds: pd.DataFrame) -> pd.DataFrame:
-    """What each trial scored by itself, from finished folds: over its own categories, whatever other trials have.
+    """Score each trial by itself, from finished folds: over its own categories, whatever other trials have.
 
     Returns columns mean, std over seeds of the average over categories, and seconds, the mean of what its folds took;
     indexed by trial. A seed without a fold in each of the trial's categories does not count; nor does a trial of none.
@@ -68,7 +68,7 @@ def trial_scores(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def pareto(folds: pd.DataFrame) -> list[int]:
-    """Complete trials that none beats: better in accuracy or seconds, and no worse in the other. Best first."""
+    """List complete trials that none beats: better in accuracy or seconds, and no worse in the other. Best first."""
     board = ranking(folds)
     board = board[board["complete"]]
     mean = board["mean"].round(12).to_numpy()
@@ -79,7 +79,7 @@ def pareto(folds: pd.DataFrame) -> list[int]:
 
 
 def summarise(folds: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation (n - 1) over seeds of every trial, per category and on average.
+    """Take mean and sample standard deviation (n - 1) over seeds of every trial, per category and on average.
 
     The mean over draws is taken first. The standard deviation of `average` is that of the per-seed averages (paper
     4.1.3). One seed has none (NaN).
@@ -108,7 +108,7 @@ def write_summary(summary: pd.DataFrame, out: Path) -> None:
 
 
 def ranking(folds: pd.DataFrame) -> pd.DataFrame:
-    """Trials by their `average`, best first, each with its paired difference to the best one.
+    """Rank trials by their `average`, best first, each with its paired difference to the best one.
 
     Pairing over shared folds takes out what both trials have in common: the category, its support and its bank. The
     95 % interval is Student's t over the differences per (category, seed), each the mean over shared draws. A sweep
@@ -138,7 +138,7 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def stopped_early(folds: pd.DataFrame) -> pd.DataFrame:
-    """Trials that were stopped before all their folds were scored, the least bad first.
+    """List trials that were stopped before all their folds were scored, the least bad first.
 
     Returns columns trial, folds: how many were scored; difference: their mean difference to the best trial on the
     folds that both have, NaN if none; reason.
@@ -189,46 +189,8 @@ def best_trial(folds: pd.DataFrame) -> int | None:
     return int(board["trial"].iloc[0]) if len(board) else None
 
 
-def leave_one_category_out(folds: pd.DataFrame) -> pd.DataFrame:
-    """Estimate what choosing a trial is worth on a category that had no say in the choice.
-
-    For each common category: the complete trial that was best on the mean of the other categories (ties to the lower
-    number) and its accuracy on this one. Trials of different shots are not compared: the choice is made within each.
-
-    Returns columns shots, category, trial, accuracy, std; per shots a row per category and the `average` row (no
-    trial; per seed the mean over categories, then mean and std over seeds). Empty with fewer than two common
-    categories.
-    """
-    common = common_categories(folds)
-    board = ranking(folds)
-    if len(common) < 2 or board.empty:
-        return pd.DataFrame(columns=["shots", "category", "trial", "accuracy", "std"])
-    scores = seed_scores(folds).set_index(["trial", "category", "seed"])["accuracy"].unstack("seed")
-    rivals = board[board["complete"]].groupby("shots")["trial"]
-    return pd.concat([_leave_out(scores, common, trials).assign(shots=n) for n, trials in rivals], ignore_index=True)[
-        ["shots", "category", "trial", "accuracy", "std"]
-    ]
-
-
-def _leave_out(scores: pd.DataFrame, common: list[str], trials: pd.Series) -> pd.DataFrame:
-    """Rows of `leave_one_category_out` for one shots; `scores` is indexed by (trial, category), a column per seed."""
-    means = scores.mean(axis=1).unstack("category").loc[sorted(trials), common]
-    without = {name: means.drop(columns=name).mean(axis=1).round(12) for name in common}
-    chosen = {name: means.index[int(others.argmax())] for name, others in without.items()}
-    seeds = pd.DataFrame({name: scores.loc[(trial, name)] for name, trial in chosen.items()}).T
-    seeds.loc[AVERAGE] = seeds.mean(axis=0, skipna=False)
-    return pd.DataFrame(
-        {
-            "category": seeds.index,
-            "trial": pd.array([*chosen.values(), pd.NA], dtype="Int64"),
-            "accuracy": seeds.mean(axis=1).to_numpy(),
-            "std": seeds.std(axis=1).to_numpy(),
-        }
-    )
-
-
 def percent(mean: float, std: float | None = None, *, digits: int = 1) -> str:
-    """`61.3`, `61.3 ± 2.1`, or with a dash for what is not there; from shares in [0, 1]."""
+    """Write `61.3`, `61.3 ± 2.1`, or with a dash for what is not there; from shares in [0, 1]."""
     if np.isnan(mean):
         return DASH
     spread = "" if std is None else f" ± {DASH if np.isnan(std) else f'{100 * std:.{digits}f}'}"
@@ -236,7 +198,7 @@ def percent(mean: float, std: float | None = None, *, digits: int = 1) -> str:
 
 
 def format_table(summary: pd.DataFrame, *, mark: str = " *") -> pd.DataFrame:
-    """Trial by category, `average` last: "mean ± std" in percent, a dash where there is nothing.
+    """Lay out trial by category, `average` last: "mean ± std" in percent, a dash where there is nothing.
 
     Every column's best value carries `mark`; that of a trial stopped early, over a few lucky folds, does not.
     """

@@ -1,4 +1,4 @@
-"""What a sweep has used and built. The runs of a resumed sweep add up."""
+"""Usage of time, memory and builds by a sweep. The runs of a resumed sweep add up."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ class Usage:
 
 
 def builds_by_kind(store: Store) -> dict[str, tuple[int, float]]:
-    """Per kind, how many artifacts the sweep has built and in how many seconds."""
-    found = dict.fromkeys(KINDS, (0, 0.0))
+    """Count per kind the artifacts that the sweep has built, and their seconds."""
+    builds = dict.fromkeys(KINDS, (0, 0.0))
     for build in store.builds():
-        count, seconds = found[build.kind]
-        found[build.kind] = (count + 1, seconds + build.seconds)
-    return found
+        count, seconds = builds[build.kind]
+        builds[build.kind] = (count + 1, seconds + build.seconds)
+    return builds
 
 
 def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[str, tuple[int, float]]:
-    """What the sweep has built beyond `before`, by kind."""
+    """Count what the sweep has built beyond `before`, by kind."""
     return {
         kind: (count - before[kind][0], seconds - before[kind][1])
         for kind, (count, seconds) in builds_by_kind(store).items()
@@ -87,7 +87,7 @@ def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[
 
 
 def folds_saved(planned: Mapping[int, int], ran: Mapping[Any, int]) -> dict[str, int]:
-    """What stopping trials early has saved, for sweep.json, from what a resumed sweep finds on disk.
+    """Count what stopping trials early has saved, for sweep.json, from what a resumed sweep finds on disk.
 
     Args:
         planned: folds of each trial that was stopped early.
@@ -101,7 +101,7 @@ def folds_saved(planned: Mapping[int, int], ran: Mapping[Any, int]) -> dict[str,
 
 
 def saved_line(notes: Mapping[str, Any]) -> list[str]:
-    """The same in words, if any trial was stopped."""
+    """Say the same in words, if any trial was stopped."""
     if not notes["trials_stopped"]:
         return []
     spent, saved = notes["folds_scored"], notes["folds_saved"]

@@ -1,4 +1,4 @@
-"""Who proposes configurations: a grid, a list, random draws or Optuna. Trial 0 is always the plan's base itself."""
+"""Proposers of configurations: a grid, a list, random draws or Optuna. Trial 0 is always the plan's base itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Grid", "Home", "Listed", "Proposal", "Proposer", "check_search", "ma
 
 
 def make_proposer(plan: Plan, home: Home | None = None) -> Proposer:
-    """The proposer that `search.algorithm` names.
+    """Make the proposer that `search.algorithm` names.
 
     Args:
         plan: with its space.
@@ -24,8 +24,8 @@ def make_proposer(plan: Plan, home: Home | None = None) -> Proposer:
         from sweeps.search.optuna import Optuna  # takes a second that other sweeps need not spend
 
         return Optuna(plan, home)
-    known: dict[str, type[Enumerated]] = {"grid": Grid, "list": Listed, "random": RandomSearch}
-    return known[plan.search.algorithm](plan)
+    enumerated: dict[str, type[Enumerated]] = {"grid": Grid, "list": Listed, "random": RandomSearch}
+    return enumerated[plan.search.algorithm](plan)
 
 
 def check_search(plan: Plan, home: Home) -> None:

@@ -1,4 +1,4 @@
-"""What every proposer is: the lifetime of a trial, as the search sees it."""
+"""Base of every proposer: the lifetime of a trial, as the search sees it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Proposer(ABC):
 
     @abstractmethod
     def propose(self) -> Proposal | None:
-        """The next trial; None when there are no more."""
+        """Give the next trial; None when there are no more."""
 
     @abstractmethod
     def replay(self, number: int, values: Values) -> None:
@@ -63,7 +63,7 @@ class Proposer(ABC):
 
     @abstractmethod
     def left(self) -> int:
-        """How many trials are still to be proposed, by whatever driver."""
+        """Count the trials that are still to be proposed, by whatever driver."""
 
     def tell(  # noqa: B027  most have nothing to learn
         self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None
@@ -78,15 +78,15 @@ class Proposer(ABC):
         """
 
     def foreseen(self) -> list[Values] | None:
-        """The trials that are still to be proposed, in order; None where that depends on what is told."""
+        """List the trials that are still to be proposed, in order; None where that depends on what is told."""
         return None
 
     def count(self) -> int:
-        """How many trials there will be in all, the base among them."""
+        """Count the trials there will be in all, the base among them."""
         return distinct(self.plan)
 
     def notice(self) -> str:
-        """What whoever asked for so many trials should know; empty where they get what they asked for."""
+        """Say where there are fewer trials than were asked for; empty where there are as many."""
         asked, there = self.plan.search.trials, self.count()
         if self.plan.space and there < asked and self.plan.search.algorithm in ("random", "optuna"):
             return f"the space holds {there} configurations, fewer than search.trials {asked}: each is tried once"

@@ -1,4 +1,4 @@
-"""Searches whose trials are known from the start: a grid and a list."""
+"""Enumerated searches, whose trials are known from the start: a grid and a list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Enumerated(Proposer):
 
     @abstractmethod
     def others(self) -> Iterable[Values]:
-        """The trials after the base, in order; the base may be among them."""
+        """List the trials after the base, in order; the base may be among them."""
 
     @cached_property
     def _points(self) -> list[Values]:
@@ -27,7 +27,7 @@ class Enumerated(Proposer):
         return list({as_text(point): point for point in [base, *self.others()]}.values())
 
     def propose(self) -> Proposal | None:
-        """The next of them."""
+        """Give the next of them."""
         if not self.left():
             return None
         self._next += 1
@@ -38,15 +38,15 @@ class Enumerated(Proposer):
         self._next = max(self._next, number + 1)
 
     def left(self) -> int:
-        """Those that have not come yet."""
+        """Count or list those that have not come yet."""
         return max(0, self.count() - self._next)
 
     def foreseen(self) -> list[Values]:
-        """Those that have not come yet."""
+        """Count or list those that have not come yet."""
         return self._points[self._next :]
 
     def count(self) -> int:
-        """The base and the others."""
+        """Count the base and the others."""
         return len(self._points)
 
 
@@ -54,7 +54,7 @@ class Grid(Enumerated):
     """Every combination of the choices, the last key fastest; a key whose condition is not met does not multiply."""
 
     def others(self) -> Iterable[Values]:
-        """The grid's points."""
+        """List the grid's points."""
         return points(self.plan.space, self.plan.base)
 
 
@@ -62,5 +62,5 @@ class Listed(Enumerated):
     """The plan's `configurations`, in their order."""
 
     def others(self) -> Iterable[Values]:
-        """The list, with the base's values where an entry is silent."""
+        """Give the list, with the base's values where an entry is silent."""
         return listed_values(self.plan)

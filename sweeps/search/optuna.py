@@ -1,4 +1,4 @@
-"""Optuna's search on a study that may outlive the sweep and be shared with other drivers."""
+"""Optuna search on a study that may outlive the sweep and be shared with other drivers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sweeps.search.study_copy import StudyCopy
 class Optuna(Proposer):
     """Ask and tell. What is asked depends on the study's trials and their number, and on nothing else.
 
-    A proposal is first rehearsed on a copy of the study in memory: only what has not been tried is entered. Two drivers
+    A proposal is first asked of a copy of the study in memory: only what has not been tried is entered. Two drivers
     can still enter the same at once; then the lower number has it, and the other asks again. A base outside of the
     space is in the study without parameters, and as failed: no sampler could learn from it.
     """
 
     def __init__(self, plan: Plan, home: Home | None) -> None:
-        """Raises BadInput for a sampler that cannot do this, or a study that is another plan's."""
+        """Open the study. Raises BadInput for a sampler that cannot do this, or a study that is another plan's."""
         super().__init__(plan)
         check_sampler(plan)
         self._count = distinct(plan)
@@ -38,22 +38,22 @@ class Optuna(Proposer):
         self._handed_out: set[int] = set()
 
     def count(self) -> int:
-        """Of all drivers together."""
+        """Count the trials of all drivers together."""
         return self._count
 
     def left(self) -> int:
-        """What no driver has asked for yet, and what an earlier run of this one did not get to write down."""
+        """Count what no driver has asked for yet, and what an earlier run of this one did not get to write down."""
         trials = self._study.trials()
         return self._count - len(configurations_tried(trials, self._count)) + len(self._left_behind(trials))
 
     def notice(self) -> str:
-        """Also that there is nothing left to do."""
+        """Say also that there is nothing left to do."""
         if not self._handed_out and self._study.trials() and not self.left():
             return f"{self._study.name} has all of its {self._count} trials; raise search.trials for more"
         return super().notice()
 
     def propose(self) -> Proposal | None:
-        """What a killed run has entered and never begun; then what the sampler asks for."""
+        """Give what a killed run has entered and never begun; then what the sampler asks for."""
         while True:
             trials = self._study.trials()
             known = configurations_tried(trials, self._count)
@@ -100,7 +100,7 @@ class Optuna(Proposer):
             self._enter(values, again, **facts, again=number)
 
     def _new(self, trials: list[FrozenTrial], known: dict[str, int]) -> tuple[Values, FrozenTrial]:
-        """A configuration that no trial has, as it is to be entered."""
+        """Find a configuration that no trial has, as it is to be entered."""
         base = base_values(self.plan)
         if not known:
             return base, self._as_trial(base)
@@ -126,7 +126,7 @@ class Optuna(Proposer):
         return self._study.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)
 
     def _left_behind(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Trials of an earlier run of this sweep that it was killed before writing down."""
+        """List trials of an earlier run of this sweep that it was killed before writing down."""
         return [
             trial
             for trial in trials

@@ -17,7 +17,7 @@ from sweeps.search.enumerated import Enumerated
 
 
 def draw(plan: Plan, generator: np.random.Generator) -> Values:
-    """A configuration of the space. Every key takes one number, used or not: no key's value hangs on a condition's."""
+    """Draw a configuration. Every key takes one number, used or not: no key's value hangs on a condition's."""
     shares = {key: generator.random() for key in plan.space}
     return settle(plan.space, plan.base, lambda key, given: value_of_share(given, shares[key]))
 
@@ -26,7 +26,7 @@ class RandomSearch(Enumerated):
     """Independent draws; a trial is the same however many there are. One that has come before is drawn again."""
 
     def others(self) -> Iterator[Values]:
-        """As many as are asked for and can differ."""
+        """Draw as many as are asked for and can differ."""
         seen = {as_text(base_values(self.plan))}
         for place in range(1, distinct(self.plan)):
             for attempt in count():

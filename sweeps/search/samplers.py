@@ -1,4 +1,4 @@
-"""Optuna's samplers by name, and what each cannot do."""
+"""Samplers of Optuna by name, and what each cannot do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweeps.plan.settings import Plan
 
 
 def make_sampler(plan: Plan, seed: int) -> BaseSampler:
-    """The sampler that `search.sampler` names. All that it knows is in the study: one is made for each proposal."""
+    """Make the sampler that `search.sampler` names. All it knows is in the study: one is made for each proposal."""
     startup = plan.search.startup
     if plan.search.sampler == "cmaes":
         return CmaEsSampler(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)

@@ -1,4 +1,4 @@
-"""A study as a ledger of trials that several drivers may write to at once: each trial is entered whole, once."""
+"""Study of Optuna that several drivers may write to at once: each trial is entered whole, once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SharedStudy:
     """
 
     def __init__(self, plan: Plan, home: Home | None) -> None:
-        """Raises BadInput if the study is of another plan."""
+        """Open the study, or make it. Raises BadInput if it is of another plan."""
         self._home = home or Home(out=Path(), run="", data="")
         self._address = StudyStorage(plan, home.out) if home else None
         self._plan = study_hash(plan, self._home.data)
@@ -59,7 +59,7 @@ class SharedStudy:
         return f"study {self._study.study_name} in {self._address.shown if self._address else 'memory'}"
 
     def trials(self) -> list[FrozenTrial]:
-        """Every trial, by number; not to be changed. Those of other tools are there too, without values."""
+        """List every trial, by number; not to be changed. Those of other tools are there too, without values."""
         with self._reached():
             trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         # Two plans that make one study at once both find it empty; they cannot both enter its first trial.
@@ -68,7 +68,7 @@ class SharedStudy:
         return trials
 
     def enter(self, values: Values, trial: FrozenTrial, **facts: Any) -> int:
-        """Enter a trial with its parameters, its values, and facts for whoever looks at the study; its number."""
+        """Enter a trial with parameters, values, and facts for whoever looks at the study; return its number."""
         own = {_PLAN: self._plan, _VALUES: as_text(values), _RUN: self._home.run, "out": str(self._home.out.absolute())}
         trial.user_attrs |= own | facts
         with self._reached():
@@ -107,22 +107,22 @@ class SharedStudy:
 
 
 def values_of(trial: FrozenTrial) -> Values | None:
-    """The values that a trial was entered with; None for one that another tool entered."""
+    """Read the values that a trial was entered with; None for one that another tool entered."""
     text = trial.user_attrs.get(_VALUES)
     return json.loads(text) if text else None
 
 
 def configurations_tried(trials: Iterable[FrozenTrial], most: int) -> dict[str, int]:
-    """The first `most` different configurations, as text, and the numbers of the trials that try them.
+    """List the first `most` different configurations, as text, and the numbers of the trials that try them.
 
     Every driver that sees a trial comes to the same answer about it, since nothing before it changes any more.
     """
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for trial in trials:
         text = trial.user_attrs.get(_VALUES)
-        if text and len(found) < most:
-            found.setdefault(text, trial.number)
-    return found
+        if text and len(numbers) < most:
+            numbers.setdefault(text, trial.number)
+    return numbers
 
 
 def check_study(plan: Plan, home: Home) -> None:
@@ -146,12 +146,12 @@ def check_study(plan: Plan, home: Home) -> None:
 def study_hash(plan: Plan, data: str) -> str:
     """Hash of all that makes trials comparable: what is varied around what, and the folds that score it."""
     base = plan.base.model_dump(mode="json", exclude={"compute": True, "features": {"backbone", "weights"}})
-    space: Mapping[str, Any] = {key: given.model_dump(mode="json") for key, given in plan.space.items()}
+    space: Mapping[str, Any] = {key: distribution.model_dump(mode="json") for key, distribution in plan.space.items()}
     return digest(identity(plan.base.features), base, space, plan.folds.model_dump(mode="json"), data)
 
 
 def directions(plan: Plan) -> list[StudyDirection]:
-    """Which way each goal lies."""
+    """Say which way each goal lies."""
     return [_DIRECTIONS[goal] for goal in plan.search.goals]
 
 

@@ -1,4 +1,4 @@
-"""Where a study is kept: the address, whose password stands in the environment only, and whether it can be reached."""
+"""Storage of a study: its address, whose password stands in the environment only, and whether it can be reached."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}  
 
 
 class StudyStorage:
-    """A storage's address.
+    """Storage that `search.storage` names, or OUT/study.db.
 
     Attributes:
         shown: the address as the plan has it, without passwords.
     """
 
     def __init__(self, plan: Plan, out: Path) -> None:
-        """Raises BadInput where a variable is not set, or the address is none."""
+        """Take the address apart. Raises BadInput where a variable is not set, or it is none."""
         self._database: RDBStorage | None = None
-        self._given = plan.search.storage is not None
+        self._in_plan = plan.search.storage is not None
         self.shown = plan.search.storage or f"sqlite:///{(out / 'study.db').absolute()}"
         self._url = _expanded(self.shown) if "://" in self.shown or self.shown.startswith("${") else None
 
@@ -53,7 +53,7 @@ class StudyStorage:
             ) from None
 
     def open(self) -> BaseStorage:
-        """The storage, made if need be."""
+        """Open the storage; make it if need be."""
         if self._url is None:
             return JournalStorage(JournalFileBackend(self.shown))
         text = self._url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
@@ -65,7 +65,7 @@ class StudyStorage:
         return self._rdb(text)
 
     def why(self, error: BaseException) -> str:
-        """The error in a line, and without what is secret."""
+        """Write the error in a line, and without what is secret."""
         if isinstance(error, ImportError):
             return f"{error}; pip install 'fsamc[postgresql]' brings the driver of PostgreSQL"
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
@@ -86,17 +86,17 @@ class StudyStorage:
 
     def _patience(self) -> dict[str, int]:
         assert self._url is not None
-        return next((found for name, found in _PATIENCE.items() if self._url.drivername.startswith(name)), {})
+        return next((options for name, options in _PATIENCE.items() if self._url.drivername.startswith(name)), {})
 
     def _is_file(self, path: Path) -> bool:
         """Whether the file is there; it can be made where there is a folder for it. OUT may be made later."""
-        if self._given and not path.absolute().parent.is_dir():
+        if self._in_plan and not path.absolute().parent.is_dir():
             raise BadInput(f"search.storage: {self.shown}: there is no folder {path.absolute().parent}; make it")
         return path.is_file()
 
 
 def _expanded(address: str) -> URL:
-    """The address with environment variables put in; what they hold needs no escapes."""
+    """Put environment variables into the address; what they hold needs no escapes."""
     if re.fullmatch(r"\$\{\w+\}", address):
         return _parsed(_variable(address), address)
     url = _parsed(address, address)

@@ -1,4 +1,4 @@
-"""A copy of a study in memory, on which a sampler may be asked without leaving a trace in the study itself."""
+"""Copy of a study in memory, on which a sampler may be asked without leaving a trace in the study itself."""
 
 from __future__ import annotations
 
@@ -34,19 +34,21 @@ class StudyCopy:
         self._states = [trial.state for trial in trials]
 
     def ask(self, sampler: BaseSampler) -> optuna.Trial:
-        """A trial whose parameters the sampler suggests."""
+        """Begin a trial whose parameters the sampler suggests."""
         self._study.sampler = sampler
         self._asked += 1
         return self._study.ask()
 
     def asked(self, trial: optuna.Trial) -> FrozenTrial:
-        """The asked trial as it can be entered: with what the sampler keeps in it for the next time."""
-        found = self._study.get_trials(deepcopy=False)[trial.number]  # a copy of all would take longer than the sampler
+        """Give the asked trial as it can be entered: with what the sampler keeps in it for the next time."""
+        frozen = self._study.get_trials(deepcopy=False)[
+            trial.number
+        ]  # a copy of all would take longer than the sampler
         return create_trial(
             state=TrialState.RUNNING,
-            params={**found.params},
-            distributions={**found.distributions},
-            system_attrs={**found.system_attrs},
+            params={**frozen.params},
+            distributions={**frozen.distributions},
+            system_attrs={**frozen.system_attrs},
         )
 
     def _became(self, trials: list[FrozenTrial]) -> bool:

@@ -1,4 +1,4 @@
-"""Categories in blocks whose banks lie in memory together: a sweep ends one block's folds before it begins the next."""
+"""Blocks of categories whose banks lie in memory together: a sweep ends one block's folds before it begins the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Blocks = Sequence[frozenset[str]]
 
 
 def blocks_of(prepared: Prepared, most: float) -> Blocks:
-    """The categories in their order, as many to a block as `most` bytes hold; one that is too large has its own.
+    """Put the categories in blocks, in their order, as many as `most` bytes hold; one that is too large has its own.
 
     What a category takes is reckoned from the base and the ends of the space.
     """
@@ -30,7 +30,7 @@ def blocks_of(prepared: Prepared, most: float) -> Blocks:
 
 
 def passes(prepared: Prepared, blocks: Blocks) -> Blocks:
-    """The blocks, each of which all trials go through before the next; one of everything where they cannot.
+    """Give the blocks, each of which all trials go through before the next; one of everything where they cannot.
 
     A search that learns from a trial, or stops one early, has to see it whole before it proposes the next.
     """
@@ -40,17 +40,17 @@ def passes(prepared: Prepared, blocks: Blocks) -> Blocks:
 
 
 def by_block(folds: Sequence[Fold], blocks: Blocks) -> list[Fold]:
-    """A trial's folds block by block, otherwise as they were."""
+    """Sort a trial's folds block by block, otherwise as they were."""
     place = {name: number for number, block in enumerate(blocks) for name in block}
     return sorted(folds, key=lambda fold: place[fold.category])
 
 
 def _sizes(prepared: Prepared) -> dict[str, int]:
-    """Bytes that each category's banks and nearest rows take in memory, those of all seeds."""
-    found: dict[str, dict[str, int]] = {name: {} for name in prepared.categories}
+    """Count the bytes that each category's banks and nearest rows take in memory, those of all seeds."""
+    by_key: dict[str, dict[str, int]] = {name: {} for name in prepared.categories}
     for category, key, size in _served(prepared):
-        found[category][key] = size
-    return {category: sum(sizes.values()) for category, sizes in found.items()}
+        by_key[category][key] = size
+    return {category: sum(sizes.values()) for category, sizes in by_key.items()}
 
 
 def _served(prepared: Prepared) -> Iterator[tuple[str, str, int]]:

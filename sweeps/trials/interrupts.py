@@ -1,4 +1,4 @@
-"""How a sweep is asked to end early: Ctrl-C or SIGTERM once, twice, or its time budget."""
+"""Interrupts of a sweep: Ctrl-C or SIGTERM once, twice, or the end of its time budget."""
 
 from __future__ import annotations
 
@@ -94,17 +94,17 @@ class Interrupts:
         self._end(INTERRUPTED)
 
     def _end(self, reason: str) -> None:
-        """A signal counts for more than the budget: then the sweep exits with 1."""
+        """Ask for the end. A signal counts for more than the budget: then the sweep exits with 1."""
         self.reason = INTERRUPTED if INTERRUPTED in (reason, self.reason) else reason
         if self._ask:
             threading.Thread(target=self._ask, daemon=True, name="end").start()  # a handler should not wait for Ray
 
 
 def seconds_of(text: str) -> float:
-    """`2h`, `90m`, `1h30m`, `45s`, `1d` or plain seconds. Raises BadInput."""
-    found = re.fullmatch(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", text.strip().lower())
+    """Read `2h`, `90m`, `1h30m`, `45s`, `1d` or plain seconds. Raises BadInput."""
+    match = re.fullmatch(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", text.strip().lower())
     try:
-        parts = found.groups() if found and any(found.groups()) else ()
+        parts = match.groups() if match and any(match.groups()) else ()
         seconds = sum(float(part) * unit for part, unit in zip(parts, _UNITS.values(), strict=False) if part)
     except ValueError:
         seconds = 0.0

@@ -1,4 +1,4 @@
-"""A thread beside the sweep that looks after what no event tells: memory held, builds under way."""
+"""Monitor thread beside the sweep, for what no event tells: memory held, builds under way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Monitor(threading.Thread):
     """Calls `look` every few seconds, from entering its context to leaving it."""
 
     def __init__(self, look: Callable[[], None], *, period: float = 2.0) -> None:
-        super().__init__(daemon=True, name="watch")
+        super().__init__(daemon=True, name="monitor")
         self._look, self._period = look, period
         self._stopped = threading.Event()
 
@@ -34,7 +34,7 @@ class Monitor(threading.Thread):
 
 
 def tree_memory() -> int:
-    """Bytes that this process and all below it hold, shared pages counted once (proportional set size)."""
+    """Count the bytes that this process and all below it hold, shared pages once (proportional set size)."""
     this = psutil.Process()
     total = 0
     for process in (this, *this.children(recursive=True)):

@@ -58,7 +58,7 @@ class Standings:
         self.best: int | None = None
 
     def enter(self, trial: int, folds: int) -> None:
-        """A trial that will have so many folds."""
+        """Take in a trial that will have so many folds."""
         self.planned[trial] = folds
         self.scores.setdefault(trial, {})
 
@@ -73,17 +73,17 @@ class Standings:
         return len(self.scores[trial]) >= self.planned[trial]
 
     def mean(self, trial: int) -> float:
-        """Over the folds scored so far."""
+        """Average over the folds scored so far."""
         scores = self.scores[trial].values()
         return sum(scores) / len(scores)
 
     def differences(self, trial: int) -> list[float]:
-        """To the best complete trial, on the folds that both have; in the order in which the trial's arrived."""
+        """List differences to the best complete trial, on the folds that both have, as the trial's arrived."""
         theirs: Scores = self.scores[self.best] if self.best is not None else {}
         return [score - theirs[fold] for fold, score in self.scores[trial].items() if fold in theirs]
 
     def estimate(self, trial: int) -> float:
-        """What a trial would average over all folds: the best one's average and the mean difference on shared folds.
+        """Estimate a trial's average over all folds: the best one's average and the mean difference on shared folds.
 
         A mean over the folds at hand alone would depend on how easy they are. Without shared folds it is that mean.
         """
@@ -93,7 +93,7 @@ class Standings:
         return min(1.0, max(0.0, self.mean(self.best) + sum(gaps) / len(gaps)))
 
     def _beats(self, trial: int, other: int) -> bool:
-        """By the mean over its folds, to 1e-12, the noise of summing; ties go to the lower number."""
+        """Compare means over folds, to 1e-12, the noise of summing; ties go to the lower number."""
         gap = round(self.mean(trial) - self.mean(other), 12)
         return gap > 0 or (gap == 0 and trial < other)
 
@@ -103,7 +103,7 @@ class Rule(ABC):
 
     @abstractmethod
     def tell(self, trial: int) -> str | None:
-        """Why the trial should stop, in words; None to go on. An earlier run of the sweep is told in the same way."""
+        """Say why the trial should stop; None to go on. An earlier run of the sweep is told in the same way."""
 
 
 class Race(Rule):
@@ -124,7 +124,7 @@ class Race(Rule):
         self._scatter: dict[int, tuple[float, int]] = {}
 
     def tell(self, trial: int) -> str | None:
-        """Why to stop: the trial cannot reach the best one, or would hardly."""
+        """Say why to stop: the trial cannot reach the best one, or would hardly."""
         board = self._standings
         again = [trial] if board.best == self._rival else list(board.scores)
         self._scatter.update({number: scatter(board.differences(number)) for number in again})
@@ -150,7 +150,7 @@ class Race(Rule):
         return round(most - self._standings.mean(best), 12) < 0
 
     def _sure(self, ahead: float, k: int, n: int) -> float:
-        """Probability that a mean difference that is `ahead` after k of n folds is below 0 after all."""
+        """Give the probability that a mean difference that is `ahead` after k of n folds is below 0 after all."""
         if ahead >= 0:
             return 0.0
         freedom = 1 + sum(degrees for _, degrees in self._scatter.values())
@@ -159,7 +159,7 @@ class Race(Rule):
 
 
 def scatter(gaps: list[float]) -> tuple[float, int]:
-    """Sum of squares about their mean, and its degrees of freedom.
+    """Give the sum of squares about their mean, and its degrees of freedom.
 
     Nothing where all are 0: a trial that answers like the best one tells nothing of how the others' differences vary.
     """

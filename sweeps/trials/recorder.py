@@ -1,4 +1,4 @@
-"""What happens when Tune reports: rows to OUT, news to the screen and to the search."""
+"""Recorder of what Tune reports: rows to OUT first, then news to the screen and to the search."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ from sweeps.results.usage import Usage
 from sweeps.search import Proposer
 from sweeps.tracking.uri import obstacle
 from sweeps.trials.stopping import EarlyStopping
-from sweeps.trials.trial import NotPickled, let_go
+from sweeps.trials.trial import NotPickled, release_memory
 
 
 @dataclass
@@ -37,15 +38,20 @@ class RunningTrial:
     rows: list[dict[str, Any]] = field(default_factory=list)
     scores: dict[tuple[Any, ...], float] = field(default_factory=dict)  # by (category, seed, draw), of the objective
 
-    def knows(self, fold: Fold) -> bool:
-        """Whether the fold has been told."""
+    def has(self, fold: Fold) -> bool:
+        """Whether the fold has been reported."""
         where = (fold.category, fold.seed, fold.draw)
         return any((row["category"], row["seed"], row["draw"]) == where for row in self.rows)
 
-    def counting(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows that have a say, scored by the objective in place of their accuracy."""
-        found = [self.scores.get(fold) for fold in rows[tables.FOLD].itertuples(index=False, name=None)]
-        return rows.assign(accuracy=pd.Series(found, rows.index, dtype=float)).dropna(subset="accuracy")
+    def table(self) -> pd.DataFrame:
+        """Its rows in a fixed order, so that sums do not depend on the order of arrival."""
+        return pd.DataFrame(self.rows, columns=list(self.rows[0])).sort_values(tables.FOLD)
+
+    def by_objective(self) -> pd.DataFrame:
+        """Those of its rows that have a say, scored by the objective in place of their accuracy."""
+        rows = self.table()
+        scores = [self.scores.get(fold) for fold in rows[tables.FOLD].itertuples(index=False, name=None)]
+        return rows.assign(accuracy=pd.Series(scores, rows.index, dtype=float)).dropna(subset="accuracy")
 
 
 class Recorder(NotPickled, tune.Callback):
@@ -71,8 +77,8 @@ class Recorder(NotPickled, tune.Callback):
         self.stopped_by: str | None = None
 
     def propose(self) -> TrialRecord | None:
-        """The search's next trial, written down before it starts; None after the last."""
-        with self._or_stop():
+        """Give the search's next trial, written down before it starts; None after the last."""
+        with self._stop_where_nothing_can_be_written():
             if not self.stopped_by and (proposal := self._proposer.propose()):
                 record = TrialRecord(*proposal)
                 self._folder.proposed(record)
@@ -81,10 +87,10 @@ class Recorder(NotPickled, tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
-        asked = trial.config
-        if asked["number"] not in self._running and not self.stopped_by:
-            shared = next(iter(asked["folds"])).config
-            self._running[asked["number"]] = RunningTrial(asked["number"], asked["values"], shared, asked["planned"])
+        number, values = trial.config["number"], trial.config["values"]
+        if number not in self._running and not self.stopped_by:
+            config = next(iter(trial.config["folds"])).config
+            self._running[number] = RunningTrial(number, values, config, trial.config["planned"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -92,12 +98,12 @@ class Recorder(NotPickled, tune.Callback):
         """Write a fold's row."""
         outcome: Outcome | None = result.get("outcome")
         running = self._running.get(trial.config["number"])
-        if self.stopped_by or running is None or outcome is None or running.knows(outcome.fold):
+        if self.stopped_by or running is None or outcome is None or running.has(outcome.fold):
             return
         if outcome.fatal:
             self._stop(str(outcome.error))
             return
-        with self._or_stop():
+        with self._stop_where_nothing_can_be_written():
             row = self._folder.fold(running.number, running.values, outcome)
             running.rows.append(row)
             if outcome.result is not None:
@@ -107,37 +113,34 @@ class Recorder(NotPickled, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
-        let_go(trial)
+        release_memory(trial)
         running = self._running.get(trial.config["number"])
         if running is None or self.stopped_by:
             return
-        with self._or_stop():
+        with self._stop_where_nothing_can_be_written():
             if len(running.rows) == running.planned:
                 self._finish(running)
             elif reason := self._stopping.reasons.get(running.number):
                 self._close_early(running, reason)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial's own process died for good: say so, and let the sweep not pass for done."""
+        """Say that a trial's own process died for good, and let the sweep not pass for done."""
         running = self._running.pop(trial.config["number"], None)
         if running and not self.stopped_by:
             self.ended.add(running.number)
             self._progress.lost(running.number)
-            with self._or_stop():
+            with self._stop_where_nothing_can_be_written():
                 self._proposer.tell(running.number, None)
                 self._folder.failed(running.number)
 
     def _finish(self, running: RunningTrial) -> None:
-        rows = pd.DataFrame(running.rows, columns=list(running.rows[0])).sort_values(tables.FOLD)
         del self._running[running.number]
-        mean, std = score, score_std = average(rows)
-        if not (counting := running.counting(rows))["accuracy"].equals(rows["accuracy"]):
-            score, score_std = average(counting)
+        rows = running.table()
+        (mean, std), (score, score_std) = average(rows), average(running.by_objective())
         if (rows["status"] == "ok").all():
             self._folder.done(running.number)
-            self._proposer.tell(
-                running.number, score, seconds=float(rows["seconds"].astype(float).mean()), std=score_std
-            )
+            seconds = float(rows["seconds"].astype(float).mean())
+            self._proposer.tell(running.number, score, seconds=seconds, std=score_std)
         else:
             self._folder.failed(running.number)
             self._proposer.tell(running.number, None)
@@ -148,17 +151,17 @@ class Recorder(NotPickled, tune.Callback):
     def _close_early(self, running: RunningTrial, reason: str) -> None:
         del self._running[running.number]
         scored, planned = len(running.rows), running.planned
-        said = f"stopped after {scored} of {planned} folds: {reason}"
+        how = f"stopped after {scored} of {planned} folds: {reason}"
         seconds = float(pd.DataFrame(running.rows)["seconds"].astype(float).mean())
-        self._folder.done(running.number, stopped=said)
+        self._folder.done(running.number, stopped=how)
         self._proposer.tell(running.number, self._stopping.standings.estimate(running.number), seconds=seconds)
         self.ended.add(running.number)
         saved = Counter({(running.config.head.kind, running.config.shots): planned - scored})
-        self._progress.stopped(running.number, label(running.config, running.values), said, saved)
+        self._progress.stopped(running.number, label(running.config, running.values), how, saved)
         self._folder.note(self._usage.notes())
 
     @contextmanager
-    def _or_stop(self) -> Iterator[None]:
+    def _stop_where_nothing_can_be_written(self) -> Iterator[None]:
         """End the sweep in good order where its results can be written down no more."""
         try:
             yield
@@ -172,9 +175,6 @@ class Recorder(NotPickled, tune.Callback):
 
 
 def average(rows: pd.DataFrame) -> tuple[float, float]:
-    """Mean and std over seeds of one trial's average over its categories; NaN where no seed has all of them."""
-    done = rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float})
-    scores = tables.trial_scores(done)
-    return (
-        (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (float("nan"), float("nan"))
-    )
+    """Take mean and std over seeds of one trial's average over its categories; NaN where no seed has all of them."""
+    scores = tables.trial_scores(rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float}))
+    return (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (nan, nan)

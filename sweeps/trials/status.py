@@ -1,4 +1,4 @@
-"""How a sweep has ended."""
+"""Status of a sweep that has ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sweep_status(
     stopped_by: str | None,
     budget_spent: bool,
 ) -> tuple[str, str]:
-    """The sweep's status, and what is left to do; nothing where it is done.
+    """Give the sweep's status, and say what is left to do; nothing where it is done.
 
     Args:
         records: the trials that have folds.

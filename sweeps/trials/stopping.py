@@ -1,4 +1,4 @@
-"""Stopping trials early: what Tune's scheduler hook hears of each fold, and what `search.stopping` makes of it."""
+"""Early stopping of trials: Tune's scheduler hook, told fold by fold, and the rule that `search.stopping` names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tunes(Rule):
         self._entered: set[int] = set()
 
     def tell(self, trial: int) -> str | None:
-        """What the scheduler says."""
+        """Ask the scheduler."""
         seen = _Trial(str(trial))
         if trial not in self._entered:
             self._entered.add(trial)
@@ -97,7 +97,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         return self.STOP
 
     def _with_say(self, folds: Iterable[Fold]) -> int:
-        """How many of them the objective looks at: `transfer` does not at the target's."""
+        """Count those that the objective looks at: `transfer` does not at the target's."""
         return sum(fold.category not in self._plan.objective.target for fold in folds)
 
     def _tell(self, number: int, fold: Hashable, score: float) -> str | None:
@@ -106,7 +106,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
 
 
 def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
-    """The rule that the plan's `search.stopping` names, for trials of so many folds; None if none is ever stopped."""
+    """Make the rule that the plan's `search.stopping` names, for trials of so many folds; None if it stops none."""
     asked = search.stopping
     watched: dict[str, Any] = {"time_attr": "folds", "metric": "mean", "mode": "max"}
     grace, most = min(asked.fewest_folds, max(1, folds)), max(1, folds)
@@ -127,5 +127,5 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
 
 
 def fold_key(fold: Fold) -> Hashable:
-    """Which fold it is, whatever the trial: what two trials share."""
+    """Name a fold whatever its trial: what two trials share."""
     return fold.category, fold.seed, fold.draw

@@ -1,4 +1,4 @@
-"""A trial on Ray Tune: one configuration, its folds run as tasks, each reported when it has finished."""
+"""Trial on Ray Tune: one configuration, its folds run as tasks, each reported when it has finished."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sweeps.trials.blocks import Blocks
 
 
 def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retries: int) -> None:
-    """Tune's trainable. `config` holds the trial's number and its folds; each result is one fold's outcome."""
+    """Run a trial, as Tune's trainable: `config` holds its number and folds; each report is one fold's outcome."""
     for outcome in run_folds(config["folds"].take(), runner, at_once=at_once, retries=retries):
         tune.report({"outcome": outcome})
     tune.report({"outcome": None})  # Tune keeps a trial's last report in memory; let it be a small one
@@ -40,12 +40,12 @@ class PendingFolds:
         return iter(self._folds)
 
     def take(self) -> list[Fold]:
-        """All of them; none are left."""
+        """Take all of them; none are left."""
         folds, self._folds = self._folds, []
         return folds
 
 
-def let_go(trial: Any) -> None:
+def release_memory(trial: Any) -> None:
     """Keep little of a trial that has ended: Tune keeps every trial to the end of the sweep, with all about it."""
     trial.config["folds"].take()
     trial.run_metadata.metric_analysis.clear()
@@ -85,7 +85,7 @@ class PlanSearch(NotPickled, Searcher):
         self._work = self._passes(chain(waiting, iter(propose, None)), passes)
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial's number, values, the folds to run now and how many it has; `FINISHED` after the last."""
+        """Give the next trial's number, values, folds to run now and how many it has; `FINISHED` after the last."""
         while not self._halted() and (work := next(self._work, None)) is not None:
             record, block = work
             folds = self._folds(record.values)
@@ -99,20 +99,20 @@ class PlanSearch(NotPickled, Searcher):
         return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the sweep's callback tells the proposer, with the folds in a fixed order."""
+        """Do nothing: the sweep's callback tells the proposer, with the folds in a fixed order."""
 
     def _passes(self, trials: Iterator[TrialRecord], passes: Blocks) -> Iterator[tuple[TrialRecord, frozenset[str]]]:
         first, *others = passes
-        known = []
+        again = []
         for record in trials:
             if others:
-                known.append(record)
+                again.append(record)
             yield record, first
         for block in others:
-            yield from ((record, block) for record in known)
+            yield from ((record, block) for record in again)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: trials.jsonl holds it."""
+        """Save nothing: trials.jsonl holds it."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
+        """Restore nothing."""

@@ -1,4 +1,4 @@
-"""Ray Tune, told to do what a sweep needs of it: start trials, hand on what they report, start again what died."""
+"""Tuner of Ray, set up for a sweep: it starts trials, hands on what they report, starts again what died."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def run_trials(
 
 
 def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[int, int]:
-    """How many folds of a trial, and how many trials, are under way at once.
+    """Decide how many folds of a trial, and how many trials, are under way at once.
 
     Folds of one trial first, for then a search learns from a trial before it proposes the next. Where trials may be
     stopped early it is the other way round: a fold in flight when its trial is stopped was for nothing, so a trial has
@@ -102,7 +102,7 @@ class _NoOutput(NotPickled, TrialProgressCallback):
     """In place of Tune's own, which prints a line per trial whatever `verbose` says."""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Nothing: the recorder tells."""
+        """Print nothing: the recorder tells."""
 
 
 class _StopEarly(NotPickled, Stopper):
@@ -112,7 +112,7 @@ class _StopEarly(NotPickled, Stopper):
         self._recorder, self._now = recorder, now
 
     def __call__(self, *_: Any) -> bool:
-        """One trial is never stopped alone."""
+        """Stop no trial alone."""
         return False
 
     def stop_all(self) -> bool:

@@ -19,7 +19,7 @@ from sweeps.checks.prepare import Prepared
 from sweeps.plan.load import load_plan, plan_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.choices import choice_line, choices, spearman
+from sweeps.results.choices import choice_line, choices, leave_one_category_out, spearman
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import SweepReader
 from sweeps.results.splits import splits
@@ -214,7 +214,7 @@ def test_the_transfer_rows_are_the_leave_one_category_out_table():
     rows = found[found["objective"] == "transfer"].reset_index(drop=True)
     pd.testing.assert_frame_equal(
         rows[["category", "trial", "accuracy", "std"]],
-        tables.leave_one_category_out(folds)[["category", "trial", "accuracy", "std"]],
+        leave_one_category_out(folds)[["category", "trial", "accuracy", "std"]],
     )
 
 

@@ -28,8 +28,9 @@ from sweeps.report.importance import importances
 from sweeps.report.pareto import unbeaten
 from sweeps.report.scores import best_detection, best_scores, fold_scores
 from sweeps.report.write import write_report
+from sweeps.results.choices import leave_one_category_out
 from sweeps.results.reader import SweepReader
-from sweeps.results.tables import DETECTED, best_trial, leave_one_category_out, percent, ranking, summarise
+from sweeps.results.tables import DETECTED, best_trial, percent, ranking, summarise
 
 CATEGORIES = {
     "magnetic_tile": ["blowhole", "break", "crack", "fray", "uneven"],

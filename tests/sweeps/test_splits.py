@@ -7,7 +7,7 @@ import pandas as pd
 from fsamc.data.category import load_category
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.settings import Plan
-from sweeps.results.splits import Split, left_out_lines, splits, write_splits
+from sweeps.results.splits import Split, lost_query_lines, splits, write_splits
 from tests.fsamc.layouts import write_category
 
 
@@ -32,7 +32,7 @@ def test_every_image_is_support_query_or_left_out(tmp_path: Path) -> None:
 def test_what_is_left_out_is_counted_in_words_and_listed(tmp_path: Path) -> None:
     groups = {f"test/dent/{n:03}.png": f"part {n // 3}" for n in range(6)}
     found = splits(prepared(tmp_path, groups))
-    (line,) = left_out_lines(found)
+    (line,) = lost_query_lines(found)
     assert line.startswith("plate, 1 shots: 2 images left out")
     assert "8 queries stay" in line
     write_splits(found, tmp_path)
@@ -68,4 +68,4 @@ def test_with_good_as_a_class_its_images_are_split_too(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_where_nothing_is_left_out(tmp_path: Path) -> None:
-    assert left_out_lines(splits(prepared(tmp_path, None))) == []
+    assert lost_query_lines(splits(prepared(tmp_path, None))) == []

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import t
 
 from sweeps.results import tables
+from sweeps.results.choices import leave_one_category_out
 
 DASH = "\N{EN DASH}"
 
@@ -158,7 +159,7 @@ def test_trials_without_a_common_category_are_not_ranked():
     folds = grid({0: {"pcb": [0.5]}, 1: {"tile": [0.4]}})
     assert tables.best_trial(folds) is None
     assert tables.ranking(folds).empty
-    assert tables.leave_one_category_out(folds).empty
+    assert leave_one_category_out(folds).empty
     assert "average" not in set(tables.summarise(folds)["category"])
 
 
@@ -182,7 +183,7 @@ def test_leave_one_category_out_by_hand():
             2: {"a": [0.0, 0.2], "b": [0.6, 0.6], "c": [0.5, 0.5]},
         }
     )
-    left_out = tables.leave_one_category_out(folds)
+    left_out = leave_one_category_out(folds)
     assert left_out["category"].tolist() == ["a", "b", "c", "average"]
     assert left_out["trial"].tolist() == [2, 1, 1, pd.NA]
     assert left_out["accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.2])
@@ -193,7 +194,7 @@ def test_leave_one_category_out_by_hand():
 
 def test_leave_one_category_out_ties_go_to_the_lower_trial():
     folds = grid({1: {"a": [0.9], "b": [0.5]}, 0: {"a": [0.2], "b": [0.5]}})
-    left_out = tables.leave_one_category_out(folds)
+    left_out = leave_one_category_out(folds)
     assert left_out["trial"].tolist() == [0, 1, pd.NA]
     assert left_out["accuracy"].tolist() == pytest.approx([0.2, 0.5, 0.35])
 
@@ -205,13 +206,13 @@ def test_leave_one_category_out_chooses_within_each_shots():
             grid({1: {"a": [0.8], "b": [0.9]}}, shots=5),
         ]
     )
-    left_out = tables.leave_one_category_out(folds)
+    left_out = leave_one_category_out(folds)
     assert left_out["shots"].tolist() == [1, 1, 1, 5, 5, 5]
     assert left_out["accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.15, 0.8, 0.9, 0.85])
 
 
 def test_a_single_category_leaves_nothing_to_choose_on():
-    assert tables.leave_one_category_out(grid({0: {"pcb": [0.5]}, 1: {"pcb": [0.4]}})).empty
+    assert leave_one_category_out(grid({0: {"pcb": [0.5]}, 1: {"pcb": [0.4]}})).empty
 
 
 # --- trials stopped early
@@ -240,7 +241,7 @@ def test_a_trial_stopped_early_is_neither_ranked_nor_chosen_nor_marked_as_best()
     folds = raced()
     assert tables.ranking(folds)["trial"].tolist() == [1, 0]
     assert tables.best_trial(folds) == 1
-    assert 2 not in set(tables.leave_one_category_out(folds)["trial"].dropna())
+    assert 2 not in set(leave_one_category_out(folds)["trial"].dropna())
     assert tables.format_table(tables.summarise(folds)).loc[[1, 2], "pcb"].tolist() == [
         "60.0 ± 0.0 *",
         f"90.0 ± {DASH}",
@@ -263,7 +264,7 @@ def test_shuffled_rows_give_the_same_tables():
     folds = pd.concat(
         grid({t: {c: rng.random(3).tolist() for c in "abc"} for t in range(4)}, draw=draw) for draw in range(3)
     )
-    for functions in (tables.summarise, tables.ranking, tables.leave_one_category_out):
+    for functions in (tables.summarise, tables.ranking, leave_one_category_out):
         pd.testing.assert_frame_equal(
             functions(folds), functions(folds.sample(frac=1, random_state=1)), check_exact=True
         )
@@ -293,12 +294,12 @@ def test_intervals_are_over_category_and_seed_and_not_over_draws():
 
 def test_an_unfinished_trial_is_not_chosen_by_the_others():
     whole = {0: {"a": [0.5, 0.5], "b": [0.5, 0.5]}, 1: {"a": [0.4, 0.4], "b": [0.4, 0.4]}}
-    left_out = tables.leave_one_category_out(grid(whole | {2: {"a": [0.9], "b": [0.9]}}))
+    left_out = leave_one_category_out(grid(whole | {2: {"a": [0.9], "b": [0.9]}}))
     assert left_out["trial"].tolist() == [0, 0, pd.NA]
 
 
 def test_leave_one_category_out_averages_only_seeds_that_every_category_has():
-    left_out = tables.leave_one_category_out(grid({0: {"a": [0.2, 0.9], "b": [0.4]}, 1: {"a": [0.1, 0.1], "b": [0.1]}}))
+    left_out = leave_one_category_out(grid({0: {"a": [0.2, 0.9], "b": [0.4]}, 1: {"a": [0.1, 0.1], "b": [0.1]}}))
     assert left_out["accuracy"].iloc[-1] == pytest.approx(0.3)
     assert math.isnan(left_out["std"].iloc[-1])
 

@@ -10,7 +10,7 @@ from ray.tune.experiment import Trial
 
 from cluster.folds import Fold
 from fsamc.fold.config import FoldConfig
-from sweeps.trials.trial import PendingFolds, let_go
+from sweeps.trials.trial import PendingFolds, release_memory
 
 FOLDS = [Fold(category=name, seed=1, draw=0, config=FoldConfig()) for name in ("cap", "tile")]
 
@@ -29,11 +29,11 @@ def test_of_a_trial_that_has_ended_little_is_left():
     for count in range(20):
         trial.update_last_result({"outcome": None, "training_iteration": count, "time_total_s": float(count)})
     with_histories = len(pickle.dumps(trial.run_metadata))
-    let_go(trial)
+    release_memory(trial)
     assert trial.config["number"] == 3
     assert not list(trial.config["folds"])
     assert len(pickle.dumps(trial.run_metadata)) < 0.7 * with_histories
 
 
-def test_a_trial_that_never_ran_is_let_go_of_as_well():
-    let_go(SimpleNamespace(config={"folds": PendingFolds([])}, run_metadata=Trial("x", stub=True).run_metadata))
+def test_a_trial_that_never_ran_is_release_memory_of_as_well():
+    release_memory(SimpleNamespace(config={"folds": PendingFolds([])}, run_metadata=Trial("x", stub=True).run_metadata))
