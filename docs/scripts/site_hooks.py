@@ -142,7 +142,7 @@ def _values(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "const" in field:
         return f"`{field['const']}`"
     kind = WORDS.get(field.get("type", ""), "anything")
-    bounds = [f"{sign} {field[name]:g}" for name, sign in BOUNDS.items() if name in field]
+    bounds = [f"{sign}\N{NO-BREAK SPACE}{field[name]:g}" for name, sign in BOUNDS.items() if name in field]
     if inner := field.get("prefixItems"):
         return f"[{', '.join(_values(item, definitions) for item in inner)}]"
     if inner := field.get("items"):
