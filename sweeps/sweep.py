@@ -242,7 +242,7 @@ class _Sweep:
             reason,
             summary,
             labels=labels,
-            marks=self.prepared.marks,
+            caveats=self.prepared.caveats,
             seconds=self.usage.seconds,
             files=results | {"mlflow": self.request.runs_at},
         )
@@ -306,7 +306,7 @@ class _Sweep:
                 "name": self.plan.name,
                 "run": self.folder.run,
                 "status": status,
-                "marks": list(self.prepared.marks),
+                "caveats": list(self.prepared.caveats),
                 "warnings": [*self.prepared.warnings, *lost_query_lines(splits(self.prepared))],
                 "builds": {kind: count for kind, (count, _) in builds.items()},
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},

@@ -9,7 +9,7 @@ from fsamc.config.features import Features
 from fsamc.errors import BadInput
 from fsamc.store.store import file_digest
 
-RANDOM_MARK = "random backbone: accuracies are not comparable"
+RANDOM_WEIGHTS = "random backbone: accuracies are not comparable"
 
 
 def is_program(features: Features) -> bool:
@@ -18,7 +18,7 @@ def is_program(features: Features) -> bool:
 
 
 def is_random(features: Features) -> bool:
-    """Whether the weights mean nothing: such a run must be marked with `RANDOM_MARK`."""
+    """Whether the weights mean nothing: such a run carries the caveat `RANDOM_WEIGHTS`."""
     return features.weights == "random"
 
 

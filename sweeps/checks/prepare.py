@@ -13,7 +13,7 @@ from fsamc.data.category import Category, find_categories, load_category
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
-from fsamc.features.weights import RANDOM_MARK, is_random
+from fsamc.features.weights import RANDOM_WEIGHTS, is_random
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.pseudo.classes import check_textures
@@ -34,14 +34,14 @@ class Prepared:
         categories: by name, in natural order.
         textures: None where nothing is pretrained.
         warnings: one line each.
-        marks: what must stand on everything that shows a number.
+        caveats: what must stand on everything that shows a number.
     """
 
     plan: Plan
     categories: dict[str, Category]
     textures: Textures | None
     warnings: tuple[str, ...]
-    marks: tuple[str, ...]
+    caveats: tuple[str, ...]
 
     @property
     def contents(self) -> dict[str, str]:
@@ -96,11 +96,11 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     warnings = list(_too_small(plan, categories))
     given = _textures(plan, textures, store.root)
     plan, missing = _resolve_backbone(plan, random=random)
-    marks = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
+    caveats = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
     warnings += missing
     _read_through(categories.values(), given, store)
     plan = _resolve_foreground(plan, categories, given)
-    return Prepared(plan=plan, categories=categories, textures=given, warnings=tuple(warnings), marks=tuple(marks))
+    return Prepared(plan=plan, categories=categories, textures=given, warnings=tuple(warnings), caveats=tuple(caveats))
 
 
 def _wanted(plan: Plan, found: list[str], data: Path) -> list[str]:
@@ -200,7 +200,7 @@ def _check_backbones(plan: Plan) -> list[str]:
 
     for features in dict.fromkeys(config.features for config in variants(plan, changed=2)):
         load_backbone(features, "cpu")
-    return [RANDOM_MARK] if any(is_random(config.features) for config in variants(plan)) else []
+    return [RANDOM_WEIGHTS] if any(is_random(config.features) for config in variants(plan)) else []
 
 
 def _read_through(categories: Iterable[Category], textures: Textures | None, store: Store) -> None:

@@ -154,7 +154,7 @@ class SweepProgress:
         summary: pd.DataFrame | None,
         *,
         labels: Mapping[int, str],
-        marks: tuple[str, ...],
+        caveats: tuple[str, ...],
         seconds: float,
         files: Mapping[str, str],
     ) -> None:
@@ -168,7 +168,7 @@ class SweepProgress:
             seconds=round(seconds, 1),
             summary=summary,
             labels=labels,
-            marks=marks,
+            caveats=caveats,
             files=files,
         )
         self._view.tell(told)
@@ -191,8 +191,8 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
         view.tell(Warned(text=warning))
     for line in lost_query_lines(splits(prepared)):
         view.tell(Noted(text=line))
-    for mark in prepared.marks:
-        view.tell(Warned(text=mark, mark=True))
+    for caveat in prepared.caveats:
+        view.tell(Warned(text=caveat, caveat=True))
     plan = prepared.plan
     view.tell(
         Started(

@@ -37,10 +37,10 @@ class Best:
 
 @dataclass(frozen=True, kw_only=True)
 class Warned:
-    """Something to beware of; a mark must stand on everything that shows a number."""
+    """Something to beware of; a caveat must stand on everything that shows a number."""
 
     text: str
-    mark: bool = False
+    caveat: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ class Done:
         reason: what is left to do, or nothing.
         summary: what summary.csv holds; None if no fold was scored.
         labels: of the trials, in words.
-        marks: what must stand beside the numbers.
+        caveats: what must stand beside the numbers.
         files: where the results are, by what they are.
     """
 
@@ -162,7 +162,7 @@ class Done:
     seconds: float
     summary: pd.DataFrame | None
     labels: Mapping[int, str]
-    marks: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
 

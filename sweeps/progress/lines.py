@@ -44,7 +44,7 @@ class Quiet(View):
                 self._complain(f"trial {trial}: its process died")
             case Done(summary=summary) if summary is not None:
                 self._console.print(summary_table(summary, event.labels, title=event.name))
-                for line in (*event.marks, *([event.reason] if event.status == "paused" else [])):
+                for line in (*event.caveats, *([event.reason] if event.status == "paused" else [])):
                     self._console.print(line, soft_wrap=True, highlight=False, markup=False)
             case Done(status="paused", reason=reason):
                 self._console.print(reason, soft_wrap=True, highlight=False, markup=False)

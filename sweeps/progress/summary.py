@@ -35,7 +35,7 @@ def show_results(
 
     Args:
         folder: the sweep's OUT.
-        prepared: its plan, and the marks that stand on all its numbers.
+        prepared: its plan, and the caveats that stand on all its numbers.
         summary: its table; trials that were stopped early are not shown of it.
         labels: the trials' configurations in words.
         usage: time and memory.
@@ -47,8 +47,8 @@ def show_results(
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
     console.print(summary_table(ended, labels, title=plan.name))
     _print_plain(console, choice_line(plan, folder.saved.folds, folder.saved.measured))
-    for mark in prepared.marks:
-        console.print(f"[bold red]{mark}[/bold red]")
+    for caveat in prepared.caveats:
+        console.print(f"[bold red]{caveat}[/bold red]")
     console.print(stage_table(usage.stages, builds))
     report = out / "report.html"
     lines = [

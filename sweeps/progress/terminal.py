@@ -58,8 +58,8 @@ class Screen(View):
         match event:
             case Started():
                 self._line(_size(event))
-            case Warned(text=text, mark=mark):
-                self._line(f"[bold red]{text}[/bold red]" if mark else f"[yellow]warning[/yellow] {escape(text)}")
+            case Warned(text=text, caveat=caveat):
+                self._line(f"[bold red]{text}[/bold red]" if caveat else f"[yellow]warning[/yellow] {escape(text)}")
             case Noted(text=text):
                 self._line(escape(text))
             case Running(on=on):

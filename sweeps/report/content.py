@@ -22,6 +22,7 @@ from sweeps.report.paper_comparison import Comparison
 from sweeps.report.pareto import time_and_accuracy, unbeaten_trials
 from sweeps.report.pictures import Picture, pictures
 from sweeps.report.scores import best_detection, best_scores
+from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import AVERAGE, format_table, not_stopped, percent, stopped_early
 
 MOST_TRIALS = 30
@@ -43,7 +44,7 @@ class Content:
     """
 
     title: str
-    marks: list[str]
+    caveats: list[str]
     status: str
     ran: Grid
     tiles: list[Tile]
@@ -83,7 +84,7 @@ def compose(evidence: Evidence, compared: Sequence[Comparison] = ()) -> Content:
     times = time_and_accuracy(evidence)
     return Content(
         title=evidence.plan.name,
-        marks=[str(mark) for mark in evidence.notes.get("marks", [])],
+        caveats=caveats_of(evidence.notes),
         status=str(evidence.notes.get("status", "unknown")),
         ran=what_ran(evidence),
         tiles=headline(evidence),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fsamc.data.remote import Source, source
 from sweeps.results.reader import SweepReader
@@ -43,6 +45,11 @@ def read_saved_settings(out: Path) -> SavedSettings:
         cache=Path(materials["cache"]) if "cache" in materials else None,
         tracking_uri=None if database.exists() or uri == f"sqlite:///{database.absolute()}" else uri,
     )
+
+
+def caveats_of(notes: Mapping[str, Any]) -> list[str]:
+    """Return the caveats that a sweep.json puts beside its numbers."""
+    return [str(caveat) for caveat in notes.get("caveats", notes.get("marks", []))]  # `marks`: as older versions wrote it
 
 
 def saved_changes(saved: SavedSettings) -> list[str]:

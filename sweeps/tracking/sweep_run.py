@@ -15,6 +15,7 @@ from sweeps.figures.trial_figures import FOLDER as FIGURES
 from sweeps.plan.settings import Plan
 from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
+from sweeps.results.saved_settings import caveats_of
 from sweeps.tracking.inputs import categories_of, datasets
 from sweeps.tracking.runs import PARENT, Known, Runs
 from sweeps.tracking.views import parent_note
@@ -37,7 +38,7 @@ class Parent:
         found = {"data_fingerprint": str(notes["fingerprint"]), "objective": what_chooses(self._plan)}
         found |= {f"version.{name}": version for name, version in notes["versions"].items()}
         found |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
-        return found | ({"mark": "; ".join(notes["marks"])} if notes.get("marks") else {})
+        return found | ({"caveats": "; ".join(caveats)} if (caveats := caveats_of(notes)) else {})
 
     def open(self, runs: Runs, *, reopen: bool) -> None:
         """Have the run, and have it running where the sweep goes on."""

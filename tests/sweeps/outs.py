@@ -68,7 +68,7 @@ class Out:
                 "fingerprint": "d1",
                 "versions": {"torch": "2.15"},
                 "commit": "c0ffee",
-                "marks": [],
+                "caveats": [],
                 "materials": {"data": "/data", "textures": "/textures"},
                 "tracking_uri": f"sqlite:///{self.root / 'mlflow.db'}",
             }

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from fsamc.data.demo_data import write_demo
 from fsamc.errors import BadInput
 from fsamc.features import backbone
-from fsamc.features.weights import RANDOM_MARK
+from fsamc.features.weights import RANDOM_WEIGHTS
 from sweeps.cli import demo, guarded
 from tests import one_ray
 
@@ -56,14 +56,14 @@ def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown
     (line,) = [each for each in first.splitlines() if "nowhere" in each]
     assert line.startswith("warning the ImageNet weights of resnet50 are nowhere: place them; going on with random")
     table = first[first.index("configuration") :]
-    assert table.index(RANDOM_MARK) > table.index("bottle_cap")
+    assert table.index(RANDOM_WEIGHTS) > table.index("bottle_cap")
     for report in ("report.md", "report.html"):
-        assert RANDOM_MARK in (folder / "out" / report).read_text()
+        assert RANDOM_WEIGHTS in (folder / "out" / report).read_text()
     client = MlflowClient(f"sqlite:///{folder / 'out' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("demo")
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 1 + 4, "the sweep and its trials"
-    assert {each.data.tags["mark"] for each in runs} == {RANDOM_MARK}
+    assert {each.data.tags["caveats"] for each in runs} == {RANDOM_WEIGHTS}
 
 
 @pytest.mark.ray

@@ -71,7 +71,7 @@ def a_sweep(view: View, *, status: str = "done", reason: str = "") -> None:
         progress.trial(1, "contrastive, 5 shots", NAN, NAN, score=NAN)
         progress.lost(1)
     labels = {0: "prototype, 2 shots", 1: "contrastive, 5 shots"}
-    progress.done(status, reason, SUMMARY, labels=labels, marks=("RANDOM",), seconds=9.0, files={"report": "o/r.html"})
+    progress.done(status, reason, SUMMARY, labels=labels, caveats=("RANDOM",), seconds=9.0, files={"report": "o/r.html"})
 
 
 def test_counts_and_the_best_are_kept_and_told():
@@ -136,7 +136,7 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
     far = {"folds_done", "folds", "trials_done", "trials", "eta"}
     best = {"best_trial", "best_mean", "best_std", "best_score"}
     assert {name: set(event) - {"event"} for name, event in by_name.items()} == {
-        "warning": {"text", "mark"},
+        "warning": {"text", "caveat"},
         "note": {"text"},
         "started": {"name", "out", "algorithm", "trials", "folds", "categories", "seeds", "draws"},
         "building": {"under_way", *far},
@@ -145,7 +145,7 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
         "best": best,
         "finishing": {"reason", "folds"},
         "trial_lost": {"trial"},
-        "done": {"name", "status", "reason", "seconds", "summary", "labels", "marks", "files", *best, *far},
+        "done": {"name", "status", "reason", "seconds", "summary", "labels", "caveats", "files", *best, *far},
     }
     assert by_name["done"]["summary"][1] == {
         "trial": 0,

@@ -267,7 +267,7 @@ def few(root: Path) -> Path:
 def test_splits_without_queries(tmp_path):
     categories = {"cap": load_category(few(tmp_path), "cap")}
     asked = plan(base={"shots": 3}, folds={"score": "support"})
-    (found,) = splits(Prepared(plan=asked, categories=categories, textures=None, warnings=(), marks=()))
+    (found,) = splits(Prepared(plan=asked, categories=categories, textures=None, warnings=(), caveats=()))
     assert (found.queries, found.left_out) == (6, ())
 
 

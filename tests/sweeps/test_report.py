@@ -30,6 +30,7 @@ from sweeps.report.scores import best_detection, best_scores, fold_scores
 from sweeps.report.write import write_report
 from sweeps.results.choices import leave_one_category_out
 from sweeps.results.reader import SweepReader
+from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import DETECTED, best_trial, percent, ranking, summarise
 
 CATEGORIES = {
@@ -125,7 +126,7 @@ def _fold(trial, category, seed, shots, settings, truth, predicted) -> dict:
 NOTES = {
     "name": "tiles and boards",
     "status": "done",
-    "marks": ["random backbone: accuracies are not comparable"],
+    "caveats": ["random backbone: accuracies are not comparable"],
     "warnings": ["pcb: class spur has 2 images fewer than the others"],
     "builds": {"features": 4, "bank": 4, "pseudo-defects": 2},
     "build_seconds": {"features": 61.2, "bank": 33.0},
@@ -207,6 +208,11 @@ def test_every_section_is_in_both(page: Page, markdown: str, section: str):
     assert f"# {section}" in markdown
 
 
+def test_caveats_are_read_as_older_versions_wrote_them():
+    assert caveats_of({"marks": ["RANDOM"]}) == ["RANDOM"]
+    assert caveats_of({"marks": ["RANDOM"], "caveats": []}) == caveats_of({}) == []
+
+
 def test_the_headline_tells_the_choice_from_its_estimate(out: Path, page: Page, markdown: str):
     folds = SweepReader(out).folds
     best = best_trial(folds)
@@ -220,9 +226,9 @@ def test_the_headline_tells_the_choice_from_its_estimate(out: Path, page: Page, 
     assert f"| **Leave-one-category-out** | **{honest}** |" in markdown
 
 
-def test_marks_warnings_failures_and_costs_are_said(page: Page, markdown: str):
+def test_caveats_warnings_failures_and_costs_are_said(page: Page, markdown: str):
     for said in (
-        *NOTES["marks"],
+        *NOTES["caveats"],
         *NOTES["warnings"],
         "out of memory in pretrain",
         "10 min 11 s",

@@ -16,7 +16,7 @@ def prepared(root: Path, groups: dict[str, str] | None, shots: object = 1) -> Pr
     space = {} if isinstance(shots, int) else {"shots": {"choice": shots}}
     plan = Plan.model_validate({"name": "x", "base": {"shots": 1}, "space": space, "folds": {"draws": [0, 1]}})
     categories = {"plate": load_category(root, "plate")}
-    return Prepared(plan=plan, categories=categories, textures=None, warnings=(), marks=())
+    return Prepared(plan=plan, categories=categories, textures=None, warnings=(), caveats=())
 
 
 def test_every_image_is_support_query_or_left_out(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_with_good_as_a_class_its_images_are_split_too(tmp_path: Path) -> None:
             categories=categories,
             textures=None,
             warnings=(),
-            marks=(),
+            caveats=(),
         )
         return splits(prepared)
 
