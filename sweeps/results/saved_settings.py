@@ -49,7 +49,9 @@ def read_saved_settings(out: Path) -> SavedSettings:
 
 def caveats_of(notes: Mapping[str, Any]) -> list[str]:
     """Return the caveats that a sweep.json puts beside its numbers."""
-    return [str(caveat) for caveat in notes.get("caveats", notes.get("marks", []))]  # `marks`: as older versions wrote it
+    return [
+        str(caveat) for caveat in notes.get("caveats", notes.get("marks", []))
+    ]  # `marks`: as older versions wrote it
 
 
 def saved_changes(saved: SavedSettings) -> list[str]:

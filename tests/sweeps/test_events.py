@@ -71,7 +71,9 @@ def a_sweep(view: View, *, status: str = "done", reason: str = "") -> None:
         progress.trial(1, "contrastive, 5 shots", NAN, NAN, score=NAN)
         progress.lost(1)
     labels = {0: "prototype, 2 shots", 1: "contrastive, 5 shots"}
-    progress.done(status, reason, SUMMARY, labels=labels, caveats=("RANDOM",), seconds=9.0, files={"report": "o/r.html"})
+    progress.done(
+        status, reason, SUMMARY, labels=labels, caveats=("RANDOM",), seconds=9.0, files={"report": "o/r.html"}
+    )
 
 
 def test_counts_and_the_best_are_kept_and_told():
