@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
-import yaml
+from typer.main import get_command
 
 from fsamc.data.category import load_category
 from fsamc.detectors.residual import Maps
@@ -19,6 +20,7 @@ from fsamc.fold.config import FoldConfig
 from fsamc.fold.run import run_fold
 from fsamc.heads import HEADS
 from fsamc.store.store import Store
+from sweeps.cli import app
 from sweeps.plan.load import load_plan
 from tests import one_ray
 from tests.docs.pages import ROOT, Block, anchors, blocks, links, pages
@@ -129,17 +131,38 @@ def test_what_does_not_run_here_says_why_and_is_linted(page, tmp_path):
         if block.runs:
             continue
         assert block.mark.removeprefix("not run: needs ") in REASONS, f"{block.name}: {block.mark}"
-        if block.language in ("yaml", "json"):
-            yaml.safe_load(block.text)
-            continue
         assert block.language in ("console", "sh"), block.name
-        console = block.language == "console"
-        text = "\n".join(command for command, _ in block.commands()) if console else block.text
+        lines = block.text.replace("\\\n", " ").splitlines()
+        if block.language == "console":
+            lines = [command for command, _ in block.commands()]
         script = tmp_path / "block.sh"
-        script.write_text(f"#!/bin/bash\nset -e\n{text}\n")
+        script.write_text("\n".join(["#!/bin/bash", "set -e", *lines, ""]))
         for lint in (["bash", "-n"], [str(Path(sys.executable).with_name("shellcheck")), "--exclude=SC2034,SC1091"]):
             done = subprocess.run([*lint, str(script)], capture_output=True, text=True)
             assert done.returncode == 0, f"{block.name}\n{done.stdout}{done.stderr}"
+        for line in lines:
+            parse(shlex.split(line.partition(" > ")[0]))
+
+
+def parse(words: list[str]) -> None:
+    """Check the words and options of a command of ours, wherever on the line it begins, and run nothing."""
+    if words[0] == "make":
+        subprocess.run([*words, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+    command: Any = get_command(app)
+    for place, word in enumerate(words):
+        if Path(word).name == "fsamc.sbatch":
+            words = ["sweep", *words[place + 1 :]]
+            break
+        if word == "fsamc" and words[place + 1 : place + 2] and words[place + 1] in command.commands:
+            words = words[place + 1 :]
+            break
+    else:
+        return
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    context = command.make_context(command.name, words)
+    if command.name == "submit":  # it takes what `sweep` takes
+        get_command(app).commands["sweep"].make_context("sweep", context.args)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
