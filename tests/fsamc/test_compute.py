@@ -6,7 +6,7 @@ import torch
 from fsamc.compute import at_half_when_full, share_gpu, without_denormals
 from fsamc.config.learning import Finetune
 from fsamc.training import loop as training
-from tests.fsamc.test_training import assert_same_state, make_head, support_of
+from tests.fsamc.training.test_training import assert_same_state, make_head, support_of
 
 TINY = torch.full((8,), 1e-40)
 

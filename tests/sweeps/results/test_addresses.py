@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fsamc.data.remote import Address
 from sweeps.results.saved_settings import read_saved_settings
+from tests.sweeps.checks.test_bad_input import contents
 from tests.sweeps.small import Lab, fsamc
-from tests.sweeps.test_bad_input import contents
 
 
 def words(lab: Lab, data: str, *more: str) -> list[str]:

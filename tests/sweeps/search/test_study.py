@@ -28,7 +28,7 @@ from sweeps.search.shared_study import study_hash
 from tests.servers import PostgreSQL, dashboard, free_port, postgresql
 from tests.sweeps.driver import score
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
     "finetune.epochs.2": {"integers": [2, 12], "when": {"head.kind": ["contrastive"]}},

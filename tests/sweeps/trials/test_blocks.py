@@ -8,8 +8,8 @@ import pytest
 
 from sweeps.trials.blocks import blocks_of, by_block, passes
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
+from tests.sweeps.estimate.test_estimate import prepared
 from tests.sweeps.small import Lab, table, without_numbers
-from tests.sweeps.test_estimate import prepared
 
 GRID = {"algorithm": "grid"}
 

@@ -15,8 +15,15 @@ from fsamc.heads.maml import MamlHead
 from fsamc.training import loop as training
 from fsamc.training.episodes import Batch, another_round, pretraining_round
 from fsamc.training.inner_loop import adapted_logits
-from tests.fsamc.test_heads import make, maps
-from tests.fsamc.test_training import assert_same_state, make_head, make_still, problem, states_differ, support_of
+from tests.fsamc.heads.test_heads import make, maps
+from tests.fsamc.training.test_training import (
+    assert_same_state,
+    make_head,
+    make_still,
+    problem,
+    states_differ,
+    support_of,
+)
 
 Order = Literal["first", "second"]
 ORDERS = pytest.mark.parametrize("order", ["first", "second"])

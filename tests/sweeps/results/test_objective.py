@@ -25,8 +25,8 @@ from sweeps.results.reader import SweepReader
 from sweeps.results.splits import splits
 from tests.fsamc.layouts import write_category, write_textures
 from tests.sweeps.asleep import folds_that_sleep
+from tests.sweeps.results.test_folder import DATA, outcome, tell
 from tests.sweeps.small import PLAN, Lab, client, fsamc, notes, runs, table
-from tests.sweeps.test_folder import DATA, outcome, tell
 
 TRANSFER = {"kind": "transfer", "target": ["cap"]}
 

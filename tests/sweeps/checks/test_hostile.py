@@ -27,8 +27,8 @@ import torch
 from fsamc.data.textures import fetch_dtd
 from fsamc.errors import BadInput
 from fsamc.store.store import CHECKSUMS, Store, file_digest
+from tests.sweeps.checks.test_bad_input import Bad, assert_names, contents, own, said  # noqa: F401 fixtures
 from tests.sweeps.small import Lab, fsamc
-from tests.sweeps.test_bad_input import Bad, assert_names, contents, own, said  # noqa: F401 fixtures
 
 
 class Exploit:

@@ -25,9 +25,9 @@ from sweeps.report.paper_tables import (
 from sweeps.report.write import write_report
 from sweeps.results import tables
 from sweeps.results.reader import SweepReader
+from tests.sweeps.plan.test_presets import SMALL
+from tests.sweeps.report.test_report import Page
 from tests.sweeps.small import Lab, fsamc
-from tests.sweeps.test_presets import SMALL
-from tests.sweeps.test_report import Page
 
 DASH = "\N{EN DASH}"
 BASE = load_plan("table1").base

@@ -31,7 +31,7 @@ from cluster.jobs.submit import Job, outcome
 from cluster.nodes.head_probe import TokenRefused, check_head
 from fsamc.errors import BadInput
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_code_of_a_job_is_what_the_packages_install_and_nothing_else():

@@ -36,8 +36,8 @@ from fsamc.heads.base import Head, head_class
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training.episodes import pretraining_round
+from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.layouts import TinyNetwork
-from tests.fsamc.test_patches import long_way
 
 CHANGES: dict[str, dict[str, Any]] = {
     "contrastive": {},

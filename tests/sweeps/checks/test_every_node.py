@@ -23,8 +23,8 @@ from sweeps.checks.resources import join, resolve_resources
 from sweeps.cli import quiet_ray
 from tests import one_ray
 from tests.ray_cluster import RayCluster
+from tests.sweeps.checks.test_bad_input import contents
 from tests.sweeps.small import Lab, fsamc
-from tests.sweeps.test_bad_input import contents
 
 pytestmark = pytest.mark.ray
 GPU = {"CPU": 4.0, "GPU": 2.0}

@@ -26,8 +26,8 @@ from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import detection_inputs, fold_inputs, fold_key
 from fsamc.store.store import Artifact, Store
+from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.layouts import TinyNetwork, write_textures
-from tests.fsamc.test_patches import long_way
 
 
 def good_set(category: Category, config: FoldConfig) -> FeatureSet:

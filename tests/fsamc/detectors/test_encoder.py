@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsamc.detectors.residual import Maps
-from tests.fsamc.test_heads import VARIANTS, D, P, classes, make, maps
+from tests.fsamc.heads.test_heads import VARIANTS, D, P, classes, make, maps
 
 
 def papers_encoder(head: Any, values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from fsamc.detectors.residual import Maps
 from fsamc.heads.base import head_class
 from fsamc.heads.head_kinds import HeadSettings
 from fsamc.heads.sums import SumNorm, relu_linear
-from tests.fsamc.test_heads import make, maps
+from tests.fsamc.heads.test_heads import make, maps
 
 Q, C, P, D, R = 5, 3, 9, 6, 8
 
