@@ -14,7 +14,7 @@ from mlflow.server.security_utils import is_allowed_host_header
 from ray.scripts.scripts import start
 
 import fsamc
-from tests.cluster.manifests import ROOT, check_command, commands_in, documents, size
+from tests.cluster.manifests.files import ROOT, check_command, commands_in, documents, size
 
 FOLDER = ROOT / "docker"
 FILE = FOLDER / "compose.yaml"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fsamc
-from tests.cluster.manifests import ROOT, pinned
+from tests.cluster.manifests.files import ROOT, pinned
 from tests.docker.dry_run import Place, find_python, needed
 from tests.docker.steps import DOCKERFILE, Step, read_stages
 

@@ -12,8 +12,8 @@ import pytest
 from mlflow.server.security_utils import is_allowed_host_header
 
 import fsamc
-from tests.cluster.kuberay import SCHEMAS
-from tests.cluster.manifests import KUBERNETES, MANIFESTS, check_command, commands_in, documents, pinned, size
+from tests.cluster.manifests.files import KUBERNETES, MANIFESTS, check_command, commands_in, documents, pinned, size
+from tests.cluster.manifests.kuberay import SCHEMAS
 
 RELEASE = "1.34"
 OBJECTS = {

@@ -12,7 +12,7 @@ import ray.autoscaler
 from ray.scripts.scripts import start
 
 import fsamc
-from tests.cluster.manifests import MANIFESTS, documents
+from tests.cluster.manifests.files import MANIFESTS, documents
 
 SCHEMA = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
 FILES = sorted((MANIFESTS / "ray-up").glob("*.yaml"))

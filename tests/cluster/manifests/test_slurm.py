@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.manifests import MANIFESTS, check_command
+from tests.cluster.manifests.files import MANIFESTS, check_command
 from tests.servers import wait_for_file
 
 SCRIPT = MANIFESTS / "slurm" / "fsamc.sbatch"

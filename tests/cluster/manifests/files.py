@@ -13,7 +13,7 @@ import yaml
 from sweeps.cli import app
 from sweeps.plan.load import load_plan
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "cluster" / "manifests"
 KUBERNETES = MANIFESTS / "kubernetes"
 
