@@ -18,7 +18,7 @@ from sweeps.checks.disk import RESULTS, artifact_bytes, is_cached
 from sweeps.checks.prepare import Prepared
 from sweeps.estimate.probes import Costs
 from sweeps.plan.load import configuration, variants
-from sweeps.search import Grid, Listed, Proposer
+from sweeps.search import GridSearch, ListSearch, Proposer
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def estimate(
     longest = Seconds(max((s.low for s, _ in one_by_one), default=0), max((s.high for s, _ in one_by_one), default=0))
     building = max(sum(build_seconds.values()) / workers, _longest_chain(missing, build_seconds))
     return Estimate(
-        exact=isinstance(proposer, Grid | Listed),
+        exact=isinstance(proposer, GridSearch | ListSearch),
         there=Counter(artifact.kind for artifact in artifacts if artifact.key not in build_seconds),
         missing=Counter(artifact.kind for artifact in missing),
         left=sum(weight for _, weight in left),
@@ -108,7 +108,7 @@ def estimate(
 def _trials(prepared: Prepared, proposer: Proposer) -> Iterator[tuple[FoldConfig, float]]:
     """Configurations, and how many trials each stands for: itself, or, of a search, its share of the trials."""
     plan = prepared.plan
-    if isinstance(proposer, Grid | Listed):
+    if isinstance(proposer, GridSearch | ListSearch):
         for values in proposer.foreseen():
             yield configuration(plan, values), 1.0
         return

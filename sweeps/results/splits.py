@@ -91,10 +91,10 @@ def _goods(plan: Plan) -> list[bool]:
 
 def _shots(plan: Plan) -> list[int]:
     """List the numbers of shots that a trial may have."""
-    given = swept(plan).get("shots")
-    if given is None:
+    shots = swept(plan).get("shots")
+    if shots is None:
         return [plan.base.shots]
-    values = range(given.integers[0], given.integers[1] + 1) if given.integers else given.extremes
+    values = range(shots.integers[0], shots.integers[1] + 1) if shots.integers else shots.extremes
     return sorted({plan.base.shots, *(int(value) for value in values)})
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sweeps.plan.settings import Plan
 from sweeps.search.base import Home, Proposal, Proposer
-from sweeps.search.enumerated import Enumerated, Grid, Listed
+from sweeps.search.enumerated import Enumerated, GridSearch, ListSearch
 from sweeps.search.random import RandomSearch
 
-__all__ = ["Grid", "Home", "Listed", "Proposal", "Proposer", "check_search", "make_proposer"]
+__all__ = ["GridSearch", "Home", "ListSearch", "Proposal", "Proposer", "check_search", "make_proposer"]
 
 
 def make_proposer(plan: Plan, home: Home | None = None) -> Proposer:
@@ -24,7 +24,7 @@ def make_proposer(plan: Plan, home: Home | None = None) -> Proposer:
         from sweeps.search.optuna import Optuna  # takes a second that other sweeps need not spend
 
         return Optuna(plan, home)
-    enumerated: dict[str, type[Enumerated]] = {"grid": Grid, "list": Listed, "random": RandomSearch}
+    enumerated: dict[str, type[Enumerated]] = {"grid": GridSearch, "list": ListSearch, "random": RandomSearch}
     return enumerated[plan.search.algorithm](plan)
 
 

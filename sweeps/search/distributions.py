@@ -48,8 +48,8 @@ def for_optuna(distribution: Distribution) -> BaseDistribution:
 def suggest(trial: optuna.Trial, key: str, distribution: Distribution) -> Any:
     """Ask the trial's sampler for the key's value."""
     if distribution.choice is not None:
-        found = trial.suggest_categorical(key, [_stored(distribution, value) for value in distribution.choice])
-        return next(value for value in distribution.choice if _stored(distribution, value) == found)
+        stored = trial.suggest_categorical(key, [_stored(distribution, value) for value in distribution.choice])
+        return next(value for value in distribution.choice if _stored(distribution, value) == stored)
     if distribution.integers is not None:
         return trial.suggest_int(key, *distribution.integers)
     low, high = distribution.loguniform or distribution.uniform or (0.0, 1.0)

@@ -50,7 +50,7 @@ class Enumerated(Proposer):
         return len(self._points)
 
 
-class Grid(Enumerated):
+class GridSearch(Enumerated):
     """Every combination of the choices, the last key fastest; a key whose condition is not met does not multiply."""
 
     def others(self) -> Iterable[Values]:
@@ -58,7 +58,7 @@ class Grid(Enumerated):
         return points(self.plan.space, self.plan.base)
 
 
-class Listed(Enumerated):
+class ListSearch(Enumerated):
     """The plan's `configurations`, in their order."""
 
     def others(self) -> Iterable[Values]:

@@ -56,11 +56,11 @@ class Optuna(Proposer):
         """Give what a killed run has entered and never begun; then what the sampler asks for."""
         while True:
             trials = self._study.trials()
-            known = configurations_tried(trials, self._count)
+            tried = configurations_tried(trials, self._count)
             if behind := self._left_behind(trials):
                 number, values = behind[0].number, values_of(behind[0]) or {}
-            elif len(known) < self._count:
-                values, template = self._new(trials, known)
+            elif len(tried) < self._count:
+                values, template = self._new(trials, tried)
                 number = self._enter(values, template)
                 trials = self._study.trials()
             else:
@@ -77,8 +77,8 @@ class Optuna(Proposer):
         trials = self._study.trials()
         self._handed_out.add(number)
         if number < len(trials):
-            found = trials[number]
-            if not self._study.is_own(found) or as_text(values) != as_text(values_of(found)):
+            there = trials[number]
+            if not self._study.is_own(there) or as_text(values) != as_text(values_of(there)):
                 raise BadInput(f"{self._study.name}: trial {number} is another one there; restore the study")
         elif self._enter(values, self._as_trial(values)) != number:
             raise BadInput(f"{self._study.name}: has lost trials before trial {number}; restore the study")
@@ -99,10 +99,10 @@ class Optuna(Proposer):
             again = create_trial(values=scores, params=trial.params, distributions=trial.distributions)
             self._enter(values, again, **facts, again=number)
 
-    def _new(self, trials: list[FrozenTrial], known: dict[str, int]) -> tuple[Values, FrozenTrial]:
+    def _new(self, trials: list[FrozenTrial], tried: dict[str, int]) -> tuple[Values, FrozenTrial]:
         """Find a configuration that no trial has, as it is to be entered."""
         base = base_values(self.plan)
-        if not known:
+        if not tried:
             return base, self._as_trial(base)
         parts = ("optuna", len(trials)) + ((self._study.run,) if self._study.has_others(trials) else ())
         self._copy.follow(trials)
@@ -110,17 +110,17 @@ class Optuna(Proposer):
             seed = derive(self.plan.search.seed, *parts, *((attempt,) if attempt else ())) % 2**32
             trial = self._copy.ask(make_sampler(self.plan, seed))
             values = settle(self.plan.space, self.plan.base, partial(suggest, trial))
-            if as_text(values) not in known:
+            if as_text(values) not in tried:
                 return values, self._copy.asked(trial)
         generator = numpy_generator(self.plan.search.seed, *parts, "drawn")
-        while as_text(values := draw(self.plan, generator)) in known:
-            pass  # comes to an end, since not all of the space is known
+        while as_text(values := draw(self.plan, generator)) in tried:
+            pass  # comes to an end, since not all of the space has been tried
         return values, self._as_trial(values)
 
     def _as_trial(self, values: Values) -> FrozenTrial:
-        found = optuna_params(self.plan.space, values) or {}
-        kinds = {key: for_optuna(self.plan.space[key]) for key in found}
-        return create_trial(state=TrialState.RUNNING, params=found, distributions=kinds)
+        params = optuna_params(self.plan.space, values) or {}
+        distributions = {key: for_optuna(self.plan.space[key]) for key in params}
+        return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
 
     def _enter(self, values: Values, trial: FrozenTrial, **facts: object) -> int:
         return self._study.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)

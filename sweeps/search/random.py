@@ -19,7 +19,7 @@ from sweeps.search.enumerated import Enumerated
 def draw(plan: Plan, generator: np.random.Generator) -> Values:
     """Draw a configuration. Every key takes one number, used or not: no key's value hangs on a condition's."""
     shares = {key: generator.random() for key in plan.space}
-    return settle(plan.space, plan.base, lambda key, given: value_of_share(given, shares[key]))
+    return settle(plan.space, plan.base, lambda key, distribution: value_of_share(distribution, shares[key]))
 
 
 class RandomSearch(Enumerated):

@@ -21,7 +21,7 @@ def make_sampler(plan: Plan, seed: int) -> BaseSampler:
         return GPSampler(
             seed=seed, n_startup_trials=startup, independent_sampler=alone, warn_independent_sampling=False
         )
-    conditional = any(given.when for given in plan.space.values())
+    conditional = any(distribution.when for distribution in plan.space.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`, which is for keys that some trials lack
         return TPESampler(
@@ -38,10 +38,10 @@ def check_sampler(plan: Plan) -> None:
     if plan.search.sampler != "cmaes" or not plan.space:
         return
     mend = "leave it out of the space, or use search.sampler: tpe"
-    for key, given in plan.space.items():
-        if given.choice is not None:
+    for key, distribution in plan.space.items():
+        if distribution.choice is not None:
             raise BadInput(f"search.sampler: cmaes varies ranges of numbers, and space.{key} is a choice; {mend}")
-        if given.when:
+        if distribution.when:
             raise BadInput(f"search.sampler: cmaes needs every key in every trial, and space.{key} has `when`; {mend}")
     if len(plan.space) < 2:
         raise BadInput(f"search.sampler: cmaes needs two keys or more, found {', '.join(plan.space)}; use tpe")

@@ -86,11 +86,11 @@ class EarlyStopping(NotPickled, FIFOScheduler):
             return self.CONTINUE
         if number not in self.standings.planned:
             self.standings.enter(number, self._with_say(trial.config["folds"]))
-        if fold_key(outcome.fold) in self.standings.scores[number]:  # the trial's process died and starts again
+        if fold_place(outcome.fold) in self.standings.scores[number]:  # the trial's process died and starts again
             return self.CONTINUE
         if isnan(score := fold_score(self._plan, outcome.result)):
             return self.CONTINUE
-        reason = self._tell(number, fold_key(outcome.fold), score)
+        reason = self._tell(number, fold_place(outcome.fold), score)
         if reason is None or number in self._failed:  # a failure must not pass unnoticed
             return self.CONTINUE
         self.reasons[number] = reason
@@ -126,6 +126,6 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
     return None
 
 
-def fold_key(fold: Fold) -> Hashable:
+def fold_place(fold: Fold) -> Hashable:
     """Name a fold whatever its trial: what two trials share."""
     return fold.category, fold.seed, fold.draw

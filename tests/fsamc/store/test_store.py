@@ -314,6 +314,28 @@ def test_text_is_kept_and_the_first_one_stays(store):
     assert files_below(store.root / "tmp") == []
 
 
+def test_every_file_is_synced_before_its_folder_takes_its_name(store, monkeypatch):
+    synced: set[int] = set()
+    named: dict[str, set[int]] = {}
+    sync, rename = os.fsync, Path.rename
+
+    def noting_sync(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def noting_rename(path: Path, target: Path) -> Path:
+        if path.is_dir():
+            named[f"{target.parent.name}/{target.name}"] = {file.stat().st_ino for file in path.iterdir()} - synced
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noting_sync)
+    monkeypatch.setattr(Path, "rename", noting_rename)
+    store.put_text("fold", "key", '{"a": 1}')
+    store.get(Numbers())
+    assert named == {"fold/key": set(), f"numbers/{Numbers().key}": set()}
+    assert len(synced) == 2 + 3  # with the checksums of each
+
+
 def test_damaged_text_is_replaced_by_the_next(store, caplog):
     store.put_text("fold", "key", '{"a": 1}')
     (store.root / "fold" / "key" / "content.json").write_text('{"a":')

@@ -1,0 +1,109 @@
+"""The journal by itself: what it says of OUT while OUT grows, is torn, is resumed and is sorted."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sweeps.results import tables
+from sweeps.results.reader import SweepReader
+from sweeps.tracking.journal import Journal
+from tests.sweeps.outs import Out
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Out:
+    return Out(tmp_path / "out")
+
+
+def test_a_trial_appears_when_it_is_proposed_and_grows_fold_by_fold(out: Out):
+    journal = Journal(out.root)
+    assert journal.read() == {}
+    out.propose(0)
+    assert journal.read()[0].record.values == out.values(0)
+    for count, (where, right) in enumerate(out.scores(0).items(), start=1):
+        out.fold(0, where, right)
+        assert len(journal.read()[0].rows) == count
+    assert not journal.read()[0].record.done
+    out.folder.done(0)
+    trial = journal.read()[0]
+    assert trial.record.done
+    assert trial.categories == ["cap", "tile"]
+    pd.testing.assert_frame_equal(trial.folds(), SweepReader(out.root).finished[tables.FIXED])
+
+
+def test_answers_are_counted_once_however_often_it_reads(out: Out):
+    journal = Journal(out.root)
+    out.propose(0)
+    out.fold(0, ("cap", 1, 0), 7)
+    for _ in range(3):
+        answers = journal.read()[0].answers[("cap", 1, 0)]
+    assert answers.classes == ("crack", "dent")
+    assert len(answers.truth) == 10
+    assert np.trace(answers.confusion) == 7
+
+
+def test_a_row_that_is_torn_is_read_when_it_is_whole(out: Out):
+    journal = Journal(out.root)
+    out.propose(0)
+    out.fold(0, ("cap", 1, 0), 7)
+    path = out.root / "predictions.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    assert len(journal.read()[0].answers[("cap", 1, 0)].truth) == 9
+    with path.open("ab") as file:
+        file.write(whole[-5:])
+    assert len(journal.read()[0].answers[("cap", 1, 0)].truth) == 10
+
+
+def test_a_failed_fold_has_a_row_and_no_score(out: Out):
+    out.propose(0)
+    out.fold(0, ("cap", 1, 0), None)
+    out.fold(0, ("cap", 2, 0), 4)
+    trial = Journal(out.root).read()[0]
+    assert len(trial.rows) == 2
+    assert trial.folds()["accuracy"].tolist() == [0.4]
+
+
+def test_a_resumed_sweep_and_one_that_has_ended_are_read_anew_and_count_nothing_twice(out: Out):
+    journal = Journal(out.root)
+    out.trial(0)
+    out.propose(1)
+    out.fold(1, ("cap", 1, 0), 3)
+    assert len(journal.read()[1].rows) == 1
+    out.reopen()  # without the folds of trials that were not done
+    assert len(journal.read()[1].rows) == 0
+    out.fold(1, ("cap", 1, 0), 3)
+    assert len(journal.read()[1].rows) == 1
+    out.end()  # with sorted tables
+    trials = journal.read()
+    assert [len(trial.rows) for trial in trials.values()] == [8, 1]
+    assert all(len(answers.truth) == 10 for trial in trials.values() for answers in trial.answers.values())
+
+
+def test_of_what_is_forgotten_the_record_stays_even_when_the_tables_come_anew(out: Out):
+    journal = Journal(out.root)
+    out.trial(0)
+    out.trial(1)
+    journal.read()
+    journal.forget(0)
+    out.end()
+    first, second = journal.read().values()
+    assert first.record.done
+    assert not first.rows
+    assert not first.answers
+    assert len(second.rows) == 8
+
+
+def test_the_end_of_a_trial_reaches_a_record_that_was_read_before(out: Out):
+    journal = Journal(out.root)
+    out.propose(0)
+    before = dataclasses.replace(journal.read()[0].record)
+    out.folder.failed(0)
+    after = journal.read()[0].record
+    assert (before.failed, after.failed) == (False, True)
+    assert after.ended is not None
