@@ -9,7 +9,7 @@ from typing import Literal
 from fsamc.data.remote import Source
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_space, check_writable
-from sweeps.checks.nodes import check_everywhere
+from sweeps.checks.nodes import check_nodes
 from sweeps.checks.prepare import Prepared, prepare
 from sweeps.checks.resources import resolve_resources
 from sweeps.plan.load import load_plan
@@ -87,7 +87,7 @@ def check(request: Request) -> tuple[Prepared, int]:
     if request.tracking_uri and not request.offline:
         check_tracking(request.tracking_uri, plan.name)
     if request.address:
-        differing = check_everywhere(prepared, cache=request.cache, out=request.out)
+        differing = check_nodes(prepared, cache=request.cache, out=request.out)
         prepared = replace(prepared, warnings=(*prepared.warnings, *differing))
     return prepared, workers
 

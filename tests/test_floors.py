@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fsamc.layouts import write_category
+
 ROOT = Path(__file__).resolve().parents[1]
 ABOVE = ["ray", "mlflow", "optuna", "typer", "rich", "pandas", "plotly", "matplotlib", "sklearn", "jinja2", "faiss"]
 
@@ -56,5 +58,19 @@ def test_the_method_loads_where_nothing_of_the_floors_above_is_installed():
     ]
     code = f"import sys, importlib\nfor name in {ABOVE}: sys.modules[name] = None\n"
     code += f"for name in {modules}: importlib.import_module(name)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_plans_images_and_reports_are_looked_at_without_ray_mlflow_and_optuna(tmp_path):
+    write_category(tmp_path, "tiles", good=3, classes={"chip": 3, "dent": 3})
+    calls = [["plan", "show"], ["plan", "show", "smoke"], ["plan", "schema"], ["data", "inspect", str(tmp_path)]]
+    reports = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "sweeps/report").rglob("*.py"))
+    ]
+    code = "import sys, importlib\nfor name in ['ray', 'mlflow', 'optuna']: sys.modules[name] = None\n"
+    code += f"from sweeps.cli import app\nfor words in {calls}: assert not app(words, standalone_mode=False), words\n"
+    code += f"for name in {reports}: importlib.import_module(name)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

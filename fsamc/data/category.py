@@ -1,4 +1,4 @@
-"""Folders in MVTec layout as categories; which of their images are support and which are queries.
+"""Categories from folders in MVTec layout, and the choice of their support and query images.
 
 Two layouts are known, also mixed: MVTec AD's has the images of a class in its folder and their masks below
 `ground_truth`; MVTec 3D AD's has them in folders `rgb` and `gt` within. The latter's depth (`xyz`) and its
@@ -70,7 +70,7 @@ class Category:
         return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())
 
     def with_classes(self, *, good: bool) -> Category:
-        """The category itself, or with `good` (its images from `test/good`) as the first of its classes (table 12).
+        """Return the category, or with `good` (its images from `test/good`) as the first of its classes (table 12).
 
         Raises BadInput if there is no image in `test/good`.
         """
@@ -81,7 +81,7 @@ class Category:
         return replace(self, good=(), classes={"good": self.good, **self.classes})
 
     def group(self, path: str) -> str:
-        """The physical part an image shows; an image that `groups.csv` leaves out is its own."""
+        """Return the physical part an image shows; an image that `groups.csv` leaves out is its own."""
         return self.groups.get(path, path)
 
     def support(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
@@ -109,7 +109,7 @@ class Category:
         }
 
     def left_out(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> tuple[str, ...]:
-        """The defect images that are neither: not support, but of a group that is, whatever its class."""
+        """Return the defect images that are neither: not support, but of a group that is, whatever its class."""
         support = {path for paths in self.support(shots, draw, files=files).values() for path in paths}
         taken = self._support_groups(shots, draw, files)
         return tuple(path for path in self.defects if self.group(path) in taken and path not in support)
@@ -145,7 +145,7 @@ class Category:
         return None
 
     def apart(self, support: PathsByClass) -> PathsByClass:
-        """The support images that can be left out in turn: no other one shows their part, but one left out with them.
+        """List support images that can be left out in turn: no other shows their part, but one left out with them.
 
         The k-th images of all classes are left out together.
         """
@@ -212,7 +212,7 @@ def find_categories(root: Path) -> list[str]:
 
 
 def load_category(root: Path, name: str) -> Category:
-    """The category `name` of a DATA folder, its files hashed.
+    """Load the category `name` of a DATA folder, its files hashed.
 
     Raises BadInput if the layout is not MVTec's, `train/good` is empty, there is no defect class, the name is
     `average`, `groups.csv` is wrong, or a file cannot be opened.
@@ -228,7 +228,7 @@ def load_category(root: Path, name: str) -> Category:
 
 
 def scan_category(root: Path, name: str) -> Category:
-    """What is in a category's folders, unchecked, without groups and digests. Raises BadInput if it is no folder."""
+    """List a category's folders, unchecked, without groups and digests. Raises BadInput if it is no folder."""
     folder = root / name
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder; expected a category with train/good and test/CLASS")
@@ -277,7 +277,7 @@ def read_groups(category: Category) -> dict[str, str]:
 
 
 def _images(folder: Path, part: str) -> tuple[str, ...]:
-    """The images directly in a part's folder, or if there are none in its folder `rgb`."""
+    """List the images directly in a part's folder, or if there are none in its folder `rgb`."""
     return image_files(folder, part) or image_files(folder, f"{part}/rgb")
 
 

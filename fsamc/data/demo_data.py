@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fsamc.data.demo_products import PRODUCTS, Product, Random, photograph, smooth_noise
+from fsamc.data.demo_products import PRODUCTS, Generator, Product, photograph, smooth_noise
 from fsamc.errors import BadInput
 from fsamc.seeds import numpy_generator
 
@@ -30,7 +30,7 @@ def write_demo(
                 _write_part(folder / "datasets" / name, part, count, product, seed)
             if product.exposures > 1:
                 _write_groups(folder / "datasets" / name, counts, product)
-        for name in TEXTURES:
+        for name in TEXTURE_PATTERNS:
             for number in range(textures):
                 _write_texture(folder / "textures" / name, name, number, seed)
     except OSError as error:
@@ -38,7 +38,7 @@ def write_demo(
 
 
 def _write_part(category: Path, part: str, count: int, product: Product, seed: int) -> None:
-    """The images of one folder, and the masks of its defects. Image i + n/exposures shows the same piece as image i."""
+    """Write a folder of images and the masks of its defects. Image i + n/exposures shows the same piece as image i."""
     truth = category / "ground_truth" / Path(part).name
     defect = product.defects.get(Path(part).name)
     for number in range(count):
@@ -72,13 +72,13 @@ def _save(path: Path, pixels: np.ndarray) -> None:
 def _write_texture(folder: Path, name: str, number: int, seed: int, size: int = 160) -> None:
     """One texture: its pattern runs from one random colour to another."""
     random = numpy_generator("demo texture", seed, name, number)
-    pattern = TEXTURES[name](random, size).clip(0, 1)[..., None]
+    pattern = TEXTURE_PATTERNS[name](random, size).clip(0, 1)[..., None]
     dark, light = random.uniform(0, 0.45, 3), random.uniform(0.55, 1, 3)
     pixels = dark + pattern * (light - dark) + random.normal(0, 0.02, (size, size, 1))
     _save(folder / f"{name}_{number:04}.jpg", (pixels.clip(0, 1) * 255).round().astype(np.uint8))
 
 
-def _plane(random: Random, size: int, *, tilt: float = 180, sway: float = 3) -> tuple[np.ndarray, np.ndarray]:
+def _plane(random: Generator, size: int, *, tilt: float = 180, sway: float = 3) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates [S, S] of a surface turned by up to `tilt` degrees and warped by `sway` pixels."""
     y, x = np.mgrid[:size, :size] + sway * np.stack([smooth_noise(random, size, size, 20, 20) for _ in range(2)])
     turn = np.deg2rad(random.uniform(0, tilt))
@@ -89,62 +89,62 @@ def _wave(position: np.ndarray, period: float) -> np.ndarray:
     return 0.5 + 0.5 * np.sin(2 * np.pi * position / period)
 
 
-def _cells(random: Random, size: int, count: int) -> np.ndarray:
+def _cells(random: Generator, size: int, count: int) -> np.ndarray:
     """Distances [2, S, S] to the nearest and to the second nearest of `count` random points."""
     y, x = np.mgrid[:size, :size]
     points = random.uniform(0, size, (count, 2))
     return np.partition(np.hypot(y - points[:, :1, None], x - points[:, 1:, None]), 1, axis=0)[:2]
 
 
-def _banded(random: Random, size: int) -> np.ndarray:
+def _banded(random: Generator, size: int) -> np.ndarray:
     return _wave(_plane(random, size)[0], random.uniform(10, 24))
 
 
-def _blotchy(random: Random, size: int) -> np.ndarray:
+def _blotchy(random: Generator, size: int) -> np.ndarray:
     return 0.5 + 1.5 * smooth_noise(random, size, size, 8, 8)
 
 
-def _bubbly(random: Random, size: int) -> np.ndarray:
+def _bubbly(random: Generator, size: int) -> np.ndarray:
     return 1 - np.abs(_cells(random, size, 70)[0] - random.uniform(5, 8)) / 4
 
 
-def _bumpy(random: Random, size: int) -> np.ndarray:
+def _bumpy(random: Generator, size: int) -> np.ndarray:
     return 0.5 + 1.8 * np.gradient(smooth_noise(random, size, size, 5, 5), axis=0)
 
 
-def _chequered(random: Random, size: int) -> np.ndarray:
+def _chequered(random: Generator, size: int) -> np.ndarray:
     y, x = _plane(random, size, sway=1)
     side = random.uniform(10, 18)
     return ((y // side + x // side) % 2).astype(float)
 
 
-def _cracked(random: Random, size: int) -> np.ndarray:
+def _cracked(random: Generator, size: int) -> np.ndarray:
     near, next_near = _cells(random, size, 50)
     return (next_near - near) / 5
 
 
-def _dotted(random: Random, size: int) -> np.ndarray:
+def _dotted(random: Generator, size: int) -> np.ndarray:
     y, x = _plane(random, size, sway=1)
     period = random.uniform(12, 18)
     return 4 * (_wave(y, period) * _wave(x, period) - 0.4)
 
 
-def _grid(random: Random, size: int) -> np.ndarray:
+def _grid(random: Generator, size: int) -> np.ndarray:
     y, x = _plane(random, size, sway=1)
     period = random.uniform(10, 16)
     return 6 * (np.maximum(_wave(y, period), _wave(x, period)) - 0.8)
 
 
-def _marbled(random: Random, size: int) -> np.ndarray:
+def _marbled(random: Generator, size: int) -> np.ndarray:
     return _wave(_plane(random, size, sway=12)[0] + 8 * smooth_noise(random, size, size, 10, 10), 30)
 
 
-def _zigzagged(random: Random, size: int) -> np.ndarray:
+def _zigzagged(random: Generator, size: int) -> np.ndarray:
     y, x = _plane(random, size, sway=1)
     return _wave(y + np.abs(x % 24 - 12), random.uniform(10, 16))
 
 
-TEXTURES = {
+TEXTURE_PATTERNS = {
     "banded": _banded,
     "blotchy": _blotchy,
     "bubbly": _bubbly,

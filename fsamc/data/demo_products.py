@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Random = np.random.Generator
-Defect = Callable[["Scene", Random], np.ndarray]
+Generator = np.random.Generator
+Defect = Callable[["Scene", Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Scene:
 class Product:
     """How one category's parts look, their defects, and how their pictures are stored."""
 
-    render: Callable[[Random], Scene]
+    render: Callable[[Generator], Scene]
     defects: dict[str, Defect]
     suffix: str
     grey: bool = False
     exposures: int = 1  # pictures of each physical part
 
 
-def photograph(scene: Scene, random: Random) -> np.ndarray:
-    """A picture uint8 [H, W, 3]: uneven light, exposure, a touch of blur, sensor noise."""
+def photograph(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a picture uint8 [H, W, 3]: uneven light, exposure, a touch of blur, sensor noise."""
     height, width = scene.pixels.shape[:2]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     slope = random.uniform(-0.06, 0.06, 2)
@@ -50,14 +50,14 @@ def photograph(scene: Scene, random: Random) -> np.ndarray:
     return (noisy.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def smooth_noise(random: Random, height: int, width: int, along_x: float, along_y: float) -> np.ndarray:
+def smooth_noise(random: Generator, height: int, width: int, along_x: float, along_y: float) -> np.ndarray:
     """Blurred white noise [H, W] of mean 0 and deviation 1; sigmas in pixels."""
     noise = cv2.GaussianBlur(random.standard_normal((height, width)), (0, 0), sigmaX=along_x, sigmaY=along_y)
     return (noise - noise.mean()) / noise.std()
 
 
-def metal_plate(random: Random, size: int = 208) -> Scene:
-    """A brushed plate with two drilled holes."""
+def metal_plate(random: Generator, size: int = 208) -> Scene:
+    """Draw a brushed plate with two drilled holes."""
     brushed = 0.035 * smooth_noise(random, size, size, 50, 0.6) + 0.02 * smooth_noise(random, size, size, 12, 0.6)
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), random.uniform(-4, 4), 1.0)
     steel = 0.6 + cv2.warpAffine(brushed, turn, (size, size), borderMode=cv2.BORDER_REFLECT)
@@ -70,8 +70,8 @@ def metal_plate(random: Random, size: int = 208) -> Scene:
     return Scene(pixels, to_hole >= 15, pixels.copy(), pixels.copy())
 
 
-def fabric(random: Random, height: int = 176, width: int = 224) -> Scene:
-    """A plain weave: threads of slightly different tone, going over and under in turn."""
+def fabric(random: Generator, height: int = 176, width: int = 224) -> Scene:
+    """Draw a plain weave: threads of slightly different tone, going over and under in turn."""
     y, x = np.mgrid[:height, :width].astype(float)
     angle = np.deg2rad(random.uniform(-3, 3))
     sway = [1.2 * smooth_noise(random, height, width, 30, 30) for _ in range(2)]
@@ -87,8 +87,8 @@ def fabric(random: Random, height: int = 176, width: int = 224) -> Scene:
     return Scene(pixels, np.ones((height, width), dtype=bool), pixels.copy(), np.full_like(pixels, 0.05))
 
 
-def bottle_cap(random: Random, size: int = 192) -> Scene:
-    """A fluted red cap with a printed ring and star, lying on a plain belt at any angle."""
+def bottle_cap(random: Generator, size: int = 192) -> Scene:
+    """Draw a fluted red cap with a printed ring and star, lying on a plain belt at any angle."""
     belt = (0.72 + 0.006 * smooth_noise(random, size, size, 6, 6))[..., None] * np.array([0.94, 0.99, 1.0])
     centre = size / 2 + random.uniform(-5, 5, 2)
     turn, radius = random.uniform(0, 2 * np.pi), size * random.uniform(0.375, 0.39)
@@ -109,8 +109,8 @@ def bottle_cap(random: Random, size: int = 192) -> Scene:
     return Scene(pixels, distance < edge, bare, behind)
 
 
-def scratch(scene: Scene, random: Random) -> np.ndarray:
-    """A thin bent groove, bright on one flank and dark on the other."""
+def scratch(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a thin bent groove, bright on one flank and dark on the other."""
     size = min(scene.pixels.shape[:2])
     heading, length = random.uniform(0, 2 * np.pi), random.uniform(0.12, 0.45) * size
     bend = np.cumsum(random.normal(0, 0.07, 24))
@@ -124,8 +124,8 @@ def scratch(scene: Scene, random: Random) -> np.ndarray:
     return (groove | flank) & scene.foreground
 
 
-def dent(scene: Scene, random: Random) -> np.ndarray:
-    """A shallow hollow: one side in shade, the other catching the light."""
+def dent(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a shallow hollow: one side in shade, the other catching the light."""
     y, x = _offsets(scene, _spot(scene, random, margin=24))
     radius, oblong = random.uniform(7, 16), random.uniform(0.7, 1.4)
     hollow = np.exp(-((x * oblong) ** 2 + (y / oblong) ** 2) / (2 * (radius / 2) ** 2))
@@ -134,8 +134,8 @@ def dent(scene: Scene, random: Random) -> np.ndarray:
     return (hollow > 0.2) & scene.foreground
 
 
-def stain(scene: Scene, random: Random) -> np.ndarray:
-    """A translucent oily patch with a darker rim."""
+def stain(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a translucent oily patch with a darker rim."""
     patch = _blob(scene, random, random.uniform(7, 24)) & scene.foreground
     rim = patch & _grown(~patch, 2)
     strength = random.uniform(0.3, 0.9)
@@ -145,8 +145,8 @@ def stain(scene: Scene, random: Random) -> np.ndarray:
     return patch
 
 
-def pitting(scene: Scene, random: Random) -> np.ndarray:
-    """A cluster of small dark pits."""
+def pitting(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a cluster of small dark pits."""
     centre = _spot(scene, random, margin=26)
     pits = np.zeros(scene.foreground.shape, dtype=bool)
     for offset in random.normal(0, random.uniform(7, 13), (random.integers(3, 12), 2)):
@@ -156,8 +156,8 @@ def pitting(scene: Scene, random: Random) -> np.ndarray:
     return pits
 
 
-def tear(scene: Scene, random: Random) -> np.ndarray:
-    """A ragged hole with pale, frayed edges."""
+def tear(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a ragged hole with pale, frayed edges."""
     hole = _blob(scene, random, random.uniform(3, 12), ragged=0.45)
     frayed = _grown(hole, 4) & (smooth_noise(random, hole.shape[0], hole.shape[1], 1.2, 1.2) > -0.2)
     _blend(scene.pixels, frayed, (0.85, 0.85, 0.85), 0.75, soft=0.6)
@@ -165,8 +165,8 @@ def tear(scene: Scene, random: Random) -> np.ndarray:
     return hole | frayed
 
 
-def pulled_thread(scene: Scene, random: Random) -> np.ndarray:
-    """A thick pale thread lying loose over the weave, with its shadow."""
+def pulled_thread(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a thick pale thread lying loose over the weave, with its shadow."""
     height, width = scene.foreground.shape
     start = _spot(scene, random, margin=30)
     upright = random.random() < 0.5
@@ -181,8 +181,8 @@ def pulled_thread(scene: Scene, random: Random) -> np.ndarray:
     return thread
 
 
-def missing_thread(scene: Scene, random: Random) -> np.ndarray:
-    """A gap straight along the weave, from edge to edge, where a thread ran out."""
+def missing_thread(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a gap straight along the weave, from edge to edge, where a thread ran out."""
     height, width = scene.foreground.shape
     x, y = _spot(scene, random, margin=20)
     tilt, half = np.deg2rad(random.uniform(-2, 2)), random.uniform(2.0, 4.5)
@@ -193,7 +193,7 @@ def missing_thread(scene: Scene, random: Random) -> np.ndarray:
     return gap
 
 
-def missing_print(scene: Scene, random: Random) -> np.ndarray:
+def missing_print(scene: Scene, random: Generator) -> np.ndarray:
     """Print worn off down to the bare cap."""
     printed = np.abs(scene.pixels - scene.bare).max(axis=2) > 0.2
     worn = _blob(scene, random, random.uniform(8, 26), _choose(printed, random), ragged=0.3) & printed
@@ -201,8 +201,8 @@ def missing_print(scene: Scene, random: Random) -> np.ndarray:
     return worn
 
 
-def chip(scene: Scene, random: Random) -> np.ndarray:
-    """A piece broken out of the rim, the raw edge pale."""
+def chip(scene: Scene, random: Generator) -> np.ndarray:
+    """Draw a piece broken out of the rim, the raw edge pale."""
     rim = scene.foreground & _grown(~scene.foreground, 3)
     piece = _blob(scene, random, random.uniform(5, 14), _choose(rim, random), ragged=0.35)
     raw = _grown(piece, 1) & scene.foreground
@@ -211,7 +211,7 @@ def chip(scene: Scene, random: Random) -> np.ndarray:
     return raw
 
 
-def dirt(scene: Scene, random: Random) -> np.ndarray:
+def dirt(scene: Scene, random: Generator) -> np.ndarray:
     """One to three dark crumbs."""
     crumbs = np.zeros(scene.foreground.shape, dtype=bool)
     for _ in range(random.integers(1, 4)):
@@ -236,14 +236,14 @@ PRODUCTS = {
 }
 
 
-def _choose(where: np.ndarray, random: Random) -> np.ndarray:
-    """A random true pixel of a mask as (x, y)."""
+def _choose(where: np.ndarray, random: Generator) -> np.ndarray:
+    """Draw a random true pixel of a mask as (x, y)."""
     pixels = np.argwhere(where)
     return pixels[random.integers(len(pixels)), ::-1].astype(float)
 
 
-def _spot(scene: Scene, random: Random, *, margin: float = 0) -> np.ndarray:
-    """A random place (x, y) on the part, `margin` pixels from its edge where there is room."""
+def _spot(scene: Scene, random: Generator, *, margin: float = 0) -> np.ndarray:
+    """Draw a random place (x, y) on the part, `margin` pixels from its edge where there is room."""
     padded = np.pad(scene.foreground, 1).astype(np.uint8)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return _choose(depth > min(margin, 0.8 * depth.max()), random)
@@ -255,9 +255,9 @@ def _offsets(scene: Scene, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blob(
-    scene: Scene, random: Random, radius: float, centre: np.ndarray | None = None, *, ragged: float = 0.25
+    scene: Scene, random: Generator, radius: float, centre: np.ndarray | None = None, *, ragged: float = 0.25
 ) -> np.ndarray:
-    """An irregular patch bool [H, W] of about this radius: a disc whose rim wanders by the share `ragged`."""
+    """Draw an irregular patch bool [H, W] of about this radius: a disc whose rim wanders by the share `ragged`."""
     y, x = _offsets(scene, _spot(scene, random, margin=radius) if centre is None else centre)
     direction = np.arctan2(y, x)
     rim = np.ones_like(direction)

@@ -1,4 +1,4 @@
-"""What lies in a folder, in natural order: folders, images, their contents' hashes.
+"""Folder contents in natural order: subfolders, images, hashes of their bytes.
 
 Links are followed, wherever they lead: many data sets are folders of links. What is neither folder nor file, such as
 a device, a pipe or a link to itself, is passed by unopened.
@@ -19,7 +19,7 @@ from fsamc.errors import BadInput
 
 _FORMULA = "=+-@"  # what a spreadsheet computes when it opens a table whose cell begins so
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, bytes that are no UTF-8, ends of lines
-_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # let a name look like another
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # let a name look like another
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -63,7 +63,7 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 def _check_name(folder: Path, name: str) -> None:
-    if any(unicodedata.category(one) in _UNPRINTABLE or one in _TURNS for one in name):
+    if any(unicodedata.category(one) in _UNPRINTABLE or one in _BIDI for one in name):
         raise BadInput(f"{folder}: the name {name!a} holds control characters or is no UTF-8; rename it")
 
 

@@ -29,7 +29,7 @@ _one_at_a_time = threading.Lock()
 
 
 def read_image(path: Path) -> np.ndarray:
-    """A picture as uint8 [H, W, 3] RGB, upright by its EXIF orientation.
+    """Read a picture as uint8 [H, W, 3] RGB, upright by its EXIF orientation.
 
     Grey, palette and 1-bit pictures become three equal or looked-up channels. Of 16-bit values the high byte is
     kept: the full range 0-65535 becomes 0-255. Alpha is dropped, as the paper's program does: what lies under it is
@@ -45,7 +45,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """A mask as bool [H, W]: true above half of its largest value.
+    """Read a mask as bool [H, W]: true above half of its largest value.
 
     So 0/1, 0/255 and 16-bit masks mean the same, and JPEG noise or a resized mask's soft edge stays out. Raises
     BadInput as `read_image` does.
@@ -66,7 +66,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def to_square(image: np.ndarray, features: Features) -> np.ndarray:
-    """An image uint8 [H, W, 3] as the network sees it: uint8 [S, S, 3] with S = `features.size`.
+    """Resize an image uint8 [H, W, 3] as the network sees it: uint8 [S, S, 3] with S = `features.size`.
 
     `squash` resizes straight to the square; `crop` brings the short side to `features.resize` and cuts out the centre
     (paper 3.2); `letterbox` brings the long side to S and repeats the border pixels, since a black frame would be an

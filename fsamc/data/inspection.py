@@ -1,4 +1,4 @@
-"""Everything that is odd about a category, before any work starts."""
+"""Inspection of a category before any work starts: every problem with its images, masks and folders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HARMLESS = (".", "readme", "license", "licence", "thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
-class Problem:
+class DataProblem:
     """One oddity: where, what, and whether it makes a sweep refuse or its numbers wrong."""
 
     path: str
@@ -36,7 +36,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Row:
+class FolderSummary:
     """One folder of images: how many, of how many groups, with how many masks, and the (height, width) met.
 
     `smallest` and `largest` are by area; None if no image has a readable header.
@@ -51,18 +51,18 @@ class Row:
     largest: Size | None
 
 
-def inspect_category(root: Path, name: str, features: Features) -> tuple[Category | None, list[Problem]]:
+def inspect_category(root: Path, name: str, features: Features) -> tuple[Category | None, list[DataProblem]]:
     """Every problem of a category, after decoding all of its images and masks; None for one that cannot be loaded.
 
     `features` says what the network will see of an image. Raises BadInput only if there is no such folder.
     """
     found = scan_category(root, name)
-    problems: list[Problem] = []
+    problems: list[DataProblem] = []
     category: Category | None = None
     try:
         category = load_category(root, name)
     except BadInput as error:
-        problems.append(Problem(name, str(error), True))
+        problems.append(DataProblem(name, str(error), True))
     sizes = _decode_all(found, problems)
     problems += _layout(found)
     problems += _shapes(found, sizes, features)
@@ -73,8 +73,8 @@ def inspect_category(root: Path, name: str, features: Features) -> tuple[Categor
     return category, problems
 
 
-def summarise(category: Category) -> list[Row]:
-    """Counts and image sizes of `train/good`, `test/good` and each defect class, read from the files' headers."""
+def folder_summaries(category: Category) -> list[FolderSummary]:
+    """Read counts and image sizes of `train/good`, `test/good` and each defect class from the files' headers."""
     parts = {"train/good": category.train, "test/good": category.good}
     parts |= {f"test/{name}": paths for name, paths in category.classes.items()}
     return [_row(category, part, paths) for part, paths in parts.items()]
@@ -87,7 +87,7 @@ def check_images(images: Category | Textures) -> None:
             pass
 
 
-def _row(category: Category, part: str, paths: Sequence[str]) -> Row:
+def _row(category: Category, part: str, paths: Sequence[str]) -> FolderSummary:
     sizes: list[Size] = []
     for path in paths:
         try:
@@ -98,10 +98,10 @@ def _row(category: Category, part: str, paths: Sequence[str]) -> Row:
     groups = len({category.group(path) for path in paths})
     masks = sum(path in category.masks for path in paths)
     ends = (by_area[0], by_area[-1]) if by_area else (None, None)
-    return Row(category.name, part, len(paths), groups, masks, *ends)
+    return FolderSummary(category.name, part, len(paths), groups, masks, *ends)
 
 
-def _decode_all(category: Category, problems: list[Problem]) -> dict[str, Size]:
+def _decode_all(category: Category, problems: list[DataProblem]) -> dict[str, Size]:
     """Image -> (height, width) of the images that can be read; the others become problems."""
 
     def decode(path: str) -> Size | BadInput:
@@ -113,11 +113,11 @@ def _decode_all(category: Category, problems: list[Problem]) -> dict[str, Size]:
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         results = dict(zip(category.images, pool.map(decode, category.images), strict=True))
-    problems += [Problem(path, str(e), True) for path, e in results.items() if isinstance(e, BadInput)]
+    problems += [DataProblem(path, str(e), True) for path, e in results.items() if isinstance(e, BadInput)]
     return {path: size for path, size in results.items() if not isinstance(size, BadInput)}
 
 
-def _layout(category: Category) -> Iterator[Problem]:
+def _layout(category: Category) -> Iterator[DataProblem]:
     """Empty folders, classes too small for a support image and a query, files that nothing reads."""
     names = subfolders(category.folder / "test")
     parts = ("train/good", *(f"test/{name}" for name in names))
@@ -125,11 +125,11 @@ def _layout(category: Category) -> Iterator[Problem]:
     for part in parts:
         count = images[part]
         if count == 0:
-            yield Problem(part, "no images in it", part == "train/good")
+            yield DataProblem(part, "no images in it", part == "train/good")
         elif count == 1 and part not in ("train/good", "test/good"):
-            yield Problem(part, "1 image: a class needs at least 2, a support image and a query", True)
+            yield DataProblem(part, "1 image: a class needs at least 2, a support image and a query", True)
     if len(category.classes) == 1:
-        yield Problem("test", "1 defect class: there is nothing to tell apart, 2 are needed", True)
+        yield DataProblem("test", "1 defect class: there is nothing to tell apart, 2 are needed", True)
     yield from _strays(category, "", (*_EXPECTED, *_EXPECTED_3D))
     yield from _strays(category, "train", ("good",))
     yield from _strays(category, "test", names)
@@ -140,8 +140,8 @@ def _layout(category: Category) -> Iterator[Problem]:
         yield from _strays(category, f"{part}/rgb", ())
 
 
-def _strays(category: Category, place: str, expected: Sequence[str]) -> Iterator[Problem]:
-    """What lies in the folder `place` and is neither used, nor `expected`, nor harmless."""
+def _strays(category: Category, place: str, expected: Sequence[str]) -> Iterator[DataProblem]:
+    """Yield what lies in the folder `place` and is neither used, nor `expected`, nor harmless."""
     folder, used = category.folder, {*category.images, *category.masks.values()}
     entries = sorted((folder / place).iterdir()) if (folder / place).is_dir() else []
     for entry in entries:
@@ -149,57 +149,57 @@ def _strays(category: Category, place: str, expected: Sequence[str]) -> Iterator
         if path in used or entry.name in expected or entry.name.lower().startswith(_HARMLESS):
             continue
         kind = "folder" if entry.is_dir() else "image" if entry.suffix.lower() in IMAGE_SUFFIXES else "file"
-        yield Problem(path, f"stray {kind}, not used", False)
+        yield DataProblem(path, f"stray {kind}, not used", False)
 
 
-def _shapes(category: Category, sizes: Mapping[str, Size], features: Features) -> Iterator[Problem]:
+def _shapes(category: Category, sizes: Mapping[str, Size], features: Features) -> Iterator[DataProblem]:
     shapes = Counter(sizes.values())
     if len(shapes) > 1:
         (height, width), count = shapes.most_common(1)[0]
         text = f"{len(shapes)} image sizes; the most common, {height} x {width}, has {count} of {len(sizes)} images"
-        yield Problem(category.name, text, False)
+        yield DataProblem(category.name, text, False)
     oblong = sum(count for (height, width), count in shapes.items() if height != width)
     if features.fit == "crop" and oblong:
         text = f"{oblong} of {len(sizes)} images are not square: features.fit: crop cuts their ends off"
-        yield Problem(category.name, text, False)
+        yield DataProblem(category.name, text, False)
 
 
-def _masks(category: Category, sizes: Mapping[str, Size], features: Features) -> Iterator[Problem]:
+def _masks(category: Category, sizes: Mapping[str, Size], features: Features) -> Iterator[DataProblem]:
     """Masks that are missing, unreadable, empty or of another size, and defects that the crop does not show."""
 
-    def share(path: str) -> float | Problem:
+    def share(path: str) -> float | DataProblem:
         return _kept(category, path, sizes.get(path), features)
 
     for name, paths in category.classes.items() if category.masks else ():
         masked = [path for path in paths if path in category.masks]
         if missing := len(paths) - len(masked):
-            yield Problem(mask_folder(name, paths), f"{missing} of {len(paths)} images have no mask", False)
+            yield DataProblem(mask_folder(name, paths), f"{missing} of {len(paths)} images have no mask", False)
         with ThreadPoolExecutor(max_workers=4) as pool:
             results = list(pool.map(share, masked))
-        yield from (result for result in results if isinstance(result, Problem))
-        kept = [result for result in results if not isinstance(result, Problem)]
+        yield from (result for result in results if isinstance(result, DataProblem))
+        kept = [result for result in results if not isinstance(result, DataProblem)]
         wholly, mostly = sum(x == 0 for x in kept), sum(0 < x < 0.5 for x in kept)
         if wholly or mostly:
             text = f"of {len(kept)} defects {wholly} lie wholly and {mostly} more than half outside the centre crop"
-            yield Problem(f"test/{name}", f"{text}; features.fit: squash shows them", wholly > 0)
+            yield DataProblem(f"test/{name}", f"{text}; features.fit: squash shows them", wholly > 0)
 
 
-def _kept(category: Category, path: str, size: Size | None, features: Features) -> float | Problem:
+def _kept(category: Category, path: str, size: Size | None, features: Features) -> float | DataProblem:
     """Share of an image's defect that the network sees, or what is wrong with its mask."""
     file = category.masks[path]
     try:
         mask = read_mask(category.folder / file)
     except BadInput as error:
-        return Problem(file, str(error), False)
+        return DataProblem(file, str(error), False)
     height, width = mask.shape
     if size and size != (height, width):
-        return Problem(file, f"mask is {height} x {width}, its image {size[0]} x {size[1]}", False)
+        return DataProblem(file, f"mask is {height} x {width}, its image {size[0]} x {size[1]}", False)
     if not mask.any():
-        return Problem(file, "mask marks nothing", False)
+        return DataProblem(file, "mask marks nothing", False)
     return kept_share(mask, features)
 
 
-def _duplicates(category: Category) -> Iterator[Problem]:
+def _duplicates(category: Category) -> Iterator[DataProblem]:
     """Files of the same content; serious where the bank, the support and the queries would share a picture."""
     same: dict[str, list[str]] = defaultdict(list)
     for path, digest in category.digests.items():
@@ -208,17 +208,17 @@ def _duplicates(category: Category) -> Iterator[Problem]:
         parts = {_part(path) for path in (first, *others)}
         groups = {category.group(path) for path in (first, *others)}
         serious = len(parts) > 1 or (len(groups) > 1 and parts.isdisjoint(("train/good", "test/good")))
-        yield Problem(first, f"the same file as {', '.join(others)}", serious)
+        yield DataProblem(first, f"the same file as {', '.join(others)}", serious)
 
 
-def _shared_groups(category: Category) -> Iterator[Problem]:
-    """Groups of `groups.csv` with images in more than one folder."""
+def _shared_groups(category: Category) -> Iterator[DataProblem]:
+    """Yield groups of `groups.csv` with images in more than one folder."""
     parts: dict[str, set[str]] = defaultdict(set)
     for path, group in category.groups.items():
         parts[group].add(_part(path))
     for where, count in Counter(tuple(natsorted(x)) for x in parts.values() if len(x) > 1).items():
         text = f"{count} groups are in {' and '.join(where)}: support from one leaves out their images in the other"
-        yield Problem("groups.csv", text, False)
+        yield DataProblem("groups.csv", text, False)
 
 
 def _part(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Folders in object stores: mirrored into the cache once, and from then on folders like any other.
+"""Mirrors of folders in object stores: fetched into the cache once, and from then on folders like any other.
 
 An address's files lie in `CACHE/fetched/HASH/files`, each under a hash of its name, size and time of change. What the
 address held at one time is a folder of links to them, which appears when it is whole and is never changed: whoever
@@ -28,8 +28,8 @@ from fsamc.store.store import digest
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-FOLDER = "fetched"
-FILES = "files"
+MIRRORS = "fetched"
+_FILES = "files"
 _SCHEMES = ("s3", "gs", "hdfs", "file")
 _AT_ONCE = 8  # files fetched side by side
 _BLOCK = 1 << 20  # bytes
@@ -62,101 +62,101 @@ class _Entry:
         return digest(self.path, self.size, self.changed)
 
 
-def source(given: str | Path, option: str) -> Source:
-    """A folder, or an address where `given` has a scheme.
+def source(text: str | Path, option: str) -> Source:
+    """Read the words of an option: an address where they have a scheme, else a folder.
 
     Raises:
         BadInput: a scheme that is not known, or credentials in the address, which are not repeated.
     """
-    scheme, found, rest = str(given).partition("://")
-    if not found:
-        return Path(given)
+    scheme, separator, rest = str(text).partition("://")
+    if not separator:
+        return Path(text)
     if scheme not in _SCHEMES:
-        known = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise BadInput(f"{option} {scheme}://...: no such kind of address; expected a folder or one of {known}")
+        schemes = ", ".join(f"{name}://" for name in _SCHEMES)
+        raise BadInput(f"{option} {scheme}://...: no such kind of address; expected a folder or one of {schemes}")
     user, at, _ = rest.partition("/")[0].rpartition("@")
     harmless = (scheme == "hdfs" and ":" not in user) or (scheme == "gs" and user == "anonymous")
-    if (at and not harmless) or holds_secret(str(given)):
+    if (at and not harmless) or holds_secret(str(text)):
         raise BadInput(
             f"{option}: the {scheme}:// address holds credentials, which would be kept with the results; leave them "
             "out and set them in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile)"
         )
-    return Address(str(given))
+    return Address(str(text))
 
 
-def local(given: Source, cache: Path, option: str) -> Path:
-    """The folder itself, or that which mirrors an address in `cache`, brought up to date: only what is new is fetched.
+def local(origin: Source, cache: Path, option: str) -> Path:
+    """Return the folder itself, or the mirror of an address in `cache`, brought up to date: what is new is fetched.
 
     Images and `groups.csv` are taken, other files are not. The names of a listing are not trusted.
 
     Args:
-        given: a folder or an address.
+        origin: a folder or an address.
         cache: where mirrors are kept.
         option: what named it on the command line.
 
     Raises:
         BadInput: it cannot be reached or read, holds no image, or a name in it would leave the folder.
     """
-    if isinstance(given, Path):
-        return given
-    root = cache / FOLDER / digest(given.uri)
-    with _told(given, root, option):
-        files, entries = _listing(given, option)
+    if isinstance(origin, Path):
+        return origin
+    root = cache / MIRRORS / digest(origin.uri)
+    with _reading(origin, root, option):
+        files, entries = _listing(origin, option)
         version = root / digest([(entry.path, entry.key) for entry in entries])
         if not version.is_dir():
             root.mkdir(parents=True, exist_ok=True)
             with FileLock(root / "lock"):
                 if not version.is_dir():
-                    _fetch(files, entries, root / FILES)
-                    _link(entries, root / FILES, version)
-                    _forget_others(entries, root / FILES)
+                    _fetch(files, entries, root / _FILES)
+                    _link(entries, root / _FILES, version)
+                    _forget_others(entries, root / _FILES)
     os.utime(version)  # when it was last used, which pruning goes by
     return version
 
 
-def count_files(given: Address, option: str) -> int:
-    """How many files a mirror of the address would hold. Fetches only the listing; raises BadInput as `local` does."""
-    with _told(given, Path(), option):
-        return len(_listing(given, option)[1])
+def count_files(address: Address, option: str) -> int:
+    """Count the files that a mirror would hold. Fetches only the listing; raises BadInput as `local` does."""
+    with _reading(address, Path(), option):
+        return len(_listing(address, option)[1])
 
 
-def _listing(given: Address, option: str) -> tuple[FileSystem, list[_Entry]]:
+def _listing(address: Address, option: str) -> tuple[FileSystem, list[_Entry]]:
     from pyarrow.fs import FileSelector, FileSystem, FileType
 
-    files, base = FileSystem.from_uri(_impatient(given.uri))
-    found = files.get_file_info(FileSelector(base, recursive=True))
+    files, base = FileSystem.from_uri(_with_short_retries(address.uri))
+    infos = files.get_file_info(FileSelector(base, recursive=True))
     top = f"{base.rstrip('/')}/"
     entries = [
-        _Entry(info.path, _inside(info.path, top, given, option), info.size, info.mtime_ns)
-        for info in found
-        if info.type == FileType.File and _is_wanted(info.path)
+        _Entry(info.path, _path_below(info.path, top, address, option), info.size, info.mtime_ns)
+        for info in infos
+        if info.type == FileType.File and _is_read(info.path)
     ]
     if not entries:
-        raise BadInput(f"{option} {given}: holds no images; expected a folder as --data and --textures have it")
+        raise BadInput(f"{option} {address}: holds no images; expected a folder as --data and --textures have it")
     names = {entry.path for entry in entries}
     for path in names:
         if twice := names & {str(parent) for parent in PurePosixPath(path).parents}:
-            raise BadInput(f"{option} {given}: {min(twice)} is a file and a folder; rename one of them")
+            raise BadInput(f"{option} {address}: {min(twice)} is a file and a folder; rename one of them")
     return files, sorted(entries, key=lambda entry: entry.path)
 
 
-def _impatient(uri: str) -> str:
-    """By default a Google store that does not answer is asked for a quarter of an hour."""
+def _with_short_retries(uri: str) -> str:
+    """Shorten the quarter of an hour for which a Google store that does not answer is asked by default."""
     if not uri.startswith("gs://") or "retry_limit_seconds" in uri:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}retry_limit_seconds=30"
 
 
-def _is_wanted(path: str) -> bool:
+def _is_read(path: str) -> bool:
     name = path.rpartition("/")[2]
     return PurePosixPath(name.lower()).suffix in IMAGE_SUFFIXES or name == "groups.csv"
 
 
-def _inside(path: str, top: str, given: Address, option: str) -> str:
-    """The path below the address. Raises BadInput for one that would be written elsewhere than in the mirror."""
+def _path_below(path: str, top: str, address: Address, option: str) -> str:
+    """Return the path below the address. Raises BadInput for one that would be written elsewhere than in the mirror."""
     below = path.removeprefix(top)
     if not path.startswith(top) or "\0" in path or {"", ".", ".."} & set(below.split("/")):
-        raise BadInput(f"{option} {given}: {below!r} is a name that leaves the folder; remove it there")
+        raise BadInput(f"{option} {address}: {below!r} is a name that leaves the folder; remove it there")
     return below
 
 
@@ -210,8 +210,8 @@ def _forget_others(entries: Iterable[_Entry], pool: Path) -> None:
 
 
 @contextmanager
-def _told(given: Address, root: Path, option: str) -> Iterator[None]:
-    """What a store cannot do, in one line. A full disk of this machine is told as everywhere."""
+def _reading(address: Address, root: Path, option: str) -> Iterator[None]:
+    """Turn a store's errors into one line of BadInput; a full disk of this machine stays an OSError."""
     import pyarrow
 
     try:
@@ -223,5 +223,5 @@ def _told(given: Address, root: Path, option: str) -> Iterator[None]:
             raise OSError(error.errno, error.strerror, str(root)) from error
         reason = " ".join(str(error).split())[:300]
         raise BadInput(
-            f"{option} {given}: cannot be read ({reason}); correct it, or set the credentials in the environment"
+            f"{option} {address}: cannot be read ({reason}); correct it, or set the credentials in the environment"
         ) from error

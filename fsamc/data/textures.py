@@ -32,7 +32,7 @@ class Textures:
         return tuple(path for paths in self.classes.values() for path in paths)
 
     def chosen(self, per_class: int) -> dict[str, tuple[str, ...]]:
-        """The first `per_class` images of each class. Raises BadInput if a class has fewer."""
+        """Return the first `per_class` images of each class. Raises BadInput if a class has fewer."""
         for name, paths in self.classes.items():
             if len(paths) < per_class:
                 raise BadInput(
@@ -43,7 +43,7 @@ class Textures:
 
 
 def load_textures(folder: Path) -> Textures:
-    """The textures in a folder of class folders, or in `images` or `dtd/images` within, as DTD comes.
+    """Load the textures in a folder of class folders, or in `images` or `dtd/images` within, as DTD comes.
 
     Raises BadInput if there is no folder, no class with an image, or a file that cannot be opened.
     """
@@ -61,7 +61,7 @@ def load_textures(folder: Path) -> Textures:
 
 @contextmanager
 def _within() -> Iterator[None]:
-    """Archives are unpacked in their folder: an entry that leads elsewhere is a TarError, as from Python 3.14 on."""
+    """Unpack archives in their folder only: an entry that leads elsewhere is a TarError, as from Python 3.14 on."""
     before = tarfile.TarFile.__dict__.get("extraction_filter")
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     try:

@@ -43,7 +43,7 @@ class Backbone:
 
 
 def load_backbone(features: Features, device: str) -> Backbone:
-    """The network that `features.backbone` names, checked on blank images. The last one is kept.
+    """Load the network that `features.backbone` names, checked on blank images. The last one is kept.
 
     Raises:
         BadInput: unknown name, missing or unusable file, weights that cannot be had, or outputs that are no maps.
@@ -76,7 +76,7 @@ def _load_program(features: Features, device: str) -> Callable[[Tensor], Sequenc
 
 
 def _pick(output: object, features: Features, path: str) -> list[Tensor]:
-    """The program's outputs that `features.layers` names, finest first."""
+    """Return the program's outputs that `features.layers` names, finest first."""
     if isinstance(output, dict):
         named = dict(output)
     elif isinstance(output, (tuple, list)):
@@ -94,7 +94,7 @@ def _pick(output: object, features: Features, path: str) -> list[Tensor]:
 
 
 def load_resnet(features: Features) -> nn.Module:
-    """The whole ResNet that `features.backbone` names, on the CPU and in evaluation mode, a new one with each call.
+    """Load the whole ResNet that `features.backbone` names, on the CPU, in evaluation mode, anew with each call.
 
     Raises:
         BadInput: unknown name, or weights that cannot be had.

@@ -1,4 +1,6 @@
-"""What may be in a torch.export program. torch itself runs what a file asks it to: pickles, libraries, expressions.
+"""Safety check of torch.export programs before they are loaded.
+
+torch itself runs what a file asks it to: pickles, libraries, expressions.
 
 A program is read as a closed list: a graph of tensor operations, and numbers. What passes is written anew into
 memory, so that torch reads what was checked and nothing else; example inputs, which are a pickle, stay behind.
@@ -47,7 +49,7 @@ _UNREAD = ("metadata", "as_string", "comment")  # torch only keeps the first, an
 
 
 def checked_program(path: Path) -> io.BytesIO:
-    """The program in a file, written anew without its example inputs.
+    """Read the program in a file, written anew without its example inputs.
 
     Raises:
         ValueError: it holds what is no graph of tensor operations; OSError, BadZipFile: it cannot be read.

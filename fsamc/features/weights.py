@@ -1,4 +1,4 @@
-"""Which network a configuration names, by content. Loads no torch, so that it can be asked anywhere."""
+"""Network identity: the weights that a configuration names, by content. Loads no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_random(features: Features) -> bool:
 
 
 def identity(features: Features) -> str:
-    """What the network is: the same for a file under any name, another once the file's content changes."""
+    """Return what the network is: the same for a file under any name, another once the file's content changes."""
     if is_program(features):
         return f"program:{check_file(features.backbone)}"
     weights = "IMAGENET1K_V1" if features.weights is None else features.weights

@@ -1,4 +1,4 @@
-"""What the pseudo-classes are: textures, or with polygon masks textures x numbers of sides (paper 3.5, appendix C)."""
+"""Pseudo-classes: textures, or with polygon masks textures x numbers of sides (paper 3.5, appendix C)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PseudoClass:
 
 
 def pseudo_classes(textures: Iterable[str], pseudo: Pseudo) -> tuple[PseudoClass, ...]:
-    """The pseudo-classes of some texture classes, texture after texture: a class's position is its label."""
+    """Return the pseudo-classes of some texture classes, texture after texture: a class's position is its label."""
     shapes = pseudo.polygon.sides if pseudo.mask == "polygon" else (None,)
     return tuple(PseudoClass(texture, sides) for texture in textures for sides in shapes)
 

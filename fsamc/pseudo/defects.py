@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fsamc.config.pseudo import Pseudo
 from fsamc.errors import BadInput
 from fsamc.pseudo.classes import pseudo_classes
-from fsamc.pseudo.foreground import Image, Images, Mask
+from fsamc.pseudo.foreground import ImageArray, Images, Mask
 from fsamc.pseudo.masks import draw_mask
 from fsamc.seeds import numpy_generator
 
@@ -27,7 +27,7 @@ class MaskSource(Protocol):
 class PseudoDefect:
     """One good image with a texture in it, and how it came about."""
 
-    image: Image  # [S, S, 3]
+    image: ImageArray  # [S, S, 3]
     label: int  # index of the pseudo-class
     source: int  # index of the good image
     mask: Mask  # [S, S], where the texture is
@@ -49,7 +49,7 @@ class PseudoDefects:
         return len(self.images)
 
 
-def blend(image: Image, texture: Image, mask: Mask, beta: float) -> Image:
+def blend(image: ImageArray, texture: ImageArray, mask: Mask, beta: float) -> ImageArray:
     """`(1 - beta) texture + beta image` inside `mask`, rounded to the nearest; outside it the image itself (paper 3.5).
 
     `image` and `texture` are uint8 [S, S, 3], `mask` is bool [S, S], `beta` is between 0 and 1.
@@ -63,14 +63,14 @@ def blend(image: Image, texture: Image, mask: Mask, beta: float) -> Image:
 def defects(
     sources: Images,
     foregrounds: MaskSource,
-    textures: Mapping[str, Sequence[Image]],
+    textures: Mapping[str, Sequence[ImageArray]],
     config: Pseudo,
     *,
     purpose: str,
 ) -> Iterator[PseudoDefect]:
     """`config.per_class` pseudo-defects of each pseudo-class, one at a time, class after class.
 
-    Image i of a class depends on `purpose`, the class's name and i: the same whatever other classes there are and
+    ImageArray i of a class depends on `purpose`, the class's name and i: the same whatever other classes there are and
     however many images are asked for.
 
     Args:
@@ -97,7 +97,7 @@ def defects(
 def generate(
     sources: Images,
     foregrounds: MaskSource,
-    textures: Mapping[str, Sequence[Image]],
+    textures: Mapping[str, Sequence[ImageArray]],
     config: Pseudo,
     *,
     purpose: str,
@@ -114,7 +114,7 @@ def generate(
     )
 
 
-def _check_textures(textures: Mapping[str, Sequence[Image]], needed: int) -> None:
+def _check_textures(textures: Mapping[str, Sequence[ImageArray]], needed: int) -> None:
     if not textures:
         raise BadInput("pseudo-defects need at least one texture class, found none; check the textures folder")
     for name, choices in textures.items():

@@ -1,4 +1,4 @@
-"""Where the object is: pseudo-defects are pasted on it and not on the background (paper 3.5)."""
+"""Foreground masks: the object, on which pseudo-defects are pasted, without its background (paper 3.5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fsamc.config.pseudo import Segmentation
 
-Image = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Segmenter = Literal["flood", "flood_centre", "grabcut"]
 Method = Segmenter | Literal["whole"]
@@ -24,7 +24,7 @@ class Images(Protocol):
     """Square images by index, uint8 [S, S, 3]: one array [G, S, S, 3], a list, or something that decodes on demand."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Image: ...
+    def __getitem__(self, index: int, /) -> ImageArray: ...
 
 
 class Foregrounds:
@@ -32,25 +32,25 @@ class Foregrounds:
 
     def __init__(self, images: Images, method: Method, settings: Segmentation) -> None:
         self._images, self._method, self._settings = images, method, settings
-        self._found: dict[int, Mask] = {}
+        self._masks: dict[int, Mask] = {}
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int, /) -> Mask:
-        if index not in self._found:
-            self._found[index] = foreground_mask(self._images[index], self._method, self._settings)
-        return self._found[index]
+        if index not in self._masks:
+            self._masks[index] = foreground_mask(self._images[index], self._method, self._settings)
+        return self._masks[index]
 
 
-def foreground_mask(image: Image, method: Method, settings: Segmentation) -> Mask:
-    """The object in `image` (uint8 [S, S, 3]) as bool [S, S]; the whole image where `method` finds none."""
-    found = None if method == "whole" else find_object(image, method, settings)
-    return np.ones(image.shape[:2], np.bool_) if found is None else found
+def foreground_mask(image: ImageArray, method: Method, settings: Segmentation) -> Mask:
+    """Find the object in `image` (uint8 [S, S, 3]) as bool [S, S]; the whole image where `method` finds none."""
+    mask = None if method == "whole" else find_object(image, method, settings)
+    return np.ones(image.shape[:2], np.bool_) if mask is None else mask
 
 
-def find_object(image: Image, method: Segmenter, settings: Segmentation) -> Mask | None:
-    """The object in `image` (uint8 [S, S, 3]) as bool [S, S]; None where it is not within `settings.area`.
+def find_object(image: ImageArray, method: Segmenter, settings: Segmentation) -> Mask | None:
+    """Find the object in `image` (uint8 [S, S, 3]) as bool [S, S]; None where it is not within `settings.area`.
 
     `flood` is what a flood from two opposite corners does not reach. With `flood_centre` the middle of the image is
     background too: the hole of a nut, however small, is no part of it.
@@ -64,8 +64,8 @@ def find_object(image: Image, method: Segmenter, settings: Segmentation) -> Mask
     return mask if smallest <= mask.mean() <= largest and mask.any() else None
 
 
-def choose_foreground(images: Iterable[Image], settings: Segmentation) -> Method:
-    """The method for a category, from a handful of its good images (uint8 [S, S, 3] each).
+def choose_foreground(images: Iterable[ImageArray], settings: Segmentation) -> Method:
+    """Choose the method for a category, from a handful of its good images (uint8 [S, S, 3] each).
 
     The first of flood and grabcut that finds an object in at least `settings.agree` of the images: one that
     leaves the corners free and whose outline follows an edge. Where neither does, the category is a surface.
@@ -80,7 +80,7 @@ def choose_foreground(images: Iterable[Image], settings: Segmentation) -> Method
     return "whole"
 
 
-def _finds_objects(images: list[Image], method: Segmenter, settings: Segmentation) -> bool:
+def _finds_objects(images: list[ImageArray], method: Segmenter, settings: Segmentation) -> bool:
     misses_left = len(images) - math.ceil(round(settings.agree * len(images), 6))  # 0.07 * 100 is above 7
     for image in images:
         mask = find_object(image, method, settings)
@@ -91,12 +91,12 @@ def _finds_objects(images: list[Image], method: Segmenter, settings: Segmentatio
     return True
 
 
-def _is_object(image: Image, mask: Mask, edge: float) -> bool:
+def _is_object(image: ImageArray, mask: Mask, edge: float) -> bool:
     corners_free = not mask[[0, 0, -1, -1], [0, -1, 0, -1]].any()
     return corners_free and _outline_gradient(image, mask) >= edge
 
 
-def _outline_gradient(image: Image, mask: Mask) -> float:
+def _outline_gradient(image: ImageArray, mask: Mask) -> float:
     """Median gradient on the outline of `mask`, in means of the whole image: about 1 for an arbitrary outline.
 
     It tells an object from the middle of a vignette, where GrabCut agrees with itself from image to image.
@@ -107,8 +107,8 @@ def _outline_gradient(image: Image, mask: Mask) -> float:
     return float(np.median(gradient[outline]) / gradient.mean()) if outline.any() and gradient.any() else 0.0
 
 
-def _flood(image: Image, seeds: Iterable[int], tolerance: tuple[int, int]) -> Mask:
-    """What a flood from points on the diagonal reaches; `tolerance` is from the colour of the point itself."""
+def _flood(image: ImageArray, seeds: Iterable[int], tolerance: tuple[int, int]) -> Mask:
+    """Fill what a flood from points on the diagonal reaches; `tolerance` is from the colour of the point itself."""
     side = image.shape[0]
     filled = np.zeros((side + 2, side + 2), np.uint8)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
@@ -118,7 +118,7 @@ def _flood(image: Image, seeds: Iterable[int], tolerance: tuple[int, int]) -> Ma
     return filled[1:-1, 1:-1] > 0
 
 
-def _grabcut(image: Image, iterations: int) -> Mask:
+def _grabcut(image: ImageArray, iterations: int) -> Mask:
     """GrabCut from the whole image but its outermost pixels, without which the background has no sample."""
     side = image.shape[0]
     labels = np.zeros((side, side), np.uint8)
@@ -144,7 +144,7 @@ def _tidy(mask: Mask, part: float) -> Mask:
 
 
 def _parts(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The connected parts of `mask` by number [S, S], and the pixels of each; number 0 is not a part and has none."""
+    """Number the connected parts of `mask` [S, S] and count the pixels of each; number 0 is no part and has none."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0

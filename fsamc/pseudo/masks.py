@@ -1,4 +1,4 @@
-"""The shape of a pseudo-defect inside the foreground: noise above a threshold, or a polygon (paper 3.5, appendix C)."""
+"""Masks of pseudo-defects inside the foreground: noise above a threshold, or a polygon (paper 3.5, appendix C)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from fsamc.config.pseudo import Pseudo
 from fsamc.errors import BadInput
+from fsamc.pseudo.foreground import Mask
 from fsamc.pseudo.perlin import perlin_noise
 from fsamc.pseudo.polygon import polygon
-
-Mask = NDArray[np.bool_]
 
 
 def poisson_mask(side: int, rng: np.random.Generator, config: Pseudo) -> Mask:
@@ -39,7 +38,7 @@ def perlin_mask(side: int, rng: np.random.Generator, config: Pseudo) -> Mask:
 
 
 def polygon_mask(foreground: Mask, corners: int, rng: np.random.Generator, config: Pseudo) -> Mask:
-    """A regular polygon around a pixel of `foreground`, bool [S, S] like it: not yet cut to it.
+    """Draw a regular polygon around a pixel of `foreground`, bool [S, S] like it: not yet cut to it.
 
     Its circle touches a box whose side is `config.polygon.size` of the image's, and which lies within the image.
     """
@@ -54,7 +53,7 @@ def polygon_mask(foreground: Mask, corners: int, rng: np.random.Generator, confi
 
 
 def draw_mask(foreground: Mask, rng: np.random.Generator, config: Pseudo, *, corners: int | None = None) -> Mask:
-    """A mask inside `foreground` (both bool [S, S]), redrawn until it is in range; never an empty one.
+    """Draw a mask inside `foreground` (both bool [S, S]), redrawn until it is in range; never an empty one.
 
     Noise must cover `config.area` of the foreground (the authors' program counts the share of the image). A polygon
     must lie on the foreground with `config.polygon.inside` of it.

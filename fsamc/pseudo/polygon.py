@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def polygon(side: int, corners: int, *, centre: tuple[float, float], radius: float, angle: float) -> NDArray[np.bool_]:
-    """A regular polygon, bool [side, side]: the pixels whose centres lie in it.
+    """Draw a regular polygon, bool [side, side]: the pixels whose centres lie in it.
 
     Args:
         side: of the image, pixels.

@@ -12,14 +12,14 @@ from PIL import ImageDraw, ImageFont
 from fsamc.artifacts.artifacts import PseudoSet
 from fsamc.artifacts.building import foreground_method, good_squares, texture_squares
 from fsamc.pseudo.defects import MaskSource, PseudoDefects, generate
-from fsamc.pseudo.foreground import Foregrounds, Image, Images, Mask, Method
+from fsamc.pseudo.foreground import Foregrounds, ImageArray, Images, Mask, Method
 
 _CELL, _GAP, _HEADER = 224, 6, 22
 _INK, _PAPER, _OUTLINE = (30, 30, 30), (255, 255, 255), (255, 0, 80)
 
 
-def preview_of(wanted: PseudoSet, rows: int) -> tuple[Image, Method]:
-    """The sheet of the first `rows` pseudo-defects of a set, and how the foreground was found.
+def preview_of(wanted: PseudoSet, rows: int) -> tuple[ImageArray, Method]:
+    """Draw the sheet of the first `rows` pseudo-defects of a set, and how the foreground was found.
 
     It begins with the first pseudo-defect of each pseudo-class, and draws no more of them than it shows.
     """
@@ -31,8 +31,8 @@ def preview_of(wanted: PseudoSet, rows: int) -> tuple[Image, Method]:
     return preview_sheet(made, good, foregrounds, rows=rows), method
 
 
-def preview_sheet(pseudo: PseudoDefects, sources: Images, foregrounds: MaskSource, *, rows: int) -> Image:
-    """A sheet, uint8 [H, W, 3], with a row per pseudo-class: source, foreground, mask, result.
+def preview_sheet(pseudo: PseudoDefects, sources: Images, foregrounds: MaskSource, *, rows: int) -> ImageArray:
+    """Draw a sheet, uint8 [H, W, 3], with a row per pseudo-class: source, foreground, mask, result.
 
     With more rows than pseudo-classes, further images of each follow; with fewer, the last classes are left out.
     """
@@ -51,7 +51,7 @@ def preview_sheet(pseudo: PseudoDefects, sources: Images, foregrounds: MaskSourc
 
 
 def _in_turn(pseudo: PseudoDefects, rows: int) -> list[int]:
-    """The first image of each pseudo-class, then the second of each, and so on."""
+    """Return the first image of each pseudo-class, then the second of each, and so on."""
     per_class = len(pseudo) // len(pseudo.classes)
     order = np.arange(len(pseudo)).reshape(len(pseudo.classes), per_class).T.ravel()
     return [int(index) for index in order[:rows]]
@@ -66,7 +66,7 @@ def _caption(pseudo: PseudoDefects, index: int, foreground: Mask) -> str:
     )
 
 
-def _cells(source: Image, foreground: Mask, mask: Mask, result: Image) -> tuple[Image, ...]:
+def _cells(source: ImageArray, foreground: Mask, mask: Mask, result: ImageArray) -> tuple[ImageArray, ...]:
     outlined = source.copy()
     inside = cv2.erode(foreground.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0).astype(bool)
     outlined[foreground & ~inside] = _OUTLINE

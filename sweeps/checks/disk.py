@@ -1,4 +1,4 @@
-"""Whether the disks can hold what a sweep will write, and OUT and the cache can be written to at all."""
+"""Disk checks: room for what a sweep will write, and permission to write to OUT and the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_space(prepared: Prepared, *, cache: Path, out: Path) -> None:
 
 
 def missing_artifacts(prepared: Prepared, cache: Path) -> list[Artifact]:
-    """What the base and the ends of the space read and the cache lacks."""
+    """List what the base and the ends of the space read and the cache lacks."""
     artifacts = {artifact.key: artifact for artifact in _artifacts(prepared)}
     return [artifact for artifact in artifacts.values() if not is_cached(artifact, cache)]
 
@@ -89,5 +89,5 @@ def _require(folder: Path, needed: int, what: str) -> None:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """Return the folder, or the nearest one above it that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""Everything that can be wrong is found here, before work starts and before anything is written."""
+"""Checks of the plan and its inputs, before work starts and before anything is written."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Prepared:
     @property
     def contents(self) -> dict[str, str]:
         """Hashes of the data, by what they are of: images with their groups, and textures."""
-        found = {f"category {name}": category.fingerprint for name, category in self.categories.items()}
-        return found | ({"textures": _contents(self.textures)} if self.textures else {})
+        hashes = {f"category {name}": category.fingerprint for name, category in self.categories.items()}
+        return hashes | ({"textures": _contents(self.textures)} if self.textures else {})
 
     @property
     def fingerprint(self) -> str:
@@ -55,20 +55,20 @@ class Prepared:
         return digest(self.contents)
 
     def folds(self, config: FoldConfig) -> list[Fold]:
-        """The folds that score a configuration; a category that is too small for its shots gives none.
+        """Return the folds that score a configuration; a category that is too small for its shots gives none.
 
         In the order in which they are run, the same for every trial: one of each category first, then the next seed and
         the next draw, and so on. So the first few folds tell most, and trials that are stopped early share them.
         """
         return [
             Fold(category=name, seed=seed, draw=draw, config=config)
-            for seed, draw in rounds(self.plan.folds.seeds, self.plan.folds.draws)
+            for seed, draw in seed_draw_pairs(self.plan.folds.seeds, self.plan.folds.draws)
             for name, category in self.categories.items()
-            if problem_of(self.plan, category.with_classes(good=config.good), config, draw) is None
+            if fold_problem(self.plan, category.with_classes(good=config.good), config, draw) is None
         ]
 
 
-def rounds(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tuple[int, int]]:
+def seed_draw_pairs(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Every seed with every draw, along the diagonals: neighbours differ in both wherever they can."""
     for shift in range(len(draws)):
         for place, seed in enumerate(seeds):
@@ -91,32 +91,32 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     """
     plan = with_absolute_files(_resolve_compute(plan, device))
     folder = local(data, store.root, "--data").absolute()
-    categories = {name: load_category(folder, name) for name in _wanted(plan, find_categories(folder), folder)}
+    categories = {name: load_category(folder, name) for name in _chosen(plan, find_categories(folder), folder)}
     _check_target(plan, categories)
     warnings = list(_too_small(plan, categories))
-    given = _textures(plan, textures, store.root)
+    loaded = _load_textures(plan, textures, store.root)
     plan, missing = _resolve_backbone(plan, random=random)
     caveats = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
     warnings += missing
-    _read_through(categories.values(), given, store)
-    plan = _resolve_foreground(plan, categories, given)
-    return Prepared(plan=plan, categories=categories, textures=given, warnings=tuple(warnings), caveats=tuple(caveats))
+    _check_readable(categories.values(), loaded, store)
+    plan = _resolve_foreground(plan, categories, loaded)
+    return Prepared(plan=plan, categories=categories, textures=loaded, warnings=tuple(warnings), caveats=tuple(caveats))
 
 
-def _wanted(plan: Plan, found: list[str], data: Path) -> list[str]:
+def _chosen(plan: Plan, names: list[str], data: Path) -> list[str]:
     if plan.folds.categories == "all":
-        return found
+        return names
     for name in plan.folds.categories:
-        if name not in found:
+        if name not in names:
             raise BadInput(
                 f"folds.categories: {data / name}: no such category; "
-                f"to run on what is there, folds.categories=[{','.join(found)}]"
+                f"to run on what is there, folds.categories=[{','.join(names)}]"
             )
-    return [name for name in found if name in plan.folds.categories]
+    return [name for name in names if name in plan.folds.categories]
 
 
 def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
-    """A line per category that some shots are too many for.
+    """Yield a line per category that some shots are too many for.
 
     Raises BadInput if no fold is left at all, or `good` is to be a class and a category has no image of it.
     """
@@ -125,7 +125,7 @@ def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
     configs = variants(plan, changed=2)
     for config in {(config.shots, config.support.files, config.good): config for config in configs}.values():
         for category, draw in product(categories.values(), plan.folds.draws):
-            problem = problem_of(plan, category.with_classes(good=config.good), config, draw)
+            problem = fold_problem(plan, category.with_classes(good=config.good), config, draw)
             possible |= problem is None
             if problem:
                 problems.setdefault(f"left out at {config.shots} shots: {problem}")
@@ -136,7 +136,7 @@ def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
     yield from problems
 
 
-def problem_of(plan: Plan, category: Category, config: FoldConfig, draw: int) -> str | None:
+def fold_problem(plan: Plan, category: Category, config: FoldConfig, draw: int) -> str | None:
     """Why a category, with its classes as they are to be, gives no fold of a configuration; None if it does."""
     return category.problem(config.shots, draw, files=config.support.files, scored_by=plan.folds.score)
 
@@ -155,15 +155,15 @@ def _check_target(plan: Plan, categories: dict[str, Category]) -> None:
         )
 
 
-def _textures(plan: Plan, given: Source | None, cache: Path) -> Textures | None:
+def _load_textures(plan: Plan, source: Source | None, cache: Path) -> Textures | None:
     configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
     if not configs:
         return None
-    if given is None:
+    if source is None:
         measured = "pseudo" in plan.base.scoring.measure
         other = "choose another objective" if measured else "set base.pretrain.enabled=false"
         raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
-    textures = find_textures(given, cache)
+    textures = find_textures(source, cache)
     for config in configs:
         check_textures(textures, config)
     return textures
@@ -195,7 +195,7 @@ def _resolve_backbone(plan: Plan, *, random: bool) -> tuple[Plan, list[str]]:
 
 
 def _check_backbones(plan: Plan) -> list[str]:
-    """Load every backbone that a trial may use; what must stand on everything that shows a number."""
+    """Load every backbone that a trial may use; return the caveats of their weights."""
     from fsamc.features.backbone import load_backbone
 
     for features in dict.fromkeys(config.features for config in variants(plan, changed=2)):
@@ -203,7 +203,7 @@ def _check_backbones(plan: Plan) -> list[str]:
     return [RANDOM_WEIGHTS] if any(is_random(config.features) for config in variants(plan)) else []
 
 
-def _read_through(categories: Iterable[Category], textures: Textures | None, store: Store) -> None:
+def _check_readable(categories: Iterable[Category], textures: Textures | None, store: Store) -> None:
     """Decode every image once per content: a truncated file must not stop a sweep in the night."""
     from fsamc.data.inspection import check_images
 

@@ -1,4 +1,4 @@
-"""What there is to run folds on, and how many run at once."""
+"""Resources of a sweep: the CPUs and GPUs there are, and how many folds run at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweeps.plan.settings import Plan
 
 
 def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
-    """The plan with its GPUs decided, and how many folds may run at once; joins the cluster at `address`.
+    """Decide the plan's GPUs and how many folds may run at once; join the cluster at `address`.
 
     Without an address it is this machine's GPUs and CPUs that count, or those of a Ray that is up in this process.
 
@@ -24,15 +24,15 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
         join(address)
     runs = bool(address) or ray.is_initialized()
     nodes = alive_nodes() if runs else [_here()]
-    asked, wanted, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
+    asked_gpus, workers, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
     gpus_there = sum(node.resources.get("GPU", 0.0) for node in nodes)
-    gpus = (0.5 if gpus_there else 0.0) if asked == "auto" else asked
+    gpus = (0.5 if gpus_there else 0.0) if asked_gpus == "auto" else asked_gpus
     if gpus > gpus_there:
         raise BadInput(f"resources.gpus is {gpus:g}, but there are {gpus_there:g} GPUs; set resources.gpus=0")
     slots = sum(node.slots(cpus, gpus) for node in nodes)
     if runs and not slots:
         raise BadInput(_too_large(cpus, gpus, nodes))
-    workers = max(1, slots) if wanted == "auto" else wanted
+    workers = max(1, slots) if workers == "auto" else workers
     return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
 
 
@@ -43,7 +43,7 @@ def working_set(plan: Plan) -> float:
 
 
 def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:
-    """That a fold runs on one node, and what the largest one has."""
+    """Say that a fold runs on one node, and what the largest one has."""
     most = max(nodes, key=lambda node: (node.slots(1, gpus), node.resources.get("CPU", 0)))
     has = f"{most.resources.get('CPU', 0):g} CPUs and {most.resources.get('GPU', 0):g} GPUs"
     return (
@@ -72,7 +72,7 @@ def join(address: str) -> None:
 
 
 def _here() -> Node:
-    """What a Ray that starts on this machine will find."""
+    """Return this machine as the node that a Ray started here will have."""
     import torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

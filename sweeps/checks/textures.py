@@ -1,4 +1,4 @@
-"""What `--textures` names: a folder, an address, or the textures that the paper uses, fetched once."""
+"""Textures that `--textures` names: a folder, an address, or those that the paper uses, fetched once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures, fetch_dtd, load_textures
 
 
-def find_textures(given: Source, cache: Path) -> Textures:
-    """The textures of a folder; of `dtd`, where there is no folder of that name, those of the dataset DTD.
+def find_textures(source: Source, cache: Path) -> Textures:
+    """Load the textures of a folder; of `dtd`, where there is no folder of that name, those of the dataset DTD.
 
     Those of an address are mirrored in `cache`.
 
     Raises BadInput if there is neither, or a folder holds no textures.
     """
-    if given == Path("dtd") and not Path("dtd").is_dir():
-        given = fetch_dtd(Path(platformdirs.user_cache_dir("fsamc-textures")))
-    return load_textures(local(given, cache, "--textures").absolute())
+    if source == Path("dtd") and not Path("dtd").is_dir():
+        source = fetch_dtd(Path(platformdirs.user_cache_dir("fsamc-textures")))
+    return load_textures(local(source, cache, "--textures").absolute())

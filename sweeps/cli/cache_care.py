@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from fsamc.data.remote import FOLDER
+from fsamc.data.remote import MIRRORS
 from fsamc.store.store import CHECKSUMS, Store
 
 _DAY = 86400.0
@@ -24,7 +24,7 @@ def cache_table(cache: Path) -> Table:
     """How many artifacts of each kind a cache holds, and how large they are."""
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
-    mirrors = ((FOLDER, folder) for folder in _mirrors(cache))
+    mirrors = ((MIRRORS, folder) for folder in _mirrors(cache))
     for kind, folder in [*_artifacts(cache), *mirrors, *_leftovers(cache)]:
         number[kind] += 1
         size[kind] += _bytes(folder)
@@ -65,7 +65,7 @@ def _leftovers(cache: Path) -> Iterator[tuple[str, Path]]:
 
 def _mirrors(cache: Path) -> list[Path]:
     """What was fetched, a folder for each address."""
-    return sorted(path for path in (cache / FOLDER).glob("*") if path.is_dir())
+    return sorted(path for path in (cache / MIRRORS).glob("*") if path.is_dir())
 
 
 def _last_used(mirror: Path) -> float:

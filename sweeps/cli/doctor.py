@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -42,9 +41,9 @@ def doctor(
     from json import dumps
 
     from fsamc.data.remote import source
-    from sweeps.doctor import Asked, examine
+    from sweeps.doctor import DoctorOptions, examine
 
-    asked = Asked(
+    options = DoctorOptions(
         data=source(data, "--data") if data else None,
         textures=source(textures, "--textures") if textures else None,
         out=out,
@@ -55,13 +54,14 @@ def doctor(
         weights=weights,
     )
     with console.status("looking"):
-        found = list(examine(asked))
+        found = list(examine(options))
     if json:
-        typer.echo(dumps([asdict(check) for check in found], indent=2))
+        rows = [{"subject": c.subject, "level": c.level, "found": c.finding, "mend": c.mend} for c in found]
+        typer.echo(dumps(rows, indent=2))
     else:
         table = Table("what", "", "found, and the mend", box=None, pad_edge=False)
         for check in found:
-            text = Text(check.found)
+            text = Text(check.finding)
             if check.mend:
                 text.append(f"\n{check.mend}", style="dim")
             table.add_row(Text(check.subject), Text(check.level, style=_STYLES[check.level]), text)

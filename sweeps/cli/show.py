@@ -15,7 +15,7 @@ from fsamc.artifacts.artifacts import PseudoSet
 from fsamc.config.compute import Compute
 from fsamc.config.features import Features
 from fsamc.data.category import Category, find_categories, load_category, scan_category
-from fsamc.data.inspection import Problem, Row, inspect_category, summarise
+from fsamc.data.inspection import DataProblem, FolderSummary, folder_summaries, inspect_category
 from fsamc.data.remote import Source, local
 from sweeps.checks.disk import check_writable
 from sweeps.checks.textures import find_textures
@@ -33,7 +33,9 @@ def inspect_data(given: Source, features: Features, console: Console, *, cache: 
     data = local(given, cache, "DATA")
     names = find_categories(data)
     found = {name: inspect_category(data, name, features) for name in names}
-    console.print(_image_table(row for name in names for row in summarise(found[name][0] or scan_category(data, name))))
+    console.print(
+        _image_table(row for name in names for row in folder_summaries(found[name][0] or scan_category(data, name)))
+    )
     for name, (category, problems) in found.items():
         if category is not None:
             console.print(_shots(category), highlight=False, soft_wrap=True)
@@ -81,7 +83,7 @@ def knob_table() -> Table:
     return table
 
 
-def _image_table(rows: Iterator[Row]) -> Table:
+def _image_table(rows: Iterator[FolderSummary]) -> Table:
     table = Table("category", "part", title_justify="left")
     for name in ("images", "groups", "masks"):
         table.add_column(name, justify="right")
@@ -96,7 +98,7 @@ def _image_table(rows: Iterator[Row]) -> Table:
     return table
 
 
-def _sizes(row: Row) -> str:
+def _sizes(row: FolderSummary) -> str:
     ends = [f"{size[0]} x {size[1]}" for size in (row.smallest, row.largest) if size]
     return " to ".join(dict.fromkeys(ends)) or "-"
 
@@ -110,7 +112,7 @@ def _shots(category: Category) -> str:
     return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}{without}"
 
 
-def _problem(folder: Path, problem: Problem) -> Text:
+def _problem(folder: Path, problem: DataProblem) -> Text:
     """`path: what is wrong`, where errors name their path themselves."""
     path = folder if problem.path == folder.name else folder / problem.path
     text = problem.text if problem.text.startswith(str(folder)) else f"{path}: {problem.text}"

@@ -1,4 +1,4 @@
-"""What the doctor is asked, and one thing that it found."""
+"""The doctor's options and its findings."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Level = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What `fsamc doctor` was given: what is None is not looked at."""
+class DoctorOptions:
+    """The options of `fsamc doctor`: what is None is not looked at."""
 
     cache: Path
     data: Source | None = None
@@ -34,41 +34,41 @@ class Check:
     Attributes:
         subject: what was looked at.
         level: `problem` if a sweep will fail or is open to strangers, `warning` if it may.
-        found: what is so.
+        finding: what is so.
         mend: what to do; empty where all is well.
     """
 
     subject: str
     level: Level
-    found: str
+    finding: str
     mend: str = ""
 
 
-def ok(subject: str, found: str) -> Check:
-    """All is well."""
-    return Check(subject=subject, level="ok", found=found)
+def ok(subject: str, finding: str) -> Check:
+    """Say that all is well."""
+    return Check(subject=subject, level="ok", finding=finding)
 
 
-def warning(subject: str, found: str, mend: str) -> Check:
-    """Something may go wrong."""
-    return Check(subject=subject, level="warning", found=found, mend=mend)
+def warning(subject: str, finding: str, mend: str) -> Check:
+    """Say that something may go wrong."""
+    return Check(subject=subject, level="warning", finding=finding, mend=mend)
 
 
-def problem(subject: str, found: str, mend: str) -> Check:
-    """Something will go wrong."""
-    return Check(subject=subject, level="problem", found=found, mend=mend)
+def problem(subject: str, finding: str, mend: str) -> Check:
+    """Say that something will go wrong."""
+    return Check(subject=subject, level="problem", finding=finding, mend=mend)
 
 
-def refused(subject: str, found: str, look: Callable[[], object]) -> Iterator[Check]:
-    """That all is well, with what was found; or the lines of the BadInput that `look` raises, which end in the mend.
+def refused(subject: str, finding: str, look: Callable[[], object]) -> Iterator[Check]:
+    """Say that all is well; or what the BadInput says that `look` raises, whose lines end in the mend.
 
-    What `look` returns is added to what was found.
+    What `look` returns is added to the finding.
     """
     try:
         more = look()
     except BadInput as error:
         for line in error.lines:
-            found, _, mend = line.rpartition("; ")
-            yield problem(subject, found or line, mend if found else "correct it")
+            text, _, mend = line.rpartition("; ")
+            yield problem(subject, text or line, mend if text else "correct it")
     else:
-        yield ok(subject, found if more is None else f"{found}: {more}")
+        yield ok(subject, finding if more is None else f"{finding}: {more}")

@@ -1,4 +1,4 @@
-"""A cluster: whether it can be joined, whether it asks for a token, and what each of its nodes has and sees."""
+"""Checks of a cluster: whether it can be joined, its token, and what each node has and sees."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fsamc.data.category import find_categories, scan_category
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from sweeps.checks.nodes import files_of_network
+from sweeps.checks.nodes import network_files
 from sweeps.checks.resources import join
-from sweeps.doctor.check import Asked, Check, ok, problem, refused, warning
+from sweeps.doctor.check import Check, DoctorOptions, ok, problem, refused, warning
 from sweeps.doctor.machine import check_open_files, check_shared_memory
 from sweeps.doctor.materials import DEFAULT
 from sweeps.doctor.tokens import check_dashboard, check_own_token
@@ -25,10 +25,10 @@ from sweeps.doctor.tokens import check_dashboard, check_own_token
 _PATCHES = 784  # of an image of 224 pixels, in a ResNet's second layer
 
 
-def examine_cluster(asked: Asked) -> Iterator[Check]:
-    """What is to be said of the cluster at `asked.address`; it is left again."""
-    assert asked.address is not None
-    address = asked.address
+def examine_cluster(options: DoctorOptions) -> Iterator[Check]:
+    """Yield what is to be said of the cluster at `options.address`; it is left again."""
+    assert options.address is not None
+    address = options.address
     yield from check_own_token()
     (joined,) = refused("cluster", address, lambda: join(address))
     if joined.level != "ok":
@@ -37,24 +37,24 @@ def examine_cluster(asked: Asked) -> Iterator[Check]:
     try:
         if dashboard := ray._private.worker.get_dashboard_url():
             yield check_dashboard(dashboard)
-        yield from _examine_nodes(asked)
+        yield from _examine_nodes(options)
     finally:
         ray.shutdown()
 
 
-def _examine_nodes(asked: Asked) -> Iterator[Check]:
+def _examine_nodes(options: DoctorOptions) -> Iterator[Check]:
     nodes = alive_nodes()
     with ExitStack() as probes:
-        wanted = {"--cache": asked.cache} | ({"--out": asked.out} if asked.out else {})
+        wanted = {"--cache": options.cache} | ({"--out": options.out} if options.out else {})
         shared = tuple(probes.enter_context(shared_folder(option, folder)) for option, folder in wanted.items())
-        answers = ask(nodes, Look(files=tuple(_files(asked)), shared=shared))
+        answers = ask(nodes, Look(files=tuple(_files(options)), shared=shared))
     told = findings(answers)
     for one in told:
         yield (problem if one.serious else warning)("node", f"{one.node}: {one.text}", one.mend)
     if not told:
         cpus = sum(node.slots(1, 0) for node in nodes)
-        yield ok("cluster", f"{asked.address}: {len(nodes)} nodes with {cpus} CPUs see what is seen here")
-    needed = bank_bytes(asked.data) if isinstance(asked.data, Path) else []
+        yield ok("cluster", f"{options.address}: {len(nodes)} nodes with {cpus} CPUs see what is seen here")
+    needed = bank_bytes(options.data) if isinstance(options.data, Path) else []
     for node, seen in answers.items():
         if isinstance(seen, Seen):
             yield from (check for check in _of_node(node, seen, needed) if check.level != "ok")
@@ -69,13 +69,13 @@ def _of_node(node: Node, seen: Seen, needed: list[int]) -> Iterator[Check]:
 
 def check_object_store(size: int, needed: list[int], *, where: str) -> Check:
     """Whether a node's object store holds the banks of the categories, one seed of each. All in bytes."""
-    found = f"{where} holds {size / 1e6:.0f} MB"
+    finding = f"{where} holds {size / 1e6:.0f} MB"
     mend = "start the node with a larger --object-store-memory, and as much in /dev/shm, or lower reference.ratio"
     if needed and size < max(needed):
-        return problem("object store", f"{found}, the largest bank takes about {max(needed) / 1e6:.0f} MB", mend)
+        return problem("object store", f"{finding}, the largest bank takes about {max(needed) / 1e6:.0f} MB", mend)
     if size < sum(needed):
-        return warning("object store", f"{found}, the banks of a seed about {sum(needed) / 1e6:.0f} MB", mend)
-    return ok("object store", found)
+        return warning("object store", f"{finding}, the banks of a seed about {sum(needed) / 1e6:.0f} MB", mend)
+    return ok("object store", finding)
 
 
 def bank_bytes(data: Path) -> list[int]:
@@ -91,18 +91,18 @@ def bank_bytes(data: Path) -> list[int]:
     return [detector_class(base.reference.kind).bytes_kept(base.reference, shape) for shape in shapes]
 
 
-def _files(asked: Asked) -> Iterator[Files | Cached]:
-    """What nodes must be able to read; what is wrong with it here already is told elsewhere."""
-    if isinstance(asked.data, Path) and asked.data.is_dir():
-        for name in _names(asked.data):
-            category = scan_category(asked.data.absolute(), name)
+def _files(options: DoctorOptions) -> Iterator[Files | Cached]:
+    """Yield what nodes must be able to read; what is wrong with it here already is told elsewhere."""
+    if isinstance(options.data, Path) and options.data.is_dir():
+        for name in _names(options.data):
+            category = scan_category(options.data.absolute(), name)
             yield Files.here("--data", category.folder, category.images)
-    if isinstance(asked.textures, Path) and asked.textures.is_dir():
-        textures = load_textures(asked.textures.absolute())
+    if isinstance(options.textures, Path) and options.textures.is_dir():
+        textures = load_textures(options.textures.absolute())
         yield Files.here("--textures", textures.folder, textures.images)
     try:
-        backbone = asked.backbone if asked.backbone not in (None, "auto") else DEFAULT
-        yield from files_of_network(Features.model_validate({"backbone": backbone, "weights": asked.weights}))
+        backbone = options.backbone if options.backbone not in (None, "auto") else DEFAULT
+        yield from network_files(Features.model_validate({"backbone": backbone, "weights": options.weights}))
     except (BadInput, ValueError):
         return
 

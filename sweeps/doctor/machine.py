@@ -1,4 +1,4 @@
-"""The machine itself: shared memory, disks, open files."""
+"""Checks of this machine: shared memory, disks, open files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _NETWORK = ("nfs", "cifs", "smb", "fuse.", "lustre", "gpfs", "beegfs", "ceph", "
 
 def check_shared_memory(total: int, memory: int, *, where: str = "/dev/shm") -> Check:
     """Whether the object store finds room; both in bytes."""
-    found = f"{total / 1e9:.1f} GB, of {memory / 1e9:.1f} GB of memory"
+    finding = f"{total / 1e9:.1f} GB, of {memory / 1e9:.1f} GB of memory"
     mend = (
         f"give it {_SHARE:.0%} of memory: docker run --shm-size={max(1, int(_SHARE * memory / 1e9))}g; "
         "on Kubernetes an emptyDir of medium Memory at /dev/shm"
     )
     if total < min(_LITTLE, _SHARE * memory):
-        return problem(where, f"{found}: arrays that folds share go through the disk", mend)
+        return problem(where, f"{finding}: arrays that folds share go through the disk", mend)
     if total < _SHARE * memory * 0.95:
-        return warning(where, f"{found}, less than {_SHARE:.0%}", mend)
-    return ok(where, found)
+        return warning(where, f"{finding}, less than {_SHARE:.0%}", mend)
+    return ok(where, finding)
 
 
 def check_open_files(limit: int, *, cluster: bool, where: str = "open files") -> Check:
@@ -51,14 +51,14 @@ def check_disk(what: str, folder: Path) -> Iterator[Check]:
         return
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
-    found = f"{folder}: {free / 1e9:.1f} GB free"
+    finding = f"{folder}: {free / 1e9:.1f} GB free"
     mend = "make room, or choose a folder on another disk; `fsamc cache prune` frees what was not used for long"
     if free < _LEAST:
-        yield problem(what, found, mend)
+        yield problem(what, finding, mend)
     elif free < _ROOM:
-        yield warning(what, found, mend)
+        yield warning(what, finding, mend)
     else:
-        yield ok(what, found)
+        yield ok(what, finding)
 
 
 def check_cache_owner(cache: Path) -> Iterator[Check]:
@@ -68,13 +68,13 @@ def check_cache_owner(cache: Path) -> Iterator[Check]:
 
 
 def network_disk(path: Path) -> str | None:
-    """The kind of network file system that a path lies on; None if it lies on none."""
+    """Return the kind of network file system that a path lies on; None if it lies on none."""
     mounts = [(Path(each.mountpoint), each.fstype) for each in psutil.disk_partitions(all=True)]
     return network_kind(path.absolute(), mounts)
 
 
 def network_kind(path: Path, mounts: list[tuple[Path, str]]) -> str | None:
-    """The kind of network file system among `mounts` that a path lies on."""
+    """Return the kind of network file system among `mounts` that a path lies on."""
     over = [(len(place.parts), kind) for place, kind in mounts if path.is_relative_to(place)]
     _, kind = max(over, default=(0, ""))
     return kind if kind.startswith(_NETWORK) else None

@@ -1,4 +1,4 @@
-"""Images, textures and weights, as this machine has them. Nothing is fetched but a listing."""
+"""Checks of images, textures and weights on this machine. Nothing is fetched but a listing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ DEFAULT = "resnet50"
 def examine_materials(data: Source | None, textures: Source | None) -> Iterator[Check]:
     """Whether images and textures can be read."""
     if data is not None:
-        yield from refused("data", str(data), lambda: _listed(data, "--data") or _categories(data))
+        yield from refused("data", str(data), lambda: _count_remote(data, "--data") or _categories(data))
     if textures is not None and str(textures) != "dtd":
-        yield from refused("textures", str(textures), lambda: _listed(textures, "--textures") or _classes(textures))
+        yield from refused(
+            "textures", str(textures), lambda: _count_remote(textures, "--textures") or _classes(textures)
+        )
 
 
 def examine_weights(backbone: str | None, weights: str | None) -> Iterator[Check]:
@@ -52,9 +54,9 @@ def examine_weights(backbone: str | None, weights: str | None) -> Iterator[Check
         yield problem("weights", f"{name}: neither in torch's cache nor to be had ({reason})", mend)
 
 
-def _listed(given: Source, option: str) -> str:
-    """What an address holds; nothing for a folder."""
-    return f"{count_files(given, option)} files" if isinstance(given, Address) else ""
+def _count_remote(source: Source, option: str) -> str:
+    """Count the files at an address; return nothing for a folder."""
+    return f"{count_files(source, option)} files" if isinstance(source, Address) else ""
 
 
 def _categories(data: Source) -> str:

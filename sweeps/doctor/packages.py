@@ -1,4 +1,4 @@
-"""The packages: in the versions that are asked for, none twice, built for one another and for this machine's driver."""
+"""Checks of packages: their versions, none twice, built for one another and for this machine's driver."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ctypes
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -16,24 +16,19 @@ from sweeps.doctor.check import Check, ok, problem, warning
 SHOWN = ("ray", "torch", "torchvision", "faiss-gpu", "faiss-cpu", "numpy", "mlflow", "optuna")
 _FAISS = ("faiss-gpu", "faiss-cpu", "faiss-gpu-cu11", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 _OPENCV = tuple(f"opencv-{kind}" for kind in ("python", "python-headless", "contrib-python", "contrib-python-headless"))
-_PROJECT = Path(__file__).resolve().parents[2]
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
-    """Those of the packages that are installed, with their versions."""
-    return {name: version for name in names if (version := _version(name)) is not None}
+    """Return the versions of those of the packages that are installed."""
+    versions = {}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
-def check_versions(
-    requirements: Iterable[Requirement], versions: Mapping[str, str], tested: Mapping[str, str]
-) -> Iterator[Check]:
-    """What is missing or of a version that fsamc does not go with; the main ones in any case.
-
-    Args:
-        requirements: of fsamc.
-        versions: of what is installed.
-        tested: the versions that the tests ran with, where they are known.
-    """
+def check_versions(requirements: Iterable[Requirement], versions: Mapping[str, str]) -> Iterator[Check]:
+    """Yield what is missing or of a version that fsamc does not go with; the main packages in any case."""
     for needed in requirements:
         name, version = needed.name, versions.get(needed.name)
         if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
@@ -41,21 +36,20 @@ def check_versions(
         if version is None:
             yield problem(name, "is not installed", f"pip install '{name}{needed.specifier}'")
         elif not needed.specifier.contains(version, prereleases=True):
-            found = f"{version}, but fsamc needs {needed.specifier}"
-            yield problem(name, found, f"pip install '{name}{needed.specifier}'")
+            finding = f"{version}, but fsamc needs {needed.specifier}"
+            yield problem(name, finding, f"pip install '{name}{needed.specifier}'")
         elif name in SHOWN:
-            also = f", the tests ran with {tested[name]}" if tested.get(name, version) != version else ""
-            yield ok(name, f"{version}{also}")
+            yield ok(name, version)
 
 
-def check_single(what: str, found: Mapping[str, str], keep: str) -> Check:
-    """Packages that overwrite one another's files: one of them may be there."""
-    names = ", ".join(f"{name} {version}" for name, version in found.items())
-    if len(found) == 1:
+def check_single(what: str, packages: Mapping[str, str], keep: str) -> Check:
+    """Check packages that overwrite one another's files: one of them may be there."""
+    names = ", ".join(f"{name} {version}" for name, version in packages.items())
+    if len(packages) == 1:
         return ok(what, names)
-    if not found:
+    if not packages:
         return problem(what, "is not installed", f"pip install {keep}")
-    mend = f"pip uninstall {' '.join(found)}, then pip install {keep}"
+    mend = f"pip uninstall {' '.join(packages)}, then pip install {keep}"
     return problem(what, f"{names} overwrite each other's files", mend)
 
 
@@ -93,47 +87,27 @@ def check_torchvision() -> Check:
 
         torch.ops.torchvision.nms  # noqa: B018 it is looked up when it is named
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
-        found = f"its operators do not go with torch ({' '.join(str(error).split())[:150]})"
-        return problem("torchvision", found, "install torch and torchvision together, from one index")
+        finding = f"its operators do not go with torch ({' '.join(str(error).split())[:150]})"
+        return problem("torchvision", finding, "install torch and torchvision together, from one index")
     return ok("torchvision operators", f"{torchvision.__version__} goes with torch {torch.__version__}")
 
 
 def examine_packages() -> Iterator[Check]:
-    """All of the above, here."""
+    """Make all of these checks here."""
     yield ok("Python", platform.python_version())
-    yield ok("fsamc", _version("fsamc") or "not installed, run from its folder")
-    needed = _requirements()
-    yield from check_versions(needed, installed(one.name for one in needed), _tested())
+    own = installed(["fsamc"]).get("fsamc")
+    if own is None:
+        yield warning("fsamc", "is not installed, so it does not say which versions it needs", "pip install -e .")
+    else:
+        yield ok("fsamc", own)
+        needed = [Requirement(line) for line in metadata.requires("fsamc") or ()]
+        yield from check_versions(needed, installed(one.name for one in needed))
     yield check_single("faiss", installed(_FAISS), "faiss-gpu" if platform.system() == "Linux" else "faiss-cpu")
     yield check_single("OpenCV", installed(_OPENCV), "opencv-python-headless")
     torchvision = check_torchvision()
     yield torchvision
     if torchvision.level == "ok":
         yield from check_cuda(_driver(), {"torch": _major_of_torch(), "faiss": _major_of_faiss()}, _devices())
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _requirements() -> list[Requirement]:
-    """What fsamc asks for: by pyproject.toml, where it runs from its folder, else as it was installed."""
-    file = _PROJECT / "pyproject.toml"
-    if file.is_file():
-        import tomllib
-
-        return [Requirement(line) for line in tomllib.loads(file.read_text())["project"]["dependencies"]]
-    return [Requirement(line) for line in metadata.requires("fsamc") or ()]
-
-
-def _tested() -> dict[str, str]:
-    """Versions by constraints.txt, where fsamc runs from its folder."""
-    file = _PROJECT / "constraints.txt"
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return {name: version for line in lines for name, equal, version in [line.partition("==")] if equal}
 
 
 def _driver() -> int | None:
@@ -161,6 +135,6 @@ def _devices() -> int:
 def _major_of_faiss() -> int | None:
     """By the libraries that it brings: `nvidia-cublas-cu12`; those since CUDA 13 have no number in their names."""
     lines = [line for name in installed(_FAISS) for line in metadata.requires(name) or ()]
-    numbered = [int(found[1]) for line in lines if (found := re.match(r"nvidia-[a-z-]+-cu(\d+)", line))]
-    plain = [int(found[1]) for line in lines if (found := re.match(r"nvidia-cuda-runtime\b.*?>=(\d+)", line))]
+    numbered = [int(match[1]) for line in lines if (match := re.match(r"nvidia-[a-z-]+-cu(\d+)", line))]
+    plain = [int(match[1]) for line in lines if (match := re.match(r"nvidia-cuda-runtime\b.*?>=(\d+)", line))]
     return max([*numbered, *plain], default=None)

@@ -1,4 +1,4 @@
-"""Who may use a cluster: the token here, and whether the cluster asks for one."""
+"""Checks of access to a cluster: the token here, and whether the cluster asks for one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REFUSED = (401, 403)
 
 
 def check_own_token() -> Iterator[Check]:
-    """What this process would show to a cluster."""
+    """Check what this process would show to a cluster."""
     if os.environ.get("RAY_AUTH_MODE", "token").lower() == "disabled":
         yield problem("token", "RAY_AUTH_MODE is disabled: anybody may run programs on the cluster", _MAKE)
     elif os.environ.get("RAY_AUTH_TOKEN"):

@@ -1,4 +1,4 @@
-"""MLflow: whether the tracking URI can be used, which version answers, whether its database is safe where it lies."""
+"""Checks of MLflow: the tracking URI, the version that answers, whether its database is safe where it lies."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sweeps.tracking.uri import check_tracking
 
 
 def examine_tracking(uri: str) -> Iterator[Check]:
-    """What is to be said of a tracking URI."""
-    (found,) = refused("tracking URI", uri, lambda: check_tracking(uri, "Default"))
-    yield found
-    if found.level != "ok":
+    """Yield what is to be said of a tracking URI."""
+    (finding,) = refused("tracking URI", uri, lambda: check_tracking(uri, "Default"))
+    yield finding
+    if finding.level != "ok":
         return
     if uri.startswith("http"):
         yield from _version(uri)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from fsamc.config.dotted import Problem, with_value
+from fsamc.data.credentials import hide_secrets
 from fsamc.errors import BadInput, BadInputs
 from sweeps.plan.settings import Distribution
 from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
@@ -99,7 +99,7 @@ def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
     written = _extended(source, ())
     for change in changes:
         key, value = _split(change)
-        written = written.changed(key, value, word=_without_password(change))
+        written = written.changed(key, value, word=hide_secrets(change))
     return written
 
 
@@ -189,8 +189,3 @@ def _changed(tree: Tree, key: str, value: Any) -> tuple[Tree, Place]:
         knob, value = form[0], {form[2]: value}
     space = {name: given for name, given in (tree.get("space") or {}).items() if name != knob}
     return {**tree, "space": space if value is None else {**space, knob: value}}, ("space", knob)
-
-
-def _without_password(change: str) -> str:
-    """The change as it may be shown: an address with a password is refused, and the password not repeated."""
-    return re.sub(r"(://[^:/@\s]*:)[^@\s]*(?=@)|([?&]\w*password=)[^&\s]*", r"\1\2***", change)

@@ -27,7 +27,7 @@ import yaml
 from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
 from fsamc.seeds import numpy_generator
-from sweeps.checks.prepare import rounds
+from sweeps.checks.prepare import seed_draw_pairs
 from sweeps.plan.settings import Distribution, Plan, Search, Stopping
 from sweeps.results import tables
 from sweeps.results.reader import SweepReader, read_rows
@@ -82,7 +82,7 @@ def read_table(path: Path) -> Table:
     values, scores = {}, {}
     where = [
         (category, seed, draw)
-        for seed, draw in rounds(sorted(set(folds["seed"])), sorted(set(folds["draw"])))
+        for seed, draw in seed_draw_pairs(sorted(set(folds["seed"])), sorted(set(folds["draw"])))
         for category in sorted(set(folds["category"]))
     ]
     for trial, of_trial in folds.groupby("trial"):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fsamc.config.features import Features
 from fsamc.data.category import load_category
-from fsamc.data.inspection import Problem, Row, check_images, inspect_category, summarise
+from fsamc.data.inspection import DataProblem, FolderSummary, check_images, folder_summaries, inspect_category
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from tests.fsamc.layouts import write_category, write_category_3d
@@ -20,7 +20,7 @@ def tiles(tmp_path) -> Path:
     return write_category(tmp_path, "tiles", classes={"crack": 4, "dent": 3}, test_good=2, masks=True)
 
 
-def found(folder: Path, **features) -> list[Problem]:
+def found(folder: Path, **features) -> list[DataProblem]:
     return inspect_category(folder.parent, folder.name, Features(**features))[1]
 
 
@@ -54,7 +54,7 @@ def test_a_category_named_average_and_an_empty_train_are_problems(tmp_path):
     category, problems = inspect_category(tmp_path, "average", Features())
     assert category is None
     assert any("rename it" in problem.text for problem in problems)
-    assert Problem("train/good", "no images in it", True) in problems
+    assert DataProblem("train/good", "no images in it", True) in problems
     with pytest.raises(BadInput, match="no such folder"):
         inspect_category(folder, "nothing", Features())
 
@@ -124,7 +124,7 @@ def test_masks_missing_unreadable_empty_and_of_another_size(tiles):
 )
 def test_duplicates_are_serious_where_two_sides_share_a_picture(tiles, source, copy, serious):
     shutil.copy(tiles / source, tiles / copy)
-    assert found(tiles) == [Problem(source, f"the same file as {copy}", serious)]
+    assert found(tiles) == [DataProblem(source, f"the same file as {copy}", serious)]
 
 
 def test_a_duplicate_within_a_group_never_meets_itself(tiles):
@@ -162,11 +162,11 @@ def test_summary_counts_by_hand(tmp_path):
     Image.fromarray(np.zeros((99, 40, 3), dtype=np.uint8)).save(folder / "train/good/002.png")
     (folder / "test/dent/000.png").write_text("no image")
     (folder / "ground_truth/dent/001_mask.png").unlink()
-    assert summarise(load_category(tmp_path, "tiles")) == [
-        Row("tiles", "train/good", 4, 4, 0, (40, 60), (99, 40)),
-        Row("tiles", "test/good", 0, 0, 0, None, None),
-        Row("tiles", "test/crack", 3, 2, 3, (30, 70), (40, 60)),
-        Row("tiles", "test/dent", 2, 2, 1, (40, 60), (40, 60)),
+    assert folder_summaries(load_category(tmp_path, "tiles")) == [
+        FolderSummary("tiles", "train/good", 4, 4, 0, (40, 60), (99, 40)),
+        FolderSummary("tiles", "test/good", 0, 0, 0, None, None),
+        FolderSummary("tiles", "test/crack", 3, 2, 3, (30, 70), (40, 60)),
+        FolderSummary("tiles", "test/dent", 2, 2, 1, (40, 60), (40, 60)),
     ]
 
 
@@ -198,7 +198,7 @@ def tire(tmp_path) -> Path:
 def test_a_sound_category_in_the_3d_layout_has_no_problem(tire):
     category, problems = inspect_category(tire.parent, "tire", Features(fit="crop"))
     assert problems == []
-    assert [(row.part, row.images, row.masks) for row in summarise(category)] == [
+    assert [(row.part, row.images, row.masks) for row in folder_summaries(category)] == [
         ("train/good", 4, 0), ("test/good", 2, 0), ("test/combined", 3, 3), ("test/cut", 4, 4)
     ]  # fmt: skip
 
@@ -223,7 +223,7 @@ def test_problems_in_the_3d_layout_are_told_where_they_are(tire):
 
 def test_an_rgb_folder_beside_images_is_not_used_and_said_so(tiles):
     shutil.copytree(tiles / "test/crack", tiles / "test/crack/rgb")
-    assert found(tiles) == [Problem("test/crack/rgb", "stray folder, not used", False)]
+    assert found(tiles) == [DataProblem("test/crack/rgb", "stray folder, not used", False)]
 
 
 def test_a_class_of_depth_alone_has_no_images(tire):

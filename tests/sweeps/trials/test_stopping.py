@@ -12,7 +12,7 @@ import pytest
 from cluster.folds import Fold, Outcome
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
-from sweeps.checks.prepare import rounds
+from sweeps.checks.prepare import seed_draw_pairs
 from sweeps.plan.load import configuration, load_plan
 from sweeps.plan.settings import Plan, Search, Stopping
 from sweeps.results import tables
@@ -135,7 +135,7 @@ def test_a_value_that_may_not_be_is_refused_with_its_key(tmp_path, change):
 
 @pytest.mark.parametrize(("seeds", "draws"), [((1,), (0,)), ((1, 2), (0,)), ((1, 2), (0, 1, 2)), ((1, 2, 3), (0, 1))])
 def test_every_seed_meets_every_draw_once_and_neighbours_differ_in_both(seeds, draws):
-    found = list(rounds(seeds, draws))
+    found = list(seed_draw_pairs(seeds, draws))
     assert sorted(found) == [(seed, draw) for seed in seeds for draw in draws]
     assert found[0] == (seeds[0], draws[0])
     if len(draws) > 1:

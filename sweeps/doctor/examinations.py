@@ -1,0 +1,35 @@
+"""All examinations, one after the other: an error in one does not keep from the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sweeps.doctor.check import Check, DoctorOptions, ok, problem
+from sweeps.doctor.cluster import examine_cluster
+from sweeps.doctor.machine import examine_machine
+from sweeps.doctor.materials import examine_materials, examine_weights
+from sweeps.doctor.packages import examine_packages
+from sweeps.doctor.tracking import examine_tracking
+
+
+def examine(options: DoctorOptions) -> Iterator[Check]:
+    """Yield the findings, subject by subject, as they come."""
+    examinations: dict[str, Callable[[], Iterator[Check]]] = {
+        "packages": examine_packages,
+        "machine": lambda: examine_machine(options.cache, options.out, cluster=options.address is not None),
+        "weights": lambda: examine_weights(options.backbone, options.weights),
+        "materials": lambda: examine_materials(options.data, options.textures),
+    }
+    if options.tracking_uri:
+        uri = options.tracking_uri
+        examinations["tracking URI"] = lambda: examine_tracking(uri)
+    if options.address:
+        examinations["cluster"] = lambda: examine_cluster(options)
+    for subject, checks in examinations.items():
+        try:
+            yield from checks()
+        except Exception as error:  # a sick machine may raise anything
+            finding = f"cannot be looked at ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            yield problem(subject, finding, "mend what it says; if that is not it, report it")
+    if not options.address:
+        yield ok("cluster", "none: folds run on a Ray of this machine alone, with a token of its own, on loopback")
