@@ -24,7 +24,7 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
         join(address)
     runs = bool(address) or ray.is_initialized()
     nodes = alive_nodes() if runs else [_here()]
-    asked_gpus, workers, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
+    asked_gpus, asked_workers, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
     gpus_there = sum(node.resources.get("GPU", 0.0) for node in nodes)
     gpus = (0.5 if gpus_there else 0.0) if asked_gpus == "auto" else asked_gpus
     if gpus > gpus_there:
@@ -32,7 +32,7 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
     slots = sum(node.slots(cpus, gpus) for node in nodes)
     if runs and not slots:
         raise BadInput(_too_large(cpus, gpus, nodes))
-    workers = max(1, slots) if workers == "auto" else workers
+    workers = max(1, slots) if asked_workers == "auto" else asked_workers
     return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
 
 
