@@ -123,12 +123,12 @@ def test_two_at_once_fetch_each_file_once(there, tmp_path, fetched):
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "a//x.png", "./x.png", "x\0.png", "a/./x.png"])
 def test_a_name_that_leaves_the_folder_is_refused(name):
     with pytest.raises(BadInput, match="is a name that leaves the folder"):
-        remote._inside(f"bucket/data/{name}", "bucket/data/", Address("s3://bucket/data"), "--data")
+        remote._path_below(f"bucket/data/{name}", "bucket/data/", Address("s3://bucket/data"), "--data")
 
 
 def test_a_name_from_elsewhere_is_refused():
     with pytest.raises(BadInput, match="leaves the folder"):
-        remote._inside("/etc/x.png", "bucket/data/", Address("s3://bucket/data"), "--data")
+        remote._path_below("/etc/x.png", "bucket/data/", Address("s3://bucket/data"), "--data")
 
 
 def test_a_full_disk_is_told_as_everywhere(there, tmp_path, monkeypatch):
