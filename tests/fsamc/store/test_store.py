@@ -390,13 +390,3 @@ def test_what_another_process_has_verified_is_not_read_again(tmp_path: Path, mon
     assert read == []
     trusting.trust(Numbers(n=7))
     assert not trusting.has(Numbers(n=7))
-
-
-def test_what_gets_its_name_is_on_disk_before(store, monkeypatch):
-    """A power cut leaves no artifact whose files are empty: each is flushed while its folder has no name yet."""
-    flushed: list[Path] = []
-    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(Path(f"/proc/self/fd/{number}").readlink()))
-    store.get(Numbers())
-    folder = store.find("numbers", Numbers().key)
-    assert {path.name for path in flushed} == {path.name for path in folder.iterdir()}
-    assert {path.parent.parent for path in flushed} == {store.root / "tmp"}

@@ -234,3 +234,12 @@ def test_a_second_run_that_a_lost_answer_left_goes_and_the_complete_one_stays(ur
     found = contents(uri, PLAN.name, out.sweep, tmp_path / "found")
     assert found["0"]["status"] == "FINISHED"
     assert "accuracy" in found["0"]["metrics"]
+
+
+def test_of_a_delivered_trial_nothing_but_its_record_stays_in_memory(uri, tmp_path):
+    out = sweep(tmp_path, "settled")
+    out.trial(0)
+    delivery = Delivery(out.root, out.plan, uri)
+    delivery.deliver(ended=False)
+    (trial,) = delivery._journal.read().values()
+    assert (trial.record.done, trial.rows, trial.answers) == (True, {}, {})
