@@ -39,8 +39,8 @@ WORDS = {
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 KNOBS = """\
 Every key of a plan, as `fsamc plan show` lists them. Plans and the command line say `base.head.patches`; a space,
-`configurations`, tables and MLflow leave out the word `base`. A meaning that begins with names of kinds belongs to
-these: `padim: …` is read where `reference.kind` is `padim`, and changes nothing elsewhere.
+`configurations`, tables and MLflow leave out the word `base`. A knob with names under *read by* is read where one of
+these kinds is chosen, and changes nothing elsewhere.
 """
 ELSEWHERE = {"how-to/docker.md": "docker/README.md", "how-to/manifests.md": "cluster/manifests/README.md"}
 
@@ -62,11 +62,17 @@ def knob_page() -> str:
     parts: dict[str, list[str]] = {}
     for key, default, meaning in knobs():
         part = ".".join(key.split(".")[: 2 if key.count(".") > 1 and key.startswith("base.") else 1])
-        row = f"| `{key}` | {_code(default)} | {_cell(accepted.get(key, ''))} | {_cell(meaning)} |"
+        kinds, meaning = _kinds(key, meaning)
+        row = f"| `{key}` | {_code(default)} | {_cell(accepted.get(key, ''))} | {kinds} | {_cell(meaning)} |"
         parts.setdefault(part, []).append(row)
     lines = ["# Knobs", "", *KNOBS.splitlines(), ""]
     for part, rows in parts.items():
-        lines += [f"## {GROUPS.get(part, f'`{part}`')}", "", "| key | default | values | meaning |", "| --- " * 4 + "|"]
+        lines += [
+            f"## {GROUPS.get(part, f'`{part}`')}",
+            "",
+            "| key | default | values | read by | meaning |",
+            "| --- " * 5 + "|",
+        ]
         lines += [*rows, ""]
     return "\n".join(lines)
 
@@ -129,6 +135,14 @@ def _accepted(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix:
         yield f"{prefix}{name}", _values(field, definitions)
         if reference := below.get("$ref"):
             yield from _accepted(definitions[reference.rpartition("/")[2]], definitions, f"{key}.")
+
+
+def _kinds(key: str, meaning: str) -> tuple[str, str]:
+    """Split `padim, spade: how many …` into the kinds that read a knob and its meaning; a choice explains its own."""
+    found = re.fullmatch(r"([a-z_]+(?:, [a-z_]+)*): ((?:(?!; [a-z_]+: ).)*)", meaning)
+    if not found or key.endswith((".kind", ".sampler")):
+        return "", meaning
+    return ", ".join(f"`{name}`" for name in found[1].split(", ")), found[2]
 
 
 def _values(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
