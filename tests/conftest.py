@@ -17,6 +17,11 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole sweeps come first: two processes share the short tests out evenly, and one sets up what a file shares."""
+    items.sort(key=lambda item: "whole" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real images, textures and a real backbone beside the checkout; skips where it is not."""

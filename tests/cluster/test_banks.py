@@ -252,7 +252,7 @@ def test_a_damaged_file_is_built_again(runner, shared, fold):
     assert builds(shared)["bank of cap, seed 1"] == 2
 
 
-def test_a_build_that_fails_says_why_and_is_tried_again_when_asked_again(runner, shared, fold, files):
+def test_a_build_that_fails_says_why_and_is_tried_again_when_asked_again(runner, shared, fold):
     lost = shared.categories["cap"].folder / "train" / "good" / "004.png"
     away = lost.rename(lost.with_name("away"))
     try:
