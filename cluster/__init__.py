@@ -1,1 +1,3 @@
-"""Where it runs: actors that serve artifacts, the Ray runtime, job submission."""
+"""Where folds run: the fold service, bank actors, the Ray runtime, job submission."""
+
+PACKAGES = ("fsamc", "cluster", "sweeps")

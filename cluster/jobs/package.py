@@ -17,10 +17,10 @@ from pathlib import Path
 
 import xxhash
 
+from cluster import PACKAGES
 from fsamc.errors import BadInput
 from fsamc.store.store import digest, file_digest
 
-PACKAGES = ("fsamc", "cluster", "sweeps")
 _PARTS = (".py", ".typed", ".yaml", ".j2", ".js", ".csv")  # what belongs to the packages, as in pyproject.toml
 _APART = "manifests"  # beside the code, for people
 _KEPT = 30 * 24 * 3600  # seconds

@@ -15,7 +15,7 @@ import ray
 import xxhash
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.jobs.package import PACKAGES
+from cluster import PACKAGES
 from cluster.nodes.node_checks import Cached, Files, Shared
 
 PATIENCE = 60.0  # seconds that a node may take to answer: it may have to start a process

@@ -150,7 +150,13 @@ def direct_cost(category: Category, config: FoldConfig) -> HeadCost:
         passes = {}
         for epochs in (1, 3):
             short = updated(config, {"head.direct.epochs": epochs})
-            direct = DirectClassifier(short, n_classes=1, generator=torch_generator("costs"))
+            direct = DirectClassifier(
+                short.head.direct,
+                short.features,
+                device=short.compute.device,
+                n_classes=1,
+                generator=torch_generator("costs"),
+            )
             passes[epochs] = _warm_seconds(lambda: direct.finetune([squares], torch_generator("costs")))  # noqa: B023
         return HeadCost(step=max(0.0, passes[3] - passes[1]) / 2, image=_seconds(lambda: direct.scores(squares)))
 

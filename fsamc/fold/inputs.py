@@ -15,7 +15,7 @@ from fsamc.errors import BadInput
 from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.heads import HEADS
-from fsamc.pseudo.classes import check_textures
+from fsamc.pseudo.classes import pseudo_classes
 from fsamc.store.store import Artifact, digest
 
 
@@ -172,6 +172,27 @@ def _checked_pseudo_set(category: Category, config: FoldConfig, textures: Textur
         raise BadInput(f"{who_takes_pseudo_defects(config)}, and so textures: give --textures DIR, or switch it off")
     check_textures(textures, config)
     return pseudo_set(category, config, textures)
+
+
+def check_textures(textures: Textures, config: FoldConfig) -> None:
+    """Raise BadInput if a texture class has too few images, or there are fewer pseudo-classes than are told apart.
+
+    That is as many as a round of pretraining draws; two, where there is none.
+    """
+    textures.chosen(config.pseudo.textures_per_class)
+    n_classes = len(pseudo_classes(textures.classes, config.pseudo))
+    if not pretrains(config):
+        if n_classes < 2:
+            raise BadInput(
+                f"objective pseudo tells pseudo-classes apart, but {textures.folder} makes {n_classes}; add one"
+            )
+        return
+    if config.pretrain.pseudo_classes > n_classes:
+        polygons = f", with polygons {n_classes} pseudo-classes" if config.pseudo.mask == "polygon" else ""
+        raise BadInput(
+            f"pretrain.pseudo_classes is {config.pretrain.pseudo_classes}, but {textures.folder} holds "
+            f"{len(textures.classes)} texture classes{polygons}; lower it or add textures"
+        )
 
 
 def pseudo_set(category: Category, config: FoldConfig, textures: Textures) -> PseudoSet:

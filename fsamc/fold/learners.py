@@ -155,7 +155,14 @@ class ImageLearner:
             known = [building.squares(self.category, paths, self.config.features) for paths in support.values()]
         with self.watch.stage("finetune"):
             generator = torch_generator(self.seed, "head weights")
-            classifier = DirectClassifier(self.config, n_classes=len(known), generator=generator)
+            config = self.config
+            classifier = DirectClassifier(
+                config.head.direct,
+                config.features,
+                device=config.compute.device,
+                n_classes=len(known),
+                generator=generator,
+            )
             classifier.finetune(known, torch_generator(self.seed, "direct order"))
         return TrainedOnImages(self, classifier.scores)
 

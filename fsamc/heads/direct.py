@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsamc.config.features import Features
 from fsamc.data.images import to_tensor
 from fsamc.features.backbone import load_resnet
-from fsamc.fold.config import FoldConfig
 from fsamc.heads.encoder import linear
+from fsamc.heads.head_kinds import Direct
 
 
 class DirectClassifier:
@@ -23,7 +24,9 @@ class DirectClassifier:
     backbone's precision.
 
     Args:
-        config: names the ResNet, its weights and how it learns.
+        settings: how it learns.
+        features: names the ResNet and its weights.
+        device: where it computes.
         n_classes: C.
         generator: source of the last layer's weights.
 
@@ -31,10 +34,11 @@ class DirectClassifier:
         BadInput: the network or its weights cannot be had.
     """
 
-    def __init__(self, config: FoldConfig, *, n_classes: int, generator: torch.Generator) -> None:
-        self.settings = config.head.direct
-        self.device = torch.device(config.compute.device)
-        self.body = load_resnet(config.features).to(self.device)
+    def __init__(
+        self, settings: Direct, features: Features, *, device: str, n_classes: int, generator: torch.Generator
+    ) -> None:
+        self.settings, self.device = settings, torch.device(device)
+        self.body = load_resnet(features).to(self.device)
         assert isinstance(self.body.fc, nn.Linear)
         self.last = linear(self.body.fc.in_features, n_classes, generator).to(self.device)
         self.body.fc = nn.Identity()

@@ -15,8 +15,7 @@ from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
 from fsamc.features.weights import RANDOM_WEIGHTS, is_random
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.inputs import pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
-from fsamc.pseudo.classes import check_textures
+from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.store.store import Store, digest
 from sweeps.checks.textures import find_textures
 from sweeps.plan.load import variants, with_absolute_files

@@ -15,10 +15,10 @@ from fsamc.store.store import Store
 from sweeps.checks.prepare import Prepared, prepare
 from sweeps.checks.resources import resolve_resources
 from sweeps.errors import Unfinished
-from sweeps.figures.trial_figures import FOLDER, Draw, draw_here, first_folds, write_figures
+from sweeps.figures.trial_figures import Draw, draw_here, first_folds, write_figures
 from sweeps.plan.load import configuration, load_plan
 from sweeps.plan.settings import Plan
-from sweeps.results.folder import SweepFolder
+from sweeps.results.folder import FIGURES, SweepFolder
 from sweeps.results.identity import check_resumable
 from sweeps.results.objective import chosen_trial
 from sweeps.results.reader import SweepReader
@@ -46,7 +46,7 @@ class Gallery:
 
     def shows(self, trial: int) -> bool:
         """Whether this trial's figures are there already."""
-        kept = self.folder.notes.get(FOLDER, {})
+        kept = self.folder.notes.get(FIGURES, {})
         return kept.get("trial") == trial and all((self.folder.root / file).exists() for file in kept["files"])
 
     def hang(self, trial: int, draw: Draw) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Gallery:
         seconds = round(time.monotonic() - started, 1)
         names = [file.relative_to(self.folder.root).as_posix() for file in files]
         noted = {"trial": trial, "files": names, "without": without, "seconds": seconds}
-        self.folder.note({FOLDER: noted})
+        self.folder.note({FIGURES: noted})
         return noted
 
     def _folds(self, trial: int) -> Sequence[Fold]:
@@ -72,10 +72,10 @@ class Gallery:
 
 def figures_line(folder: SweepFolder) -> list[str]:
     """Where a sweep's figures are, or how to draw some."""
-    noted = folder.notes.get(FOLDER)
+    noted = folder.notes.get(FIGURES)
     if not noted:
         return [f"figures  fsamc figures {folder.root}"]
-    return [f"figures  {folder.root / FOLDER} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
+    return [f"figures  {folder.root / FIGURES} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
 
 
 def redraw(
@@ -107,7 +107,7 @@ def _deliver(out: Path) -> None:
         track(out, None)
     except (BadInput, Unfinished) as error:
         raise Unfinished(
-            f"the figures are in {out / FOLDER}, and not in MLflow: {error}; then: fsamc track {out}"
+            f"the figures are in {out / FIGURES}, and not in MLflow: {error}; then: fsamc track {out}"
         ) from None
 
 

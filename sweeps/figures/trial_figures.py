@@ -14,8 +14,8 @@ from cluster.folds import Fold, Materials
 from fsamc.fold.inputs import pretrains, pseudo_set
 from fsamc.store.store import Store
 from sweeps.results.files import write_whole
+from sweeps.results.folder import FIGURES
 
-FOLDER = "figures"
 SHEET_ROWS = 10  # pseudo-defects on a sheet
 
 Pictures = dict[str, bytes]  # PNGs, by what they show: `tsne`, `pseudo`
@@ -75,8 +75,8 @@ def write_figures(folds: Sequence[Fold], shared: Materials, out: Path, draw: Dra
         if isinstance(found, str):
             without[fold.category] = found
         else:
-            files += _write(fold.category, found, out / FOLDER)
-    for old in set((out / FOLDER).glob("*-*.png")) - set(files):
+            files += _write(fold.category, found, out / FIGURES)
+    for old in set((out / FIGURES).glob("*-*.png")) - set(files):
         old.unlink()
     return files, without
 

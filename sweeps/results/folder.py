@@ -22,6 +22,7 @@ from sweeps.results.identity import claim
 from sweeps.results.reader import SweepReader, TrialRecord, read_rows
 
 DETECTION = ["trial", "category", "seed", "draw", "threshold", *tables.DETECTED]
+FIGURES = "figures"
 PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
 
 

@@ -11,8 +11,8 @@ from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
 from fsamc.store.store import digest, file_digest
-from sweeps.figures.trial_figures import FOLDER as FIGURES
 from sweeps.plan.settings import Plan
+from sweeps.results.folder import FIGURES
 from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of

@@ -22,8 +22,9 @@ import pytest
 from ray._private.runtime_env.packaging import create_package
 from ray.job_submission import JobDetails, JobStatus, JobType
 
+from cluster import PACKAGES
 from cluster.jobs import follow as following
-from cluster.jobs import job_server, package
+from cluster.jobs import job_server
 from cluster.jobs.follow import follow
 from cluster.jobs.job_server import connect, overridden
 from cluster.jobs.package import Package, code, file_here
@@ -38,7 +39,7 @@ def test_the_code_of_a_job_is_what_the_packages_install_and_nothing_else():
     named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     expected = {
         file.relative_to(ROOT).as_posix()
-        for name in package.PACKAGES
+        for name in PACKAGES
         for pattern in ["**/*.py", *named.get(name, [])]
         for file in (ROOT / name).glob(pattern)
     }

@@ -23,8 +23,16 @@ def config(**direct: Any) -> FoldConfig:
     return updated(FoldConfig(), {**RESNET, **{f"head.direct.{key}": value for key, value in direct.items()}})
 
 
+def classifier_of(config: FoldConfig, *, n_classes: int, seed: int) -> DirectClassifier:
+    generator = torch.Generator().manual_seed(seed)
+    device = config.compute.device
+    return DirectClassifier(
+        config.head.direct, config.features, device=device, n_classes=n_classes, generator=generator
+    )
+
+
 def classifier(*, seed: int = 0, **direct: Any) -> DirectClassifier:
-    return DirectClassifier(config(**direct), n_classes=2, generator=torch.Generator().manual_seed(seed))
+    return classifier_of(config(**direct), n_classes=2, seed=seed)
 
 
 def squares(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -109,7 +117,7 @@ def test_the_weights_are_the_files(tmp_path):
     whole = get_model("resnet18", weights=None, num_classes=1000)
     torch.save(whole.state_dict(), tmp_path / "whole.pth")
     named = updated(config(), {"features.weights": str(tmp_path / "whole.pth")})
-    made = DirectClassifier(named, n_classes=3, generator=torch.Generator().manual_seed(0))
+    made = classifier_of(named, n_classes=3, seed=0)
     assert made.last.weight.shape == (3, 512)
     assert torch.equal(made.body.conv1.weight, whole.conv1.weight)
     assert not made.body.training

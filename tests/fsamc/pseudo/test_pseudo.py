@@ -8,7 +8,8 @@ from fsamc.artifacts.artifacts import PseudoSet
 from fsamc.config.dotted import updated
 from fsamc.config.pseudo import Polygon, Pseudo
 from fsamc.errors import BadInput
-from fsamc.pseudo.classes import check_textures, pseudo_classes
+from fsamc.fold.inputs import check_textures
+from fsamc.pseudo.classes import pseudo_classes
 from fsamc.pseudo.defects import PseudoDefects, blend, defects, generate
 from fsamc.pseudo.preview import preview_sheet
 
