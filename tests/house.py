@@ -86,7 +86,7 @@ def _of_public_names(root: Path) -> Iterator[str]:
             if "cli" in file.parts:
                 continue
             for node in ast.parse(file.read_text()).body:
-                if isinstance(node, (*Function.__args__, ast.ClassDef)) and not node.name.startswith("_"):
+                if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
                     places[node.name].append(str(file.relative_to(root)))
     for name, same in places.items():
         if len(same) > 1:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from natsort import natsorted
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -96,7 +97,7 @@ def preset_page() -> str:
         "A preset is a plan that comes with fsamc: `fsamc sweep NAME`, or `extends: NAME` in a plan.",
         "",
     ]
-    files = sorted((ROOT / "sweeps" / "presets").glob("*.yaml"), key=lambda file: _natural(file.stem))
+    files = natsorted((ROOT / "sweeps" / "presets").glob("*.yaml"), key=lambda file: file.stem)
     for file in files:
         lines += [f"## {file.stem}", "", "```yaml", file.read_text(encoding="utf-8").rstrip(), "```", ""]
     return "\n".join(lines)
@@ -170,8 +171,3 @@ def _cell(text: str) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
-
-
-def _natural(name: str) -> tuple[str, int]:
-    digits = re.search(r"\d+$", name)
-    return (name[: digits.start()], int(digits[0])) if digits else (name, 0)

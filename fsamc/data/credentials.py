@@ -6,8 +6,8 @@ import re
 
 # A user's password, where digits up to a slash are a port; and the value of what is named like a secret.
 _SECRET = re.compile(
-    r"(?P<user>://[^:/@\s]*:)(?!\d*(?:/|$))[^@]+(?=@)"
-    r"|(?P<name>[?&;][^=&;]*(?:passw|secret|token|credential|(?:access|account|api)_?key|\bsig\b)[^=&;]*=)[^&;\s]+",
+    r"(?P<user>://[^:/@]*:)(?!\d*(?:/|$))[^@]+(?=@)"
+    r"|(?P<name>[?&;][^=&;]*(?:passw|secret|token|credential|(?:access|account|api)_?key|\bsig\b)[^=&;]*=)[^&;]+",
     re.IGNORECASE,
 )
 

@@ -89,8 +89,8 @@ def gather(out: Path) -> Evidence:
 
 
 def _notes(saved: SweepReader) -> dict[str, Any]:
-    """Take sweep.json, or nothing where it is torn: the report can do without."""
+    """Take sweep.json, or nothing where it is torn or cannot be read: the report can do without."""
     try:
         return saved.notes
-    except BadInput:
+    except (BadInput, OSError):
         return {}

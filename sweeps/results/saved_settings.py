@@ -49,9 +49,8 @@ def read_saved_settings(out: Path) -> SavedSettings:
 
 def caveats_of(notes: Mapping[str, Any]) -> list[str]:
     """Return the caveats that a sweep.json puts beside its numbers."""
-    return [
-        str(caveat) for caveat in notes.get("caveats", notes.get("marks", []))
-    ]  # `marks`: as older versions wrote it
+    written = notes.get("caveats", notes.get("marks", []))  # older versions called them marks
+    return [str(caveat) for caveat in written]
 
 
 def saved_changes(saved: SavedSettings) -> list[str]:

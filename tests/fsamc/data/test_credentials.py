@@ -1,8 +1,10 @@
 """What holds a secret and what does not, as every check of an address sees it."""
 
+import re
+
 import pytest
 
-from fsamc.data.credentials import holds_secret
+from fsamc.data.credentials import hide_secrets, holds_secret
 
 SECRET = [
     "postgresql://me:hush@host/db",
@@ -19,6 +21,8 @@ SECRET = [
     "s3://bucket/data?session_token=hush",
     "https://account.blob.example/data?sv=1&sig=hush",
     "gs://bucket/data;credential_file=hush",
+    "postgresql://my name:hush@host/db",
+    "https://host/path?token= hush",
 ]
 PLAIN = [
     "postgresql://me:${X}@host:5432/db",
@@ -44,3 +48,16 @@ def test_a_secret_is_seen(address):
 @pytest.mark.parametrize("address", PLAIN)
 def test_a_variable_a_port_a_path_or_a_user_is_no_secret(address):
     assert not holds_secret(address)
+
+
+@pytest.mark.parametrize("address", SECRET)
+def test_what_is_seen_as_a_secret_is_hidden(address):
+    shown = hide_secrets(f"search.storage={address}")
+    assert "***" in shown
+    assert not {"hush", "hu/sh", "12345"} & set(re.split(r"[:@=&; ]", shown))
+    assert hide_secrets(shown) == shown
+
+
+@pytest.mark.parametrize("address", ["http://host:5000/tracks/me@work", "s3://bucket/a:b@c", "/data/password=x"])
+def test_an_address_without_a_secret_is_shown_as_it_is(address):
+    assert hide_secrets(address) == address

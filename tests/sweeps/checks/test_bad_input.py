@@ -103,6 +103,10 @@ def put(name: str, content: bytes) -> Spoil:
     return write
 
 
+def exported(network: type[torch.nn.Module], name: str = "wrong.pt2", **options: Any) -> Spoil:
+    return lambda lab: export_program(network(), lab.root / name, **options)
+
+
 def prepared(lab: Lab) -> Prepared:
     plan, _ = resolve_resources(load_plan(str(lab.plan()), backbone=str(lab.backbone)), None)
     store = Store(lab.root / "cache")
@@ -215,22 +219,22 @@ BAD: dict[str, Bad] = {
     "a program that gives OneMap": Bad(
         ["wrong.pt2", "layer2"],
         "--backbone | ROOT/wrong.pt2",
-        lambda lab: export_program(OneMap(), lab.root / "wrong.pt2"),
+        exported(OneMap),
     ),
     "a program that gives OneOfTwo": Bad(
         ["wrong.pt2", "layer3", "layer2"],
         "--backbone | ROOT/wrong.pt2",
-        lambda lab: export_program(OneOfTwo(), lab.root / "wrong.pt2"),
+        exported(OneOfTwo),
     ),
     "a program that gives Vectors": Bad(
         ["wrong.pt2", "[B, C, H, W]"],
         "--backbone | ROOT/wrong.pt2",
-        lambda lab: export_program(Vectors(), lab.root / "wrong.pt2"),
+        exported(Vectors),
     ),
     "a program for images of another size": Bad(
         ["fixed.pt2", "96 x 96", "features.size"],
         "base.features.size=96 | --backbone | ROOT/fixed.pt2",
-        lambda lab: export_program(TinyNetwork(), lab.root / "fixed.pt2", fixed=True),
+        exported(TinyNetwork, "fixed.pt2", fixed=True),
     ),
     "text for a program": Bad(
         ["text.pt2", "not a torch.export program"], "--backbone | ROOT/text.pt2", put("text.pt2", b"no program")
