@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray._private import ray_constants
 
+from cluster import ray_private
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Outcome
-from cluster.nodes.head_probe import read_token_anew
 from cluster.nodes.inventory import alive_nodes
 from fsamc.errors import BadInput
 from fsamc.fold.result import FoldResult
@@ -25,7 +24,7 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
     """Join the cluster at `address`, or start an embedded one with `cpus` CPUs for folds."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
-        read_token_anew()
+        ray_private.read_token_anew()
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
     with _to_itself():
@@ -41,20 +40,18 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
 
 @contextmanager
 def _to_itself() -> Iterator[None]:
-    """A Ray that starts in this context listens on loopback only, and asks for a token that nobody else has.
+    """Have a Ray that starts in this context listen on loopback only, and ask for a token that nobody else has.
 
-    On Linux Ray puts the machine's address in the place of 127.0.0.1, unless it takes the machine for one that is in
-    no cluster, as on macOS. The token is in the environment while Ray's processes start, and on no command line.
+    The token is in the environment while Ray's processes start, and on no command line.
     """
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     before = {name: os.environ.get(name) for name in own}
-    clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     os.environ.update(own)
-    read_token_anew()
+    ray_private.read_token_anew()
     try:
-        yield
+        with ray_private.on_loopback():
+            yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = clusters
         for name, value in before.items():
             os.environ.pop(name)
             if value is not None:

@@ -1,10 +1,10 @@
-"""A job's log as it grows, over a connection that may break."""
+"""Log of a job as it grows, over a connection that may break."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ray.job_submission import JobDetails, JobSubmissionClient
 
@@ -13,68 +13,54 @@ from cluster.jobs.job_server import reason_of
 SILENCE = 60.0  # seconds without a line after which the connection is made anew: one that is gone says nothing
 PATIENCE = 60.0  # seconds for which the job server may be away
 _PAUSE = 1.0
+_TORN = 3  # connections that may break once the job has ended: its log may be gone with its node
+
+
+class _Broken(Exception):
+    """The connection broke before the server said that this was all of the log."""
 
 
 def follow(
     client: JobSubmissionClient, submission_id: str, write: Callable[[str], object], *, patience: float = PATIENCE
 ) -> JobDetails:
-    """Hand a job's log to `write` as it grows, each character once, until the job has ended; what it ended as.
+    """Hand a job's log to `write` as it grows, each character once; return what Ray says of the job once it has ended.
 
     Raises ConnectionError if the job server is away for longer than `patience` seconds. The job may well go on.
     """
-    log, lost, breaks = _Log(write), None, 0
+    written, torn, end = 0, 0, float("inf")
     while True:
-        whole = _read(log, client, submission_id)
+        position = 0  # every connection gives the log from its beginning
+        try:
+            for piece in _pieces(client, submission_id):
+                write(piece[max(0, written - position) :])
+                position += len(piece)
+                written = max(written, position)
+            whole = True
+        except _Broken:
+            whole = False
         try:
             job = client.get_job_info(submission_id)
         except Exception as error:  # Ray and both its HTTP clients raise many types
-            lost = lost or time.monotonic()
-            if time.monotonic() - lost > patience:
+            end = min(end, time.monotonic() + patience)
+            if time.monotonic() > end:
                 raise ConnectionError(reason_of(error)) from error
         else:
-            lost = None
-            if job.status.is_terminal():
-                breaks += not whole
-                if whole or breaks > 3:  # the log may be gone with its node
-                    return job
+            end = float("inf")
+            torn += job.status.is_terminal() and not whole
+            if job.status.is_terminal() and (whole or torn > _TORN):
+                return job
         time.sleep(_PAUSE)
 
 
-def _read(log: _Log, client: JobSubmissionClient, submission_id: str) -> bool:
-    """Read until the server says that this was all, or the connection breaks; whether it was all."""
-    try:
-        asyncio.run(log.read(client, submission_id))
-    except Exception as error:  # what matters is what the job server says of the job, which is asked next
-        if error is log.unwritten:
-            raise
-        return False
-    return True
-
-
-class _Log:
-    """How much of a log has been handed on: every connection gives it from its beginning.
-
-    Attributes:
-        unwritten: what was raised where the log is written to, which is no trouble of the connection.
-    """
-
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
-        self._seen = 0
-        self.unwritten: Exception | None = None
-
-    async def read(self, client: JobSubmissionClient, submission_id: str) -> None:
-        pieces, position = client.tail_job_logs(submission_id), 0
+def _pieces(client: JobSubmissionClient, submission_id: str) -> Iterator[str]:
+    """Yield the log of one connection. Raises _Broken."""
+    with asyncio.Runner() as runner:
+        pieces = client.tail_job_logs(submission_id)
         while True:
             try:
-                piece = await asyncio.wait_for(anext(pieces), SILENCE)
+                piece = runner.run(asyncio.wait_for(anext(pieces), SILENCE))
             except StopAsyncIteration:
                 return
-            new = piece[max(0, self._seen - position) :]
-            position += len(piece)
-            self._seen = max(self._seen, position)
-            try:
-                self._write(new)
-            except Exception as error:
-                self.unwritten = error
-                raise
+            except Exception as error:  # what matters is what the job server says of the job, which is asked next
+                raise _Broken from error
+            yield piece

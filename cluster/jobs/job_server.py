@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from cluster.nodes.head_probe import TOKEN, read_token_anew
+from cluster import ray_private
+from cluster.nodes.head_probe import TOKEN
 from fsamc.errors import BadInput
 
-CONNECT, ANSWER = 10.0, 60.0  # seconds
 # Ray takes the address of these before the one that it is given.
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _EXPECTED = "give http://HOST:8265, where Ray's dashboard is (Ray's own port, 6379, is for `fsamc sweep --address`)"
-_TALKATIVE = ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging")
 
 
-class _Client(JobSubmissionClient):
-    """Ray's client; by itself it waits for ever for a server that takes a connection and says nothing."""
-
-    def _do_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
-        first = endpoint == "/api/version"
-        return super()._do_request(method, endpoint, timeout=(CONNECT, CONNECT if first else ANSWER), **kwargs)
-
-
-def connect(address: str | None) -> JobSubmissionClient:
-    """A client of the job server at `address`, http(s)://HOST:PORT; with the token and headers that `ray job` takes.
+def connect(address: str) -> JobSubmissionClient:
+    """Return a client of the job server at `address`, with the token and headers that `ray job` takes.
 
     Raises BadInput if there is none, or it does not let us in.
     """
-    address = job_server(address)
-    read_token_anew()
-    for name in _TALKATIVE:
-        logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)
-    logging.getLogger("ray._private.authentication.http_token_authentication").setLevel(logging.ERROR)
+    ray_private.read_token_anew()
+    ray_private.quiet_job_client()
     try:
         with _only(address):
-            return _Client(address, headers=_headers())
+            return ray_private.JobClient(address, headers=_headers())
     except AuthenticationError as error:
         refused = "Authentication failed" in str(error)
         what = "refuses the token that we have" if refused else "asks for a token"
@@ -54,37 +40,37 @@ def connect(address: str | None) -> JobSubmissionClient:
 
 
 def job_server(address: str | None) -> str:
-    """The address given, else that of the environment, checked for its form. Raises BadInput."""
+    """Return the address, by default that of the environment, if it is http(s)://HOST:PORT. Raises BadInput."""
     if address is None:
-        kept = (os.environ.get(name, "") for name in VARIABLES)
-        address = next((one for one in kept if one.startswith(("http://", "https://"))), None)
+        values = (os.environ.get(name, "") for name in VARIABLES)
+        address = next((value for value in values if value.startswith(("http://", "https://"))), None)
     if address is None:
         raise BadInput(f"--address is missing: {_EXPECTED}, or set {VARIABLES[0]}")
     try:
         parts = urlsplit(address)
-        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        complete = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
     except ValueError:
         raise BadInput(f"--address: expected http://HOST:PORT, and found what is no address; {_EXPECTED}") from None
     if parts.password or parts.username:
         raise BadInput(f"--address holds a name or password, which would be shown; {_EXPECTED}, and set {TOKEN}")
-    if not known:
+    if not complete:
         raise BadInput(f"--address {address}: expected http:// or https://, HOST and PORT; {_EXPECTED}")
     return address.rstrip("/")
 
 
 def overridden(address: str) -> bool:
     """Whether `ray job` would ask another server than the one it is given, because of the environment."""
-    kept = next(filter(None, map(os.environ.get, VARIABLES)), address)
-    return kept.rstrip("/") != address
+    value = next(filter(None, map(os.environ.get, VARIABLES)), address)
+    return value.rstrip("/") != address
 
 
 def _headers() -> dict[str, str] | None:
-    """Those that `ray job` sends."""
+    """Return those that `ray job` sends."""
     try:
-        found: dict[str, str] | None = json.loads(os.environ.get("RAY_JOB_HEADERS", "null"))
+        headers: dict[str, str] | None = json.loads(os.environ.get("RAY_JOB_HEADERS", "null"))
     except ValueError:
         raise BadInput('RAY_JOB_HEADERS: not JSON; expected {"NAME": "VALUE"}, or nothing') from None
-    return found
+    return headers
 
 
 @contextmanager
@@ -101,10 +87,10 @@ def _only(address: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why in a few words: the clients of HTTP wrap what has happened many times."""
+    """Say in a few words why a request failed: the clients of HTTP wrap what has happened many times."""
     text = " ".join(str(error.__context__ or error).split())
-    if found := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
-        return found[1]
+    if system_error := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
+        return system_error[1]
     if "SSL" in text:
         return "no https, or with a certificate that is not trusted" if "certificate" in text.lower() else "no https"
     if "timed out" in text:

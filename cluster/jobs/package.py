@@ -1,4 +1,4 @@
-"""What a job takes with it to the cluster: a folder under the hash of its content, with what is named and nothing else.
+"""Package of a job: a folder under the hash of its content, which holds what is named and nothing else.
 
 Data, results, `.git` or a virtual environment cannot slip in: what is not named is not looked at.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import xxhash
 
 from cluster import PACKAGES
+from cluster.ray_private import largest_package
 from fsamc.errors import BadInput
 from fsamc.store.store import digest, file_digest
 
@@ -45,17 +46,17 @@ class Package:
 
     def check(self) -> None:
         """Raise BadInput if Ray would not take it."""
-        if self.size < (most := largest()):
+        if self.size < (most := largest_package()):
             return
         name, content = max(self.files.items(), key=lambda item: _size(item[1]))
-        given = content if isinstance(content, Path) else name
+        file = content if isinstance(content, Path) else name
         raise BadInput(
-            f"{given}: the largest file ({_mib(_size(content))}) of a package of {_mib(self.size)}, and Ray takes less "
+            f"{file}: the largest file ({_mib(_size(content))}) of a package of {_mib(self.size)}, and Ray takes less "
             f"than {_mib(most)}; put it where all nodes of the cluster see it, and give its absolute path there"
         )
 
     def stage(self, folder: Path) -> Path:
-        """Write the files below `folder`; the folder that holds them. One that is there with this content is kept.
+        """Write the files below `folder`, and return the folder that holds them. One with this content is kept.
 
         Others go that nobody has sent anything from for a month.
         """
@@ -89,8 +90,8 @@ def _prune(folder: Path) -> None:
 
 
 def code() -> dict[str, Path]:
-    """The files of the three packages as they are here, by their names in a job's working directory."""
-    found: dict[str, Path] = {}
+    """Return the files of the three packages as they are here, by their names in a job's working directory."""
+    packed: dict[str, Path] = {}
     for package in PACKAGES:
         spec = find_spec(package)
         assert spec is not None
@@ -98,33 +99,25 @@ def code() -> dict[str, Path]:
         root = Path(spec.origin).parent
         files = (file for file in root.rglob("*") if file.suffix in _PARTS or file.name == "py.typed")
         named = {file.relative_to(root): file for file in sorted(files) if file.is_file()}
-        found |= {f"{package}/{name.as_posix()}": file for name, file in named.items() if name.parts[0] != _APART}
-    return found
+        packed |= {f"{package}/{name.as_posix()}": file for name, file in named.items() if name.parts[0] != _APART}
+    return packed
 
 
-def file_here(given: str) -> tuple[str, Path]:
-    """The file that a relative path names, and its name in a job's working directory.
+def file_here(path: str) -> tuple[str, Path]:
+    """Return a file's name in a job's working directory, and the file here that a relative path names.
 
     Raises BadInput if it is not there, or outside of the current folder, be it by `..` or through a link.
     """
     here = Path.cwd()
-    file = Path(os.path.abspath(given))  # noqa: PTH100 - `resolve` would follow links, and a name may be one
+    file = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links, and a name may be one
     if not file.is_file():
-        raise BadInput(f"{given}: no such file in {here}; give a file here, or an absolute path on the cluster")
+        raise BadInput(f"{path}: no such file in {here}; give a file here, or an absolute path on the cluster")
     if not file.resolve().is_relative_to(here) or not file.is_relative_to(here):
         raise BadInput(
-            f"{given}: leads out of {here} to {file.resolve()}; submit from a folder that holds it, or give an absolute"
+            f"{path}: leads out of {here} to {file.resolve()}; submit from a folder that holds it, or give an absolute"
             " path on the cluster"
         )
     return f"files/{file.relative_to(here).as_posix()}", file
-
-
-def largest() -> int:
-    """Bytes that a package must be below: what the job server reads at once, and Ray's control store takes."""
-    from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
-    from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
-
-    return int(min(DASHBOARD_CLIENT_MAX_SIZE, GCS_STORAGE_MAX_SIZE))
 
 
 def _size(content: Path | bytes) -> int:
@@ -136,7 +129,7 @@ def _hash(content: Path | bytes) -> str:
 
 
 def _held(place: Path) -> dict[str, str]:
-    """Hashes of the files below a folder, by their names."""
+    """Return the hashes of the files below a folder, by their names."""
     return {file.relative_to(place).as_posix(): file_digest(file) for file in place.rglob("*") if file.is_file()}
 
 

@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: handing one over, and the plain `ray job submit` line that does the same."""
+"""Jobs on a Ray cluster: handing one over, and the plain `ray job` lines that do the same and what comes after."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import Any
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from cluster.jobs.job_server import VARIABLES, overridden
-from fsamc.errors import BadInput
 
-OURS = "fsamc"  # the key by which our jobs are known
+NAME = "fsamc"  # the key of a job's metadata under which `ray job list` shows the sweep's name
 _STARTING = "No available agent"  # what a job server says before the head's agent has told it of itself
 # Seconds between SIGTERM and SIGKILL when a job is stopped: the folds that run are to be finished, and tables written.
 # The job's supervisor reads it from the job's own environment, and takes 3 where it is not there.
@@ -37,19 +36,17 @@ class Job:
     metadata: Mapping[str, str]
 
     def line(self, address: str) -> str:
-        """The plain command that hands over the same job."""
+        """Return the plain command that hands over the same job."""
         options = {
-            "--address": address,
             "--working-dir": str(self.working_dir),
             "--runtime-env-json": json.dumps({"env_vars": _STOPPING}),
             "--metadata-json": json.dumps(dict(self.metadata)),
         }
         words = [word for option in options.items() for word in option]
-        plain = shlex.join(["ray", "job", "submit", *words, "--", *self.entrypoint])
-        return f"{VARIABLES[0]}={shlex.quote(address)} {plain}" if overridden(address) else plain
+        return _line(address, "submit", *words, "--", *self.entrypoint)
 
     def submit(self, client: JobSubmissionClient, submission_id: str, *, patience: float = 60.0) -> None:
-        """Hand it over; to a head that is still starting, again for `patience` seconds.
+        """Hand the job over; to a head that is still starting, again for `patience` seconds.
 
         Raises RuntimeError if the cluster does not take it.
         """
@@ -74,24 +71,22 @@ class Job:
         )
 
 
-def jobs(client: JobSubmissionClient, *, everybodys: bool) -> list[JobDetails]:
-    """The jobs that the cluster remembers, the newest first: those of sweeps, or all."""
-    found = [job for job in client.list_jobs() if everybodys or OURS in (job.metadata or {})]
-    return sorted(found, key=lambda job: job.start_time or 0, reverse=True)
+def next_lines(address: str, submission_id: str) -> tuple[str, str, str]:
+    """Return the commands that show a job's log until it ends, stop it in good order, and list all jobs."""
+    return (
+        _line(address, "logs", "--follow", submission_id),
+        _line(address, "stop", submission_id),
+        _line(address, "list"),
+    )
 
 
-def find(client: JobSubmissionClient, submission_id: str) -> JobDetails:
-    """What is known of a job. Raises BadInput if there is none of that name."""
-    try:
-        return client.get_job_info(submission_id)
-    except RuntimeError as error:
-        if "status code 404" not in str(error):
-            raise
-        raise BadInput(f"{submission_id}: the cluster knows no such job; `fsamc jobs list` lists them") from None
+def _line(address: str, command: str, *words: str) -> str:
+    plain = shlex.join(["ray", "job", command, "--address", address, *words])
+    return f"{VARIABLES[0]}={shlex.quote(address)} {plain}" if overridden(address) else plain
 
 
 def outcome(job: JobDetails) -> tuple[int, str]:
-    """How a job that has ended is told: the exit code, and a line where its log does not say why."""
+    """Return the exit code for a job that has ended, and a line where its log does not say why."""
     if job.status == JobStatus.SUCCEEDED:
         return 0, ""
     if job.status == JobStatus.STOPPED:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sweeps.cli import cache, data, doctor, jobs, plan, pseudo, results, sweep
+from sweeps.cli import cache, data, doctor, plan, pseudo, results, submit, sweep
 from sweeps.cli.exits import guarded
 from sweeps.cli.options import console, quiet_ray
 
@@ -21,8 +21,8 @@ app = typer.Typer(
 )
 for command in (sweep.sweep, results.report, results.compare, results.track, results.figures, doctor.doctor):
     app.command()(command)
-app.command(context_settings=jobs.PASSED_ON, options_metavar="[PLAN] [KEY=VALUE]... [OPTIONS]")(jobs.submit)
-for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache", cache), ("jobs", jobs)):
+app.command(context_settings=submit.PASSED_ON, options_metavar="[PLAN] [KEY=VALUE]... [OPTIONS]")(submit.submit)
+for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache", cache)):
     app.add_typer(group.app, name=name)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ray
 
+from cluster import ray_private
 from cluster.nodes.inventory import Look, Node, Seen, alive_nodes, ask, findings
 from cluster.nodes.node_checks import Cached, Files, shared_folder
 from fsamc.config.features import Features
@@ -35,7 +36,7 @@ def examine_cluster(options: DoctorOptions) -> Iterator[Check]:
         yield joined
         return
     try:
-        if dashboard := ray._private.worker.get_dashboard_url():
+        if dashboard := ray_private.dashboard_address():
             yield check_dashboard(dashboard)
         yield from _examine_nodes(options)
     finally:

@@ -1,4 +1,4 @@
-"""A sweep as a job on a cluster: what of its words means a file here, and what a place there."""
+"""Arguments of a job: which of a sweep's words mean a file here, and which a place on the cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import platformdirs
 import yaml
 
 from cluster.jobs.package import Package, code, file_here
-from cluster.jobs.submit import OURS, Job
+from cluster.jobs.submit import NAME, Job
 from fsamc.data.credentials import holds_secret
 from fsamc.errors import BadInput
 from sweeps.plan.load import load_plan, to_yaml
@@ -26,8 +26,8 @@ _PLAN = "plan.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The words after `fsamc sweep`, already found right by its own parser.
+class SweepWords:
+    """The words after `fsamc sweep`, which its own parser has checked.
 
     Attributes:
         options: by name, each its word, or None for one that takes none.
@@ -53,42 +53,42 @@ class JobArguments:
     package: Package
 
     def job(self) -> Job:
-        """The job, its files staged in the user's cache folder, where the printed line finds them later."""
+        """Return the job, its files staged in the user's cache folder, where the printed line finds them later."""
         return Job(
             entrypoint=("python", "-m", "sweeps", "sweep", *self.words, "--address", "auto"),
             working_dir=self.package.stage(Path(platformdirs.user_cache_dir("fsamc-jobs"))),
-            metadata={OURS: self.name, "out": self.out},
+            metadata={NAME: self.name, "out": self.out},
         )
 
     def new_id(self, name: str | None = None) -> str:
-        """A submission id that can be read, and that no other job has."""
+        """Return a submission id that can be read, and that no other job has."""
         readable = re.sub(r"[^A-Za-z0-9_.]+", "-", name or self.name).strip("-")
         return f"fsamc-{readable or 'sweep'}-{secrets.token_hex(4)}"
 
 
-def prepare_sending(asked: Asked) -> JobArguments:
+def prepare_job(words: SweepWords) -> JobArguments:
     """Check what can be checked here, and gather what the job needs.
 
     The plan is sent with what it extends and all changes folded in, so that `--extend`, and the same command again,
     find in OUT the plan that they know. Raises BadInput.
     """
-    _check_options(asked.options)
-    options, files = dict(asked.options), dict[str, Path | bytes](code())
+    _check_options(words.options)
+    options, files = dict(words.options), dict[str, Path | bytes](code())
     files[COMMIT] = (commit() or "").encode()
     own = {name: options.pop(f"--{name}", None) for name in FILES}
     out = str(options["--out"])
-    if asked.plan is None:  # the sweep in OUT goes on
-        name, words = PurePosixPath(out).name, [*asked.changes]
-        options |= {f"--{key}": _packed(given, files) for key, given in own.items() if given is not None}
+    if words.plan is None:  # the sweep in OUT goes on
+        name, sent = PurePosixPath(out).name, [*words.changes]
+        options |= {f"--{key}": _packed(path, files) for key, path in own.items() if path is not None}
     else:
-        plan = load_plan(asked.plan, asked.changes, backbone=own["backbone"], weights=own["weights"])
+        plan = load_plan(words.plan, words.changes, backbone=own["backbone"], weights=own["weights"])
         _check_storage(plan)
-        name, words = plan.name, [_PLAN]
+        name, sent = plan.name, [_PLAN]
         files[_PLAN] = _dumped(_with_packed_files(yaml.safe_load(to_yaml(plan)), "", files)).encode()
-    words += [word for option in options.items() for word in option if word is not None]
+    sent += [word for option in options.items() for word in option if word is not None]
     package = Package(files)
     package.check()
-    return JobArguments(name=name, out=out, words=tuple(words), package=package)
+    return JobArguments(name=name, out=out, words=tuple(sent), package=package)
 
 
 def _check_options(options: Mapping[str, str | None]) -> None:
@@ -110,10 +110,12 @@ def _check_options(options: Mapping[str, str | None]) -> None:
 
 
 def _check_storage(plan: Plan) -> None:
-    kept = plan.search.storage
-    if kept and (("://" not in kept and not is_there(kept) and not kept.startswith("$")) or _is_database_here(kept)):
+    storage = plan.search.storage
+    if not storage:
+        return
+    if _is_database_here(storage) or ("://" not in storage and not storage.startswith(("/", "$"))):
         raise BadInput(
-            f"search.storage: {kept}: a file of the job, gone with it; give its absolute path on the cluster"
+            f"search.storage: {storage}: a file of the job, gone with it; give its absolute path on the cluster"
         )
 
 
@@ -126,16 +128,16 @@ def _is_database_here(uri: str) -> bool:
     return uri.startswith("sqlite:") and not uri.partition(":///")[2].startswith("/")
 
 
-def _packed(given: str, files: dict[str, Path | bytes]) -> str:
-    """The name that a file has for the job; one of this machine is added to the files. Names of networks stay."""
-    if is_there(given) or not re.search(r"[./]", given):
-        return given
-    name, files[name] = file_here(given)
+def _packed(path: str, files: dict[str, Path | bytes]) -> str:
+    """Return the name that a file has for the job, and add one of this machine to the files. Names of networks stay."""
+    if is_there(path) or not re.search(r"[./]", path):
+        return path
+    name, files[name] = file_here(path)
     return name
 
 
 def _with_packed_files(tree: Any, key: str, files: dict[str, Path | bytes]) -> Any:
-    """A plan's tree with the backbones and weights in it, wherever they are swept, as the job finds them."""
+    """Return a plan's tree with the backbones and weights in it, wherever they are swept, as the job finds them."""
     if isinstance(tree, Mapping):
         below = {name: str(name).rpartition(".")[2] for name in tree}
         return {

@@ -22,13 +22,12 @@ import pytest
 from ray._private.runtime_env.packaging import create_package
 from ray.job_submission import JobDetails, JobStatus, JobType
 
-from cluster import PACKAGES
+from cluster import PACKAGES, ray_private
 from cluster.jobs import follow as following
 from cluster.jobs import job_server
 from cluster.jobs.follow import follow
-from cluster.jobs.job_server import connect, overridden
 from cluster.jobs.package import Package, code, file_here
-from cluster.jobs.submit import Job, outcome
+from cluster.jobs.submit import Job, next_lines, outcome
 from cluster.nodes.head_probe import TokenRefused, check_head
 from fsamc.errors import BadInput
 
@@ -95,7 +94,7 @@ def test_a_package_that_is_too_large_names_its_largest_file(tmp_path, monkeypatc
         BadInput, match=r"net\.pt2: the largest file \(100\.0 MiB\).*less than 100\.0 MiB; put it where"
     ):
         Package({**code(), "files/net.pt2": large}).check()
-    monkeypatch.setattr("ray._private.runtime_env.packaging.GCS_STORAGE_MAX_SIZE", 1000)
+    monkeypatch.setattr(ray_private.packaging, "GCS_STORAGE_MAX_SIZE", 1000)
     with pytest.raises(BadInput, match="b: the largest file"):
         Package({"a": bytes(10), "b": bytes(1000)}).check()
     Package({"a": bytes(800)}).check()
@@ -119,7 +118,7 @@ def test_a_relative_path_is_a_file_of_this_folder(tmp_path, monkeypatch):
         file_here("none.pt2")
 
 
-def test_the_printed_line_says_what_is_sent(monkeypatch):
+def test_the_printed_lines_say_what_is_sent_and_where(monkeypatch):
     for name in job_server.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     job = Job(entrypoint=("python", "-m", "it's"), working_dir=Path("/a b"), metadata={"fsamc": "x'y", "out": "/o"})
@@ -129,8 +128,18 @@ def test_the_printed_line_says_what_is_sent(monkeypatch):
     assert (options["--address"], options["--working-dir"]) == ("http://h:8265", "/a b")
     assert json.loads(options["--metadata-json"]) == job.metadata
     assert words[11:] == ["--", *job.entrypoint]
+    assert next_lines("http://h:8265", "id") == (
+        "ray job logs --address http://h:8265 --follow id",
+        "ray job stop --address http://h:8265 id",
+        "ray job list --address http://h:8265",
+    )
     monkeypatch.setenv("RAY_ADDRESS", "http://other:8265")  # `ray job` takes it before --address
-    assert shlex.split(job.line("http://h:8265"))[0] == "RAY_API_SERVER_ADDRESS=http://h:8265"
+    for line in (job.line("http://h:8265"), *next_lines("http://h:8265", "id")):
+        assert shlex.split(line)[0] == "RAY_API_SERVER_ADDRESS=http://h:8265"
+
+
+def connect(address: str | None) -> object:
+    return job_server.connect(job_server.job_server(address))
 
 
 @contextmanager
@@ -151,7 +160,7 @@ def listening(status: int | None) -> Iterator[int]:
             yield silent.getsockname()[1]
         return
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         try:
             yield server.server_port
@@ -162,7 +171,7 @@ def listening(status: int | None) -> Iterator[int]:
 
 @pytest.mark.parametrize("status", [200, 404, 500, 302, None])
 def test_what_is_no_job_server_is_refused_soon(status, monkeypatch):
-    monkeypatch.setattr(job_server, "CONNECT", 0.3)
+    monkeypatch.setattr(ray_private, "CONNECT", 0.3)
     with listening(status) as port, pytest.raises(BadInput, match="no job server of Ray answers") as error:
         connect(f"http://127.0.0.1:{port}")
     assert f"--address http://127.0.0.1:{port}:" in str(error.value)
@@ -198,8 +207,8 @@ def test_the_environment_names_the_job_server_and_never_overrules(monkeypatch):
     with listening(500) as port, pytest.raises(BadInput, match=f":{port}: no job server.*500"):
         connect(f"http://127.0.0.1:{port}")
     assert os.environ["RAY_API_SERVER_ADDRESS"] == "http://127.0.0.1:1"
-    assert overridden("http://127.0.0.1:2")
-    assert not overridden("http://127.0.0.1:1")
+    assert job_server.overridden("http://127.0.0.1:2")
+    assert not job_server.overridden("http://127.0.0.1:1")
 
 
 def test_a_port_that_says_nothing_is_no_head_and_soon_told():
@@ -211,18 +220,22 @@ def test_a_port_that_says_nothing_is_no_head_and_soon_told():
 LOG = "one\ntwo\nthree\n"
 
 
+BREAKS, IS_SILENT = object(), object()
+
+
 class Server:
     """Stands in for Ray's client: `plays` says for each connection what comes, and whether it then breaks."""
 
-    def __init__(self, *plays: tuple[list[str], bool], ends: JobStatus = JobStatus.SUCCEEDED) -> None:
+    def __init__(self, *plays: list[object], ends: JobStatus = JobStatus.SUCCEEDED) -> None:
         self.plays, self.ends = list(plays), ends
 
     async def tail_job_logs(self, job_id: str):
-        pieces, breaks = self.plays.pop(0)
-        for piece in pieces:
+        for piece in self.plays.pop(0):
+            if piece is BREAKS:
+                raise RuntimeError("WebSocket connection closed unexpectedly")
+            if piece is IS_SILENT:
+                await asyncio.Event().wait()
             yield piece
-        if breaks:
-            raise RuntimeError("WebSocket connection closed unexpectedly")
 
     def get_job_info(self, job_id: str) -> JobDetails:
         return details(JobStatus.RUNNING if self.plays else self.ends)
@@ -242,43 +255,42 @@ def details(status: JobStatus, code: int | None = None, message: str | None = No
 @pytest.mark.parametrize(
     "plays",
     [
-        [(["one\ntwo\n", "three\n"], False)],
-        [(["one\nt"], True), (["one\n", "two\nthree\n"], False)],
-        [([], True), (["one\n"], True), (["one\ntwo\nthree\n"], True), (["one\ntwo\nthree\n"], False)],
-        [(["one\n"], False), ([LOG], False)],
+        [["one\ntwo\n", "three\n"]],
+        [["one\nt", BREAKS], ["one\n", "two\nthree\n"]],
+        [[BREAKS], ["one\n", BREAKS], [LOG, BREAKS], [LOG]],
+        [["one\n"], [LOG]],
+        [["one\n", IS_SILENT], [LOG]],
     ],
 )
 def test_each_character_comes_once_however_often_the_connection_breaks(plays, monkeypatch):
     monkeypatch.setattr(following, "_PAUSE", 0)
+    monkeypatch.setattr(following, "SILENCE", 0.05)
     shown: list[str] = []
     assert follow(Server(*plays), "j", shown.append).status == JobStatus.SUCCEEDED
     assert "".join(shown) == LOG
 
 
-def test_a_job_server_that_stays_away_is_told(monkeypatch):
+def test_a_log_that_is_gone_with_its_node_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(following, "_PAUSE", 0)
+    server = Server(*[[BREAKS]] * 9, ends=JobStatus.FAILED)
+    server.get_job_info = lambda _: details(JobStatus.FAILED)
+    assert follow(server, "j", print).status == JobStatus.FAILED
+    assert len(server.plays) == 5
+
+
+def test_a_job_server_that_is_away_for_a_while_is_waited_for_and_one_that_stays_away_is_told(monkeypatch):
+    def absent(_: str) -> JobDetails:
+        server.get_job_info = back
+        raise ConnectionRefusedError("refused")
+
     monkeypatch.setattr(following, "_PAUSE", 0.01)
-    server = Server(([LOG], True), ([], True))
-    server.get_job_info = lambda _: (_ for _ in ()).throw(ConnectionRefusedError("refused"))
-    server.tail_job_logs = lambda _: (_ for _ in ()).throw(ConnectionRefusedError("refused"))
+    server = Server([BREAKS], [LOG])
+    back, server.get_job_info = server.get_job_info, absent
+    assert follow(server, "j", print, patience=0.05).status == JobStatus.SUCCEEDED
+    server, back = Server(*[[BREAKS]] * 99), absent
+    server.get_job_info = absent
     with pytest.raises(ConnectionError, match="refused"):
         follow(server, "j", print, patience=0.05)
-
-
-def test_a_connection_that_says_nothing_is_made_anew(monkeypatch):
-    monkeypatch.setattr(following, "_PAUSE", 0)
-    monkeypatch.setattr(following, "SILENCE", 0.05)
-    server = Server(([LOG], False))
-    spoken = server.tail_job_logs
-
-    async def silent(job_id: str):
-        server.tail_job_logs = spoken
-        yield "one\n"
-        await asyncio.Event().wait()
-
-    server.tail_job_logs = silent
-    shown: list[str] = []
-    follow(server, "j", shown.append)
-    assert "".join(shown) == LOG
 
 
 def test_where_the_log_cannot_be_written_the_reason_is_not_taken_for_the_connections():
@@ -286,7 +298,7 @@ def test_where_the_log_cannot_be_written_the_reason_is_not_taken_for_the_connect
         raise BrokenPipeError("head has seen enough")
 
     with pytest.raises(BrokenPipeError, match="seen enough"):
-        follow(Server(([LOG], False)), "j", closed)
+        follow(Server([LOG]), "j", closed)
 
 
 @pytest.mark.parametrize(

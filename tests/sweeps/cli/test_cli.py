@@ -30,10 +30,6 @@ COMMANDS = [
     ["cache", "list"],
     ["cache", "prune"],
     ["submit"],
-    ["jobs"],
-    ["jobs", "list"],
-    ["jobs", "logs"],
-    ["jobs", "stop"],
 ]
 
 

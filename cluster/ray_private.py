@@ -1,0 +1,96 @@
+"""Ray's private names: all that we use of them, each with why. A test names those that the installed Ray lacks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import ray
+from ray._private import ray_constants, services, worker
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.grpc_utils import init_grpc_channel
+from ray._private.runtime_env import packaging
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.job_submission import JobSubmissionClient
+
+CLUSTER_ID = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # what every driver asks a head first; the question is empty
+CONNECT, ANSWER = 10.0, 60.0  # seconds
+_TALKATIVE = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.authentication.http_token_authentication",
+    "ray._private.runtime_env.packaging",
+)
+
+
+class JobClient(JobSubmissionClient):
+    """Ray's client; by itself it waits for ever for a server that takes a connection and says nothing."""
+
+    def _do_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
+        first = endpoint == "/api/version"
+        return super()._do_request(method, endpoint, timeout=(CONNECT, CONNECT if first else ANSWER), **kwargs)
+
+
+def quiet_job_client() -> None:
+    """Keep Ray's client of the job server from logging to the screen what we tell in a line of our own."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def largest_package() -> int:
+    """Return the bytes that a package must be below: what the job server reads at once, and Ray's store takes.
+
+    Ray checks the second only, and only when all is packed.
+    """
+    return int(min(ray_constants.DASHBOARD_CLIENT_MAX_SIZE, packaging.GCS_STORAGE_MAX_SIZE))
+
+
+def read_token_anew() -> None:
+    """Have Ray read the token's variables anew: it keeps what they were when it first looked.
+
+    In a cluster the token stays as it is: without it, Ray would abort the process at the next question to the cluster.
+    """
+    if ray.is_initialized():
+        return
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def head_address(address: str) -> str:
+    """Return HOST:PORT of the head that `ray.init` would join; empty where none runs on this machine.
+
+    `ray.init` finds it too, but only while it joins, which takes 20 seconds where the head is gone.
+    """
+    if address != "auto":
+        return address
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    return services.canonicalize_bootstrap_address(address) or ""
+
+
+def head_channel(address: str) -> grpc.Channel:
+    """Open a channel to a head, with the token and certificates that Ray itself would use."""
+    channel: grpc.Channel = init_grpc_channel(address)
+    return channel
+
+
+def dashboard_address() -> str | None:
+    """Return HOST:PORT of the joined cluster's dashboard; no public name of Ray tells it."""
+    address: str | None = worker.get_dashboard_url()
+    return address
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Have a Ray that starts in this context listen on loopback only.
+
+    On Linux Ray puts the machine's address in the place of 127.0.0.1, unless it takes the machine for one that is in
+    no cluster, as on macOS.
+    """
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
