@@ -18,10 +18,9 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ActorUnschedulableError, ObjectLostError
 
 from cluster.async_memo import AsyncMemo
-from fsamc.artifacts.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
-from fsamc.config.compute import Compute
+from fsamc.artifacts.base import Artifact
 from fsamc.errors import naming
-from fsamc.store.store import Arrays, Artifact, Store
+from fsamc.store.store import Arrays, Buildable, Store
 
 GONE = (ActorDiedError, ActorUnschedulableError)  # for good: its node is dead
 _LOST = (*GONE, ActorUnavailableError, ObjectLostError)
@@ -62,7 +61,7 @@ class Builder:
 
     async def _build_if_missing(self, artifact: Artifact) -> None:
         if not await asyncio.to_thread(self._store.has, artifact):
-            task = _build.options(num_cpus=compute_of(artifact).threads, num_gpus=self._gpus)
+            task = _build.options(num_cpus=artifact.compute.threads, num_gpus=self._gpus)
             await task.remote(self._store.root, self._store.run, artifact, self._gpus)
 
 
@@ -92,7 +91,7 @@ class BankActor(Builder):
 def _build(root: Path, run: str, artifact: Artifact, gpus: float) -> None:
     from fsamc.compute import share_gpu  # here, because whoever submits builds loads no torch
 
-    share_gpu(gpus, compute_of(artifact).device)
+    share_gpu(gpus, artifact.compute.device)
     with naming(root):
         files_of(root, run).get(artifact)
 
@@ -112,11 +111,11 @@ class ClusterStore(Store):
         super().__init__(files.root, run=files.run)
         self._files, self._served = files, served
 
-    def get(self, artifact: Artifact) -> Arrays:
+    def get(self, artifact: Buildable) -> Arrays:
         """The artifact's arrays."""
         return self._served.get(artifact.key) or self._files.get(artifact)
 
-    def has(self, artifact: Artifact) -> bool:
+    def has(self, artifact: Buildable) -> bool:
         """Whether the artifact can be had without building it."""
         return artifact.key in self._served or self._files.has(artifact)
 
@@ -125,14 +124,6 @@ class ClusterStore(Store):
 def files_of(root: Path, run: str) -> Store:
     """The process's own store: what a warm worker has verified for one fold stays so for the next."""
     return Store(root, run=run)
-
-
-def compute_of(artifact: Artifact) -> Compute:
-    """What the artifact's arithmetic runs on."""
-    bank = artifact.bank if isinstance(artifact, GoodScores | Nearest) else artifact
-    features = bank.good if isinstance(bank, Bank) else bank
-    assert isinstance(features, FeatureSet | PseudoSet)
-    return features.compute
 
 
 def lost(error: BaseException) -> bool:

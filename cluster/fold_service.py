@@ -19,9 +19,9 @@ from cluster.bank_actors import GONE, BankActor, Builder, ClusterStore, Offer, f
 from cluster.folds import Fold, Materials, find_result
 from cluster.nodes.inventory import alive_nodes
 from cluster.working_set import WorkingSet
-from fsamc.artifacts.artifacts import Bank, Nearest
+from fsamc.artifacts.base import Artifact
 from fsamc.errors import naming
-from fsamc.store.store import Artifact, Store
+from fsamc.store.store import Store
 
 _PATIENCE = 150.0  # seconds for what is lost to come back: it takes Ray up to a minute to see that a node is dead
 T = TypeVar("T")
@@ -93,13 +93,12 @@ class FoldService(Builder):
         reference could come in while the last one to the same array goes, in another thread. Ray (2.60) would forget
         that the array is there, and a fold that is to read it would wait for ever.
         """
-        if isinstance(artifact, Bank | Nearest):
-            return await self._offered.get(artifact.key, lambda: self._ask_bank_actor(artifact))
+        if owner := artifact.served_by:
+            return await self._offered.get(artifact.key, lambda: self._ask_bank_actor(owner, artifact))
         await self.ensure(artifact)
         return None
 
-    async def _ask_bank_actor(self, artifact: Bank | Nearest) -> Offer:
-        owner = _owner(artifact)
+    async def _ask_bank_actor(self, owner: tuple[str, int], artifact: Artifact) -> Offer:
         actor = self._offered_by[artifact.key] = self._bank_actor(owner)
         try:
             offer: Offer = await actor.provide.remote(artifact)
@@ -201,12 +200,6 @@ class FoldService(Builder):
             )
             self._banks[owner] = actor.remote(self._store.root, self._store.run, self._gpus)
         return self._banks[owner]
-
-
-def _owner(artifact: Bank | Nearest) -> tuple[str, int]:
-    """The (category, seed) whose actor serves it."""
-    bank = artifact.bank if isinstance(artifact, Nearest) else artifact
-    return bank.good.category.name, bank.seed
 
 
 def _a_home(number: int) -> NodeAffinitySchedulingStrategy | str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+from fsamc.artifacts.base import Artifact
 from fsamc.data.category import Category
 from fsamc.data.textures import Textures
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import fold_artifacts, fold_key
 from fsamc.fold.result import FoldResult
-from fsamc.store.store import Artifact, Store
+from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

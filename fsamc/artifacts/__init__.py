@@ -1,1 +1,1 @@
-"""The artifacts that folds share, and how each is built."""
+"""Artifacts that folds share, each in one file: its key, what it needs, how it is built, its size, who serves it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -11,16 +11,18 @@ from itertools import islice
 import numpy as np
 import torch
 
-from fsamc.artifacts import building
-from fsamc.artifacts.artifacts import Bank, FeatureSet, PseudoSet
+from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.patch_features import PatchFeatures
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.compute import threads
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category
-from fsamc.data.images import to_tensor
+from fsamc.data.squares import read_squares
 from fsamc.detectors.base import detector_class
 from fsamc.detectors.residual import ResidualMaps
 from fsamc.features.backbone import load_backbone
-from fsamc.features.patches import patch_features_of
+from fsamc.features.extraction import square_features
 from fsamc.fold.config import FoldConfig
 from fsamc.heads import HEADS
 from fsamc.heads.base import Head, head_class
@@ -69,22 +71,22 @@ class DetectorCost:
         return self.compare + self.each * n_good
 
 
-def image_cost(wanted: FeatureSet | PseudoSet) -> float:
+def image_cost(pictures: PatchFeatures) -> float:
     """Seconds per image of a category, from its file to patch features."""
-    category, features = wanted.category, wanted.features
-    paths = (category.train * features.batch)[: features.batch]
-    with threads(wanted.compute):
-        return _warm_seconds(lambda: _features(wanted, building.squares(category, paths, features))) / len(paths)
+    batch = pictures.features.batch
+    paths = (pictures.category.train * batch)[:batch]
+    with threads(pictures.compute):
+        return _warm_seconds(lambda: _features(pictures, paths)) / len(paths)
 
 
-def pseudo_cost(wanted: PseudoSet) -> PseudoCost:
+def pseudo_cost(pseudo_set: PseudoSet) -> PseudoCost:
     """Seconds of a set's pictures, from a few of them on one good image."""
-    with threads(wanted.compute):
-        good = building.good_squares(wanted.category, wanted.features, 1)
-        method, settings = building.foreground_method(wanted), wanted.pseudo.segmentation
-        foreground = _seconds(lambda: foreground_mask(good[0], method, settings))
-        mask, textures = [foreground_mask(good[0], method, settings)], building.texture_squares(wanted)
-        made = defects(good, mask, textures, wanted.pseudo, purpose=wanted.category.name)
+    with threads(pseudo_set.compute):
+        good = pseudo_set.good_squares(1)
+        method, pseudo = pseudo_set.foreground_method(), pseudo_set.pseudo
+        foreground = _seconds(lambda: foreground_mask(good[0], method, pseudo.segmentation))
+        mask, textures = [foreground_mask(good[0], method, pseudo.segmentation)], pseudo_set.texture_squares()
+        made = defects(good, mask, textures, pseudo, purpose=pseudo_set.category.name)
         return PseudoCost(foreground=foreground, defect=_seconds(lambda: list(islice(made, PICTURES))) / PICTURES)
 
 
@@ -146,7 +148,7 @@ def direct_cost(category: Category, config: FoldConfig) -> HeadCost:
     from fsamc.heads.direct import DirectClassifier
 
     with threads(config.compute):
-        squares = building.squares(category, category.defects[:1], config.features)
+        squares = read_squares(category, category.defects[:1], config.features)
         passes = {}
         for epochs in (1, 3):
             short = updated(config, {"head.direct.epochs": epochs})
@@ -173,11 +175,9 @@ def _warm_seconds(do: Callable[[], object]) -> float:
     return first if first > ENOUGH else _seconds(do)
 
 
-def _features(wanted: FeatureSet | PseudoSet, squares: np.ndarray) -> np.ndarray:
-    network = load_backbone(wanted.features, wanted.compute.device)
-    with torch.inference_mode():
-        maps = network(torch.as_tensor(to_tensor(squares)))
-        return patch_features_of(maps, dim=wanted.features.dim).half().cpu().numpy()
+def _features(pictures: PatchFeatures, paths: Sequence[str]) -> np.ndarray:
+    squares = read_squares(pictures.category, paths, pictures.features)
+    return square_features(squares, pictures.features, pictures.compute.device)
 
 
 def _sample(good: FeatureSet, count: int) -> np.ndarray:
@@ -185,10 +185,7 @@ def _sample(good: FeatureSet, count: int) -> np.ndarray:
     paths = good.category.train[: min(2 * good.features.batch, count)]
     with threads(good.compute):
         first = np.concatenate(
-            [
-                _features(good, building.squares(good.category, paths[i : i + good.features.batch], good.features))
-                for i in range(0, len(paths), good.features.batch)
-            ]
+            [_features(good, paths[i : i + good.features.batch]) for i in range(0, len(paths), good.features.batch)]
         )
     rng = numpy_generator("costs", "sample")
     spread = first.astype(np.float32).std(axis=(0, 1)) / 2

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from fsamc.artifacts import building
-from fsamc.artifacts.artifacts import FeatureSet, Nearest
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.compute import Stopwatch
 from fsamc.data.category import Category, PathsByClass
 from fsamc.detectors.base import Detector
 from fsamc.detectors.residual import Maps, ResidualMaps
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import Inputs
-from fsamc.store.store import Artifact, Store
+from fsamc.store.store import Store
 
 BATCH = 8  # images classified at once; a memory bound, each image's answer is its own
 
@@ -82,12 +83,12 @@ class FoldImages:
             normal=good.reshape(-1, good.shape[-1]),
             indices=pseudo["sources"][:, None] * n_patches + np.arange(n_patches),
             residual=self.config.residual,
-            scale=self._scale(building.detector(self.inputs.test.bank, self.store)),
+            scale=self._scale(self.inputs.test.bank.load(self.store)),
             device=self.config.compute.device,
         )
 
-    def _maps(self, nearest: Nearest) -> ResidualMaps:
-        detector, found = building.detector(nearest.bank, self.store), self.store.get(nearest)
+    def _maps(self, nearest: NearestRows) -> ResidualMaps:
+        detector, found = nearest.bank.load(self.store), self.store.get(nearest)
         return ResidualMaps(
             features=self.store.get(nearest.queries)["features"],
             normal=detector.rows,

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsamc.artifacts.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.good_scores import GoodScores
+from fsamc.artifacts.nearest_rows import NearestRows
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.data.category import Category, PathsByClass, leave_one_out
 from fsamc.data.textures import Textures
 from fsamc.detectors import DETECTORS
@@ -16,7 +21,7 @@ from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.heads import HEADS
 from fsamc.pseudo.classes import pseudo_classes
-from fsamc.store.store import Artifact, digest
+from fsamc.store.store import digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +29,10 @@ class Inputs:
     """The artifacts that one fold reads."""
 
     good: FeatureSet
-    test: Nearest  # every defect image
-    means: Nearest | None  # per class the support averaged pixel by pixel, where `support.mean: image`
+    test: NearestRows  # every defect image
+    means: NearestRows | None  # per class the support averaged pixel by pixel, where `support.mean: image`
     pseudo: PseudoSet | None  # where the head is pretrained, or measured on them
-    pseudo_nearest: Nearest | None  # where `pseudo.residual: bank`, or the head is measured on them
+    pseudo_nearest: NearestRows | None  # where `pseudo.residual: bank`, or the head is measured on them
 
     def artifacts(self) -> list[Artifact]:
         """All of them, each after what it needs."""
@@ -39,8 +44,8 @@ class DetectionInputs:
     """The artifacts that say which images are called defective, where `detection.enabled`."""
 
     held_out: GoodScores  # what the threshold is chosen on
-    test: Nearest  # every defect image
-    good: Nearest | None  # test/good, where there is any
+    test: NearestRows  # every defect image
+    good: NearestRows | None  # test/good, where there is any
 
     def artifacts(self) -> list[Artifact]:
         """All of them, each after what it needs."""
@@ -59,12 +64,12 @@ def fold_inputs(
         return None
     category = category.with_classes(good=config.good)
     bank = _bank(category, config, seed)
-    test = Nearest(bank=bank, queries=_features(category, config, ((path,) for path in category.defects)))
+    test = NearestRows(bank=bank, queries=_features(category, config, ((path,) for path in category.defects)))
     averaged = _averaged(category, config, draw)
-    means = Nearest(bank=bank, queries=_features(category, config, averaged)) if averaged else None
+    means = NearestRows(bank=bank, queries=_features(category, config, averaged)) if averaged else None
     pseudo = _checked_pseudo_set(category, config, textures) if takes_pseudo_defects(config) else None
     from_bank = config.pseudo.residual == "bank" or "pseudo" in config.scoring.measure
-    pseudo_nearest = Nearest(bank=bank, queries=pseudo) if pseudo and from_bank else None
+    pseudo_nearest = NearestRows(bank=bank, queries=pseudo) if pseudo and from_bank else None
     return Inputs(good=bank.good, test=test, means=means, pseudo=pseudo, pseudo_nearest=pseudo_nearest)
 
 
@@ -80,8 +85,8 @@ def detection_inputs(category: Category, config: FoldConfig, *, seed: int) -> De
     defects, good = (((path,) for path in paths) for paths in (category.defects, category.good))
     return DetectionInputs(
         held_out=GoodScores(bank=bank, held_out=held_out_rows(category, config.detection.held_out)),
-        test=Nearest(bank=bank, queries=_features(category, config, defects)),
-        good=Nearest(bank=bank, queries=_features(category, config, good)) if category.good else None,
+        test=NearestRows(bank=bank, queries=_features(category, config, defects)),
+        good=NearestRows(bank=bank, queries=_features(category, config, good)) if category.good else None,
     )
 
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from fsamc.artifacts import building
 from fsamc.compute import Stopwatch
 from fsamc.data.category import Category, PathsByClass
+from fsamc.data.squares import read_squares
 from fsamc.detectors.residual import Maps, concatenate, mean
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import BATCH, FoldImages
@@ -152,7 +152,7 @@ class ImageLearner:
         from fsamc.heads.direct import DirectClassifier
 
         with self.watch.stage("inputs"):
-            known = [building.squares(self.category, paths, self.config.features) for paths in support.values()]
+            known = [read_squares(self.category, paths, self.config.features) for paths in support.values()]
         with self.watch.stage("finetune"):
             generator = torch_generator(self.seed, "head weights")
             config = self.config
@@ -189,7 +189,7 @@ class TrainedOnImages:
         category, features = self.learner.category, self.learner.config.features
         with self.learner.watch.stage("classify"):
             batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
-            return np.concatenate([self.classify(building.squares(category, batch, features)) for batch in batches])
+            return np.concatenate([self.classify(read_squares(category, batch, features)) for batch in batches])
 
 
 def _fresh_head(images: FoldImages, seed: int) -> Head:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,7 +63,7 @@ def blend(image: ImageArray, texture: ImageArray, mask: Mask, beta: float) -> Im
 def defects(
     sources: Images,
     foregrounds: MaskSource,
-    textures: Mapping[str, Sequence[ImageArray]],
+    textures: Mapping[str, Images],
     config: Pseudo,
     *,
     purpose: str,
@@ -97,7 +97,7 @@ def defects(
 def generate(
     sources: Images,
     foregrounds: MaskSource,
-    textures: Mapping[str, Sequence[ImageArray]],
+    textures: Mapping[str, Images],
     config: Pseudo,
     *,
     purpose: str,
@@ -114,7 +114,7 @@ def generate(
     )
 
 
-def _check_textures(textures: Mapping[str, Sequence[ImageArray]], needed: int) -> None:
+def _check_textures(textures: Mapping[str, Images], needed: int) -> None:
     if not textures:
         raise BadInput("pseudo-defects need at least one texture class, found none; check the textures folder")
     for name, choices in textures.items():

@@ -31,7 +31,7 @@ class Foregrounds:
     """The foreground of each of a category's images, bool [S, S] by index, found when it is first asked for."""
 
     def __init__(self, images: Images, method: Method, settings: Segmentation) -> None:
-        self._images, self._method, self._settings = images, method, settings
+        self.method, self._images, self._settings = method, images, settings
         self._masks: dict[int, Mask] = {}
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class Foregrounds:
 
     def __getitem__(self, index: int, /) -> Mask:
         if index not in self._masks:
-            self._masks[index] = foreground_mask(self._images[index], self._method, self._settings)
+            self._masks[index] = foreground_mask(self._images[index], self.method, self._settings)
         return self._masks[index]
 
 

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from fsamc.artifacts.artifacts import PseudoSet
-from fsamc.artifacts.building import foreground_method, good_squares, texture_squares
-from fsamc.pseudo.defects import MaskSource, PseudoDefects, generate
-from fsamc.pseudo.foreground import Foregrounds, ImageArray, Images, Mask, Method
+from fsamc.pseudo.defects import MaskSource, PseudoDefects
+from fsamc.pseudo.foreground import ImageArray, Images, Mask
 
 _CELL, _GAP, _HEADER = 224, 6, 22
 _INK, _PAPER, _OUTLINE = (30, 30, 30), (255, 255, 255), (255, 0, 80)
-
-
-def preview_of(pseudo_set: PseudoSet, rows: int) -> tuple[ImageArray, Method]:
-    """Draw the sheet of the first `rows` pseudo-defects of a set, and how the foreground was found.
-
-    It begins with the first pseudo-defect of each pseudo-class, and draws no more of them than it shows.
-    """
-    per_class = -(-rows // len(pseudo_set.classes))
-    pseudo_set = replace(pseudo_set, pseudo=pseudo_set.pseudo.model_copy(update={"per_class": per_class}))
-    good, method = good_squares(pseudo_set.category, pseudo_set.features), foreground_method(pseudo_set)
-    foregrounds = Foregrounds(good, method, pseudo_set.pseudo.segmentation)
-    made = generate(good, foregrounds, texture_squares(pseudo_set), pseudo_set.pseudo, purpose=pseudo_set.category.name)
-    return preview_sheet(made, good, foregrounds, rows=rows), method
 
 
 def preview_sheet(pseudo: PseudoDefects, sources: Images, foregrounds: MaskSource, *, rows: int) -> ImageArray:

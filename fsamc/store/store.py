@@ -1,4 +1,4 @@
-"""Content-addressed artifacts on disk: the truth that every cache may be lost beside.
+"""Content-addressed store of arrays and texts: the disk is authoritative, caches may be lost.
 
 An artifact lies in `ROOT/KIND/KEY/`, where KEY is a hash of everything it depends on. It is written to a
 temporary folder and renamed, so it is there whole or not at all; `checksums.json` is verified on load, and what
@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,8 +30,8 @@ Arrays = Mapping[str, np.ndarray]
 CHECKSUMS = "checksums.json"
 
 
-class Artifact(Protocol):
-    """Something that is computed once and kept. Picklable, so that another process can build it."""
+class Buildable(Protocol):
+    """What the store keeps and can build: computed once. Picklable, so that another process can build it."""
 
     kind: ClassVar[str]
 
@@ -43,10 +43,6 @@ class Artifact(Protocol):
     @property
     def about(self) -> str:
         """What it is, for people: "magnetic_tile, seed 1"."""
-        ...
-
-    def needs(self) -> Sequence[Artifact]:
-        """The artifacts that `build` reads."""
         ...
 
     def build(self, store: Store, into: Path, /) -> None:
@@ -91,12 +87,12 @@ class Store:
         self.run = run
         self._verified: set[Path] = set()
 
-    def get(self, artifact: Artifact) -> Arrays:
+    def get(self, artifact: Buildable) -> Arrays:
         """The artifact's arrays, memory-mapped and read-only; built first if they are not there."""
         folder = self.find(artifact.kind, artifact.key) or self._build(artifact)
         return {path.stem: open_memmap(path, mode="r") for path in sorted(folder.glob("*.npy"))}
 
-    def has(self, artifact: Artifact) -> bool:
+    def has(self, artifact: Buildable) -> bool:
         """Whether `get` would find the artifact whole."""
         return self.find(artifact.kind, artifact.key) is not None
 
@@ -128,7 +124,7 @@ class Store:
         self._verified.add(folder)
         return folder
 
-    def trust(self, artifact: Artifact) -> None:
+    def trust(self, artifact: Buildable) -> None:
         """Take an artifact that is there as verified, since another process of the same run has verified it."""
         folder = self.root / artifact.kind / artifact.key
         if folder.is_dir():
@@ -149,7 +145,7 @@ class Store:
     def _records(self) -> Path:
         return self.root / "builds" / self.run
 
-    def _build(self, artifact: Artifact) -> Path:
+    def _build(self, artifact: Buildable) -> Path:
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{artifact.kind}-{artifact.key}.lock"):

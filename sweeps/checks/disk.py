@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 
-from fsamc.artifacts.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
+from fsamc.artifacts.base import Artifact
 from fsamc.errors import BadInput
-from fsamc.store.store import Artifact
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.load import variants
 
@@ -18,7 +16,7 @@ RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
 
 def check_space(prepared: Prepared, *, cache: Path, out: Path) -> None:
     """Raise BadInput if the disks cannot hold what the sweep will write."""
-    _require(cache, sum(map(artifact_bytes, missing_artifacts(prepared, cache))), "the cache")
+    _require(cache, sum(artifact.nbytes for artifact in missing_artifacts(prepared, cache)), "the cache")
     _require(out, RESULTS, "the results")
 
 
@@ -50,33 +48,6 @@ def _artifacts(prepared: Prepared) -> Iterator[Artifact]:
     for config in variants(prepared.plan):
         for fold in prepared.folds(config):
             yield from fold.artifacts(prepared.categories, prepared.textures)
-
-
-def artifact_bytes(artifact: Artifact) -> int:
-    """Roughly what an artifact takes on disk."""
-    from fsamc.detectors.base import detector_class
-
-    if isinstance(artifact, Bank):
-        learner = detector_class(artifact.reference.kind)
-        return learner.bytes_kept(artifact.reference, _features_shape(artifact.good))
-    if isinstance(artifact, Nearest):
-        return artifact_bytes(artifact.queries) // 200
-    if isinstance(artifact, GoodScores):
-        return 4 * len(artifact.held_out)
-    assert isinstance(artifact, FeatureSet | PseudoSet)
-    return 2 * prod(_features_shape(artifact))
-
-
-def _features_shape(artifact: FeatureSet | PseudoSet) -> tuple[int, int, int]:
-    """[n, P, D] of the features."""
-    from fsamc.features.backbone import load_backbone
-
-    pictures = (
-        len(artifact.pictures)
-        if isinstance(artifact, FeatureSet)
-        else artifact.pseudo.per_class * len(artifact.classes)
-    )
-    return pictures, load_backbone(artifact.features, "cpu").patches, artifact.features.dim
 
 
 def _require(folder: Path, needed: int, what: str) -> None:

@@ -229,9 +229,7 @@ def _resolve_foreground(plan: Plan, categories: dict[str, Category], textures: T
     """Choose the foreground's method where it is `auto`, so that it is written down with the plan."""
     if textures is None:
         return plan
-    from fsamc.artifacts.building import foreground_method
-
     chosen = {
-        name: foreground_method(pseudo_set(category, plan.base, textures)) for name, category in categories.items()
+        name: pseudo_set(category, plan.base, textures).foreground_method() for name, category in categories.items()
     }
     return plan.model_copy(update={"base": updated(plan.base, {"pseudo.foreground": chosen})})

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fsamc.artifacts.artifacts import PseudoSet
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
 from fsamc.config.features import Features
 from fsamc.data.category import Category, find_categories, load_category, scan_category
@@ -66,10 +66,10 @@ def draw_previews(
     check_writable(out)
     base = loaded.base
     for category in categories:
-        wanted = PseudoSet(
+        pseudo_set = PseudoSet(
             category=category, textures=given, pseudo=base.pseudo, features=base.features, compute=Compute()
         )
-        yield _draw_preview(wanted, out, rows)
+        yield _draw_preview(pseudo_set, out, rows)
 
 
 def knob_table() -> Table:
@@ -119,11 +119,9 @@ def _problem(folder: Path, problem: DataProblem) -> Text:
     return Text.assemble(("serious  ", "bold red") if problem.serious else ("note     ", "yellow"), text)
 
 
-def _draw_preview(wanted: PseudoSet, out: Path, rows: int) -> Path:
-    from fsamc.pseudo.preview import preview_of  # torch takes seconds
-
-    sheet, method = preview_of(wanted, rows)
+def _draw_preview(pseudo_set: PseudoSet, out: Path, rows: int) -> Path:
+    sheet, method = pseudo_set.preview(rows)
     out.mkdir(parents=True, exist_ok=True)
-    file = out / f"{wanted.category.name}-{method}.png"
+    file = out / f"{pseudo_set.category.name}-{method}.png"
     Image.fromarray(sheet).save(file)
     return file

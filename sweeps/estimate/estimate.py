@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.folds import Fold
-from fsamc.artifacts.artifacts import Bank, FeatureSet, GoodScores, Nearest, PseudoSet
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.good_scores import GoodScores
+from fsamc.artifacts.nearest_rows import NearestRows
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.learning import Finetune, Pretrain
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import pretrains
 from fsamc.heads.head_kinds import HeadSettings
-from fsamc.store.store import Artifact
-from sweeps.checks.disk import RESULTS, artifact_bytes, is_cached
+from sweeps.checks.disk import RESULTS, is_cached
 from sweeps.checks.prepare import Prepared
 from sweeps.estimate.probes import Costs
 from sweeps.plan.load import configuration, variants
@@ -99,9 +103,9 @@ def estimate(
         wall=Seconds(max(folds.low / workers, longest.low), max(folds.high / workers, longest.high))
         + Seconds(building, building),
         workers=workers,
-        served=sum(artifact_bytes(artifact) for artifact in artifacts if isinstance(artifact, Bank | Nearest)),
+        served=sum(artifact.nbytes for artifact in artifacts if artifact.served_by),
         mapped=_mapped(artifacts, workers),
-        disk=RESULTS + sum(map(artifact_bytes, missing)),
+        disk=RESULTS + sum(artifact.nbytes for artifact in missing),
     )
 
 
@@ -180,25 +184,18 @@ def _fold_seconds(prepared: Prepared, fold: Fold, costs: Costs) -> Seconds:
 def _build_seconds(artifact: Artifact, costs: Costs) -> float:
     if isinstance(artifact, Bank):
         return costs.detector(artifact).learn * len(artifact.good.pictures)
-    if isinstance(artifact, Nearest):
+    if isinstance(artifact, NearestRows):
         n_good = len(artifact.bank.good.pictures)
-        return costs.detector(artifact.bank).comparing(n_good) * n_pictures(artifact.queries)
+        return costs.detector(artifact.bank).comparing(n_good) * artifact.queries.n_pictures
     if isinstance(artifact, GoodScores):
         cost, n_good = costs.detector(artifact.bank), len(artifact.bank.good.pictures)
         return n_good * cost.learn + cost.comparing(n_good) * len(artifact.held_out)
     assert isinstance(artifact, FeatureSet | PseudoSet)
-    seconds = costs.image(artifact) * n_pictures(artifact)
+    seconds = costs.image(artifact) * artifact.n_pictures
     if isinstance(artifact, PseudoSet):
-        making, count = costs.pseudo(artifact), n_pictures(artifact)
+        making, count = costs.pseudo(artifact), artifact.n_pictures
         seconds += making.defect * count + making.foreground * min(count, len(artifact.category.train))
     return seconds
-
-
-def n_pictures(artifact: FeatureSet | PseudoSet) -> int:
-    """How many pictures go through the backbone."""
-    if isinstance(artifact, PseudoSet):
-        return artifact.pseudo.per_class * len(artifact.classes)
-    return len(artifact.pictures)
 
 
 def _longest_chain(missing: Sequence[Artifact], seconds: Mapping[str, float]) -> float:
@@ -217,7 +214,7 @@ def _mapped(artifacts: Iterable[Artifact], workers: int) -> int:
     for artifact in artifacts:
         if isinstance(artifact, FeatureSet | PseudoSet):
             name = artifact.category.name
-            by_category[name] = by_category.get(name, 0) + artifact_bytes(artifact)
+            by_category[name] = by_category.get(name, 0) + artifact.nbytes
     return sum(sorted(by_category.values(), reverse=True)[:workers])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar
 
-from fsamc.artifacts.artifacts import Bank, FeatureSet, PseudoSet
+from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.patch_features import PatchFeatures
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.data.category import Category
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.costs import (
@@ -27,11 +29,11 @@ T = TypeVar("T")
 class Costs(Protocol):
     """What the parts of a sweep cost, in seconds."""
 
-    def image(self, wanted: FeatureSet | PseudoSet) -> float:
+    def image(self, pictures: PatchFeatures) -> float:
         """One image from its file to patch features."""
         ...
 
-    def pseudo(self, wanted: PseudoSet) -> PseudoCost:
+    def pseudo(self, pseudo_set: PseudoSet) -> PseudoCost:
         """The pictures of pseudo-defects."""
         ...
 
@@ -59,14 +61,14 @@ class Measured:
         self._ends = n_classes
         self._known: dict[Hashable, object] = {}
 
-    def image(self, wanted: FeatureSet | PseudoSet) -> float:
+    def image(self, pictures: PatchFeatures) -> float:
         """Per category, whose files differ in size, and backbone."""
-        return self._once(("image", wanted.category.name, wanted.features), lambda: image_cost(wanted))
+        return self._once(("image", pictures.category.name, pictures.features), lambda: image_cost(pictures))
 
-    def pseudo(self, wanted: PseudoSet) -> PseudoCost:
+    def pseudo(self, pseudo_set: PseudoSet) -> PseudoCost:
         """Per category and settings."""
-        what = ("pseudo", wanted.category.name, wanted.features, wanted.pseudo.model_dump_json())
-        return self._once(what, lambda: pseudo_cost(wanted))
+        what = ("pseudo", pseudo_set.category.name, pseudo_set.features, pseudo_set.pseudo.model_dump_json())
+        return self._once(what, lambda: pseudo_cost(pseudo_set))
 
     def detector(self, bank: Bank) -> DetectorCost:
         """Per detector and backbone, on the images of the category that is asked for first."""

@@ -110,10 +110,8 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
 
 
 def _pseudo_sheet(shared: Materials, fold: Fold) -> bytes:
-    from fsamc.pseudo.preview import preview_of
-
     assert shared.textures is not None
-    wanted = pseudo_set(shared.categories[fold.category], fold.config, shared.textures)
+    sheet, _ = pseudo_set(shared.categories[fold.category], fold.config, shared.textures).preview(SHEET_ROWS)
     png = io.BytesIO()
-    Image.fromarray(preview_of(wanted, SHEET_ROWS)[0]).save(png, "png")
+    Image.fromarray(sheet).save(png, "png")
     return png.getvalue()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cluster.folds import Fold
-from fsamc.artifacts.artifacts import Bank, Nearest
-from sweeps.checks.disk import artifact_bytes
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.load import variants
 
@@ -57,5 +55,5 @@ def _served(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
     for config in variants(prepared.plan):
         for fold in prepared.folds(config):
             for artifact in fold.artifacts(prepared.categories, prepared.textures):
-                if isinstance(artifact, Bank | Nearest):
-                    yield fold.category, artifact.key, artifact_bytes(artifact)
+                if artifact.served_by:
+                    yield fold.category, artifact.key, artifact.nbytes

@@ -16,7 +16,7 @@ import ray
 from cluster.bank_actors import ClusterStore, Offer, files_of
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold
-from fsamc.artifacts.artifacts import Bank
+from fsamc.artifacts.category_bank import Bank
 from fsamc.fold.inputs import Inputs, fold_inputs
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold

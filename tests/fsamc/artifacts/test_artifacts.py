@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.artifacts import building
-from fsamc.artifacts.artifacts import Bank, FeatureSet, Nearest, PseudoSet
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.good_scores import GoodScores
+from fsamc.artifacts.nearest_rows import NearestRows
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.dotted import updated
 from fsamc.data import images
 from fsamc.data.category import Category, load_category
@@ -23,9 +27,10 @@ from fsamc.detectors import DETECTORS
 from fsamc.detectors.base import detector_class
 from fsamc.detectors.coreset import choose_bank
 from fsamc.errors import BadInput
+from fsamc.features import extraction
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import detection_inputs, fold_inputs, fold_key
-from fsamc.store.store import Artifact, Store
+from fsamc.store.store import Store
 from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.layouts import TinyNetwork, write_textures
 
@@ -101,7 +106,7 @@ def test_features_are_the_same_where_memory_is_short_and_batches_are_halved(
     tiny_category, tiny_config, store, tmp_path, monkeypatch
 ):
     ample = store.get(good_set(tiny_category, tiny_config))["features"]
-    whole, sizes = building.patch_features_of, []
+    whole, sizes = extraction.patch_features_of, []
 
     def short_of_memory(maps, *, dim):
         sizes.append(len(maps[0]))
@@ -109,7 +114,7 @@ def test_features_are_the_same_where_memory_is_short_and_batches_are_halved(
             raise torch.OutOfMemoryError
         return whole(maps, dim=dim)
 
-    monkeypatch.setattr(building, "patch_features_of", short_of_memory)
+    monkeypatch.setattr(extraction, "patch_features_of", short_of_memory)
     found = Store(tmp_path / "short").get(good_set(tiny_category, tiny_config))["features"]
     assert_close_halves(found, np.asarray(ample))
     assert max(sizes) > 2
@@ -118,7 +123,7 @@ def test_features_are_the_same_where_memory_is_short_and_batches_are_halved(
 
 def test_features_that_float16_cannot_hold_are_not_kept(tiny_category, tiny_config, store, monkeypatch):
     loud = updated(tiny_config, {"features.batch": 4})
-    monkeypatch.setattr(building, "patch_features_of", lambda maps, *, dim: torch.full((4, 64, dim), 7e4))
+    monkeypatch.setattr(extraction, "patch_features_of", lambda maps, *, dim: torch.full((4, 64, dim), 7e4))
     with pytest.raises(ValueError, match="exceed the range of float16"):
         store.get(good_set(tiny_category, loud))
     assert not store.has(good_set(tiny_category, loud))
@@ -128,14 +133,14 @@ def test_pseudo_defects_are_class_after_class_and_from_good_images(pseudo, store
     arrays = store.get(pseudo)
     assert arrays["labels"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert arrays["features"].shape == (12, 64, 16)
-    made = list(building.pseudo_defects(pseudo))
+    made = list(pseudo.defects())
     assert arrays["sources"].tolist() == [one.source for one in made]
     assert set(arrays["sources"]) <= set(range(5))
     assert_close_halves(arrays["features"], features_by_hand([one.image for one in made], 16))
 
 
 def test_pseudo_defects_are_their_sources_with_their_textures_in_the_mask(pseudo, tiny_category, tiny_textures):
-    for one in building.pseudo_defects(pseudo):
+    for one in pseudo.defects():
         source = square_of(tiny_category, tiny_category.train[one.source])
         file = tiny_textures.folder / list(tiny_textures.classes.values())[one.label][0]
         texture = images.read_image(file)  # 64 x 64 already
@@ -158,7 +163,7 @@ def test_another_seed_is_another_bank(bank, store):
 
 
 def test_nearest_rows_are_those_of_brute_force(bank, pseudo, store):
-    found, rows, features = (store.get(one) for one in (Nearest(bank=bank, queries=pseudo), bank, pseudo))
+    found, rows, features = (store.get(one) for one in (NearestRows(bank=bank, queries=pseudo), bank, pseudo))
     apart = features["features"].astype(float)[:, :, None] - rows["rows"].astype(float)
     distances = np.sqrt((apart**2).sum(-1))  # [n, P, K]
     assert (found["indices"].dtype, found["distances"].dtype) == (np.int32, np.float32)
@@ -167,8 +172,26 @@ def test_nearest_rows_are_those_of_brute_force(bank, pseudo, store):
 
 
 def test_artifacts_travel_to_other_processes(bank, pseudo):
-    for artifact in (bank, bank.good, pseudo, Nearest(bank=bank, queries=pseudo)):
+    for artifact in (bank, bank.good, pseudo, NearestRows(bank=bank, queries=pseudo)):
         assert pickle.loads(pickle.dumps(artifact)).key == artifact.key
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_artifacts_know_their_size_and_what_runs_and_serves_them(tiny_category, pseudo, tiny_config, store, kind):
+    settings = updated(tiny_config, {"reference.kind": kind, "reference.images": 2}).reference
+    bank = Bank(good=good_set(tiny_category, tiny_config), reference=settings, seed=3)
+    scores = GoodScores(bank=bank, held_out=(1, 4))
+    for artifact, served_by in [
+        (bank.good, None),
+        (pseudo, None),
+        (scores, None),
+        (bank, ("tiles", 3)),
+        (NearestRows(bank=bank, queries=pseudo), ("tiles", 3)),
+    ]:
+        size = sum(array.nbytes for array in store.get(artifact).values())
+        assert artifact.nbytes == pytest.approx(size, rel=0.35 if artifact is bank else 0.02)
+        assert artifact.served_by == served_by
+        assert (artifact.category, artifact.compute) == (tiny_category, tiny_config.compute)
 
 
 def test_what_an_artifact_needs_comes_before_it(tiny_category, tiny_textures, tiny_config):
@@ -302,9 +325,7 @@ def test_a_detectors_artifacts_are_what_it_says(tiny_category, tiny_config, stor
     assert np.array_equal(store.get(test)["distances"], distances)
     assert np.array_equal(store.get(test)["indices"], indices)
     assert (store.get(test)["distances"].dtype, store.get(test)["indices"].dtype) == (np.float32, np.int32)
-    assert np.array_equal(
-        building.detector(test.bank, store).rows, detector_class(kind)(kept, good, config.reference).rows
-    )
+    assert np.array_equal(test.bank.load(store).rows, detector_class(kind)(kept, good, config.reference).rows)
 
 
 @pytest.mark.parametrize(
@@ -420,7 +441,7 @@ def test_pseudo_defects_are_a_function_of_their_key(tmp_path, tiny_category, tin
     """The category's name is what the random numbers are for: under another name there are others."""
     renamed = load_category(copy_of(tiny_category, tmp_path, name="plates"), "plates")
     other = pseudo_set(renamed, tiny_textures, tiny_config)
-    drawn = [[one.beta for one in building.pseudo_defects(wanted)] for wanted in (pseudo, other)]
+    drawn = [[one.beta for one in wanted.defects()] for wanted in (pseudo, other)]
     assert drawn[0] != drawn[1]
     assert pseudo.key != other.key
     assert good_set(renamed, tiny_config).key == good_set(tiny_category, tiny_config).key

@@ -18,8 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc.artifacts.artifacts import PseudoSet
-from fsamc.artifacts.building import pseudo_defects
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.compute import threads
 from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
@@ -332,7 +331,7 @@ def step(head: Head, optimiser: torch.optim.Optimizer, query: Maps, labels: Tens
 
 def slowly_pretrained(slow: Slow, head: Head, wanted: PseudoSet) -> list[float]:
     """Train `head` on rounds of pseudo-classes; the accuracy of each."""
-    config, made, learning = slow.config, list(pseudo_defects(wanted)), []
+    config, made, learning = slow.config, list(wanted.defects()), []
     sources = slow.good[[one.source for one in made]] if config.pseudo.residual == "source" else None
     pseudo = as_maps(*slow.maps(features_of(np.stack([one.image for one in made])), sources))
     generator = torch_generator(1, "pretraining rounds")

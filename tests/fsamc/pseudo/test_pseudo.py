@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsamc.artifacts.artifacts import PseudoSet
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.dotted import updated
 from fsamc.config.pseudo import Polygon, Pseudo
 from fsamc.errors import BadInput

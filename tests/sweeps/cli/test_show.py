@@ -6,8 +6,7 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
-from fsamc.artifacts.artifacts import PseudoSet
-from fsamc.artifacts.building import pseudo_defects
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
 from fsamc.config.dotted import flatten
 from fsamc.config.features import Features
@@ -140,7 +139,7 @@ def test_a_sheet_shows_the_very_pictures_that_a_sweep_pretrains_on(data, texture
         features=plan.base.features,
         compute=Compute(),
     )
-    first_of_each = list(pseudo_defects(wanted))[::4]
+    first_of_each = list(wanted.defects())[::4]
     sheet = np.asarray(Image.open(draw(data, textures, tmp_path / "out")[0]))
     for row, made in enumerate(first_of_each):
         top = row * (224 + 22 + 6) + 22

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fsamc.artifacts.artifacts import Bank, FeatureSet, PseudoSet
+from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.fold.costs import DetectorCost, HeadCost, PseudoCost, finetuning_steps
 from fsamc.store.store import Store
 from sweeps.checks.prepare import Prepared, prepare

@@ -1,0 +1,96 @@
+"""Banks: the arrays that a detector has learnt from the good images of one (category, seed)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.config.compute import Compute
+from fsamc.data.category import Category
+from fsamc.detectors import DETECTORS
+from fsamc.detectors.base import Detector, detector_class
+from fsamc.detectors.detector_kinds import Reference
+from fsamc.store.arrays import save_array
+from fsamc.store.store import Arrays, Store, digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bank:
+    """What the detector of one (category, seed) has learnt; of PatchCore the memory bank. Its class says which arrays.
+
+    The seed is 0 where nothing is drawn: then the bank is one for all seeds.
+    """
+
+    kind: ClassVar[str] = "bank"
+    good: FeatureSet
+    reference: Reference
+    seed: int
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the good features, the detector, the settings it learns by, and the seed."""
+        learns = self.reference.model_dump(mode="json", include={"kind", *DETECTORS[self.reference.kind].learns})
+        return digest(self.kind, 1, self.good.key, learns, self.seed)
+
+    @property
+    def about(self) -> str:
+        """The category and the seed, and the detector if it is another than PatchCore."""
+        kind = self.reference.kind
+        return f"{self.category.name}, seed {self.seed}{'' if kind == 'patchcore' else f', {kind}'}"
+
+    @property
+    def answer_settings(self) -> dict[str, Any]:
+        """The settings that its answers depend on, and not what it has learnt."""
+        return self.reference.model_dump(mode="json", include={*DETECTORS[self.reference.kind].asks})
+
+    @property
+    def category(self) -> Category:
+        """That of the good images."""
+        return self.good.category
+
+    @property
+    def compute(self) -> Compute:
+        """That of the good features."""
+        return self.good.compute
+
+    @property
+    def nbytes(self) -> int:
+        """As the detector says."""
+        return detector_class(self.reference.kind).bytes_kept(self.reference, self.good.shape)
+
+    @property
+    def served_by(self) -> tuple[str, int]:
+        """Its own actor."""
+        return self.category.name, self.seed
+
+    def needs(self) -> Sequence[Artifact]:
+        """Return the good features."""
+        return (self.good,)
+
+    def build(self, store: Store, into: Path) -> None:
+        """Have the detector learn from the good images."""
+        for name, array in self.learn(store.get(self.good)["features"]).items():
+            save_array(into / f"{name}.npy", array)
+
+    def learn(self, good: np.ndarray) -> Arrays:
+        """Return what a detector of this kind keeps of good features [G, P, D]."""
+        from fsamc.compute import threads
+
+        with threads(self.compute):
+            learn = detector_class(self.reference.kind).learn
+            return learn(good, self.reference, seed=self.seed, device=self.compute.device)
+
+    def detector(self, learnt: Arrays, good: np.ndarray) -> Detector:
+        """Return the detector that has learnt this from good features [G, P, D]."""
+        return detector_class(self.reference.kind)(learnt, good, self.reference, device=self.compute.device)
+
+    def load(self, store: Store) -> Detector:
+        """Return the detector of this bank; what is missing is built first."""
+        return self.detector(store.get(self), store.get(self.good)["features"])

@@ -1,0 +1,49 @@
+"""Patch features of a category's own images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from fsamc.artifacts.patch_features import PatchFeatures
+from fsamc.data.squares import read_squares
+from fsamc.store.store import Store, digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSet(PatchFeatures):
+    """Patch features of a list of pictures: `features` float16 [n, P, D].
+
+    Each entry of `pictures` is the images (paths in the category) averaged pixel by pixel; mostly one.
+    """
+
+    kind: ClassVar[str] = "features"
+    pictures: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the images' contents, the feature settings and the backbone's content."""
+        contents = [[self.category.digests[path] for path in paths] for paths in self.pictures]
+        return digest(self.kind, 1, contents, *self._network)
+
+    @property
+    def about(self) -> str:
+        """The category and how many pictures."""
+        return f"{self.category.name}, {self.n_pictures} images"
+
+    @property
+    def n_pictures(self) -> int:
+        """One an entry."""
+        return len(self.pictures)
+
+    def build(self, _store: Store, into: Path) -> None:
+        """Stream the pictures through the backbone."""
+        self._extract(map(self._picture, self.pictures), into)
+
+    def _picture(self, paths: tuple[str, ...]) -> np.ndarray:
+        squares = read_squares(self.category, paths, self.features)
+        return squares[0] if len(paths) == 1 else squares.mean(axis=0).round().astype(np.uint8)

@@ -1,0 +1,79 @@
+"""Anomaly scores of good images by a detector that has not seen them: what a threshold is chosen on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.category_bank import Bank
+from fsamc.config.compute import Compute
+from fsamc.data.category import Category
+from fsamc.store.arrays import save_array
+from fsamc.store.store import Store, digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoodScores:
+    """Anomaly scores of good images that are held out: `scores` float32 [H].
+
+    A detector like the bank's judges them, that has learnt from the other good images alone.
+
+    Attributes:
+        bank: the good features, the detector and the seed; the bank itself is not used.
+        held_out: which rows of the good features are judged.
+    """
+
+    kind: ClassVar[str] = "goodscores"
+    bank: Bank
+    held_out: tuple[int, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what the bank depends on, of what its answers depend on and of the rows."""
+        return digest(self.kind, 1, self.bank.key, self.bank.answer_settings, self.held_out)
+
+    @property
+    def about(self) -> str:
+        """The bank's category and seed, and how many images."""
+        return f"{self.bank.about}, {len(self.held_out)} good images"
+
+    @property
+    def category(self) -> Category:
+        """The bank's."""
+        return self.bank.category
+
+    @property
+    def compute(self) -> Compute:
+        """The bank's."""
+        return self.bank.compute
+
+    @property
+    def nbytes(self) -> int:
+        """Four for each image."""
+        return 4 * len(self.held_out)
+
+    @property
+    def served_by(self) -> None:
+        """No actor: a few numbers."""
+        return
+
+    def needs(self) -> Sequence[Artifact]:
+        """Return the good features."""
+        return (self.bank.good,)
+
+    def build(self, store: Store, into: Path) -> None:
+        """Learn from the good images that are not held out, and judge those that are."""
+        from fsamc.compute import threads
+        from fsamc.detectors.bank import anomaly_score
+
+        features = store.get(self.bank.good)["features"]
+        others = features[np.setdiff1d(np.arange(len(features)), self.held_out)]
+        with threads(self.compute):
+            distances, _ = self.bank.detector(self.bank.learn(others), others).compare(features[list(self.held_out)])
+        save_array(into / "scores.npy", anomaly_score(distances))

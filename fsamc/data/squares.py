@@ -1,0 +1,17 @@
+"""Images of a category and textures, read from their files as the network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fsamc.config.features import Features
+from fsamc.data.category import Category
+from fsamc.data.images import read_image, to_square
+from fsamc.data.textures import Textures
+
+
+def read_squares(images: Category | Textures, paths: Sequence[str], features: Features) -> np.ndarray:
+    """Read images at `paths`, relative to the folder, as squares uint8 [n, S, S, 3] with S = `features.size`."""
+    return np.stack([to_square(read_image(images.folder / path), features) for path in paths])

@@ -1,0 +1,56 @@
+"""Patch features of many pictures, streamed through the backbone into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fsamc.compute import at_half_when_full
+from fsamc.config.features import Features
+from fsamc.data.images import to_tensor
+from fsamc.features.backbone import load_backbone
+from fsamc.features.patches import patch_features_of
+from fsamc.store.arrays import create_array
+
+
+def write_features(squares: Iterator[np.ndarray], count: int, features: Features, device: str, file: Path) -> None:
+    """Stream `count` pictures uint8 [S, S, 3] into the memory-mapped .npy `file`, float16 [count, P, D].
+
+    Raises:
+        ValueError: a feature is beyond the range of float16.
+    """
+    written: np.memmap | None = None
+    for first, half in _batches(squares, count, features, device):
+        if not np.isfinite(half).all():
+            raise ValueError(f"{features.backbone}: features exceed the range of float16")
+        if written is None:
+            written = create_array(file, np.float16, (count, *half.shape[1:]))
+        written[first : first + len(half)] = half
+    if written is not None:
+        written.flush()
+
+
+def square_features(squares: np.ndarray, features: Features, device: str) -> np.ndarray:
+    """Extract the patch features of pictures uint8 [n, S, S, 3], float16 [n, P, D]."""
+    network = load_backbone(features, device)
+    with torch.inference_mode():
+        return patch_features_of(network(to_tensor(squares)), dim=features.dim).half().cpu().numpy()
+
+
+def _batches(
+    squares: Iterator[np.ndarray], count: int, features: Features, device: str
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield features with the first one's number; a batch that the card is too small for is tried in halves."""
+    waiting: list[np.ndarray] = []
+
+    def extract(first: int, last: int) -> np.ndarray:
+        waiting.extend(islice(squares, max(0, last - first - len(waiting))))
+        half = square_features(np.stack(waiting[: last - first]), features, device)
+        del waiting[: last - first]
+        return half
+
+    return at_half_when_full(extract, count, features.batch)
