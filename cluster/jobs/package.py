@@ -20,7 +20,7 @@ import xxhash
 from cluster import PACKAGES
 from cluster.ray_private import largest_package
 from fsamc.errors import BadInput
-from fsamc.store.store import digest, file_digest
+from fsamc.store.digests import digest, file_digest
 
 _PARTS = (".py", ".typed", ".yaml", ".j2", ".js", ".csv")  # what belongs to the packages, as in pyproject.toml
 _APART = "manifests"  # beside the code, for people

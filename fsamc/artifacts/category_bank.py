@@ -18,7 +18,8 @@ from fsamc.detectors import DETECTORS
 from fsamc.detectors.base import Detector, detector_class
 from fsamc.detectors.detector_kinds import Reference
 from fsamc.store.arrays import save_array
-from fsamc.store.store import Arrays, Store, digest
+from fsamc.store.digests import digest
+from fsamc.store.store import Arrays, Store
 
 
 @dataclass(frozen=True, kw_only=True)

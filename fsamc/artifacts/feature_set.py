@@ -11,7 +11,8 @@ import numpy as np
 
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.data.squares import read_squares
-from fsamc.store.store import Store, digest
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
 from fsamc.store.arrays import save_array
-from fsamc.store.store import Store, digest
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

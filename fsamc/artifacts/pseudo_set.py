@@ -17,7 +17,8 @@ from fsamc.data.squares import read_squares
 from fsamc.data.textures import Textures
 from fsamc.pseudo.classes import PseudoClass, pseudo_classes
 from fsamc.store.arrays import save_array
-from fsamc.store.store import Store, digest
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
 
 if TYPE_CHECKING:
     from fsamc.pseudo.defects import PseudoDefect

@@ -23,7 +23,7 @@ from filelock import FileLock
 from fsamc.data.credentials import holds_secret
 from fsamc.data.images import IMAGE_SUFFIXES
 from fsamc.errors import BadInput
-from fsamc.store.store import digest
+from fsamc.store.digests import digest
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fsamc.config.features import Features
 from fsamc.errors import BadInput
-from fsamc.store.store import file_digest
+from fsamc.store.digests import file_digest
 
 RANDOM_WEIGHTS = "random backbone: accuracies are not comparable"
 

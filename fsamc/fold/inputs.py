@@ -21,7 +21,7 @@ from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.heads import HEADS
 from fsamc.pseudo.classes import pseudo_classes
-from fsamc.store.store import digest
+from fsamc.store.digests import digest
 
 
 @dataclass(frozen=True, kw_only=True)

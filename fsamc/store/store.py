@@ -1,8 +1,9 @@
 """Content-addressed store of arrays and texts: the disk is authoritative, caches may be lost.
 
-An artifact lies in `ROOT/KIND/KEY/`, where KEY is a hash of everything it depends on. It is written to a
-temporary folder and renamed, so it is there whole or not at all; `checksums.json` is verified on load, and what
-fails is set aside and built again. Files are .npy and JSON: nothing is ever unpickled.
+An artifact lies in `ROOT/KIND/KEY/`, where KEY is a hash of everything it depends on. It is written to a temporary
+folder, flushed and renamed, so it is there whole or not at all; `checksums.json` is verified on load, and what fails is
+set aside and built again, as is whatever else has the name of a folder of the store. Files are .npy and JSON: nothing
+is ever unpickled.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
-import xxhash
 from filelock import FileLock
 from numpy.lib.format import open_memmap
+
+from fsamc.store.damage import CHECKSUMS, damage_of
+from fsamc.store.digests import file_digest
+from fsamc.store.durable import make_folder, sync
 
 log = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray]
-CHECKSUMS = "checksums.json"
+LOCKS, BUILDS, TEMPORARY, DAMAGED = "locks", "builds", "tmp", "damaged"
 
 
 class Buildable(Protocol):
@@ -58,20 +62,6 @@ class Build:
     key: str
     about: str
     seconds: float
-
-
-def digest(*parts: object) -> str:
-    """Hash (32 hex digits) of JSON-able parts: equal content, equal key, in any process."""
-    return xxhash.xxh3_128_hexdigest(json.dumps(parts, sort_keys=True, ensure_ascii=True).encode())
-
-
-def file_digest(path: Path) -> str:
-    """Hash (32 hex digits) of a file's bytes."""
-    hasher = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
 
 
 class Store:
@@ -113,11 +103,10 @@ class Store:
         folder = self.root / kind / key
         if folder in self._verified and folder.is_dir():
             return folder
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             return None
-        if damage := _damage(folder):
-            log.warning("set aside a damaged artifact: %s %s (%s); it is built again", kind, key, damage)
-            self._set_aside(folder)
+        if damage := damage_of(folder):
+            self.set_aside(folder, damage)
             return None
         with suppress(OSError):  # a cache that may only be read
             os.utime(folder / CHECKSUMS)  # when it was last used, which pruning goes by
@@ -131,24 +120,54 @@ class Store:
             self._verified.add(folder)
 
     def builds(self) -> list[Build]:
-        """Every build recorded under this store's `run`, oldest first."""
-        return [Build(**json.loads(path.read_text())) for path in sorted(self._records.glob("*.json"))]
+        """Every build recorded under this store's `run`, oldest first; a record that cannot be read is left out."""
+        records = (_read_record(path) for path in sorted(self._records.glob("*.json")))
+        return [record for record in records if record is not None]
 
     def entries(self) -> Iterator[tuple[str, str, Path]]:
         """(kind, key, folder) of everything kept: not of what is being written or was set aside."""
         for sums in sorted(self.root.glob(f"*/*/{CHECKSUMS}")):
             kind, key = sums.parts[-3:-1]
-            if kind not in ("tmp", "damaged"):
+            if kind not in (TEMPORARY, DAMAGED):
                 yield kind, key, sums.parent
+
+    def obstructions(self) -> list[Path]:
+        """List what is not a folder where an artifact or a folder of the store should be."""
+        own = [self.root / name for name in (LOCKS, BUILDS, TEMPORARY, DAMAGED)]
+        kinds = [kind for kind in self.root.glob("*") if kind.is_dir() and kind not in own]
+        places = [*own, *(place for kind in kinds for place in kind.glob("[!.]*"))]
+        return sorted(place for place in places if os.path.lexists(place) and not place.is_dir())
+
+    def folder(self, *names: str) -> Path:
+        """Make a folder below the root; what has its name and is none is set aside."""
+        place = self.root
+        make_folder(place)
+        for name in names:
+            place = place / name
+            if os.path.lexists(place) and not place.is_dir():
+                self.set_aside(place, "not a folder")
+            make_folder(place)
+        return place
+
+    def set_aside(self, place: Path, why: str) -> None:
+        """Move what is not what its place is for to `damaged`, and say so."""
+        names = place.relative_to(self.root).parts
+        log.warning("set aside a damaged artifact: %s (%s); it is built again", " ".join(names), why)
+        away = f"{'-'.join(names)}-{uuid.uuid4().hex[:8]}"
+        try:
+            if place == self.root / DAMAGED:
+                place.rename(self.root / away)
+                place = self.root / away
+            place.rename(self.folder(DAMAGED) / away)
+        except FileNotFoundError:
+            log.debug("another process has set %s aside", place)
 
     @property
     def _records(self) -> Path:
-        return self.root / "builds" / self.run
+        return self.root / BUILDS / self.run
 
     def _build(self, artifact: Buildable) -> Path:
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{artifact.kind}-{artifact.key}.lock"):
+        with FileLock(self._lock(artifact)):
             if folder := self.find(artifact.kind, artifact.key):
                 return folder
             started = time.perf_counter()
@@ -158,10 +177,16 @@ class Store:
             self._record(Build(artifact.kind, artifact.key, artifact.about, time.perf_counter() - started))
             return folder
 
+    def _lock(self, artifact: Buildable) -> Path:
+        lock = self.folder(LOCKS) / f"{artifact.kind}-{artifact.key}.lock"
+        if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file()):
+            self.set_aside(lock, "not a file")
+        return lock
+
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
-        into = self.root / "tmp" / uuid.uuid4().hex
-        into.mkdir(parents=True)
+        into = self.folder(TEMPORARY) / uuid.uuid4().hex
+        into.mkdir()
         try:
             yield into
         finally:
@@ -171,10 +196,9 @@ class Store:
         """Seal the folder and rename it; where another process was first, its folder stays."""
         sums = {path.name: file_digest(path) for path in sorted(into.iterdir())}
         (into / CHECKSUMS).write_text(json.dumps(sums))
-        for path in into.iterdir():
-            _flush(path)
-        folder = self.root / kind / key
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        for path in (*into.iterdir(), into):
+            sync(path)
+        folder = self.folder(kind) / key
         try:
             into.rename(folder)
         except OSError:
@@ -182,41 +206,22 @@ class Store:
                 raise
         else:
             self._verified.add(folder)
+        sync(folder.parent)
         return folder
 
     def _record(self, build: Build) -> None:
-        self._records.mkdir(parents=True, exist_ok=True)
+        records = self.folder(BUILDS, self.run)
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
-        written = self._records / f"{name}.tmp"
+        written = records / f"{name}.tmp"
         written.write_text(json.dumps(asdict(build)))
-        written.rename(self._records / f"{name}.json")
-
-    def _set_aside(self, folder: Path) -> None:
-        away = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
-        away.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            folder.rename(away)
-        except FileNotFoundError:
-            log.debug("another process has set %s aside", folder)
+        sync(written)
+        written.rename(records / f"{name}.json")
+        sync(records)
 
 
-def _damage(folder: Path) -> str | None:
-    """What is wrong with an artifact's folder, or None."""
+def _read_record(path: Path) -> Build | None:
     try:
-        sums: Any = json.loads((folder / CHECKSUMS).read_text())
-        if not isinstance(sums, dict) or {path.name for path in folder.iterdir()} != {*sums, CHECKSUMS}:
-            return f"{CHECKSUMS} does not list the files that are there"
-        for name, expected in sums.items():
-            if file_digest(folder / name) != expected:
-                return f"{name} is not as it was written"
-            if name.endswith(".npy"):
-                open_memmap(folder / name, mode="r")  # ValueError for pickled objects and for what is no array
-    except (OSError, ValueError, RecursionError) as error:
-        return str(error)
-    return None
-
-
-def _flush(path: Path) -> None:
-    """Make sure a file survives a power cut before its folder gets its final name."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+        return Build(**json.loads(path.read_text())) if path.is_file() else None
+    except (ValueError, TypeError, RecursionError) as error:
+        log.warning("%s: %s; this build is not counted", path, error)
+        return None

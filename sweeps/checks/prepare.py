@@ -16,7 +16,8 @@ from fsamc.errors import BadInput
 from fsamc.features.weights import RANDOM_WEIGHTS, is_random
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
-from fsamc.store.store import Store, digest
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
 from sweeps.checks.textures import find_textures
 from sweeps.plan.load import variants, with_absolute_files
 from sweeps.plan.settings import Plan

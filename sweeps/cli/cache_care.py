@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import stat
 import time
 import uuid
 from collections import Counter
@@ -14,10 +15,16 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from fsamc.data.remote import MIRRORS
-from fsamc.store.store import CHECKSUMS, Store
+from fsamc.store.damage import CHECKSUMS
+from fsamc.store.store import DAMAGED, LOCKS, TEMPORARY, Store
 
 _DAY = 86400.0
-_LEFTOVERS = {"tmp": "left by killed runs", "damaged": "damaged, set aside"}
+_OBSTRUCTIONS = "obstructions"
+_LEFTOVERS = {
+    TEMPORARY: "left by killed runs",
+    DAMAGED: "damaged, set aside",
+    _OBSTRUCTIONS: "no folder, in the place of one",
+}
 
 
 def cache_table(cache: Path) -> Table:
@@ -25,7 +32,8 @@ def cache_table(cache: Path) -> Table:
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
     mirrors = ((MIRRORS, folder) for folder in _mirrors(cache))
-    for kind, folder in [*_artifacts(cache), *mirrors, *_leftovers(cache)]:
+    strange = ((_OBSTRUCTIONS, place) for place in Store(cache).obstructions())
+    for kind, folder in [*_artifacts(cache), *mirrors, *_leftovers(cache), *strange]:
         number[kind] += 1
         size[kind] += _bytes(folder)
     table = Table("kind", title=str(cache), title_justify="left")
@@ -41,16 +49,19 @@ def cache_table(cache: Path) -> Table:
 def prune_cache(cache: Path, *, days: float) -> int:
     """Remove artifacts and mirrors last used more than `days` ago, and what killed runs left more than one day ago.
 
-    An artifact is used when it is written and whenever a process first loads it.
+    An artifact is used when it is written and whenever a process first loads it. What stands where a folder should be
+    is set aside first.
 
     Returns:
         Bytes freed.
     """
-    now = time.time()
+    now, store = time.time(), Store(cache)
+    for place in store.obstructions():
+        store.set_aside(place, "not a folder")
     old = [folder for _, folder in _artifacts(cache) if (folder / CHECKSUMS).stat().st_mtime < now - days * _DAY]
     old += [folder for folder in _mirrors(cache) if _last_used(folder) < now - days * _DAY]
     old += [folder for _, folder in _leftovers(cache) if _last_change(folder) < now - _DAY]
-    freed = sum(_remove(folder, cache) for folder in old)
+    freed = sum(_remove(folder, store) for folder in old)
     _remove_locks(cache, before=now - _DAY)
     return freed
 
@@ -60,7 +71,7 @@ def _artifacts(cache: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _leftovers(cache: Path) -> Iterator[tuple[str, Path]]:
-    return ((kind, folder) for kind in _LEFTOVERS for folder in sorted((cache / kind).glob("*")))
+    return ((kind, folder) for kind in (TEMPORARY, DAMAGED) for folder in sorted((cache / kind).glob("*")))
 
 
 def _mirrors(cache: Path) -> list[Path]:
@@ -70,34 +81,43 @@ def _mirrors(cache: Path) -> list[Path]:
 
 def _last_used(mirror: Path) -> float:
     """When any version of a mirror was asked for, or a file was fetched for one that is not whole yet."""
-    return max(path.stat().st_mtime for path in (mirror, *mirror.iterdir()))
+    return max(path.lstat().st_mtime for path in (mirror, *mirror.iterdir()))
 
 
-def _remove(folder: Path, cache: Path) -> int:
-    """Bytes freed. The folder is moved away first, so that nobody meets half an artifact."""
-    away = cache / "tmp" / uuid.uuid4().hex
-    away.parent.mkdir(exist_ok=True)
-    freed = _bytes(folder)
+def _remove(place: Path, store: Store) -> int:
+    """Bytes freed. What goes is moved away first, so that nobody meets half an artifact."""
+    away = store.folder(TEMPORARY) / uuid.uuid4().hex
+    freed = _bytes(place)
     try:
-        folder.rename(away)
+        place.rename(away)
     except FileNotFoundError:  # someone else was faster
         return 0
-    shutil.rmtree(away)
+    if away.is_dir() and not away.is_symlink():
+        shutil.rmtree(away)
+    else:
+        away.unlink()
     return freed
 
 
 def _remove_locks(cache: Path, *, before: float) -> None:
     there = {f"{kind}-{folder.name}" for kind, folder in _artifacts(cache)}
-    for lock in (cache / "locks").glob("*.lock"):
-        if lock.stem not in there and lock.stat().st_mtime < before:
+    for lock in (cache / LOCKS).glob("*.lock"):
+        if lock.stem not in there and lock.is_file() and lock.stat().st_mtime < before:
             with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # held: it is being built
                 lock.unlink()
 
 
-def _bytes(folder: Path) -> int:
-    files = (path.stat() for path in folder.rglob("*") if path.is_file())
-    return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())  # links to one file count once
+def _bytes(place: Path) -> int:
+    found = (path.lstat() for path in _all_below(place))
+    sizes = {(one.st_dev, one.st_ino): one.st_size for one in found if stat.S_ISREG(one.st_mode)}
+    return sum(sizes.values())  # links to one file count once
 
 
-def _last_change(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+def _last_change(place: Path) -> float:
+    return max(path.lstat().st_mtime for path in _all_below(place))
+
+
+def _all_below(place: Path) -> Iterator[Path]:
+    """Yield a place and all that is in it."""
+    yield place
+    yield from place.rglob("*")

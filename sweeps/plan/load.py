@@ -16,7 +16,7 @@ from fsamc.config.dotted import Problem, flatten, problems, updated
 from fsamc.errors import BadInput
 from fsamc.features.weights import identity, is_program
 from fsamc.fold.config import FoldConfig
-from fsamc.store.store import digest
+from fsamc.store.digests import digest
 from sweeps.plan.keys import unknown_key
 from sweeps.plan.plan_file import Written, read_plan
 from sweeps.plan.settings import Distribution, Plan

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fsamc.errors import BadInput
 from fsamc.features.weights import identity
-from fsamc.store.store import digest
+from fsamc.store.digests import digest
 from sweeps.errors import StudyLost
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
-from fsamc.store.store import digest, file_digest
+from fsamc.store.digests import digest, file_digest
 from sweeps.plan.settings import Plan
 from sweeps.results.folder import FIGURES
 from sweeps.results.objective import chosen_metrics, what_chooses

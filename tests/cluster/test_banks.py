@@ -161,7 +161,7 @@ def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, 
 def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
     inputs = inputs_of(fold(), shared)
     store_of(runner, shared, *inputs.artifacts()).get(inputs.good)
-    monkeypatch.setattr("fsamc.store.store.file_digest", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr("fsamc.store.damage.file_digest", lambda _: pytest.fail("read again"))
     assert store_of(runner, shared).has(inputs.good)
     assert store_of(runner, shared).get(inputs.good)["features"].shape[0] == 5
 

@@ -16,8 +16,11 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
-from fsamc.store.store import CHECKSUMS, Store, digest, file_digest
+from fsamc.store.damage import CHECKSUMS
+from fsamc.store.digests import digest, file_digest
+from fsamc.store.store import Store
 
 # The same artifact in other processes. Its build says so, writes half, waits for a line on its input, writes the rest.
 SLOW = """
@@ -150,7 +153,7 @@ def test_digest_is_a_function_of_content_alone():
 
 def test_digests_are_the_same_in_another_process(tmp_path):
     (tmp_path / "file").write_bytes(b"some bytes")
-    code = "import sys, pathlib; from fsamc.store.store import digest, file_digest\n"
+    code = "import sys, pathlib; from fsamc.store.digests import digest, file_digest\n"
     code += "print(digest('kind', 1, {'b': 2.5, 'a': None}), file_digest(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path / "file")]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
@@ -203,7 +206,68 @@ def put_a_sealed_picture(folder: Path) -> None:
     write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
 
 
+def replace_by(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Put something else in an artifact's place."""
+
+    def damage(place: Path) -> None:
+        shutil.rmtree(place)
+        make(place)
+
+    return damage
+
+
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "empty file": Path.touch,
+    "file": lambda place: place.write_bytes(b"x"),
+    "pipe": os.mkfifo,
+    "link to itself": lambda place: place.symlink_to(place),
+    "link to a device": lambda place: place.symlink_to("/dev/zero"),
+    "link to nothing": lambda place: place.symlink_to("nowhere"),
+}
+
+
+def claim(shape: tuple[int, ...]) -> Callable[[Path], None]:
+    """Seal an array whose header claims a shape that its file has not."""
+
+    def damage(folder: Path) -> None:
+        with (folder / "values.npy").open("wb") as file:
+            npy.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
+
+    return damage
+
+
+def nest_deeply(folder: Path) -> None:
+    (folder / "values.npy").write_bytes(b"\x93NUMPY\x01\x00" + (8000).to_bytes(2, "little") + b"(" * 8000)
+    write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
+
+
+def empty_it(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / CHECKSUMS).write_text("{}")
+
+
+def in_place_of(name: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Put something else in the place of one of the artifact's files."""
+
+    def damage(folder: Path) -> None:
+        (folder / name).unlink()
+        make(folder / name)
+
+    return damage
+
+
 DAMAGES = [
+    *(pytest.param(replace_by(make), id=f"{name} for the folder") for name, make in STRANGE.items()),
+    *(
+        pytest.param(in_place_of(name, make), id=f"{kind} for {name}")
+        for name in ("values.npy", CHECKSUMS)
+        for kind, make in (("pipe", os.mkfifo), ("device", STRANGE["link to a device"]), ("folder", Path.mkdir))
+    ),
+    *(pytest.param(claim(shape), id=f"shape {shape}") for shape in ((2**70,), (2**40,), (2**62, 2**62), (-1,), (6,))),
+    nest_deeply,
+    empty_it,
     truncate,
     flip_a_bit,
     swap_files,
@@ -234,6 +298,35 @@ def test_what_is_damaged_is_set_aside_and_built_again(store, caplog, damage):
     assert again(store).has(Numbers())
     assert len(store.builds()) == 2
     assert len(list((store.root / "damaged").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["locks", "tmp", "damaged", "builds", "builds/test", "numbers", "locks/LOCK"])
+@pytest.mark.parametrize("make", STRANGE.values(), ids=STRANGE)
+def test_whatever_has_the_name_of_a_folder_of_the_store_gives_way(store, caplog, name, make):
+    place = store.root / name.replace("LOCK", f"numbers-{Numbers().key}.lock")
+    place.parent.mkdir(parents=True)
+    make(place)
+    assert store.get(Numbers())["values"].tolist() == [0, 1, 2, 3, 4]
+    assert again(store).has(Numbers())
+    assert len(store.builds()) == 1
+    store.folder("damaged")
+    if name.endswith("LOCK") and place.is_file():
+        return  # as a lock should be
+    assert caplog.text.count("set aside") == 1
+    assert [path.name.rpartition("-")[0] for path in (store.root / "damaged").iterdir()] == [
+        "-".join(place.relative_to(store.root).parts)
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\0" * 80, b'{"kind": 1}', b"[" * 100_000])
+def test_a_record_of_a_build_that_cannot_be_read_is_not_counted(store, caplog, content):
+    store.get(Numbers(2))
+    store.get(Numbers(3))
+    first, _ = sorted((store.root / "builds" / "test").iterdir())
+    first.write_bytes(content)
+    os.mkfifo(first.with_name("pipe.json"))
+    assert [build.about for build in store.builds()] == ["up to 3"]
+    assert first.name in caplog.text
 
 
 def test_a_damaged_file_is_met_by_get_as_well(store, caplog):
@@ -314,26 +407,36 @@ def test_text_is_kept_and_the_first_one_stays(store):
     assert files_below(store.root / "tmp") == []
 
 
-def test_every_file_is_synced_before_its_folder_takes_its_name(store, monkeypatch):
-    synced: set[int] = set()
-    named: dict[str, set[int]] = {}
+def test_files_and_folders_are_synced_before_and_after_a_folder_takes_its_name(store, monkeypatch):
+    synced: list[int] = []
+    unsynced: dict[str, set[str]] = {}
     sync, rename = os.fsync, Path.rename
 
     def noting_sync(descriptor: int) -> None:
-        synced.add(os.fstat(descriptor).st_ino)
+        synced.append(os.fstat(descriptor).st_ino)
         sync(descriptor)
 
     def noting_rename(path: Path, target: Path) -> Path:
-        if path.is_dir():
-            named[f"{target.parent.name}/{target.name}"] = {file.stat().st_ino for file in path.iterdir()} - synced
+        contents = (path, *path.iterdir()) if path.is_dir() else (path,)
+        unsynced[target.parent.name] = {file.name for file in contents if file.stat().st_ino not in synced}
+        synced.clear()
         return rename(path, target)
 
     monkeypatch.setattr(os, "fsync", noting_sync)
     monkeypatch.setattr(Path, "rename", noting_rename)
     store.put_text("fold", "key", '{"a": 1}')
+    assert unsynced == {"fold": set()}
+    assert synced == [(store.root / "fold").stat().st_ino]
     store.get(Numbers())
-    assert named == {"fold/key": set(), f"numbers/{Numbers().key}": set()}
-    assert len(synced) == 2 + 3  # with the checksums of each
+    assert unsynced == {"fold": set(), "numbers": set(), "test": set()}
+    assert synced == [(store.root / "builds" / "test").stat().st_ino]
+
+
+def test_the_folders_that_lead_to_an_artifact_are_synced(store, monkeypatch):
+    synced: set[Path] = set()
+    monkeypatch.setattr("fsamc.store.durable.sync", lambda path: synced.add(path))
+    store.put_text("fold", "key", "{}")
+    assert {store.root.parent, store.root} <= synced
 
 
 def test_damaged_text_is_replaced_by_the_next(store, caplog):
@@ -383,7 +486,7 @@ def test_entries_hold_nothing_that_was_set_aside_or_is_being_written(store):
 def test_what_another_process_has_verified_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store(tmp_path).get(Numbers())
     read: list[Path] = []
-    monkeypatch.setattr("fsamc.store.store._damage", lambda folder: read.append(folder))
+    monkeypatch.setattr("fsamc.store.store.damage_of", lambda folder: read.append(folder))
     trusting = Store(tmp_path)
     trusting.trust(Numbers())
     trusting.get(Numbers())

@@ -26,7 +26,9 @@ import torch
 
 from fsamc.data.textures import fetch_dtd
 from fsamc.errors import BadInput
-from fsamc.store.store import CHECKSUMS, Store, file_digest
+from fsamc.store.damage import CHECKSUMS
+from fsamc.store.digests import file_digest
+from fsamc.store.store import Store
 from tests.sweeps.checks.test_bad_input import Bad, assert_names, contents, own, said  # noqa: F401 fixtures
 from tests.sweeps.small import Lab, fsamc
 

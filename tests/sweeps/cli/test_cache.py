@@ -7,7 +7,8 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from fsamc.store.store import CHECKSUMS, Store
+from fsamc.store.damage import CHECKSUMS
+from fsamc.store.store import Store
 from sweeps.cli.cache_care import cache_table, prune_cache
 
 DAY = 86400
@@ -123,3 +124,33 @@ def test_a_cache_that_is_not_there_is_empty_and_stays_so(tmp_path):
     assert prune_cache(tmp_path / "none", days=0) == 0
     assert cache_table(tmp_path / "none").row_count == 1
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["bank/strange", "locks", "tmp", "damaged", "builds", "tmp/old", "damaged/old"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda place: place.write_bytes(bytes(1000)),
+        os.mkfifo,
+        lambda place: place.symlink_to(place),
+        lambda place: place.symlink_to("/dev/zero"),
+        lambda place: place.symlink_to("nowhere"),
+    ],
+    ids=["file", "pipe", "link to itself", "link to a device", "link to nothing"],
+)
+def test_what_is_no_folder_is_listed_and_goes_as_leftovers_do(store, caplog, name, make):
+    keep(store, "bank", "kept")
+    (store.root / "tmp").rmdir()
+    place = store.root / name
+    place.parent.mkdir(exist_ok=True)
+    make(place)
+    then = time.time() - 2 * DAY
+    os.utime(place, (then, then), follow_symlinks=False)
+    table = cache_table(store.root)
+    assert (table.row_count, list(table.columns[1].cells)[-1]) == (3, "2")
+    expected = 1000 if place.is_file() else 0
+    assert prune_cache(store.root, days=30) == expected
+    assert ("set aside" in caplog.text) == (not name.endswith("old"))
+    assert store.get_text("bank", "kept") == '"x"'
+    assert Store(store.root).obstructions() == []
+    assert list((store.root / "tmp").iterdir()) == []

@@ -1,0 +1,29 @@
+"""Flushing of files and folders, so that what was announced is still there after a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # by file systems that cannot flush a folder
+
+
+def sync(path: Path) -> None:
+    """Flush a file's content, or the names in a folder, to the disk. Raises OSError where that fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in _NOT_OFFERED):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with those above it, each flushed into the one that holds it. Raises OSError."""
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
