@@ -1,100 +1,125 @@
-"""What `fsamc sweep` was asked, and whether that can be: the checks in the order of their cost."""
+"""Request for a sweep: every argument of `fsamc sweep`, declared once for the command, `submit` and Python."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fsamc.data.remote import Source
-from fsamc.store.store import Store
-from sweeps.checks.disk import check_space, check_writable
-from sweeps.checks.nodes import check_nodes
-from sweeps.checks.prepare import Prepared, prepare
-from sweeps.checks.resources import resolve_resources
-from sweeps.plan.load import load_plan
-from sweeps.plan.settings import Plan
-from sweeps.results.extend import extended
-from sweeps.results.identity import check_resumable
-from sweeps.results.saved_settings import read_saved_settings, saved_changes
-from sweeps.search import Home, check_search
-from sweeps.tracking.uri import check_no_password, check_tracking
+import typer
+
+if TYPE_CHECKING:
+    from fsamc.data.remote import Source
+    from sweeps.checks.prepare import Prepared
 
 Mode = Literal["screen", "quiet", "json"]
+DATA = "Folder with one folder per category, in MVTec layout, or its address: s3://, gs://, hdfs://."
+TEXTURES = "Folder of texture classes, or its address; or dtd, which is downloaded."
+DataOption = Annotated[str | None, typer.Option("--data", metavar="DATA", help=f"{DATA[:-1]}; as in OUT by default.")]
+TexturesOption = Annotated[str | None, typer.Option("--textures", metavar="DIR", help=TEXTURES)]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help="Artifacts; the user's cache folder by default.")]
+BackboneOption = Annotated[
+    str | None, typer.Option("--backbone", help="torchvision ResNet, FILE.pt2, or auto; wins over the plan.")
+]
+WeightsOption = Annotated[str | None, typer.Option("--weights", help="State dict of a named ResNet.")]
+Changes = Annotated[list[str] | None, typer.Argument(help="Changes, such as folds.seeds=[1,2] base.shots=5.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `fsamc sweep` was asked.
+    """Arguments as they are written on the command line; None or empty for what is left out.
+
+    A field with an annotation of Typer's is an argument or an option of the command.
 
     Attributes:
-        extend: by how many trials the sweep in `out` is to be extended.
-        time_budget: seconds after which no more folds are started.
-        view: who looks on.
+        random_backbone: whether `backbone: auto` may fall back to random weights.
+    """
+
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+    plan: Annotated[
+        str | None, typer.Argument(help="A preset's name or a YAML file; that of the sweep in OUT by default.")
+    ] = None
+    data: DataOption = None
+    changes: Changes = None
+    textures: TexturesOption = None
+    backbone: BackboneOption = None
+    weights: WeightsOption = None
+    cache: CacheOption = None
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; OUT/mlflow.db by default.")] = None
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do without MLflow; `fsamc track OUT` delivers everything later.")
+    ] = False
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster; an embedded one by default.")] = None
+    resume: Annotated[
+        Literal["auto", "never", "must"], typer.Option(help="Continue the sweep in OUT: auto, never, or must.")
+    ] = "auto"
+    reuse: Annotated[bool, typer.Option("--reuse/--no-reuse", help="Take finished folds from other sweeps.")] = True
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the best trial's figures at the end.")
+    ] = True
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the size and the estimated cost, stop.")
+    ] = False
+    extend: Annotated[int | None, typer.Option("--extend", min=1, help="Trials more for the sweep in OUT.")] = None
+    time_budget: Annotated[
+        str | None,
+        typer.Option("--time-budget", help="After 2h, 30m, 1h30m or so many seconds start no more folds."),
+    ] = None
+    quiet: Annotated[bool, typer.Option("--quiet", help="The final table, and what went wrong.")] = False
+    json: Annotated[bool, typer.Option("--json", help="A JSON object per line: what happens when it happens.")] = False
+    random_backbone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.plan and "=" in self.plan:  # a change, where the plan was left out
+            object.__setattr__(self, "changes", [self.plan, *(self.changes or ())])
+            object.__setattr__(self, "plan", None)
+
+    @property
+    def view(self) -> Mode:
+        """Who looks on."""
+        return "json" if self.json else "quiet" if self.quiet else "screen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Plan and folders of a sweep: the request's, else those that OUT remembers, else the defaults.
+
+    Attributes:
+        plan: a preset's name or a file.
+        tracking_uri: None for OUT/mlflow.db.
     """
 
     plan: str
-    changes: tuple[str, ...]
     data: Source
     textures: Source | None
-    out: Path
     cache: Path
-    backbone: str | None = None
-    weights: str | None = None
-    tracking_uri: str | None = None
-    offline: bool = False
-    address: str | None = None
-    resume: str = "auto"
-    reuse: bool = True
-    figures: bool = True
-    dry_run: bool = False
-    random_backbone: bool = False
-    extend: int = 0
-    time_budget: float | None = None
-    view: Mode = "screen"
+    tracking_uri: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedRequest:
+    """A request that can run.
+
+    Attributes:
+        prepared: the plan, resolved, and its data.
+        workers: folds that may run at once.
+        seconds: after which no more folds are started, or None.
+    """
+
+    request: Request
+    places: Places
+    prepared: Prepared
+    workers: int
+    seconds: float | None
 
     @property
     def runs_at(self) -> str:
-        """Where MLflow keeps the runs."""
-        return self.tracking_uri or f"sqlite:///{(self.out / 'mlflow.db').absolute()}"
-
-    def home(self, run: str, fingerprint: str) -> Home:
-        """What the search is told of its sweep."""
-        return Home(out=self.out, run=run, data=fingerprint)
+        """Tracking URI of the store of MLflow's runs."""
+        return self.places.tracking_uri or f"sqlite:///{(self.request.out / 'mlflow.db').absolute()}"
 
 
-def check(request: Request) -> tuple[Prepared, int]:
-    """The plan, ready to run, and how many folds may run at once. Raises BadInput for whatever would stop it."""
-    plan = _load(request)
-    if request.tracking_uri:
-        check_no_password(request.tracking_uri)
-    check_writable(request.out)
-    check_writable(request.cache)
-    plan, workers = resolve_resources(plan, request.address)
-    prepared = prepare(
-        plan,
-        data=request.data,
-        textures=request.textures,
-        store=Store(request.cache),
-        device="cuda" if plan.resources.gpus else "cpu",
-        random=request.random_backbone,
-    )
-    check_resumable(request.out, prepared.plan, prepared.contents, request.resume)
-    if request.extend:
-        prepared = replace(prepared, plan=extended(prepared.plan, request.out, request.extend))
-    check_search(prepared.plan, request.home("", prepared.fingerprint))
-    check_space(prepared, cache=request.cache, out=request.out)
-    if request.tracking_uri and not request.offline:
-        check_tracking(request.tracking_uri, plan.name)
-    if request.address:
-        differing = check_nodes(prepared, cache=request.cache, out=request.out)
-        prepared = replace(prepared, warnings=(*prepared.warnings, *differing))
-    return prepared, workers
+def default_cache() -> Path:
+    """Return the user's cache folder."""
+    import platformdirs
 
-
-def _load(request: Request) -> Plan:
-    """The plan; of a sweep that has been extended, with the trials it has by now."""
-    own = Path(request.plan) == request.out / "plan.yaml"
-    kept = saved_changes(read_saved_settings(request.out)) if request.extend or own else []
-    changes = [*kept, *request.changes]
-    return load_plan(request.plan, changes, backbone=request.backbone, weights=request.weights)
+    return Path(platformdirs.user_cache_dir("fsamc"))

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import CacheOption, console, default_cache
+from sweeps.cli.options import console
+from sweeps.request import CacheOption, default_cache
 
 app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import CacheOption, DataArgument, console, default_cache, say
+from sweeps.cli.options import DataArgument, console, say
+from sweeps.request import CacheOption, default_cache
 
 app = typer.Typer(help="Look at image folders, or make some.", no_args_is_help=True)
 

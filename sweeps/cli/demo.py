@@ -25,9 +25,9 @@ def main() -> None:
 
     request = Request(
         plan="demo",
-        changes=tuple(sys.argv[1:]),
-        data=data / "datasets",
-        textures=data / "textures",
+        changes=sys.argv[1:],
+        data=str(data / "datasets"),
+        textures=str(data / "textures"),
         out=out,
         cache=cache,
         random_backbone=True,

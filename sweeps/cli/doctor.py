@@ -9,15 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.cli.options import (
-    BackboneOption,
-    CacheOption,
-    TexturesOption,
-    WeightsOption,
-    console,
-    default_cache,
-    quiet_ray,
-)
+from sweeps.cli.options import console, quiet_ray
+from sweeps.request import BackboneOption, CacheOption, TexturesOption, WeightsOption, default_cache
 
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 

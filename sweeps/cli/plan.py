@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import Changes, console, say
+from sweeps.cli.options import console, say
+from sweeps.request import Changes
 
 app = typer.Typer(help="Look at plans and at every knob.", no_args_is_help=True)
 

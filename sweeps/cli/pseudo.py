@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import TEXTURES, CacheOption, Changes, DataArgument, default_cache, say
+from sweeps.cli.options import DataArgument, say
+from sweeps.request import TEXTURES, CacheOption, Changes, default_cache
 
 app = typer.Typer(help="Look at pseudo-defects.", no_args_is_help=True)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from sweeps.cli.options import TexturesOption, console, say
+from sweeps.cli.options import console, say
+from sweeps.request import TexturesOption
 
 
 def report(

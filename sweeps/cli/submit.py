@@ -12,6 +12,7 @@ from fsamc.errors import BadInput
 from sweeps.cli.options import say
 from sweeps.cli.sweep import sweep
 from sweeps.errors import Unfinished
+from sweeps.request import Request
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -88,13 +89,11 @@ def _sweep_words(words: Sequence[str]) -> SweepWords:
     command = typer.main.get_command(alone)
     context = command.make_context("fsamc sweep", list(words))
     values: dict[str, Any] = command.make_parser(context).parse_args(list(words))[0]
-    plan, changes = context.params["plan"], tuple(context.params["changes"] or ())
-    if plan and "=" in plan:  # a change, where the plan was left out
-        plan, changes = None, (plan, *changes)
+    request = Request(**context.params)
     if "address" in values:
         raise BadInput("--address is given twice; leave one out")
     options = [_word(option, values[option.name]) for option in command.params if option.name in values]
-    return SweepWords(plan=plan, changes=changes, options=dict(filter(None, options)))
+    return SweepWords(plan=request.plan, changes=tuple(request.changes or ()), options=dict(filter(None, options)))
 
 
 def _word(option: Any, value: Any) -> tuple[str, str | None] | None:

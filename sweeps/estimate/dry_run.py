@@ -12,7 +12,7 @@ from rich.table import Table
 from sweeps.checks.prepare import Prepared
 from sweeps.estimate.estimate import Estimate, Seconds, estimate
 from sweeps.estimate.probes import Measured
-from sweeps.request import Request
+from sweeps.request import CheckedRequest
 from sweeps.results.usage import KINDS
 from sweeps.search import Proposer
 from sweeps.trials.monitor import Monitor
@@ -22,15 +22,15 @@ _RAY = 700 << 20  # bytes of Ray's own processes
 _AT_ONCE = 3  # trials under way, and the keeper
 
 
-def dry_run(request: Request, prepared: Prepared, proposer: Proposer, *, workers: int, console: Console) -> None:
+def dry_run(checked: CheckedRequest, proposer: Proposer, console: Console) -> None:
     """Measure the parts of a sweep and print what they add up to. Starts no Ray and writes nothing."""
-    process = psutil.Process()
+    request, prepared, cache, process = checked.request, checked.prepared, checked.places.cache, psutil.Process()
     before = process.memory_info().rss
     own = [_own(process)]
     counts = [
         len(category.with_classes(good=prepared.plan.base.good).classes) for category in prepared.categories.values()
     ]
-    results = (request.cache, request.out / ".folds") if request.reuse else (request.out / ".folds",)
+    results = (cache, request.out / ".folds") if request.reuse else (request.out / ".folds",)
     with (
         console.status("measuring what the parts of a fold take on this machine"),
         Monitor(lambda: own.append(_own(process)), period=0.05),
@@ -39,8 +39,8 @@ def dry_run(request: Request, prepared: Prepared, proposer: Proposer, *, workers
             prepared,
             proposer,
             Measured((min(counts), max(counts))),
-            workers=workers,
-            cache=request.cache,
+            workers=checked.workers,
+            cache=cache,
             results=results,
         )
     memory = _memory(found, prepared, process=before, worker=max(own))

@@ -74,14 +74,14 @@ def sleepy_request(root: Path, search: dict[str, Any], *, workers: int) -> Reque
     plan.write_text(yaml.safe_dump({**PLAN, "space": SPACE, "search": search}, sort_keys=False))
     return Request(
         plan=str(plan),
-        changes=(f"resources.workers={workers}",),
-        data=materials / "data",
-        textures=materials / "textures",
+        changes=[f"resources.workers={workers}"],
+        data=str(materials / "data"),
+        textures=str(materials / "textures"),
         backbone=str(materials / "tiny.pt2"),
         out=root / "out",
         cache=root / "cache",
         figures=False,
-        view="quiet",
+        quiet=True,
     )
 
 

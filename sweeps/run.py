@@ -1,0 +1,275 @@
+"""Run of a sweep that was checked: its trials, its tables, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+
+import pandas as pd
+from ray.exceptions import RayError
+
+from cluster.fold_service import FoldRunner
+from cluster.folds import Fold, Materials
+from fsamc.data.remote import Address
+from fsamc.store.store import Store
+from sweeps import tracking
+from sweeps.checks.prepare import remember_checks
+from sweeps.checks.resources import working_set
+from sweeps.errors import Unfinished
+from sweeps.figures.record import Gallery
+from sweeps.figures.trial_figures import draw_on_ray
+from sweeps.plan.load import configuration
+from sweeps.progress.counter import SweepProgress
+from sweeps.progress.events import View
+from sweeps.progress.summary import labels_of, mlflow_lines, show_results
+from sweeps.request import CheckedRequest
+from sweeps.results.folder import SweepFolder
+from sweeps.results.identity import end_extension
+from sweeps.results.reader import TrialRecord
+from sweeps.results.splits import lost_query_lines, splits, write_splits
+from sweeps.results.usage import Usage, builds_by_kind, builds_since, folds_saved
+from sweeps.search import Home, Proposer, make_proposer
+from sweeps.tracking.uri import obstacle
+from sweeps.trials.blocks import blocks_of, by_block, passes
+from sweeps.trials.interrupts import BUDGET, Interrupts
+from sweeps.trials.monitor import Monitor, tree_memory
+from sweeps.trials.recorder import Recorder
+from sweeps.trials.status import MEND, sweep_status
+from sweeps.trials.stopping import EarlyStopping
+from sweeps.trials.trial import PlanSearch
+from sweeps.trials.tuner import run_trials
+
+
+class SweepRun:
+    """One run of a sweep, new or resumed, on a Ray that is up."""
+
+    def __init__(self, checked: CheckedRequest, interrupts: Interrupts, view: View) -> None:
+        self.checked, self.interrupts, self.view, self.console = checked, interrupts, view, view.console
+        self.request, self.prepared, self.plan = checked.request, checked.prepared, checked.prepared.plan
+        self.out, self.cache = checked.request.out, checked.places.cache
+        self.folder = SweepFolder(self.out, self.plan)
+        self.records = self.folder.open(self.prepared.contents, extending=self.request.extend)
+        self.store = Store(self.cache, run=self.folder.run)
+        self.built_before = builds_by_kind(self.store)
+        self.usage = Usage.going_on(self.folder.notes)
+        self.working_set = working_set(self.plan)
+        self.n_folds = len(self.prepared.folds(self.plan.base))
+        self.stopping = EarlyStopping(self.plan, folds=self.n_folds)
+
+    @cached_property
+    def proposer(self) -> Proposer:
+        """Search, with the study that outlives this run."""
+        return make_proposer(self.plan, Home(out=self.out, run=self.folder.run, data=self.prepared.fingerprint))
+
+    def run(self) -> None:
+        """Run what is left to run. Raises Unfinished if something still is afterwards."""
+        try:
+            self._run()
+        except Exception as error:
+            if (reason := obstacle(error)) is None:
+                raise
+            raise Unfinished(f"{reason}; {MEND}") from error
+
+    def _run(self) -> None:
+        remember_checks(self.prepared, self.store)
+        write_splits(splits(self.prepared), self.out)
+        self._replay()
+        self._note("running")
+        uri = None if self.request.offline else self.checked.runs_at
+        with tracking.MlflowSync(self.out, self.plan, uri) as mlflow_sync:
+            progress = SweepProgress.of(
+                self.view, self.prepared, self.proposer, self.folder, cache=self.cache, workers=self.checked.workers
+            )
+            with progress:
+                recorder = Recorder(self.folder, progress, self.proposer, self.usage, self.stopping)
+                self._run_trials(recorder, progress)
+            self._finish(recorder, mlflow_sync, progress)
+
+    def _replay(self) -> None:
+        """Tell the search, and whatever stops trials early, what earlier runs of this sweep found."""
+        scores, by_fold = self.folder.scores(), self.folder.fold_scores()
+        done = [record for record in self.records if record.done]
+        for record in done:
+            self.stopping.replay(record.number, self._folds(record), by_fold.get(record.number, {}))
+        for record in self.records:
+            self.proposer.replay(record.number, record.values)
+            score = scores.get(record.number, {})
+            if record.stopped:
+                estimate = self.stopping.standings.estimate(record.number)
+                self.proposer.tell(record.number, estimate, seconds=score.get("seconds"))
+            elif record.done:
+                self.proposer.tell(record.number, score.get("mean"), seconds=score.get("seconds"), std=score.get("std"))
+        if not self.records and not self.proposer.left():
+            self.console.print(self.proposer.notice(), soft_wrap=True, highlight=False, markup=False)
+
+    def _run_trials(self, recorder: Recorder, progress: SweepProgress) -> None:
+        blocks = blocks_of(self.prepared, self.working_set)
+        search = PlanSearch(
+            waiting=[record for record in self.records if not record.done],
+            propose=recorder.propose,
+            folds=lambda values: by_block(self.prepared.folds(configuration(self.plan, values)), blocks),
+            passes=passes(self.prepared, blocks),
+            halted=lambda: self.interrupts.asked,
+        )
+        with (
+            self._runner() as runner,
+            self.interrupts.ending(lambda: self._end(runner, progress)),
+            Monitor(lambda: self._look(runner, progress)),
+        ):
+            run_trials(
+                search,
+                recorder,
+                self.stopping,
+                self.plan,
+                runner=runner,
+                workers=self.checked.workers,
+                folds=self.n_folds,
+                left=self.proposer.count() - sum(record.done for record in self.records),
+                scratch=self.out / ".tune",
+                now=lambda: self.interrupts.now,
+            )
+
+    @contextmanager
+    def _runner(self) -> Iterator[FoldRunner]:
+        """Run folds for as long as there are trials."""
+        runner = FoldRunner.start(self._materials())
+        try:
+            yield runner
+        finally:
+            with suppress(RayError):  # Ray has gone, and with it the fold service
+                runner.stop()
+
+    def _end(self, runner: FoldRunner, progress: SweepProgress) -> None:
+        running = 0
+        with suppress(RayError):  # the fold service is starting again: nothing runs
+            running = runner.halt(timeout=10)
+        progress.finishing(self.interrupts.reason, running)
+
+    def _materials(self) -> Materials:
+        cache, own = self.cache.absolute(), (self.out / ".folds").absolute()
+        return Materials(
+            categories=self.prepared.categories,
+            textures=self.prepared.textures,
+            store=cache,
+            results=(cache, own) if self.request.reuse else (own,),
+            run=self.folder.run,
+            gpus=float(self.plan.resources.gpus),
+            workers=self.checked.workers,
+            working_set=self.working_set,
+        )
+
+    def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:
+        self.usage.peak_memory = max(self.usage.peak_memory, tree_memory())
+        with suppress(RayError):  # the fold service is starting again, or is busy
+            if self.interrupts.asked:
+                runner.halt(timeout=5)  # one that has started again has not heard of it
+            progress.builds(runner.under_way(timeout=5), builds_since(self.built_before, self.store))
+
+    def _finish(self, recorder: Recorder, mlflow_sync: tracking.MlflowSync, progress: SweepProgress) -> None:
+        """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
+        status, reason = self._status(recorder)
+        self._note(status)
+        summary = self.folder.finish() if self.folder.has_rows() else None
+        if summary is not None and status in ("done", "failed"):
+            self._draw_figures()
+        if summary is not None and status != "stopped" and not self.interrupts.now:
+            with self.console.status("writing the report"):
+                from sweeps.report.write import write_report  # here, because it loads Matplotlib
+
+                write_report(self.out)
+        with self.console.status("delivering the rest to MLflow"):
+            undelivered = mlflow_sync.finish(patient=status in ("done", "failed"))
+        labels = labels_of(self.plan, self.folder.records())
+        if summary is not None:
+            show_results(
+                self.folder,
+                self.prepared,
+                summary,
+                labels=labels,
+                usage=self.usage,
+                builds=builds_by_kind(self.store),
+                mlflow=mlflow_lines(self.out, self.checked.runs_at, mlflow_sync.page, undelivered),
+                console=self.console,
+            )
+        if status == "done":
+            end_extension(self.out)
+        names = ("folds.csv", "summary.csv", "best.yaml", "report.html")
+        results = {path.stem: str(path) for name in names if (path := self.out / name).exists()}
+        progress.done(
+            status,
+            reason,
+            summary,
+            labels=labels,
+            caveats=self.prepared.caveats,
+            seconds=self.usage.seconds,
+            files=results | {"mlflow": self.checked.runs_at},
+        )
+        if reason and status != "paused":
+            raise Unfinished(reason)
+
+    def _draw_figures(self) -> None:
+        """Draw the best trial's figures, once: a resumed sweep with the same best trial has them."""
+        gallery = Gallery(folder=self.folder, prepared=self.prepared, shared=self._materials())
+        best = gallery.best() if self.request.figures else None
+        if best is None or gallery.shows(best):
+            return
+        with self.console.status(f"training the head of trial {best} once more, for its figures"):
+            noted = gallery.hang(best, draw_on_ray)
+        for category, reason in noted["without"].items():
+            self.console.print(f"no figures of {category}: {reason}", soft_wrap=True, highlight=False, markup=False)
+        self.folder.note(self.usage.notes())
+
+    def _status(self, recorder: Recorder) -> tuple[str, str]:
+        """Return the sweep's status, and what is left to do; nothing where it is done."""
+        return sweep_status(
+            [record for record in self.folder.records() if self._folds(record)],
+            recorder.ended,
+            all_proposed=not self.proposer.left(),
+            trials=self.proposer.count(),
+            stopped_by=recorder.stopped_by,
+            budget_spent=self.interrupts.reason == BUDGET,
+        )
+
+    def _folds(self, record: TrialRecord) -> list[Fold]:
+        return self.prepared.folds(configuration(self.plan, record.values))
+
+    def _saved(self) -> dict[str, int]:
+        stopped = [record for record in self.folder.records() if record.stopped]
+        planned = {record.number: len(self._folds(record)) for record in stopped}
+        rows = self.folder.saved.folds if self.folder.has_rows() else pd.DataFrame({"trial": []})
+        return folds_saved(planned, rows.groupby("trial").size().to_dict())
+
+    def _where(self) -> dict[str, str | None]:
+        """Return what the sweep runs on, for whoever looks at its results later."""
+        data, source, textures = self.checked.places.data, self.checked.places.textures, self.prepared.textures
+        folder = textures and (source if isinstance(source, Address) else textures.folder)
+        return {
+            "data": str(data if isinstance(data, Address) else data.absolute()),
+            "textures": str(folder) if folder else None,
+            "cache": str(self.cache.absolute()),
+        }
+
+    def _note(self, status: str) -> None:
+        """Write sweep.json."""
+        builds = builds_by_kind(self.store)
+        self.folder.note(
+            {
+                "name": self.plan.name,
+                "run": self.folder.run,
+                "status": status,
+                "caveats": list(self.prepared.caveats),
+                "warnings": [*self.prepared.warnings, *lost_query_lines(splits(self.prepared))],
+                "builds": {kind: count for kind, (count, _) in builds.items()},
+                "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},
+                "trials": len(self.folder.records()),
+                "versions": tracking.versions(),
+                "commit": tracking.commit(),
+                "fingerprint": self.prepared.fingerprint,
+                "tracking_uri": self.checked.runs_at,
+                "offline": self.request.offline,
+                "materials": self._where(),
+                **self._saved(),
+                **self.usage.notes(),
+            }
+        )
