@@ -17,8 +17,7 @@ def report(
     paper: Annotated[bool, typer.Option("--paper", help="Also put our numbers beside the paper's.")] = False,
 ) -> None:
     """Write report.md, report.html and their plots from what OUT holds."""
-    from sweeps.report.screen import paper_on_screen
-    from sweeps.report.write import write_report
+    from sweeps.report.write import paper_on_screen, write_report
 
     for part in paper_on_screen(out) if paper else ():
         console.print(part)

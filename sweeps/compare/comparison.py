@@ -1,42 +1,23 @@
-"""What tells finished sweeps apart: plans, data, best trials, and the folds that they share."""
+"""Comparison of sweeps: plans, data, best trials, and the folds that they share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sweeps.compare.side import Side, read_sides
-from sweeps.report.grid import Cell, Grid, counted, interval, listed, points
+from sweeps.report.document.blocks import Cell, Document, Notice, Paragraph, Section, Table
+from sweeps.report.document.numbers import counted, interval, listed, percentage_points
 from sweeps.results import tables
 from sweeps.results.tables import AVERAGE, DASH, FOLD, paired_difference, percent
 
 SCORED = ["accuracy", "correct", "queries"]
 
 
-@dataclass(frozen=True)
-class Part:
-    """A table with its title and how to read it; `without` says why there is none."""
-
-    title: str
-    grid: Grid | None
-    note: str
-    without: str = ""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Sweeps by name, the first being what the others are compared with; what to beware of; the tables."""
-
-    names: list[str]
-    warnings: list[str]
-    parts: list[Part]
-
-
-def compare_sweeps(outs: Sequence[Path]) -> Comparison:
+def compare_sweeps(outs: Sequence[Path]) -> Document:
     """Compare the sweeps in the folders `outs`, each after the first with the first.
 
     Raises BadInput if there are fewer than two, or one holds no sweep or no finished fold.
@@ -44,25 +25,33 @@ def compare_sweeps(outs: Sequence[Path]) -> Comparison:
     sides = read_sides(outs)
     first, others = sides[0], sides[1:]
     warnings = [warning for other in others for warning in (*_other_data(first, other), *_disagreement(first, other))]
-    parts = [_plans(sides), _best(sides), _paired(first, others), _same(first, others)]
-    return Comparison([side.name for side in sides], warnings, parts)
+    sections = [_plans(sides), _best(sides), _paired(first, others), _same(first, others)]
+    return Document(
+        "Sweeps compared", " · ".join(side.name for side in sides), [Notice(warning) for warning in warnings], sections
+    )
 
 
-def _plans(sides: list[Side]) -> Part:
-    """The dotted keys in which the plans differ."""
+def _plans(sides: list[Side]) -> Section:
+    """List the dotted keys in which the plans differ."""
     keys = dict.fromkeys(key for side in sides for key in side.plan)
     differ = [key for key in keys if any(side.plan.get(key) != sides[0].plan.get(key) for side in sides)]
     rows = [[key, *(_value(side.plan, key) for side in sides)] for key in differ]
-    grid = Grid.of(["key", *(side.name for side in sides)], rows, names=1 + len(sides)) if rows else None
-    return Part("Plans", grid, f"Dotted keys that differ; {DASH}: not in the plan.", "the same")
+    if not rows:
+        return Section("plans", "Plans", [Paragraph("The same.")])
+    table = Table.of(["key", *(side.name for side in sides)], rows, names=1 + len(sides))
+    return _section("plans", "Plans", f"Dotted keys that differ; {DASH}: not in the plan.", table)
+
+
+def _section(name: str, title: str, note: str, table: Table) -> Section:
+    return Section(name, title, [Paragraph(note, small=True), table])
 
 
 def _value(plan: dict[str, Any], key: str) -> str:
     return str(plan[key]) if key in plan else DASH
 
 
-def _best(sides: list[Side]) -> Part:
-    """Each sweep's best trial, per category."""
+def _best(sides: list[Side]) -> Section:
+    """Set each sweep's best trial beside the others, per category."""
     shared = sorted(set.intersection(*(side.categories for side in sides)))
     scores = [_scores(side, shared) for side in sides]
     names = sorted(set().union(*(side.categories for side in sides)))
@@ -70,7 +59,7 @@ def _best(sides: list[Side]) -> Part:
     header = ["category", *(f"{side.name}: {_best_name(side)}" for side in sides)]
     over = f"over the {counted(len(shared), 'category')} that all have: {listed(shared)}" if shared else "of none"
     note = f"Accuracy in percent, mean ± sample standard deviation over seeds. The average is {over}."
-    return Part("Best trials", Grid.of(header, rows), note)
+    return _section("trials", "Best trials", note, Table.of(header, rows))
 
 
 def _best_name(side: Side) -> str:
@@ -81,7 +70,7 @@ def _best_name(side: Side) -> str:
 
 
 def _scores(side: Side, shared: list[str]) -> pd.DataFrame:
-    """mean, std of the best trial by category; the `average` is over `shared` ones."""
+    """Return mean, std of the best trial by category; the `average` is over `shared` ones."""
     folds = side.best_folds
     if folds.empty:
         return pd.DataFrame(columns=["mean", "std"])
@@ -94,16 +83,16 @@ def _score(scores: pd.DataFrame, name: str) -> Cell:
     return Cell(percent(*scores.loc[name]) if name in scores.index else DASH, strong=name == AVERAGE)
 
 
-def _paired(first: Side, others: list[Side]) -> Part:
-    """Best against best, on the folds that both have."""
+def _paired(first: Side, others: list[Side]) -> Section:
+    """Compare best with best, on the folds that both have."""
     rows = [[other.name, *_difference(first, other)] for other in others]
-    header = ["sweep", "folds in common", f"to {first.name}, points", "95 % interval", "verdict"]
+    header = ["sweep", "folds in common", f"to {first.name}, points", "95 % interval", "conclusion"]
     note = (
         f"The best trial of each minus that of {first.name}, on the folds that both have (category, seed, draw and "
         "shots). The interval is Student's t over the differences per category and seed. Each best trial was chosen on "
         "these very folds, the larger search among more: of the searches this says less than of the two trials."
     )
-    return Part("Best against best", Grid.of(header, rows), note)
+    return _section("paired", "Best against best", note, Table.of(header, rows))
 
 
 def _difference(first: Side, other: Side) -> list[Cell | str]:
@@ -111,32 +100,32 @@ def _difference(first: Side, other: Side) -> list[Cell | str]:
     both = pd.concat({"ours": ours, "theirs": theirs}, axis=1).dropna()
     if both.empty:
         return ["0", DASH, DASH, Cell("no fold in common", strong=True)]
-    found = paired_difference(both[["ours"]], both[["theirs"]]).iloc[0]
+    row = paired_difference(both[["ours"]], both[["theirs"]]).iloc[0]
     equal = bool((both["ours"] == both["theirs"]).all())
-    verdict = Cell("equal on every fold" if equal else _verdict(found["low"], found["high"]), strong=True)
-    return [str(len(both)), points(found["difference"]), interval(found["low"], found["high"]), verdict]
+    conclusion = Cell("equal on every fold" if equal else _conclusion(row["low"], row["high"]), strong=True)
+    return [str(len(both)), percentage_points(row["difference"]), interval(row["low"], row["high"]), conclusion]
 
 
-def _verdict(low: float, high: float) -> str:
-    """From the sweep's own point of view; without an interval (NaN) there is nothing to tell."""
+def _conclusion(low: float, high: float) -> str:
+    """Say it from the sweep's own point of view; without an interval (NaN) there is nothing to tell."""
     return "better" if low > 0 else "worse" if high < 0 else "cannot be told apart"
 
 
-def _same(first: Side, others: list[Side]) -> Part:
-    """Configurations that both ran: a fold is a pure function, so their folds agree exactly."""
+def _same(first: Side, others: list[Side]) -> Section:
+    """Count the configurations that both ran: a fold is a pure function, so their folds must agree exactly."""
     rows: list[list[Cell | str]] = []
     for other in others:
         both = _in_both(first, other)
         differ = int(_differs(both).sum())
-        verdict = DASH if both.empty else "agree exactly" if not differ else f"{differ} of {len(both)} differ"
-        rows.append([other.name, str(both["config"].nunique()), str(len(both)), Cell(verdict, strong=differ > 0)])
+        agree = DASH if both.empty else "agree exactly" if not differ else f"{differ} of {len(both)} differ"
+        rows.append([other.name, str(both["config"].nunique()), str(len(both)), Cell(agree, strong=differ > 0)])
     note = "Configurations are the same where their hashes are. Their folds must then agree to the last query."
     header = ["sweep", f"configurations also in {first.name}", "folds of these in both", "folds"]
-    return Part("Configurations that both ran", Grid.of(header, rows), note)
+    return _section("shared", "Configurations that both ran", note, Table.of(header, rows))
 
 
 def _in_both(first: Side, other: Side) -> pd.DataFrame:
-    """The folds that both have of the same configurations: their scores in one and, `_other`, the other."""
+    """Return the folds that both have of the same configurations: their scores in one and, `_other`, the other."""
     fold = ["config", *FOLD]
     ours, theirs = (side.folds.drop_duplicates(fold)[[*fold, "trial", *SCORED]] for side in (first, other))
     both = ours.merge(theirs, on=fold, suffixes=("", "_other"))

@@ -25,7 +25,7 @@ from sweeps.progress.events import (
     View,
     Warned,
 )
-from sweeps.report.grid import counted, duration
+from sweeps.report.document.numbers import counted, duration
 from sweeps.results import tables
 
 _WIDTH = 44  # columns for what is being done, before the bar

@@ -1,4 +1,4 @@
-"""What ran, what it cost and what went wrong."""
+"""Account of a sweep: what ran, what it cost and what went wrong."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.plan.load import swept
+from sweeps.report.document.blocks import Table
+from sweeps.report.document.numbers import counted, duration, listed
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import Grid, counted, duration, listed
 from sweeps.results import tables
 
 MOST_REASONS = 20
 
 
-def what_ran(evidence: Evidence) -> Grid:
-    """Plan, trials, folds, and what identifies data and software."""
+def what_ran(evidence: Evidence) -> Table:
+    """List plan, trials, folds, and what identifies data and software."""
     folds, notes = evidence.folds, evidence.notes
     scored = len(tables.finished(folds))
     rows = [
@@ -31,7 +32,7 @@ def what_ran(evidence: Evidence) -> Grid:
         ("software", listed((f"{name} {version}" for name, version in notes.get("versions", {}).items()), most=20)),
         ("tracking", str(notes.get("tracking_uri", ""))),
     ]
-    return Grid.of(["", ""], [row for row in rows if row[1]], names=2)
+    return Table.of(["", ""], [row for row in rows if row[1]], names=2)
 
 
 def _distribution(evidence: Evidence, key: str) -> str:
@@ -42,8 +43,8 @@ def _distribution(evidence: Evidence, key: str) -> str:
     return f"{space.form}: {values}{when}"
 
 
-def account(evidence: Evidence) -> tuple[Grid, Grid | None]:
-    """What was spent: a table of totals, and one of seconds per stage where they were noted."""
+def what_was_spent(evidence: Evidence) -> Table:
+    """Sum up time, folds, builds and memory."""
     notes, seconds = evidence.notes, evidence.folds["seconds"]
     peak = notes.get("peak_memory_bytes")
     took = notes.get("build_seconds", {})
@@ -62,7 +63,7 @@ def account(evidence: Evidence) -> tuple[Grid, Grid | None]:
         ("built", listed(builds)),
         ("peak memory", f"{peak / 2**30:.2f} GiB" if peak else ""),
     ]
-    return Grid.of(["", ""], [row for row in rows if row[1]], names=2), _stages(evidence)
+    return Table.of(["", ""], [row for row in rows if row[1]], names=2)
 
 
 def _saved(notes: Mapping[str, Any]) -> str:
@@ -73,18 +74,19 @@ def _saved(notes: Mapping[str, Any]) -> str:
     return f"{saved} by stopping {counted(stopped, 'trial')} early; {notes['folds_scored']} were scored"
 
 
-def _stages(evidence: Evidence) -> Grid | None:
+def seconds_per_stage(evidence: Evidence) -> Table | None:
+    """Sum up seconds per stage of a fold; None where they were not noted."""
     stages = evidence.notes.get("stages", {})
     total = sum(stages.values()) or 1.0
     rows = [
         [name, duration(seconds), f"{100 * seconds / total:.1f}"]
         for name, seconds in sorted(stages.items(), key=lambda stage: -stage[1])
     ]
-    return Grid.of(["stage", "time", "share, %"], rows) if rows else None
+    return Table.of(["stage", "time", "share, %"], rows) if rows else None
 
 
-def failures(evidence: Evidence) -> Grid | None:
-    """Failed folds by reason, the most frequent first."""
+def failures(evidence: Evidence) -> Table | None:
+    """List failed folds by reason, the most frequent first."""
     failed = evidence.folds[evidence.folds["status"] != "ok"]
     by_reason = sorted(failed.groupby("status"), key=lambda group: -len(group[1]))
     rows = [
@@ -96,4 +98,4 @@ def failures(evidence: Evidence) -> Grid | None:
         ]
         for reason, group in by_reason[:MOST_REASONS]
     ]
-    return Grid.of(["reason", "trials", "categories", "folds"], rows, names=3) if rows else None
+    return Table.of(["reason", "trials", "categories", "folds"], rows, names=3) if rows else None

@@ -1,4 +1,4 @@
-"""Which class is taken for which."""
+"""Confusion matrices: which class is taken for which."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsamc.fold.metrics import confusion_matrix
+from sweeps.report.document.blocks import Cell, Table
 from sweeps.report.evidence import Evidence
+from sweeps.results.tables import DASH
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,23 @@ class Confusion:
         return np.where(self.counts.sum(axis=1) > 0, self.shares.diagonal(), np.nan)
 
 
-def confusions(evidence: Evidence) -> list[Confusion]:
+def confusion_matrices(evidence: Evidence) -> list[Confusion]:
     """Make the best trial's confusion matrix of every category; none if there are no predictions."""
-    found = []
+    matrices = []
     for category, rows in evidence.predictions.groupby("category"):
         classes = sorted({*rows["truth"], *rows["predicted"]})
         label = {name: index for index, name in enumerate(classes)}
         counts = confusion_matrix(list(rows["truth"].map(label)), list(rows["predicted"].map(label)), len(classes))
-        found.append(Confusion(str(category), classes, counts))
-    return found
+        matrices.append(Confusion(str(category), classes, counts))
+    return matrices
+
+
+def confusion_table(confusion: Confusion) -> Table:
+    """Lay a matrix out: counts, coloured by their share of the true class, and the recall of each class in percent."""
+    rows: list[list[Cell | str]] = []
+    for place, name in enumerate(confusion.classes):
+        pairs = zip(confusion.counts[place], confusion.shares[place], strict=True)
+        cells = [Cell(str(count), column == place, float(share)) for column, (count, share) in enumerate(pairs)]
+        recall = confusion.recalls[place]
+        rows.append([name, *cells, DASH if np.isnan(recall) else f"{100 * recall:.0f}"])
+    return Table.of(["true \\ predicted", *confusion.classes, "recall, %"], rows, title=confusion.category)

@@ -1,4 +1,4 @@
-"""What a sweep has left in its OUT folder, read once."""
+"""Evidence: what a sweep has left in its OUT folder, read once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Evidence:
     summary: pd.DataFrame
     board: pd.DataFrame
     measured: pd.DataFrame
-    left_out: pd.DataFrame
+    leave_one_out: pd.DataFrame
     best: int | None
     predictions: pd.DataFrame
     detection: pd.DataFrame
@@ -60,7 +60,7 @@ class Evidence:
         return tables.common_categories(self.folds)
 
     def of_trials(self, column: str) -> pd.Series:
-        """One column of folds.csv that is the same in all of a trial's folds, indexed by trial."""
+        """Return one column of folds.csv that is the same in all of a trial's folds, indexed by trial."""
         return self.folds.groupby("trial")[column].first()
 
 
@@ -81,7 +81,7 @@ def gather(out: Path) -> Evidence:
         summary=tables.summarise(folds),
         board=board,
         measured=saved.measured,
-        left_out=leave_one_category_out(folds),
+        leave_one_out=leave_one_category_out(folds),
         best=best,
         predictions=saved.predictions(best),
         detection=saved.detection(best),

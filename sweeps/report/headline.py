@@ -1,30 +1,20 @@
-"""The numbers to remember, each with what chose it."""
+"""Headline of the report: the numbers to remember, each with what chose it, and what they carry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
+from sweeps.report.document.blocks import Tile
+from sweeps.report.document.numbers import counted, interval, listed, percentage_points, shown
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import counted, interval, listed, points, shown
 from sweeps.results.objective import what_chooses
 from sweeps.results.tables import AVERAGE, DASH, not_stopped, percent, stopped_early
 
 ALONE = "needs two categories that every trial has: with one there is no other to choose on"
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One number of the headline, in percent, and what it is."""
-
-    label: str
-    value: str
-    note: str
-
-
 def headline(evidence: Evidence) -> list[Tile]:
-    """Best trial, honest estimate of it, base, and the bar of the training-free head."""
+    """Name the best trial, the honest estimate of it, the base, and the bar of the training-free head."""
     if evidence.board.empty:
         return []
     return [_best(evidence), _estimate(evidence), _base(evidence), _bar(evidence)]
@@ -38,7 +28,7 @@ def _best(evidence: Evidence) -> Tile:
 
 
 def _chosen(evidence: Evidence) -> str:
-    """What chose the best trial, and what that means for its accuracy."""
+    """Say what chose the best trial, and what that means for its accuracy."""
     plan = evidence.plan
     if plan.objective.kind == "query" and plan.folds.score == "queries":
         return "chosen on the very queries it is reported on: selection on the test set, so expect less"
@@ -80,10 +70,10 @@ def _bar(evidence: Evidence) -> Tile:
 
 def honest_estimate(evidence: Evidence) -> pd.Series | None:
     """Pick the average row of the leave-one-category-out table, of the best trial's shots; none without a choice."""
-    if evidence.left_out.empty or len(evidence.board) == 1:
+    if evidence.leave_one_out.empty or len(evidence.board) == 1:
         return None
-    same_shots = evidence.left_out["shots"] == evidence.board["shots"].iloc[0]
-    return evidence.left_out[same_shots & (evidence.left_out["category"] == AVERAGE)].iloc[0]
+    same_shots = evidence.leave_one_out["shots"] == evidence.board["shots"].iloc[0]
+    return evidence.leave_one_out[same_shots & (evidence.leave_one_out["category"] == AVERAGE)].iloc[0]
 
 
 def prototype(evidence: Evidence) -> pd.Series | None:
@@ -104,7 +94,7 @@ def _other_shots(evidence: Evidence, row: pd.Series) -> str:
     return f"; {counted(row['shots'], 'shot')}, so not comparable" if differ else ""
 
 
-def verdict(evidence: Evidence) -> list[str]:
+def conclusions(evidence: Evidence) -> list[str]:
     """Say in sentences what the numbers carry, and what they do not."""
     if evidence.best is None:
         return ["The trials share no category in which each has a finished fold, so they cannot be ranked yet."]
@@ -153,7 +143,7 @@ def _against_bar(evidence: Evidence) -> str:
         return "No trained head is above the training-free prototype."
     told = "the two cannot be told apart" if bar["tied"] else "more than the noise of the shared folds"
     by = "" if evidence.plan.objective.kind == "query" else " by the objective"
-    gap = f"{points(-bar['difference'])} points{by} from the prototype bar"
+    gap = f"{percentage_points(-bar['difference'])} points{by} from the prototype bar"
     return f"The best trial is {gap} (95 % interval {interval(-bar['high'], -bar['low'])}): {told}."
 
 
@@ -166,8 +156,8 @@ def _over(evidence: Evidence) -> str:
         for name in per_category.index
         if name not in [*evidence.categories, AVERAGE]
     ]
-    left_out = f"; left out: {listed(lacking)}" if lacking else ""
-    return over + listed(evidence.categories) + left_out + "."
+    without = f"; left out: {listed(lacking)}" if lacking else ""
+    return over + listed(evidence.categories) + without + "."
 
 
 def _shots(evidence: Evidence) -> str:

@@ -1,4 +1,4 @@
-"""What each objective would have chosen of this sweep, and what that is worth on the queries."""
+"""Objectives compared: what each would have chosen of this sweep, and what that is worth on the queries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 
 import pandas as pd
 
+from sweeps.report.document.blocks import Cell, Table
+from sweeps.report.document.numbers import percentage_points
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import Cell, Grid, points
 from sweeps.results.choices import choices
 from sweeps.results.tables import AVERAGE, DASH, percent
 
@@ -19,12 +20,12 @@ NAMES = {
 }
 
 
-def objective_choices(evidence: Evidence) -> Grid | None:
-    """A row per objective that was measured; None where there is no choice, or no queries to judge it by."""
+def objective_choices(evidence: Evidence) -> Table | None:
+    """Compare the objectives that were measured; None where there is no choice, or no queries to judge it by."""
     if evidence.plan.folds.score == "support" or len(evidence.board) < 2:
         return None
-    found = choices(evidence.folds, evidence.measured)
-    several = found["shots"].nunique() > 1
+    chosen = choices(evidence.folds, evidence.measured)
+    several = chosen["shots"].nunique() > 1
     header = [
         *(["shots"] if several else []),
         "objective",
@@ -34,8 +35,8 @@ def objective_choices(evidence: Evidence) -> Grid | None:
         "to the best there, points",
         "rank correlation",
     ]
-    rows = [[*([str(row["shots"])] if several else []), *_row(row, evidence)] for _, row in found.iterrows()]
-    return Grid.of(header, rows, names=2 + several)
+    rows = [[*([str(row["shots"])] if several else []), *_row(row, evidence)] for _, row in chosen.iterrows()]
+    return Table.of(header, rows, names=2 + several)
 
 
 def _row(row: pd.Series, evidence: Evidence) -> list[Cell | str]:
@@ -46,7 +47,7 @@ def _row(row: pd.Series, evidence: Evidence) -> list[Cell | str]:
         "" if pd.isna(row["trial"]) else f"trial {row['trial']}",
         "" if pd.isna(row["trial"]) else percent(row["score"]),
         Cell(percent(row["accuracy"], row["std"]), strong=chose),
-        points(row["accuracy"] - row["best"]),
+        percentage_points(row["accuracy"] - row["best"]),
         DASH if math.isnan(row["correlation"]) else f"{row['correlation']:+.2f}".replace("-", "\N{MINUS SIGN}"),
     ]
 

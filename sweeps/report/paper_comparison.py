@@ -1,36 +1,27 @@
-"""Our numbers beside the paper's: a table per column of the paper's that a trial answers."""
+"""Comparison with the paper: a table per column of the paper's that a trial answers, our numbers beside its."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fsamc.errors import BadInput
+from sweeps.report.document.blocks import Block, Bullets, Cell, Heading, Table
+from sweeps.report.document.numbers import counted, listed, percentage_points
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import Cell, Grid, counted, listed, points
 from sweeps.report.paper_tables import PaperTable, of_their_data, paper_tables, rows_mean
 from sweeps.results.tables import AVERAGE, finished, percent, summarise
 
 OF_ROWS, SHARED = "mean of the paper's rows", "mean of the shared rows"
-MARK, DAGGER = " *", " \N{DAGGER}"
+EXCEEDS, DAGGER = " *", " \N{DAGGER}"
 ROUNDING = 0.0005  # as a share; a printed average that is further from its rows' mean is odd
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One of the paper's tables beside the trials that answer it: its columns by heading, then what to know of them."""
-
-    title: str
-    columns: list[tuple[str, Grid]]
-    notes: list[str]
-
-
-def beside_paper(evidence: Evidence, out: Path) -> list[Comparison]:
-    """Every table of the paper that the sweep in `out` answers, as far as it got.
+def compare_with_paper(evidence: Evidence, out: Path) -> list[Block]:
+    """Show every table of the paper that the sweep in `out` answers, as far as it got: a heading, tables, notes.
 
     A sweep that is named after a table it answers is compared with that one alone.
 
@@ -42,11 +33,11 @@ def beside_paper(evidence: Evidence, out: Path) -> list[Comparison]:
         raise BadInput(f"{out}: no trial answers a table of the paper; sweep one of the presets {presets}")
     named = [table for table in answered if table.name == evidence.plan.name]
     shown = named or of_their_data(answered, finished(evidence.folds)["category"])
-    return [_comparison(evidence, table, answered[table]) for table in shown]
+    return [block for table in shown for block in _comparison(evidence, table, answered[table])]
 
 
-def compare(folds: pd.DataFrame, table: PaperTable, column: str) -> pd.DataFrame:
-    """One trial's folds beside a column of the paper's, row by row.
+def compare_column(folds: pd.DataFrame, table: PaperTable, column: str) -> pd.DataFrame:
+    """Compare one trial's folds with a column of the paper's, row by row.
 
     Rows: the paper's categories, then those that it has not, then three averages: as printed beside ours over our own
     categories; the mean of the paper's rows; the mean of the rows that both have, unless that is all of them. The
@@ -61,63 +52,64 @@ def compare(folds: pd.DataFrame, table: PaperTable, column: str) -> pd.DataFrame
     mine = [name for name in ours.index if name != AVERAGE]
     shared = [name for name in there if name in mine]
     same = set(there) == set(mine)
-    beside = pd.concat([ours, paper.add_prefix("paper_")], axis=1)
-    beside = beside.reindex([*rows, *(name for name in mine if name not in there), AVERAGE])
+    compared = pd.concat([ours, paper.add_prefix("paper_")], axis=1)
+    compared = compared.reindex([*rows, *(name for name in mine if name not in there), AVERAGE])
     if rows:
-        beside.loc[OF_ROWS] = [*(ours.loc[AVERAGE] if same else [np.nan] * 2), rows_mean(paper), np.nan]
+        compared.loc[OF_ROWS] = [*(ours.loc[AVERAGE] if same else [np.nan] * 2), rows_mean(paper), np.nan]
     if rows and shared and not same:
         of_shared = _ours(folds[folds["category"].isin(shared)]).loc[AVERAGE]
-        beside.loc[SHARED] = [*of_shared, paper.loc[shared, "mean"].mean(), np.nan]
-    beside.columns = pd.Index(["ours", "ours_std", "paper", "paper_std"])
-    gap = beside["ours"] - beside["paper"]
-    beside["difference"] = gap.where((beside.index != AVERAGE) | same)
-    spread = beside[["ours_std", "paper_std"]].fillna(0).max(axis=1)
-    beside["exceeds"] = beside["difference"].abs() > spread
-    return beside
+        compared.loc[SHARED] = [*of_shared, paper.loc[shared, "mean"].mean(), np.nan]
+    compared.columns = pd.Index(["ours", "ours_std", "paper", "paper_std"])
+    gap = compared["ours"] - compared["paper"]
+    compared["difference"] = gap.where((compared.index != AVERAGE) | same)
+    spread = compared[["ours_std", "paper_std"]].fillna(0).max(axis=1)
+    compared["exceeds"] = compared["difference"].abs() > spread
+    return compared
 
 
 def _ours(folds: pd.DataFrame) -> pd.DataFrame:
-    """mean, std by category and `average`, over the categories of these folds."""
+    """Return mean, std by category and `average`, over the categories of these folds."""
     return summarise(folds).set_index("category")[["mean", "std"]].reindex([*sorted(set(folds["category"])), AVERAGE])
 
 
 def _answers(evidence: Evidence, table: PaperTable) -> dict[str, list[int]]:
-    """Per column of a table the trials that answer it and have a finished fold, in order of their numbers."""
+    """List, per column of a table, the trials that answer it and have a finished fold, in order of their numbers."""
     having = sorted(set(finished(evidence.folds)["trial"]))
-    found = [(table.answered_by(evidence.configs[trial]), trial) for trial in having if trial in evidence.configs]
-    by_column = {column: [trial for answered, trial in found if answered == column] for column in table.columns}
+    columns = [(table.answered_by(evidence.configs[trial]), trial) for trial in having if trial in evidence.configs]
+    by_column = {column: [trial for answered, trial in columns if answered == column] for column in table.columns}
     return {column: trials for column, trials in by_column.items() if trials}
 
 
-def _comparison(evidence: Evidence, table: PaperTable, answers: dict[str, list[int]]) -> Comparison:
+def _comparison(evidence: Evidence, table: PaperTable, answers: dict[str, list[int]]) -> list[Block]:
     done = finished(evidence.folds)
-    besides = {column: compare(done[done["trial"] == trials[0]], table, column) for column, trials in answers.items()}
-    columns = [(f"{_heading(column)}, trial {answers[column][0]}", _grid(beside)) for column, beside in besides.items()]
+    first = {column: trials[0] for column, trials in answers.items()}
+    rows = {column: compare_column(done[done["trial"] == trial], table, column) for column, trial in first.items()}
+    tables = [_table(rows[column], f"{_heading(column)}, trial {trial}") for column, trial in first.items()]
     notes = [*_others(answers), *_departures(evidence, table, answers), *_folds(evidence, table)]
-    return Comparison(table.title, columns, [*notes, *_legend(list(besides.values()))])
+    return [Heading(table.title), *tables, Bullets([*notes, *_legend(list(rows.values()))], small=True)]
 
 
 def _heading(column: str) -> str:
     return counted(int(column), "shot") if column.isdigit() else column
 
 
-def _grid(beside: pd.DataFrame) -> Grid:
-    odd = _is_odd(beside)
+def _table(compared: pd.DataFrame, title: str) -> Table:
+    odd = _is_odd(compared)
     rows: list[list[Cell | str]] = [
         [
             str(name),
             percent(row["ours"], row["ours_std"], digits=2),
             percent(row["paper"], row["paper_std"], digits=2) + DAGGER * (odd and name == AVERAGE),
-            Cell(points(row["difference"], digits=2) + MARK * row["exceeds"], strong=row["exceeds"]),
+            Cell(percentage_points(row["difference"], digits=2) + EXCEEDS * row["exceeds"], strong=row["exceeds"]),
         ]
-        for name, row in beside.iterrows()
+        for name, row in compared.iterrows()
     ]
-    return Grid.of(["category", "ours, %", "paper, %", "difference"], rows)
+    return Table.of(["category", "ours, %", "paper, %", "difference"], rows, title=title)
 
 
-def _is_odd(beside: pd.DataFrame) -> bool:
+def _is_odd(compared: pd.DataFrame) -> bool:
     """Whether the printed average is not the mean of the paper's rows."""
-    means = beside["paper"].reindex([AVERAGE, OF_ROWS])
+    means = compared["paper"].reindex([AVERAGE, OF_ROWS])
     return bool(abs(means.iloc[0] - means.iloc[1]) > ROUNDING)
 
 
@@ -129,9 +121,9 @@ def _others(answers: dict[str, list[int]]) -> Iterator[str]:
 
 def _departures(evidence: Evidence, table: PaperTable, answers: dict[str, list[int]]) -> Iterator[str]:
     """Other settings than the paper's: once, or by column where they are not the same."""
-    found = {column: table.departures(evidence.configs[trials[0]], column) for column, trials in answers.items()}
-    alike = all(departures == next(iter(found.values())) for departures in found.values())
-    for column, departures in list(found.items())[: 1 if alike else None]:
+    by_column = {column: table.departures(evidence.configs[trials[0]], column) for column, trials in answers.items()}
+    alike = all(departures == next(iter(by_column.values())) for departures in by_column.values())
+    for column, departures in list(by_column.items())[: 1 if alike else None]:
         if departures:
             where = "Ours" if alike else f"{_heading(column)}: ours"
             yield f"{where} differ from the paper's settings (in brackets) in {listed(departures, most=20)}."
@@ -146,12 +138,12 @@ def _folds(evidence: Evidence, table: PaperTable) -> Iterator[str]:
         )
 
 
-def _legend(besides: list[pd.DataFrame]) -> Iterator[str]:
-    """What the marks say, where there are any."""
-    if any(beside["exceeds"].any() for beside in besides):
+def _legend(tables: list[pd.DataFrame]) -> Iterator[str]:
+    """Explain the marks, where there are any."""
+    if any(compared["exceeds"].any() for compared in tables):
         yield "*: larger than either standard deviation, ours and the paper's; one that is not there counts as 0."
-    if any(_is_odd(beside) for beside in besides):
+    if any(_is_odd(compared) for compared in tables):
         yield f"{DAGGER.strip()}: the paper's printed average is not the mean of its own rows, which stands below it."
-    averages = pd.concat([beside.loc[[AVERAGE]] for beside in besides])
+    averages = pd.concat([compared.loc[[AVERAGE]] for compared in tables])
     if averages["difference"].isna().any():
         yield "Averages over different categories are not compared: ours is over those that have finished folds."

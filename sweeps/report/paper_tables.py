@@ -1,4 +1,4 @@
-"""The paper's tables as printed, and which of their cells a trial answers.
+"""Tables of the paper as printed, and which of their cells a trial answers.
 
 The preset of the same name says what each cell is about. A trial answers a cell if it does the same in what the paper
 varies: head, residuals, pretraining and its masks, `good`, shots. All else it may do otherwise; `departures` says what.
@@ -75,45 +75,45 @@ class PaperTable:
         return {column: about[column] for column in cells.loc[cells["table"] == self.number, "column"].unique()}
 
     def column_of(self, config: FoldConfig) -> str:
-        """The column of a configuration that is in the table."""
+        """Return the column of a configuration that is in the table."""
         if self.number == ABLATION:
-            return _marks(config)
+            return _ablation_row(config)
         if self.number == RESIDUALS:
             return "residual" if config.residual else "raw"
         return str(config.shots)
 
     def printed(self, column: str) -> pd.DataFrame:
-        """One column: `mean`, `std` float64 as shares in [0, 1], NaN for a missing std, by category and `average`."""
-        found = printed_cells()
-        found = found[(found["table"] == self.number) & (found["column"] == column)]
-        return found.set_index("row")[["mean", "std"]]
+        """Return `mean`, `std` of a column, float64 in [0, 1], NaN for a missing std, by category and `average`."""
+        cells = printed_cells()
+        cells = cells[(cells["table"] == self.number) & (cells["column"] == column)]
+        return cells.set_index("row")[["mean", "std"]]
 
     def answered_by(self, config: FoldConfig) -> str | None:
-        """The column that a trial of this configuration answers, if one."""
-        return next((column for column, asked in self.columns.items() if facts(asked) == facts(config)), None)
+        """Return the column that a trial of this configuration answers, if one."""
+        return next((column for column, paper in self.columns.items() if facts(paper) == facts(config)), None)
 
     def departures(self, config: FoldConfig, column: str) -> list[str]:
-        """The other settings in which a trial that answers a column differs from it: `key value (the paper's)`."""
-        ours, asked = _settings(config), _settings(self.columns[column])
-        keys = [key for key in asked if ours.get(key) != asked[key] and _counts(key, config)]
-        return [f"{key} {_shown(ours.get(key))} ({_shown(asked[key])})" for key in keys]
+        """List the other settings in which a trial that answers a column differs from it: `key value (the paper's)`."""
+        ours, paper = _settings(config), _settings(self.columns[column])
+        keys = [key for key in paper if ours.get(key) != paper[key] and _counts(key, config)]
+        return [f"{key} {_shown(ours.get(key))} ({_shown(paper[key])})" for key in keys]
 
 
 @cache
 def paper_tables() -> tuple[PaperTable, ...]:
-    """All of them."""
+    """Return all of them."""
     return tuple(PaperTable(number) for number in _TITLES)
 
 
 def of_their_data(tables: Iterable[PaperTable], categories: Iterable[str]) -> list[PaperTable]:
-    """Those of `tables` on the data set that some of the categories are of; on MVTec AD if all of them are new."""
+    """Pick those of `tables` on the data set that some of the categories are of; on MVTec AD if all of them are new."""
     tables, ours = list(tables), set(categories)
     theirs = [table for table in tables if ours & set(table.categories)]
     return theirs or [table for table in tables if not table.title.endswith("3D AD")] or tables
 
 
 def printed_average(config: FoldConfig, categories: Iterable[str]) -> float:
-    """The paper's average for a trial of this configuration on these categories, in [0, 1]; NaN where it has none."""
+    """Return the paper's average for such a trial on these categories, in [0, 1]; NaN where it has none."""
     by_shots = [table for table in paper_tables() if table.number not in (ABLATION, RESIDUALS)]
     for table in of_their_data((table for table in by_shots if table.answered_by(config)), categories):
         return float(table.printed(str(config.shots))["mean"][AVERAGE])
@@ -121,7 +121,7 @@ def printed_average(config: FoldConfig, categories: Iterable[str]) -> float:
 
 
 def facts(config: FoldConfig) -> dict[str, Any]:
-    """What tells the paper's cells apart."""
+    """Return what tells the paper's cells apart."""
     found: dict[str, Any] = {"head": config.head.kind, "shots": config.shots, "good": config.good}
     if HEADS[config.head.kind].sees == "images":
         return found
@@ -140,7 +140,7 @@ def printed_cells() -> pd.DataFrame:
 
 
 def rows_mean(column: pd.DataFrame) -> float:
-    """Mean over a column's rows, which its printed average does not always equal; NaN for the ablation, all average."""
+    """Average a column's rows, which its printed average does not always equal; NaN for the ablation: no rows."""
     return float(column["mean"].drop(AVERAGE).mean())
 
 
@@ -149,8 +149,8 @@ def _plan(name: str) -> Plan:
     return load_plan(name)
 
 
-def _marks(config: FoldConfig) -> str:
-    """A row of the ablation by what is ticked in it."""
+def _ablation_row(config: FoldConfig) -> str:
+    """Name a row of the ablation by what is ticked in it."""
     if HEADS[config.head.kind].sees == "images":
         return config.head.kind
     ticked = {"residual": config.residual, "pretraining": pretrains(config)}

@@ -7,8 +7,8 @@ import math
 import pandas as pd
 
 from fsamc.fold.metrics import balanced_accuracy, macro_f1, wilson_interval
+from sweeps.report.document.blocks import Table
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import Grid
 from sweeps.results.tables import AVERAGE, DETECTED, FOLD, percent, summarise
 
 MEASURES = ["accuracy", "balanced accuracy", "macro F1"]
@@ -29,8 +29,8 @@ def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*FOLD, "queries", *MEASURES])
 
 
-def best_scores(evidence: Evidence) -> Grid | None:
-    """Accuracy with its interval over queries, balanced accuracy and macro F1 of the best trial, per category.
+def best_scores(evidence: Evidence) -> Table | None:
+    """Score the best trial per category: accuracy with its interval over queries, balanced accuracy and macro F1.
 
     The interval is that of one fold: every seed asks the same images again, so counting all folds' queries as so many
     images would make it too narrow. Mean and deviation as everywhere: over draws first, then over seeds.
@@ -52,21 +52,21 @@ def best_scores(evidence: Evidence) -> Grid | None:
         for name in accuracy.index
     ]
     header = ["category", "accuracy, %", "95 % interval, %", "queries of a fold", "balanced accuracy, %", "macro F1, %"]
-    return Grid.of(header, rows)
+    return Table.of(header, rows)
 
 
-def best_detection(evidence: Evidence) -> Grid | None:
-    """The best trial's whole workflow, detection first, per category: None where it was not on."""
+def best_detection(evidence: Evidence) -> Table | None:
+    """Score the best trial's whole workflow, detection first, per category; None where it was not on."""
     if evidence.detection.empty:
         return None
-    found = [_over_seeds(evidence.detection, name, evidence.categories) for name in DETECTED]
-    rows = [[str(name), *(percent(*measure.loc[name]) for measure in found)] for name in found[0].index]
+    measures = [_over_seeds(evidence.detection, name, evidence.categories) for name in DETECTED]
+    rows = [[str(name), *(percent(*measure.loc[name]) for measure in measures)] for name in measures[0].index]
     header = ["category", "workflow accuracy, %", "defects detected, %", "false alarms, %", "AUROC, %"]
-    return Grid.of(header, rows)
+    return Table.of(header, rows)
 
 
 def _over_seeds(folds: pd.DataFrame, measure: str, common: list[str]) -> pd.DataFrame:
-    """mean, std of one trial's folds by category; the `average` is over `common` ones."""
+    """Return mean, std of one trial's folds by category; the `average` is over `common` ones."""
     scores = folds.assign(accuracy=folds[measure], trial=0, status="ok")
     each = summarise(scores).set_index("category").reindex(sorted(set(folds["category"])))
     average = summarise(scores[scores["category"].isin(common)]).set_index("category").reindex([AVERAGE])

@@ -1,16 +1,33 @@
-"""Heads side by side."""
+"""Heads side by side, as in the paper's figure 6."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sweeps.report.grid import counted
+from sweeps.report.document.numbers import counted
+from sweeps.report.evidence import Evidence
+from sweeps.report.paper_tables import printed_average
 from sweeps.report.plots.style import FAINT, HEADS, INK, WHISKER, canvas, legend_on_top
 
 
+def head_scores(evidence: Evidence) -> pd.DataFrame:
+    """Pick the best trial of every head and number of shots, in the order of shots; empty unless there are two heads.
+
+    Returns columns head, shots, trial, mean, std, and paper: the paper's average for a trial like it; NaN where none.
+    """
+    board = evidence.board.assign(head=evidence.board["trial"].map(evidence.of_trials("head")))
+    if board["head"].nunique() < 2:
+        return pd.DataFrame(columns=["head", "shots", "trial", "mean", "std", "paper"])
+    best = board.drop_duplicates(["head", "shots"]).sort_values(["shots", "head"], ignore_index=True)
+    configs = [evidence.configs.get(trial) for trial in best["trial"]]
+    printed = [printed_average(config, evidence.categories) if config else np.nan for config in configs]
+    return best.assign(paper=printed)[["head", "shots", "trial", "mean", "std", "paper"]]
+
+
 def draw_heads(scores: pd.DataFrame) -> Figure:
-    """A bar per head, side by side at every number of shots, with the paper's average where it has one (figure 6)."""
+    """Draw a bar per head, side by side at every number of shots, with the paper's average where it has one."""
     heads, shots = sorted(scores["head"].unique()), sorted(scores["shots"].unique())
     width = 0.8 / len(heads)
     figure, axes = canvas(max(4.5, 1.4 + 0.55 * len(heads) * len(shots)), 3.6)

@@ -1,22 +1,61 @@
-"""Every fold of the best trials as a picture, for paper."""
+"""Heat map of every fold of every trial: where a trial is good, and where the sweep has holes."""
 
 from __future__ import annotations
 
+import html
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sweeps.report.heatmap import FoldMatrix
-from sweeps.report.plots.style import ACCURACY, INK, canvas
+from sweeps.report.evidence import Evidence
+from sweeps.report.plots.axes import ACCURACY_COLORS
+from sweeps.report.plots.style import ACCURACY, INK, canvas, interactive
+from sweeps.results.tables import FOLD, finished
 
+MOST_CELLS = 100_000  # what a browser draws at once, and what the page can hold
 MOST_LABELS = 60  # of rows or columns; above it they would overlap
 
 
+@dataclass(frozen=True)
+class FoldMatrix:
+    """Accuracy float64 [T, F] in [0, 1] of T trials, best first, on F folds; NaN where a fold has no result.
+
+    Attributes:
+        trials: their numbers; those without an average last.
+        folds: category, seed and draw of every column.
+        omitted: how many trials of the sweep are not among them.
+    """
+
+    trials: list[int]
+    folds: list[tuple[str, int, int]]
+    accuracy: np.ndarray
+    omitted: int
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest accuracy in percent, with some room if that is one point."""
+        low, high = 100 * np.nanmin(self.accuracy), 100 * np.nanmax(self.accuracy)
+        return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def fold_matrix(evidence: Evidence) -> FoldMatrix:
+    """Collect the accuracies of the best trials on every fold, of as many trials as MOST_CELLS holds."""
+    table = finished(evidence.folds).pivot(index="trial", columns=FOLD, values="accuracy")
+    ranked = [trial for trial in evidence.board["trial"] if trial in table.index]
+    order = [*ranked, *sorted(set(table.index) - set(ranked))]
+    shown = order[: max(1, MOST_CELLS // len(table.columns))]
+    folds: list[Any] = table.columns.to_list()
+    return FoldMatrix(shown, folds, table.loc[shown].to_numpy(float), len(order) - len(shown))
+
+
 def draw_heatmap(matrix: FoldMatrix) -> Figure:
-    """Rows are trials, best on top; columns folds, under the names of their categories. A missing fold is white."""
+    """Draw trials as rows, best on top, folds as columns under the names of their categories; no result is white."""
     rows, columns = matrix.accuracy.shape
     figure, axes = canvas(min(10.6, 2.2 + 0.5 * columns), 1.2 + min(9.0, 0.22 * max(rows, 4)))
     shares = 100 * matrix.accuracy
@@ -59,3 +98,28 @@ def _columns(axes: Axes, matrix: FoldMatrix) -> None:
             rotation=0 if count * 0.5 > 0.09 * len(category) and len(matrix.folds) <= 20 else 40,
         )
         place += count
+
+
+def interactive_heatmap(matrix: FoldMatrix) -> go.Figure:
+    """Build the same for a browser, to point at a cell or zoom."""
+    folds = [f"{html.escape(name, quote=False)}, seed {seed}, draw {draw}" for name, seed, draw in matrix.folds]
+    trials = [f"trial {trial}" for trial in matrix.trials]
+    trace = go.Heatmap(
+        z=np.round(100 * matrix.accuracy, 1).astype("float32"),
+        x=folds,
+        y=trials,
+        colorscale=ACCURACY_COLORS,
+        colorbar={"title": {"text": "accuracy, %"}},
+        hovertemplate="%{y}<br>%{x}<br>%{z:.1f} %<extra></extra>",
+        hoverongaps=False,
+        xgap=1,
+        ygap=1 if len(trials) <= 100 else 0,
+    )
+    axis = {"type": "category", "automargin": True, "showgrid": False}
+    return interactive(
+        trace,
+        height=int(min(900, 150 + 24 * max(3, len(trials)))),
+        margin={"l": 20, "r": 20, "t": 10, "b": 20},
+        xaxis=axis,
+        yaxis={**axis, "autorange": "reversed"},
+    )

@@ -1,22 +1,25 @@
-"""Parallel coordinates, for paper."""
+"""Parallel coordinates: a line per trial through its settings to its accuracy."""
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
+import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sweeps.report.axes import Axis
-from sweeps.report.plots.style import ACCURACY, INK, canvas
+from sweeps.report.plots.axes import ACCURACY_COLORS, Axis
+from sweeps.report.plots.style import ACCURACY, INK, canvas, interactive
 
 MANY = 100  # lines; above it they are thin
 
 
 def draw_parallel(axes: list[Axis]) -> Figure:
-    """One line per ranked trial through its settings to its accuracy, which is also its colour; best on top."""
+    """Draw a line per ranked trial through its settings to its accuracy, which is also its colour; best on top."""
     heights = np.array([(axis.places - axis.bounds[0]) / np.ptp(axis.bounds) for axis in axes])
     norm = Normalize(axes[-1].places.min(), axes[-1].places.max())
     figure, plot = canvas(max(4.5, 1.7 * len(axes)), 3.8)
@@ -48,3 +51,23 @@ def _upright_axis(plot: Axes, x: int, axis: Axis) -> None:
             fontsize=8,
             bbox={"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.8},
         )
+
+
+def interactive_parallel(axes: list[Axis]) -> go.Figure:
+    """Build the same for a browser, to brush. Names are escaped for plotly's own markup."""
+    trace = go.Parcoords(
+        dimensions=[_dimension(axis) for axis in axes],
+        line={"color": axes[-1].places, "colorscale": ACCURACY_COLORS, "showscale": True},
+        labelside="top",
+    )
+    return interactive(trace, height=430, margin={"l": 90, "r": 40, "t": 60, "b": 30})
+
+
+def _dimension(axis: Axis) -> dict:
+    return {
+        "label": html.escape(axis.name, quote=False),
+        "values": axis.places,
+        "range": axis.bounds,
+        "tickvals": axis.ticks,
+        "ticktext": [html.escape(label, quote=False) for label in axis.labels],
+    }

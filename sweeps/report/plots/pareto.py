@@ -1,4 +1,4 @@
-"""Accuracy against time."""
+"""Accuracy against time: which trials are beaten in neither."""
 
 from __future__ import annotations
 
@@ -8,15 +8,61 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sweeps.report.grid import shown
+from sweeps.report.document.blocks import Cell, Table
+from sweeps.report.document.numbers import duration, shown
+from sweeps.report.evidence import Evidence
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, canvas, legend_on_top
+from sweeps.results.tables import finished, percent
 
+MOST_ROWS = 15
 WIDE = 8.0  # a range of seconds with a larger ratio than this is logarithmic
 APART = 34  # pixels between two labels
 
 
+def time_and_accuracy(evidence: Evidence) -> pd.DataFrame:
+    """Collect the complete trials, quickest first.
+
+    Returns columns trial, mean, std, seconds: a fold's mean, and unbeaten: no other trial is at least as good in both
+    accuracy and time, and better in one.
+    """
+    board = evidence.ranked[evidence.ranked["complete"]]
+    seconds = finished(evidence.folds).groupby("trial")["seconds"].mean()
+    times = board[["trial", "mean", "std"]].assign(seconds=board["trial"].map(seconds)).dropna(subset="seconds")
+    return times.assign(unbeaten=unbeaten(times["mean"].to_numpy(), times["seconds"].to_numpy())).sort_values(
+        ["seconds", "mean", "trial"], ascending=[True, False, True], ignore_index=True
+    )
+
+
+def unbeaten(accuracy: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Return bool [T]: whether no other trial is at least as accurate and as quick, and in one of the two better."""
+    order = np.lexsort((-accuracy, seconds))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracy[order][:-1]]))
+    ahead = np.empty(len(order), bool)
+    ahead[order] = accuracy[order] > best
+    equals = {(a, s) for a, s in zip(accuracy[ahead], seconds[ahead], strict=True)}
+    return ahead | np.array([pair in equals for pair in zip(accuracy, seconds, strict=True)], bool)
+
+
+def unbeaten_trials(evidence: Evidence, times: pd.DataFrame) -> Table | None:
+    """List the unbeaten trials with their settings, quickest first; of many, the most accurate ones."""
+    front = times[times["unbeaten"]]
+    if len(times) < 2:
+        return None
+    settings = {key: evidence.of_trials(key).map(shown) for key in evidence.keys}
+    rows = [
+        [
+            Cell(str(row["trial"]), strong=row["trial"] == evidence.best),
+            duration(row["seconds"]),
+            percent(row["mean"], row["std"]),
+            *(values[row["trial"]] for values in settings.values()),
+        ]
+        for _, row in front.tail(MOST_ROWS).iterrows()
+    ]
+    return Table.of(["trial", "time of a fold", "average, %", *settings], rows, names=0)
+
+
 def draw_pareto(times: pd.DataFrame) -> Figure:
-    """A dot per trial; those beaten in neither are joined by steps and named."""
+    """Draw a dot per trial; those beaten in neither are joined by steps and named."""
     figure, axes = canvas(10.6, 4.4)
     front, others = times[times["unbeaten"]], times[~times["unbeaten"]]
     size, alpha = (10, 0.35) if len(times) > 100 else (30, 0.8)
@@ -41,7 +87,7 @@ def draw_pareto(times: pd.DataFrame) -> Figure:
 
 
 def _name(axes: Axes, front: pd.DataFrame) -> None:
-    """The numbers of the trials, the most accurate first, where there is room for them."""
+    """Write the numbers of the trials, the most accurate first, where there is room for them."""
     named: list[np.ndarray] = []
     for _, row in front.iloc[::-1].iterrows():
         place = (row["seconds"], 100 * row["mean"])

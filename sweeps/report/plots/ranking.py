@@ -19,7 +19,7 @@ ROW = 0.25  # inches
 
 
 def draw_ranking(evidence: Evidence, trials: list[int]) -> Figure:
-    """Best on top. Left, averages: rings are seeds. Right, the paired difference to the best with its interval.
+    """Draw the best on top: left, averages, rings are seeds; right, the paired difference to the best, its interval.
 
     What cannot be told apart from the best is blue and filled, what is worse grey and hollow.
     """
@@ -40,7 +40,7 @@ def draw_ranking(evidence: Evidence, trials: list[int]) -> Figure:
 
 
 def _averages(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
-    """Every seed's average as a ring, mean and standard deviation as a bar."""
+    """Draw every seed's average as a ring, mean and standard deviation as a bar."""
     scores = seed_scores(reported(evidence.plan, evidence.folds))
     by_trial = scores[scores["category"] == AVERAGE].groupby("trial")["accuracy"]
     for place, (_, row) in enumerate(board.iterrows()):
@@ -54,7 +54,7 @@ def _averages(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
 
 
 def _differences(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
-    """The mean of the paired differences to the best and its 95 % interval; a dot alone has none."""
+    """Draw the mean of the paired differences to the best and its 95 % interval; a dot alone has none."""
     axes.axvline(0, color=INK, lw=1, zorder=1)
     for place, (_, row) in enumerate(board.iterrows()):
         if row["trial"] == evidence.best:
@@ -98,7 +98,7 @@ def _label(evidence: Evidence, trial: int) -> str:
 
 
 def _reference_lines(axes: Axes, evidence: Evidence) -> list[Line2D]:
-    """The honest estimate of the choice and the prototype bar, where there are any."""
+    """Draw the honest estimate of the choice and the prototype bar, where there are any."""
     bar = prototype(evidence)
     estimate = honest_estimate(evidence)
     lines = []

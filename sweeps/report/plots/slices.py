@@ -1,4 +1,4 @@
-"""Accuracy against each swept key."""
+"""Slices: accuracy against each swept key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from sweeps.report.axes import Axis
+from sweeps.report.plots.axes import Axis
 from sweeps.report.plots.style import BLUE, FAINT, INK, ORANGE
 
 COLUMNS = 3
@@ -18,7 +18,7 @@ MOST_LABELS = 8  # upright names of a strip
 
 
 def draw_slices(axes: list[Axis]) -> Figure:
-    """A small plot per swept key, trials as dots, best first in `axes`; the last of `axes` is the accuracy."""
+    """Draw a small plot per swept key, trials as dots, best first in `axes`; the last of `axes` is the accuracy."""
     *keys, accuracy = axes
     rows = -(-len(keys) // COLUMNS)
     figure = Figure(figsize=(10.6, 2.7 * rows), layout=ConstrainedLayoutEngine(h_pad=0.12))

@@ -1,15 +1,16 @@
-"""How every plot looks: dark ink on white, one scale of accuracy, colours that the colour-blind can tell apart."""
+"""Style of every plot: dark ink on white, one scale of accuracy, colours that the colour-blind can tell apart."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 
-from sweeps.report.axes import ACCURACY_COLORS
+from sweeps.report.plots.axes import ACCURACY_COLORS
 
 DPI = 170
 INK, MUTED, FAINT = "#1c2733", "#8793a0", "#e3e8ed"
@@ -31,14 +32,14 @@ STYLE: dict[Any, Any] = {
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of so many inches with one plot."""
+    """Make a figure of so many inches with one plot."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def legend_on_top(axes: Axes, handles: list[Any]) -> None:
-    """Above the plot, where it hides nothing."""
+    """Set a legend above the plot, where it hides nothing."""
     axes.legend(
         handles=handles,
         loc="lower left",
@@ -48,3 +49,9 @@ def legend_on_top(axes: Axes, handles: list[Any]) -> None:
         fontsize=8,
         borderaxespad=0.2,
     )
+
+
+def interactive(trace: Any, **layout: Any) -> go.Figure:
+    """Make a figure for a browser, in the page's letters."""
+    font = {"family": "system-ui, sans-serif", "size": 13, "color": INK}
+    return go.Figure(trace, {"template": "none", "font": font, **layout})

@@ -11,8 +11,9 @@ import yaml
 from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import load_plan, to_yaml
+from sweeps.report.document.blocks import Bullets, Heading, Table
 from sweeps.report.evidence import gather
-from sweeps.report.paper_comparison import OF_ROWS, SHARED, beside_paper, compare
+from sweeps.report.paper_comparison import OF_ROWS, SHARED, compare_column, compare_with_paper
 from sweeps.report.paper_tables import (
     PaperTable,
     facts,
@@ -22,11 +23,10 @@ from sweeps.report.paper_tables import (
     printed_cells,
     rows_mean,
 )
-from sweeps.report.write import write_report
 from sweeps.results import tables
 from sweeps.results.reader import SweepReader
 from tests.sweeps.plan.test_presets import SMALL
-from tests.sweeps.report.test_report import Page
+from tests.sweeps.report.test_document import Page
 from tests.sweeps.small import Lab, fsamc
 
 DASH = "\N{EN DASH}"
@@ -171,7 +171,7 @@ def folds(scores: dict[str, list[float]], trial: int = 0, shots: int = 2, head: 
 
 def test_a_row_by_hand():
     # grid, two shots: the paper has 21.28 +- 0.00; bottle 71.93 +- 2.48
-    beside = compare(folds({"grid": [0.20, 0.24], "bottle": [0.60, 0.62], "board": [0.9, 0.9]}), TABLE[1], "2")
+    beside = compare_column(folds({"grid": [0.20, 0.24], "bottle": [0.60, 0.62], "board": [0.9, 0.9]}), TABLE[1], "2")
     grid = beside.loc["grid"]
     assert grid["ours"] == pytest.approx(0.22)
     assert grid["ours_std"] == pytest.approx(0.04 / 2**0.5)
@@ -185,7 +185,7 @@ def test_a_row_by_hand():
 
 
 def test_averages_are_compared_over_the_same_categories_only():
-    beside = compare(folds({"grid": [0.20, 0.24], "bottle": [0.60, 0.62], "board": [0.9, 0.9]}), TABLE[1], "2")
+    beside = compare_column(folds({"grid": [0.20, 0.24], "bottle": [0.60, 0.62], "board": [0.9, 0.9]}), TABLE[1], "2")
     assert beside.index.tolist()[-3:] == ["average", OF_ROWS, SHARED]
     ours = [(0.20 + 0.60 + 0.9) / 3, (0.24 + 0.62 + 0.9) / 3]
     assert beside.loc["average", "ours"] == pytest.approx(np.mean(ours))
@@ -200,7 +200,7 @@ def test_averages_are_compared_over_the_same_categories_only():
 
 def test_with_all_of_the_papers_categories_both_of_its_averages_are_compared():
     table = TABLE[8]
-    beside = compare(folds({name: [0.3, 0.5] for name in table.categories}, head="vanilla"), table, "3")
+    beside = compare_column(folds({name: [0.3, 0.5] for name in table.categories}, head="vanilla"), table, "3")
     assert SHARED not in beside.index
     assert beside.loc["average", "ours"] == pytest.approx(0.4)
     assert beside.loc["average", "paper"] == pytest.approx(0.2812)
@@ -211,13 +211,13 @@ def test_with_all_of_the_papers_categories_both_of_its_averages_are_compared():
 
 def test_a_dash_in_the_papers_table_is_no_row_of_its_average():
     without_tire = {name: [0.3, 0.5] for name in TABLE[2].categories if name != "tire"}
-    beside = compare(folds(without_tire, shots=5), TABLE[2], "5")
+    beside = compare_column(folds(without_tire, shots=5), TABLE[2], "5")
     assert "tire" not in beside.index
     assert not np.isnan(beside.loc["average", "difference"])
 
 
 def test_one_seed_counts_as_no_deviation():
-    beside = compare(folds({"bottle": [0.75], "grid": [0.2129]}), TABLE[1], "2")
+    beside = compare_column(folds({"bottle": [0.75], "grid": [0.2129]}), TABLE[1], "2")
     assert np.isnan(beside.loc["bottle", "ours_std"])
     assert beside.loc["bottle", "exceeds"]  # 3.07 points are more than the paper's 2.48
     assert beside.loc["grid", "exceeds"]  # any difference is more than 0 and 0
@@ -228,9 +228,8 @@ def test_one_seed_counts_as_no_deviation():
 
 def write_out(out: Path, plan: str, trials: list[tuple[dict, dict[str, list[float]]]], *changes: str) -> Path:
     """OUT of a sweep: values and scores of each trial."""
-    loaded = load_plan(plan, changes)
     out.mkdir()
-    (out / "plan.yaml").write_text(to_yaml(loaded))
+    (out / "plan.yaml").write_text(to_yaml(load_plan(plan, changes)))
     lines = [json.dumps({"trial": number, "values": values}) + "\n" for number, (values, _) in enumerate(trials)]
     (out / "trials.jsonl").write_text("".join(lines))
     parts = [
@@ -247,69 +246,60 @@ def out(tmp_path: Path) -> Path:
     return write_out(tmp_path / "out", "table1", trials, "folds.seeds=[1, 2]")
 
 
-def test_the_report_shows_it_on_the_screen_and_in_both_files(out: Path, capsys):
-    assert fsamc("report", out, "--paper") == 0
-    screen = capsys.readouterr().out
-    texts = [screen, (out / "report.md").read_text(), Page(out / "report.html").text]
-    for text in texts:
-        assert "Table 1: contrastive head, pretrained, MVTec AD" in text
-        for said in ("75.00 ± 7.07", "71.93 ± 2.48", "+3.07", "2 shots, trial 0", "1 shot, trial 1"):
-            assert said in text
-        assert "10.00 ± " + DASH in text
-        assert "the paper's over seeds 1, 2, 3, 4, 5" in " ".join(text.split())
-        assert "Table 5" not in text  # the sweep is named after table 1
-    assert "| bottle | 75.00 ± 7.07 | 71.93 ± 2.48 | +3.07 |" in texts[1]
-    assert f"| magnetic_tile | 35.00 ± 7.07 | {DASH} | {DASH} |" in texts[1]
-    assert f"| bottle | 10.00 ± {DASH} | 66.00 ± 5.08 | **\N{MINUS SIGN}56.00 \\*** |" in texts[1]
+def compared(out: Path) -> tuple[list[str], list[Table], list[str]]:
+    """Headings, tables and notes of the comparison of a sweep with the paper."""
+    blocks = compare_with_paper(gather(out), out)
+    headings = [block.text for block in blocks if isinstance(block, Heading)]
+    notes = [note for block in blocks if isinstance(block, Bullets) for note in block.items]
+    return headings, [block for block in blocks if isinstance(block, Table)], notes
 
 
-def test_without_the_word_there_is_nothing_of_it(out: Path, capsys):
+def test_the_report_shows_it_on_the_screen_and_in_both_files_where_it_is_asked_for(out: Path, capsys):
     assert fsamc("report", out) == 0
-    assert "Table 1" not in capsys.readouterr().out
-    assert "Beside the paper" not in (out / "report.md").read_text()
-    assert "Beside the paper" not in Page(out / "report.html").text
+    title = "Table 1: contrastive head, pretrained, MVTec AD"
+    assert title not in capsys.readouterr().out + (out / "report.md").read_text()
+    assert fsamc("report", out, "--paper") == 0
+    markdown = (out / "report.md").read_text()
+    for text in (capsys.readouterr().out, markdown, Page((out / "report.html").read_text()).text):
+        for said in (title, "75.00 ± 7.07", "71.93 ± 2.48", "+3.07", "2 shots, trial 0", "1 shot, trial 1"):
+            assert said in text
+        assert "the paper's over seeds 1, 2, 3, 4, 5" in " ".join(text.split())
+        assert "Table 5" not in text, "the sweep is named after table 1"
+    assert "| bottle | 75.00 ± 7.07 | 71.93 ± 2.48 | +3.07 |" in markdown
+    assert f"| magnetic_tile | 35.00 ± 7.07 | {DASH} | {DASH} |" in markdown
+    assert f"| bottle | 10.00 ± {DASH} | 66.00 ± 5.08 | **\N{MINUS SIGN}56.00 \\*** |" in markdown
 
 
 def test_a_sweep_under_another_name_shows_every_table_it_answers(tmp_path: Path):
     trials = [({"residual": True}, {"bottle": [0.7, 0.8]}), ({"residual": False}, {"bottle": [0.5, 0.6]})]
-    out = write_out(tmp_path / "out", "table5", trials, "name=mine")
-    found = beside_paper(gather(out), out)
-    assert [one.title.partition(":")[0] for one in found] == ["Table 1", "Table 4", "Table 5", "Table 11"]
-    ablation = found[1].columns
-    assert [heading for heading, _ in ablation] == [
-        "contrastive pretraining, trial 1",
-        "contrastive residual pretraining, trial 0",
-    ]
-    assert [row[0].text for row in ablation[0][1].rows] == ["average"]
+    headings, tables, _ = compared(write_out(tmp_path / "out", "table5", trials, "name=mine"))
+    assert [heading.partition(":")[0] for heading in headings] == ["Table 1", "Table 4", "Table 5", "Table 11"]
+    ablation = {table.title: table for table in tables if table.title.startswith("contrastive")}
+    assert list(ablation) == ["contrastive pretraining, trial 1", "contrastive residual pretraining, trial 0"]
+    assert [row[0].text for row in ablation["contrastive pretraining, trial 1"].rows] == ["average"]
 
 
 def test_of_several_trials_the_first_is_shown_and_the_others_are_named(tmp_path: Path):
     trials = [({"pretrain.lr": lr}, {"bottle": [0.7, 0.8 + lr]}) for lr in (1e-4, 1e-3, 1e-2)]
     changes = ["space={pretrain.lr: {choice: [1.0e-4, 1.0e-3, 1.0e-2]}}"]
-    out = write_out(tmp_path / "out", "table1", trials, *changes)
-    (found,) = beside_paper(gather(out), out)
-    assert [heading for heading, _ in found.columns] == ["2 shots, trial 0"]
-    assert "2 shots: trials 1, 2 answer it too; shown is the first that was proposed." in found.notes
+    _, tables, notes = compared(write_out(tmp_path / "out", "table1", trials, *changes))
+    assert [table.title for table in tables] == ["2 shots, trial 0"]
+    assert "2 shots: trials 1, 2 answer it too; shown is the first that was proposed." in notes
 
 
 def test_notes_say_what_the_marks_mean_where_there_are_any(tmp_path: Path):
     same = {name: [0.25, 0.2504] for name in TABLE[7].categories}
-    out = write_out(tmp_path / "out", "table7", [({"shots": 2}, same)])
-    (found,) = beside_paper(gather(out), out)
-    ((_, grid),) = found.columns
-    average = next(row for row in grid.rows if row[0].text == "average")
+    _, (table,), notes = compared(write_out(tmp_path / "out", "table7", [({"shots": 2}, same)]))
+    average = next(row for row in table.rows if row[0].text == "average")
     assert average[2].text == "27.43 ± 1.05 \N{DAGGER}"
-    assert any(note.startswith("\N{DAGGER}") for note in found.notes)
-    assert any(note.startswith("*") for note in found.notes)
-    assert not any("different categories" in note for note in found.notes)
+    assert {note[0] for note in notes} >= {"\N{DAGGER}", "*"}
+    assert not any("different categories" in note for note in notes)
 
 
 def test_a_sweep_that_has_just_begun_is_compared_as_far_as_it_got(out: Path):
     text = (out / "folds.csv").read_text()
     (out / "folds.csv").write_text("".join(text.splitlines(keepends=True)[:2]) + "0,c,magn")
-    (found,) = beside_paper(gather(out), out)
-    assert [heading for heading, _ in found.columns] == ["2 shots, trial 0"]
-    write_report(out, paper=True)
+    assert [table.title for table in compared(out)[1]] == ["2 shots, trial 0"]
 
 
 def test_a_sweep_that_answers_nothing_is_told_so_in_one_line(tmp_path: Path, capsys):
@@ -326,7 +316,7 @@ def test_a_plan_in_out_is_the_one_that_ran(out: Path):
     plan = yaml.safe_load((out / "plan.yaml").read_text())
     plan["base"]["head"]["kind"] = "vanilla"
     (out / "plan.yaml").write_text(yaml.safe_dump(plan))
-    assert {one.title.partition(":")[0] for one in beside_paper(gather(out), out)} == {"Table 4", "Table 7"}
+    assert {heading.partition(":")[0] for heading in compared(out)[0]} == {"Table 4", "Table 7"}
 
 
 @pytest.mark.ray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,6 @@ from sweeps.report.write import write_report
 from tests.sweeps.synthetic import SPACE, write_synthetic
 
 TEN_MB = 10_000_000
-SECTIONS = [
-    "Headline",
-    "What ran",
-    "Ranking",
-    "Heads",
-    "Accuracy per category",
-    "Every fold",
-    "Leave one category out",
-    "Other measures",
-    "Confusion matrices",
-    "Swept keys",
-    "Importances",
-    "Slices",
-    "Figures of one fold",
-    "What was spent",
-    "Accuracy against time",
-    "Failures and warnings",
-    "How to read this",
-]
 
 
 def reported(out: Path, trials: int) -> Path:
@@ -78,18 +60,19 @@ def visit(request, browser, tmp_path_factory) -> Iterator[Visit]:
     visit.page.close()
 
 
-def test_every_section_is_there_and_nothing_is_wrong_or_fetched(visit):
-    headings = visit.page.locator("h2, h3").all_inner_texts()
-    for section in SECTIONS:
-        assert any(heading.startswith(section) for heading in headings), section
+def test_everything_is_there_and_nothing_is_wrong_or_fetched(visit):
+    assert visit.page.locator("section").count() == 15
     assert visit.complaints == []
     assert visit.asked_for() == []
     assert visit.page.locator("#heatmap .heatmaplayer image").count() == 1
     assert visit.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
 
-def test_nothing_is_wider_than_the_page(visit):
-    assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_is_wider_than_the_page(visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    wide = "document.documentElement.scrollWidth <= window.innerWidth"
+    visit.page.wait_for_function(wide, timeout=30_000)
 
 
 def test_brushing_an_axis_selects_the_lines_that_pass_there(visit):
@@ -133,11 +116,12 @@ def test_without_scripts_the_pictures_stand_in(browser, tmp_path):
     page.close()
 
 
-@pytest.mark.parametrize("trials", [1, 2, 30, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trials", [1, 12, pytest.param(2000, marks=pytest.mark.slow)])
 def test_any_number_of_trials_is_one_page_of_less_than_ten_megabytes(tmp_path, trials):
     page = reported(tmp_path, trials)
-    text = page.read_text()
+    markdown = (tmp_path / "report.md").read_text()
     assert page.stat().st_size < TEN_MB
-    assert "figures/" not in text.replace("figures.html", "")
-    assert f"<td>{trials}, proposed by optuna" in text
-    assert (tmp_path / "plots" / "slices.png").exists()
+    assert "figures/" not in page.read_text()
+    for shown in re.findall(r"\]\((.*?)\)", markdown):
+        assert (tmp_path / shown).read_bytes().startswith(b"\x89PNG")
+    assert len(re.findall(r"\]\(plots/", markdown)) == len(list((tmp_path / "plots").iterdir()))

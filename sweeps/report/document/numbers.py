@@ -1,46 +1,14 @@
-"""Tables of text, and numbers as text."""
+"""Numbers as text."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from sweeps.results.tables import DASH
-
-MARK = " *"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Text of one cell; strong for the best of its column."""
-
-    text: str
-    strong: bool = False
-
-    @classmethod
-    def of(cls, content: Cell | str) -> Cell:
-        """Take a cell as it is, and make one of text; text that ends with the best mark becomes strong."""
-        if isinstance(content, Cell):
-            return content
-        return cls(content.removesuffix(MARK), strong=content.endswith(MARK))
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table: `names` leading columns are text and stand left, the others are numbers and stand right."""
-
-    header: list[str]
-    rows: list[list[Cell]]
-    names: int
-
-    @classmethod
-    def of(cls, header: Sequence[str], rows: Iterable[Iterable[Cell | str]], *, names: int = 1) -> Grid:
-        """Build a table from cells and plain text."""
-        return cls(list(header), [[Cell.of(content) for content in row] for row in rows], names)
 
 
 def shown(value: Any) -> str:
@@ -50,14 +18,14 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 
-def points(share: float, *, digits: int = 1) -> str:
+def percentage_points(share: float, *, digits: int = 1) -> str:
     """Write a difference of accuracies in percentage points, with its sign."""
     return DASH if math.isnan(share) else f"{100 * share:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(low: float, high: float) -> str:
     """Write the two ends of a difference of accuracies in percentage points."""
-    return DASH if math.isnan(low) else f"{points(low)} to {points(high)}"
+    return DASH if math.isnan(low) else f"{percentage_points(low)} to {percentage_points(high)}"
 
 
 def duration(seconds: float) -> str:

@@ -1,17 +1,19 @@
-"""How much each swept key moves the accuracy."""
+"""Importances: how much each swept key moves the accuracy."""
 
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from sweeps.report.axes import Axis
+from sweeps.report.plots.axes import Axis
+from sweeps.report.plots.style import BLUE, canvas
 
 FEWEST_TRIALS = 10
 TREE_DEPTH = 6  # the work grows with the square of a tree's leaves: 2,000 trials take a second, not three minutes
 
 
 def importances(axes: list[Axis]) -> tuple[dict[str, float], str]:
-    """Share of the accuracy's variation that each swept key explains, by functional ANOVA on a random forest.
+    """Estimate the share of the accuracy's variation that each swept key explains: functional ANOVA on a random forest.
 
     Args:
         axes: the swept keys, then the accuracy, as `swept_axes` gives them.
@@ -57,3 +59,13 @@ def _trials(axes: list[Axis], values: np.ndarray) -> list:
         )
         for row, value in enumerate(values)
     ]
+
+
+def draw_importances(shares: dict[str, float]) -> Figure:
+    """Draw a bar per key, the longest on top."""
+    figure, axes = canvas(6, 0.7 + 0.3 * len(shares))
+    bars = axes.barh(list(shares), [100 * share for share in shares.values()], color=BLUE, height=0.6)
+    axes.bar_label(bars, fmt="%.0f", padding=3)
+    axes.invert_yaxis()
+    axes.set_xlabel("share of the accuracy's variation between trials, %")
+    return figure

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from sweeps.plan.load import swept
 from sweeps.plan.settings import Distribution
+from sweeps.report.document.numbers import shown
 from sweeps.report.evidence import Evidence
-from sweeps.report.grid import shown
 from sweeps.results.tables import DASH
 
 ACCURACY_COLORS = ("#d3dbe2", "#6aa5d4", "#0d3b66")
@@ -48,7 +48,7 @@ class Axis:
 
 
 def swept_axes(evidence: Evidence) -> list[Axis]:
-    """The swept keys of the ranked trials, best first, and their average accuracy in percent as the last axis.
+    """Make axes of the swept keys, ranked trials best first, and last of their average accuracy in percent.
 
     Empty if nothing is swept or ranked.
     """
@@ -71,7 +71,7 @@ def _axis(name: str, values: pd.Series, distribution: Distribution) -> Axis:
 
 
 def _with_missing(axis: Axis, missing: np.ndarray) -> Axis:
-    """The axis of the other trials with one place more, below, for those without a value."""
+    """Give the axis of the other trials one place more, below, for those without a value."""
     low, high = axis.bounds
     places = np.full(len(missing), low - 0.1 * (high - low))
     places[~missing] = axis.places
@@ -81,10 +81,10 @@ def _with_missing(axis: Axis, missing: np.ndarray) -> Axis:
 
 def _categorical(name: str, values: pd.Series) -> Axis:
     values = values.astype(object).where(values.notna(), "")
-    known = sorted(values.unique(), key=lambda value: (value != "", value))
-    places = values.map({value: place for place, value in enumerate(known)}).to_numpy(float)
-    ticks = [float(place) for place in range(len(known))]
-    return Axis(name=name, places=places, ticks=ticks, labels=[shown(v) for v in known], categorical=True)
+    names = sorted(values.unique(), key=lambda value: (value != "", value))
+    places = values.map({value: place for place, value in enumerate(names)}).to_numpy(float)
+    ticks = [float(place) for place in range(len(names))]
+    return Axis(name=name, places=places, ticks=ticks, labels=[shown(v) for v in names], categorical=True)
 
 
 def _linear(name: str, values: np.ndarray) -> Axis:

@@ -1,0 +1,1 @@
+"""Documents of typed blocks, and what renders them: Markdown, one HTML page, a terminal."""

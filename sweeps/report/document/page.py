@@ -1,0 +1,77 @@
+"""Documents as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go
+from markupsafe import Markup, escape
+from PIL import Image
+from plotly.offline import get_plotlyjs
+
+from sweeps.report.document.blocks import Block, Document, Picture
+from sweeps.report.document.embedding import embedded
+
+PER_INCH = 112  # pixels of the page to an inch of a plot
+
+
+def to_page(document: Document, out: Path) -> str:
+    """Render a document with its plots and pictures, which lie in `out`, and plotly.js, packed to 2 MB, inside."""
+    pictures = [block.path for block in document.blocks if isinstance(block, Picture)]
+    drawn = any(plot.interactive for plot in document.plots)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            document=document,
+            images={plot.name: _image(out / plot.path) for plot in document.plots},
+            pictures=dict(zip(pictures, embedded([out / path for path in pictures]), strict=True)),
+            plotly=Markup(_packed_plotly()) if drawn else "",
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """Templates of HTML pages: names are escaped, and what is missing is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"breakable": _breakable, "in_script": _in_script, "kind": _kind}
+    return environment
+
+
+def _image(png: Path) -> Markup:
+    """Return address and width of a plot inside the page, where letters of all plots are of one size."""
+    content = png.read_bytes()
+    with Image.open(png) as image:
+        inches = image.width / image.info["dpi"][0]
+    address = "data:image/png;base64," + base64.b64encode(content).decode()
+    return Markup('src="{}" width="{}"').format(address, round(PER_INCH * inches))
+
+
+def _breakable(name: str) -> Markup:
+    """Let a dotted key be broken after its dots."""
+    return escape(name).replace(".", Markup(".<wbr>"))
+
+
+def _in_script(figure: go.Figure) -> Markup:
+    """Return JSON that cannot end the script it stands in. Names are escaped already, for plotly's own markup."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def _kind(block: Block) -> str:
+    """Return the name of the macro in blocks.html.j2 that shows a block."""
+    return type(block).__name__.lower()
+
+
+@cache
+def _packed_plotly() -> str:
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()

@@ -1,0 +1,109 @@
+"""Tables of trials: the ranking, the accuracies per category, the leave-one-category-out estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sweeps.report.document.blocks import Cell, Table
+from sweeps.report.document.numbers import counted, interval, percentage_points, shown
+from sweeps.report.evidence import Evidence
+from sweeps.results.tables import AVERAGE, format_table, percent, stopped_early
+
+MOST_TRIALS = 30
+
+
+def shown_trials(evidence: Evidence) -> list[int]:
+    """List the best trials, and the base wherever it stands; the first ones where none is ranked."""
+    ranked = list(evidence.board["trial"]) or sorted(set(evidence.summary["trial"]))
+    return ranked[:MOST_TRIALS] + [trial for trial in ranked[MOST_TRIALS:] if trial == 0]
+
+
+def ranking(evidence: Evidence, trials: list[int]) -> Table:
+    """Rank trials, best first; those that cannot be told apart from the best are marked. Stopped ones come last."""
+    board = evidence.board.assign(place=range(1, len(evidence.board) + 1))
+    settings = {key: evidence.of_trials(key).map(shown) for key in _differing(evidence)}
+    own = evidence.plan.objective.kind != "query"  # then the differences are in another score than the average
+    rows = [
+        [
+            str(row["place"]),
+            f"{row['trial']}{'' if row['complete'] else ' (incomplete)'}",
+            *([percent(row["objective"])] if own else []),
+            *_against_best(row, row["trial"] == evidence.best),
+            *_settings(settings, row),
+        ]
+        for _, row in board[board["trial"].isin(trials)].iterrows()
+    ]
+    room = max(0, MOST_TRIALS - len(rows))
+    unscored = ["", ""] if own else [""]
+    for _, row in stopped_early(evidence.folds).head(room).iterrows():
+        told = [*unscored, percentage_points(row["difference"]), "", _after(row)]
+        rows.append(["", f"{row['trial']} (stopped)", *told, *_settings(settings, row)])
+    target = evidence.plan.objective.target
+    average = f"average on {', '.join(target)}, %" if target else "average, %"
+    by = ["objective, %", average, "objective to the best, points"] if own else [average, "to the best, points"]
+    header = ["", "trial", *by, "95 % interval", "worse than the best?", *settings]
+    return Table.of(header, rows, names=0, marked=_tied(evidence, trials))
+
+
+def _settings(settings: Mapping[str, pd.Series], row: pd.Series) -> list[str]:
+    return [values[row["trial"]] for values in settings.values()]
+
+
+def _after(row: pd.Series) -> str:
+    return f"stopped after {counted(row['folds'], 'fold')}"
+
+
+def _tied(evidence: Evidence, trials: list[int]) -> list[int]:
+    board = evidence.board[evidence.board["trial"].isin(trials)]
+    return [place for place, tied in enumerate(board["tied"] & board["mean"].notna()) if tied]
+
+
+def _differing(evidence: Evidence) -> list[str]:
+    """List the swept keys, and shots if trials differ in it although it is not among them."""
+    several = evidence.folds["shots"].nunique() > 1 and "shots" not in evidence.keys
+    return [*(["shots"] if several else []), *evidence.keys]
+
+
+def _against_best(row: pd.Series, is_best: bool) -> list[Cell | str]:
+    average = percent(row["mean"], row["std"])
+    if is_best:
+        return [Cell(average, strong=True), "", "", "best"]
+    worse = "cannot be told" if row["tied"] else "yes" if row["difference"] < 0 else "no, but incomplete"
+    return [average, percentage_points(row["difference"]), interval(row["low"], row["high"]), worse]
+
+
+def scores(evidence: Evidence, trials: list[int]) -> Table:
+    """List mean and standard deviation of trials per category."""
+    table = format_table(evidence.summary).loc[trials]
+    return Table.of(["trial", *table.columns], ([str(trial), *row] for trial, *row in table.itertuples()), names=0)
+
+
+def leave_one_out(evidence: Evidence) -> Table:
+    """Compare, on each category, the trial that the others chose with the best trial."""
+    best = evidence.summary[evidence.summary["trial"] == evidence.best].set_index("category")
+    several = evidence.leave_one_out["shots"].nunique() > 1
+    header = [
+        "category",
+        *(["shots"] if several else []),
+        "chosen on the others",
+        "accuracy here, %",
+        "best trial here, %",
+    ]
+    rows = [
+        [
+            row["category"],
+            *([str(row["shots"])] if several else []),
+            _trial(row["trial"]),
+            Cell(percent(row["accuracy"], row["std"]), strong=row["category"] == AVERAGE),
+            percent(*best.loc[row["category"], ["mean", "std"]]),
+        ]
+        for _, row in evidence.leave_one_out.iterrows()
+    ]
+    return Table.of(header, rows)
+
+
+def _trial(number: Any) -> str:
+    return "" if pd.isna(number) else f"trial {number}"
