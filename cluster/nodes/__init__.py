@@ -1,1 +1,1 @@
-"""The nodes of a cluster: inventory, checks, the probe of its head."""
+"""Nodes of a cluster: inventory, checks, the probe of its head."""

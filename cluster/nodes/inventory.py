@@ -1,4 +1,4 @@
-"""The nodes of a cluster: what they hold, what they see, whether they run the same programs as the driver."""
+"""Nodes of a cluster: what they hold, what they see, whether they run the same programs as the driver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import xxhash
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster import PACKAGES
-from cluster.nodes.node_checks import Cached, Files, Shared
+from cluster.nodes.node_checks import NodeCheck
 
 PATIENCE = 60.0  # seconds that a node may take to answer: it may have to start a process
 _MUST_AGREE = ("Python", "ray", "code")  # else a task cannot be read there, or is another one
@@ -41,7 +41,7 @@ class Node:
         return f"node {self.address} ({self.name}, {self.id[:8]})"
 
     def slots(self, cpus: int, gpus: float) -> int:
-        """How many folds of `cpus` CPUs and `gpus` GPUs fit at once; a share of a GPU lies on one GPU."""
+        """Return how many folds of `cpus` CPUs and `gpus` GPUs fit at once. A share of a GPU lies on one GPU."""
         fit = int(self.resources.get("CPU", 0) // cpus)
         if not gpus:
             return fit
@@ -50,34 +50,21 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a node is asked to look at."""
-
-    files: tuple[Files | Cached, ...] = ()
-    shared: tuple[Shared, ...] = ()
-    torch: bool = False  # whether to load it and say what CUDA it finds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a node answers.
+class NodeReport:
+    """What a node says of itself.
 
     Attributes:
         troubles: option, path and what is wrong with it.
         versions: of what must or should be the driver's; `code` is a hash of the program itself.
         shm, memory: bytes of /dev/shm and of memory.
-        free: bytes free on the disk of each shared folder, by its option.
         open_files: how many a process may have open.
-        cuda: torch's CUDA version and number of devices, where torch was to be loaded.
     """
 
     troubles: tuple[tuple[str, Path, str], ...]
     versions: dict[str, str]
     shm: int | None
     memory: int
-    free: dict[str, int]
     open_files: int
-    cuda: tuple[str | None, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +81,7 @@ class Finding:
 
 
 def alive_nodes() -> list[Node]:
-    """The nodes that are alive, of the cluster that was joined."""
+    """Return the nodes that are alive, of the cluster that was joined."""
     return [
         Node(
             id=entry["NodeID"],
@@ -107,71 +94,71 @@ def alive_nodes() -> list[Node]:
     ]
 
 
-def look(asked: Look) -> Seen:
-    """What this machine sees."""
-    wanted: list[Files | Cached | Shared] = [*asked.files, *asked.shared]
-    troubles = [(one.option, one.folder, trouble) for one in wanted if (trouble := one.trouble())]
-    return Seen(
-        troubles=tuple(troubles),
-        versions=versions(),
-        shm=_disk(Path("/dev/shm"), "total"),
+@ray.remote(num_cpus=0, max_retries=0)
+def _report(checks: Sequence[NodeCheck]) -> NodeReport:
+    """Report on the node where this runs."""
+    shm = Path("/dev/shm")
+    return NodeReport(
+        troubles=tuple((one.option, one.folder, trouble) for one in checks if (trouble := one.trouble())),
+        versions=program_versions(),
+        shm=shutil.disk_usage(shm).total if shm.exists() else None,
         memory=psutil.virtual_memory().total,
-        free={one.option: _disk(one.probe.parent, "free") or 0 for one in asked.shared},
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        cuda=_cuda() if asked.torch else None,
     )
 
 
-def ask(nodes: Sequence[Node], asked: Look, *, patience: float = PATIENCE) -> dict[Node, Seen | str]:
-    """What each node answers, or in a few words why it does not."""
-    given = ray.put(asked)
+def collect_reports(
+    nodes: Sequence[Node], checks: Sequence[NodeCheck] = (), *, patience: float = PATIENCE
+) -> dict[Node, NodeReport | str]:
+    """Have each node make the checks, and return its report, or in a few words why there is none."""
+    sent = ray.put(checks)
     placed = {
-        node: _look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(given)
+        node: _report.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(sent)
         for node in nodes
     }
     done, _ = ray.wait(list(placed.values()), num_returns=len(placed), timeout=patience) if placed else ([], [])
-    answers: dict[Node, Seen | str] = {}
+    reports: dict[Node, NodeReport | str] = {}
     for node, reference in placed.items():
         if reference not in done:
-            answers[node] = f"does not answer within {patience:g} seconds"
+            reports[node] = f"does not answer within {patience:g} seconds"
             ray.cancel(reference, force=True)
             continue
         try:
-            answers[node] = ray.get(reference)
+            reports[node] = ray.get(reference)
         except Exception as error:  # whatever a broken installation raises is this node's finding
-            answers[node] = f"cannot run fsamc ({_brief(error)})"
-    return answers
+            reports[node] = f"cannot run fsamc ({_brief(error)})"
+    return reports
 
 
-def findings(answers: dict[Node, Seen | str]) -> list[Finding]:
-    """What keeps folds from running on these nodes, or may make their numbers differ from those of the driver."""
-    return [finding for node, answer in answers.items() for finding in _of_node(str(node), answer)]
+def findings(reports: dict[Node, NodeReport | str]) -> list[Finding]:
+    """List what keeps folds from running on these nodes, or may make their numbers differ from the driver's."""
+    return [finding for node, report in reports.items() for finding in _of_node(str(node), report)]
 
 
-def _of_node(node: str, answer: Seen | str) -> Iterator[Finding]:
-    if isinstance(answer, str):
+def _of_node(node: str, report: NodeReport | str) -> Iterator[Finding]:
+    if isinstance(report, str):
         mend = "look at its log, install what the driver has, or take it out of the cluster"
-        yield Finding(node=node, text=answer, mend=mend)
+        yield Finding(node=node, text=report, mend=mend)
         return
-    for option, path, trouble in answer.troubles:
+    for option, path, trouble in report.troubles:
         text, mend = f"{path} {trouble}", _MENDS.get(option, _SHARE)
         yield Finding(node=node, text=text, mend=mend, serious=option.startswith("--"))
-    for name, version in versions().items():
-        if (there := answer.versions.get(name)) != version:
+    for name, version in program_versions().items():
+        if (there := report.versions.get(name)) != version:
             text = f"{name} is {there} there and {version} at the driver"
             mend = f"install the same {'fsamc' if name == 'code' else name} on all nodes"
             yield Finding(node=node, text=text, mend=mend, serious=name in _MUST_AGREE)
 
 
-def versions() -> dict[str, str]:
-    """What must be the same where a task is sent and where it runs, and what should be, for equal numbers."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
+def program_versions() -> dict[str, str]:
+    """Return what must be the same where a task is sent and where it runs, and what should be, for equal numbers."""
+    versions = {"Python": ".".join(platform.python_version_tuple()[:2])}
     for name in ("ray", "torch", "numpy"):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found | {"code": _code()}
+            versions[name] = "not installed"
+    return versions | {"code": _code()}
 
 
 def _code() -> str:
@@ -186,21 +173,6 @@ def _code() -> str:
     return hasher.hexdigest()[:12]
 
 
-def _disk(path: Path, what: str) -> int | None:
-    return int(getattr(shutil.disk_usage(path), what)) if path.exists() else None
-
-
-def _cuda() -> tuple[str | None, int]:
-    import torch
-
-    return torch.version.cuda, torch.cuda.device_count()
-
-
 def _brief(error: Exception) -> str:
     text = str(getattr(error, "cause", None) or error).strip()
     return " ".join((text.splitlines() or [""])[-1].split())[:200] or type(error).__name__
-
-
-@ray.remote(num_cpus=0, max_retries=0)
-def _look(asked: Look) -> Seen:
-    return look(asked)

@@ -1,4 +1,4 @@
-"""What every node must see: files as the driver has them, and folders that are the driver's own. Loads no Ray."""
+"""Checks of what a node sees: files as the driver has them, and folders that are the driver's own. Loads no Ray."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Files:
 
     @classmethod
     def here(cls, option: str, folder: Path, paths: Sequence[str]) -> Files:
-        """The files as this machine has them. Raises BadInput for one that is gone by now."""
+        """Return the files as this machine has them. Raises BadInput for one that is gone by now."""
         try:
             sizes = {path: (folder / path).stat().st_size for path in paths}
         except OSError as error:
@@ -36,17 +36,17 @@ class Files:
         return cls(option=option, folder=folder.absolute(), sizes=sizes)
 
     def trouble(self) -> str | None:
-        """What is wrong with them from here, in a few words; None if nothing is."""
+        """Say in a few words what is wrong with them from here; None if nothing is."""
         if not self.folder.is_dir():
             return "is not there"
-        found = {path: _size(self.folder / path) for path in self.sizes}
+        sizes = {path: _size(self.folder / path) for path in self.sizes}
         kinds = {
-            "missing or cannot be read": [path for path, size in found.items() if size is None],
-            "of another size": [path for path, size in found.items() if size not in (None, self.sizes[path])],
+            "missing or cannot be read": [path for path, size in sizes.items() if size is None],
+            "of another size": [path for path, size in sizes.items() if size not in (None, self.sizes[path])],
         }
         for kind, paths in kinds.items():
             if paths:
-                return f"{len(paths)} of {len(found)} files are {kind}, the first {paths[0]}"
+                return f"{len(paths)} of {len(sizes)} files are {kind}, the first {paths[0]}"
         return None
 
 
@@ -64,13 +64,13 @@ class Cached:
 
     @property
     def folder(self) -> Path:
-        """Where torch looks for it here; asked without loading torch."""
+        """Where torch looks for it here, said without loading torch."""
         cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
         home = os.environ.get("TORCH_HOME", f"{cache}/torch")
         return Path(os.path.expandvars(home)).expanduser() / "hub" / "checkpoints"
 
     def trouble(self) -> str | None:
-        """That it is not there, in a few words; None if it is."""
+        """Say in a few words that it is not there; None if it is."""
         return None if (self.folder / self.name).is_file() else f"holds no {self.name}, so that each process fetches it"
 
 
@@ -84,7 +84,7 @@ class Shared:
     content: str
 
     def trouble(self) -> str | None:
-        """Why it is not the driver's folder, or cannot be written to, in a few words; None if all is well."""
+        """Say in a few words why it is not the driver's folder or cannot be written to; None if all is well."""
         try:
             if self.probe.read_text() != self.content:
                 return "is another folder than the driver's"
@@ -99,9 +99,12 @@ class Shared:
         return None
 
 
+NodeCheck = Files | Cached | Shared
+
+
 @contextmanager
 def shared_folder(option: str, folder: Path) -> Iterator[Shared]:
-    """`folder` with a probe that lies there as long as the context lasts.
+    """Put a probe into `folder` for as long as the context lasts.
 
     Raises BadInput if this machine cannot write there.
     """

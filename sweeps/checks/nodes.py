@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from cluster.nodes.inventory import Finding, Look, alive_nodes, ask, findings
+from cluster.nodes.inventory import Node, NodeReport, alive_nodes, collect_reports, findings
 from cluster.nodes.node_checks import Cached, Files, shared_folder
 from fsamc.config.features import Features
 from fsamc.errors import BadInputs
@@ -16,22 +16,22 @@ from sweeps.plan.load import variants
 
 
 def check_nodes(prepared: Prepared, *, cache: Path, out: Path) -> tuple[str, ...]:
-    """Warnings, a line for each node whose numbers may differ from the driver's.
+    """Return warnings, a line for each node whose numbers may differ from the driver's.
 
     Raises BadInputs, a line for each node and path, if a node does not see what the driver sees, cannot write where
     the sweep writes, runs another program, or does not answer.
     """
-    problems = node_findings(tuple(fold_files(prepared)), {"--cache": cache, "--out": out})
+    problems = findings(node_reports(fold_files(prepared), {"--cache": cache, "--out": out}))
     if serious := [str(finding) for finding in problems if finding.serious]:
         raise BadInputs("\n".join(serious))
     return tuple(str(finding) for finding in problems)
 
 
-def node_findings(files: tuple[Files | Cached, ...], folders: dict[str, Path]) -> list[Finding]:
-    """Check every node: what is wrong with `files`, which are read there, and with `folders`, which are written to."""
+def node_reports(files: Iterable[Files | Cached], folders: dict[str, Path]) -> dict[Node, NodeReport | str]:
+    """Have every node check `files`, which are read there, and `folders`, which are written to, by their options."""
     with ExitStack() as probes:
-        shared = tuple(probes.enter_context(shared_folder(option, folder)) for option, folder in folders.items())
-        return findings(ask(alive_nodes(), Look(files=files, shared=shared)))
+        shared = [probes.enter_context(shared_folder(option, folder)) for option, folder in folders.items()]
+        return collect_reports(alive_nodes(), (*files, *shared))
 
 
 def fold_files(prepared: Prepared) -> Iterator[Files | Cached]:

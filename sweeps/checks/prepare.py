@@ -87,7 +87,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         random: whether `backbone: auto` may fall back to random weights.
 
     Raises:
-        BadInput: the first thing found that would stop the sweep later.
+        BadInput: the first thing that would stop the sweep later.
     """
     plan = with_absolute_files(_resolve_compute(plan, device))
     folder = local(data, store.root, "--data").absolute()

@@ -24,22 +24,22 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
         join(address)
     runs = bool(address) or ray.is_initialized()
     nodes = alive_nodes() if runs else [_here()]
-    asked_gpus, asked_workers, cpus = plan.resources.gpus, plan.resources.workers, plan.resources.cpus
+    cpus, gpus, workers = plan.resources.cpus, plan.resources.gpus, plan.resources.workers
     gpus_there = sum(node.resources.get("GPU", 0.0) for node in nodes)
-    gpus = (0.5 if gpus_there else 0.0) if asked_gpus == "auto" else asked_gpus
+    gpus = (0.5 if gpus_there else 0.0) if gpus == "auto" else gpus
     if gpus > gpus_there:
         raise BadInput(f"resources.gpus is {gpus:g}, but there are {gpus_there:g} GPUs; set resources.gpus=0")
     slots = sum(node.slots(cpus, gpus) for node in nodes)
     if runs and not slots:
         raise BadInput(_too_large(cpus, gpus, nodes))
-    workers = max(1, slots) if asked_workers == "auto" else asked_workers
-    return plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})}), workers
+    resolved = plan.model_copy(update={"resources": plan.resources.model_copy(update={"gpus": gpus})})
+    return resolved, max(1, slots) if workers == "auto" else workers
 
 
 def working_set(plan: Plan) -> float:
-    """Bytes of banks and nearest rows that are kept in memory, on a Ray that is up."""
-    asked = plan.resources.working_set
-    return runtime.smallest_object_store() / 2 if asked == "auto" else asked * 1e9
+    """Return the bytes of banks and nearest rows that are kept in memory, on a Ray that is up."""
+    gigabytes = plan.resources.working_set
+    return runtime.smallest_object_store() / 2 if gigabytes == "auto" else gigabytes * 1e9
 
 
 def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:

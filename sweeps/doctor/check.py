@@ -1,4 +1,4 @@
-"""The doctor's options and its findings."""
+"""Options of the doctor, and its findings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Literal
 
 from fsamc.data.remote import Source
 from fsamc.errors import BadInput
-
-Level = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +25,7 @@ class DoctorOptions:
     weights: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
     """One finding.
 
@@ -39,28 +37,20 @@ class Check:
     """
 
     subject: str
-    level: Level
+    level: Literal["ok", "warning", "problem"]
     finding: str
     mend: str = ""
 
 
-def ok(subject: str, finding: str) -> Check:
-    """Say that all is well."""
-    return Check(subject=subject, level="ok", finding=finding)
-
-
-def warning(subject: str, finding: str, mend: str) -> Check:
-    """Say that something may go wrong."""
-    return Check(subject=subject, level="warning", finding=finding, mend=mend)
-
-
-def problem(subject: str, finding: str, mend: str) -> Check:
-    """Say that something will go wrong."""
-    return Check(subject=subject, level="problem", finding=finding, mend=mend)
+def graded(subject: str, finding: str, mend: str, *, problem: bool = False, warning: bool = False) -> Check:
+    """Return the finding at the level that is true of it; without the mend where neither is."""
+    if not (problem or warning):
+        return Check(subject, "ok", finding)
+    return Check(subject, "problem" if problem else "warning", finding, mend)
 
 
 def refused(subject: str, finding: str, look: Callable[[], object]) -> Iterator[Check]:
-    """Say that all is well; or what the BadInput says that `look` raises, whose lines end in the mend.
+    """Yield that all is well; or what the BadInput says that `look` raises, whose lines end in the mend.
 
     What `look` returns is added to the finding.
     """
@@ -69,6 +59,6 @@ def refused(subject: str, finding: str, look: Callable[[], object]) -> Iterator[
     except BadInput as error:
         for line in error.lines:
             text, _, mend = line.rpartition("; ")
-            yield problem(subject, text or line, mend if text else "correct it")
+            yield Check(subject, "problem", text or line, mend if text else "correct it")
     else:
-        yield ok(subject, finding if more is None else f"{finding}: {more}")
+        yield Check(subject, "ok", finding if more is None else f"{finding}: {more}")

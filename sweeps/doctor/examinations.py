@@ -1,10 +1,10 @@
-"""All examinations, one after the other: an error in one does not keep from the next."""
+"""Examinations one after the other: an error in one does not keep from the next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from sweeps.doctor.check import Check, DoctorOptions, ok, problem
+from sweeps.doctor.check import Check, DoctorOptions
 from sweeps.doctor.cluster import examine_cluster
 from sweeps.doctor.machine import examine_machine
 from sweeps.doctor.materials import examine_materials, examine_weights
@@ -30,6 +30,7 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
             yield from checks()
         except Exception as error:  # a sick machine may raise anything
             finding = f"cannot be looked at ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-            yield problem(subject, finding, "mend what it says; if that is not it, report it")
+            yield Check(subject, "problem", finding, "mend what it says; if that is not it, report it")
     if not options.address:
-        yield ok("cluster", "none: folds run on a Ray of this machine alone, with a token of its own, on loopback")
+        finding = "none: folds run on a Ray of this machine alone, with a token of its own, on loopback"
+        yield Check("cluster", "ok", finding)

@@ -48,12 +48,12 @@ def main(
         for number in range(kills):
             for offset, part in enumerate(chosen):
                 names = searches.split(",")
-                found = rounds.round(part, names[(number + offset) % len(names)])
-                bad += bool(found.wrong)
-                outcome = "; ".join(found.wrong) or "as undisturbed"
-                when = f"{found.kill.seconds:.1f} s, {found.kill.folds} folds"
-                table.add_row(part, found.search, when, str(found.runs), outcome)
-                console.print(f"{number + 1}/{kills} {part}, {found.search}: {outcome}", highlight=False)
+                result = rounds.round(part, names[(number + offset) % len(names)])
+                bad += bool(result.wrong)
+                outcome = "; ".join(result.wrong) or "as undisturbed"
+                when = f"{result.kill.seconds:.1f} s, {result.kill.folds} folds"
+                table.add_row(part, result.search, when, str(result.runs), outcome)
+                console.print(f"{number + 1}/{kills} {part}, {result.search}: {outcome}", highlight=False)
     console.print(table)
     sys.exit(1 if bad else 0)
 

@@ -24,7 +24,7 @@ TITLES = {
     "worker": "ray::_run_fold",
     "trial": "ray::ImplicitFunc",
     "bank": "ray::BankActor",
-    "keeper": "ray::FoldService",
+    "fold-service": "ray::FoldService",
 }
 
 
@@ -64,7 +64,7 @@ class Place(Protocol):
 class Laptop:
     """An embedded Ray, which the driver brings along, and an MLflow server on a database file."""
 
-    parts = ("driver", "worker", "trial", "bank", "keeper", "mlflow")
+    parts = ("driver", "worker", "trial", "bank", "fold-service", "mlflow")
     words: tuple[str, ...] = ()
 
     def __init__(self, root: Path, moments: random.Random) -> None:

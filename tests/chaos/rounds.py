@@ -29,7 +29,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Found:
+class RoundResult:
     """How a round went: when the kill was, how often the command was given, what is wrong in the end."""
 
     search: str
@@ -91,7 +91,7 @@ class Rounds:
             self._undisturbed[search] = Undisturbed(sweep.out, seconds, self._tracked(sweep.out))
         return self._undisturbed[search]
 
-    def round(self, part: str, search: str) -> Found:
+    def round(self, part: str, search: str) -> RoundResult:
         """Kill `part` once at a random moment of a sweep, let it come to its end, and compare."""
         reference = self.undisturbed(search)
         killed = None
@@ -105,8 +105,10 @@ class Rounds:
                 process, runs = self._start(sweep), runs + 1
                 said = _ended(process)
         if process.returncode != 0:
-            return Found(search, killed, runs, [f"exit code {process.returncode} after {runs} runs: {said[-300:]}"])
-        return Found(search, killed, runs, self._wrong(search, sweep.out, reference))
+            return RoundResult(
+                search, killed, runs, [f"exit code {process.returncode} after {runs} runs: {said[-300:]}"]
+            )
+        return RoundResult(search, killed, runs, self._wrong(search, sweep.out, reference))
 
     def _moment(self, reference: Undisturbed) -> Moment:
         """One in two while folds are written, which is soon over; the others at any time, the start included."""

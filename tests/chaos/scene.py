@@ -52,11 +52,11 @@ def tracked(uri: str, sweep: str) -> dict[str, Any]:
     """
     client = MlflowClient(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found = client.search_runs(experiments, f"tags.`fsamc.sweep` = '{sweep}'")
-    names = [run.data.tags["fsamc.trial"] for run in found]
+    runs = client.search_runs(experiments, f"tags.`fsamc.sweep` = '{sweep}'")
+    names = [run.data.tags["fsamc.trial"] for run in runs]
     assert len(set(names)) == len(names), f"a trial has two runs: {sorted(names)}"
-    parents = {run.info.run_id for run in found if run.data.tags["fsamc.trial"] == "parent"}
-    return {name: _run(client, run, parents) for name, run in sorted(zip(names, found, strict=True))}
+    parents = {run.info.run_id for run in runs if run.data.tags["fsamc.trial"] == "parent"}
+    return {name: _run(client, run, parents) for name, run in sorted(zip(names, runs, strict=True))}
 
 
 def _run(client: MlflowClient, run: Any, parents: set[str]) -> dict[str, Any]:
@@ -79,16 +79,16 @@ def _run(client: MlflowClient, run: Any, parents: set[str]) -> dict[str, Any]:
 
 def _artifacts(client: MlflowClient, run: str, path: str) -> dict[str, str]:
     """Files by path with a hash of what they say; of those that tell times, nothing but that they are there."""
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for entry in client.list_artifacts(run, path or None):
         if entry.is_dir:
-            found |= _artifacts(client, run, entry.path)
+            files |= _artifacts(client, run, entry.path)
         elif Path(entry.path).suffix == ".json" or Path(entry.path).parent.name == "confusion":
             content = Path(client.download_artifacts(run, entry.path)).read_bytes()
-            found[entry.path] = hashlib.sha256(content).hexdigest()[:16]
+            files[entry.path] = hashlib.sha256(content).hexdigest()[:16]
         else:
-            found[entry.path] = ""
-    return found
+            files[entry.path] = ""
+    return files
 
 
 def same_tables(out: Path, reference: Path) -> list[str]:

@@ -215,8 +215,8 @@ def test_a_cache_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(d
 
 def test_a_whole_sweep_whose_server_dies_is_done_and_delivered_by_the_documented_command(lab, tmp_path_factory):
     with mlflow_server(tmp_path_factory.mktemp("own")) as server:
-        given = ["resources.tracking_patience=1", "--tracking-uri", server.uri]
-        process = lab.start(lab.words(lab.plan(), *given))
+        more = ["resources.tracking_patience=1", "--tracking-uri", server.uri]
+        process = lab.start(lab.words(lab.plan(), *more))
         wait_for(lambda: n_rows(lab.root / "out") >= 2, process)
         server.kill()
         output, errors = process.communicate(timeout=300)
@@ -225,7 +225,7 @@ def test_a_whole_sweep_whose_server_dies_is_done_and_delivered_by_the_documented
         assert f"fsamc track {lab.root / 'out'}" in " ".join(output.split())
         server.start()
         assert fsamc("track", lab.root / "out") == 0
-        undisturbed = lab.sweep(lab.plan(), *given, out="second/out")
+        undisturbed = lab.sweep(lab.plan(), *more, out="second/out")
         runs = [notes(folder)["run"] for folder in (lab.root / "out", undisturbed)]
         found = [contents(server.uri, "small", run, lab.root / run) for run in runs]
         for run in (run for sweep in found for run in sweep.values()):

@@ -119,7 +119,7 @@ def test_signals_end_the_sweep_in_good_order(job, tmp_path, sent, again):
 def test_what_is_wrong_gets_one_line(job):
     process = job()
     assert process.wait(timeout=60) == 2
-    assert process.stderr.read().startswith("fsamc.sbatch: no sweep: say what")
+    assert process.stderr.read().startswith("fsamc.sbatch: no sweep: give the words")
 
 
 def test_the_shell_has_nothing_to_say_against_it():

@@ -1,4 +1,4 @@
-"""Before a sweep on a cluster: every node is asked, and each that cannot do its part is named, a line for each path.
+"""Node checks before a sweep on a cluster: each node that cannot do its part is named, a line for each path.
 
 The cluster is real: a head and a raylet in a mount namespace of its own, for which empty disks lie over some folders.
 """
@@ -16,8 +16,8 @@ import pytest
 import ray
 
 from cluster import runtime
-from cluster.nodes import inventory as nodes
-from cluster.nodes.inventory import Look, Node, Seen, alive_nodes, ask, findings
+from cluster.nodes import inventory
+from cluster.nodes.inventory import Node, NodeReport, alive_nodes, collect_reports, findings
 from fsamc.errors import BadInput
 from sweeps.checks.resources import join, resolve_resources
 from sweeps.cli import quiet_ray
@@ -77,8 +77,8 @@ def test_workers_are_what_the_nodes_hold_one_by_one(lab: Lab, monkeypatch, chang
             resolve_resources(plan, "HEAD:6379")
 
 
-def test_whoever_is_in_a_ray_joins_no_other():
-    one_ray.up()
+def test_whoever_is_in_a_ray_joins_no_other(monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
     with pytest.raises(BadInput, match="in a Ray already"):
         join("HEAD:6379")
 
@@ -131,17 +131,14 @@ def test_a_sweep_names_each_node_and_path_and_writes_nothing(cluster, lab: Lab, 
     output, errors = capfd.readouterr()
     lines = errors.splitlines()
     assert (output, len(lines)) == ("", 4), errors
-    assert all(line.startswith("fsamc: node ") for line in lines)
-    for line, (path, trouble, mend) in zip(
+    for line, path, trouble, mend in zip(
         lines,
-        [
-            (hidden["data"] / "cap", "is not there", "or give --data as an address"),
-            (hidden["data"] / "tile", "is not there", "or give --data as an address"),
-            (hidden["cache"], "is another folder than the driver's", "mount one file system"),
-            (hidden["out"], "is another folder than the driver's", "mount one file system"),
-        ],
+        (hidden["data"] / "cap", hidden["data"] / "tile", hidden["cache"], hidden["out"]),
+        ["is not there"] * 2 + ["is another folder than the driver's"] * 2,
+        ["or give --data as an address"] * 2 + ["mount one file system"] * 2,
         strict=True,
     ):
+        assert line.startswith("fsamc: node ")
         assert f"{path} {trouble}; " in line
         assert mend in line
     assert contents(lab.root) == before
@@ -157,45 +154,45 @@ def test_one_that_sees_all_is_told_nothing(cluster, lab: Lab, capfd):
 
 
 def test_a_node_that_runs_another_program_is_named(joined, monkeypatch):
-    answers = ask(alive_nodes(), Look())
-    assert all(isinstance(answer, Seen) for answer in answers.values()), answers
-    assert findings(answers) == []
-    own = nodes.versions()
-    monkeypatch.setattr(nodes, "versions", lambda: own | {"Python": "3.99", "numpy": "0.1", "code": "0"})
-    told = findings(answers)
+    reports = collect_reports(alive_nodes())
+    assert all(isinstance(report, NodeReport) for report in reports.values()), reports
+    assert findings(reports) == []
+    own = inventory.program_versions()
+    monkeypatch.setattr(inventory, "program_versions", lambda: own | {"Python": "3.99", "numpy": "0.1", "code": "0"})
+    told = findings(reports)
     assert len(told) == 3 * 2
-    assert {(line.text.split()[0], line.serious) for line in told} == {
-        ("Python", True),
-        ("numpy", False),
-        ("code", True),
-    }
+    serious = {line.text.split()[0]: line.serious for line in told}
+    assert serious == {"Python": True, "numpy": False, "code": True}
     assert f"numpy is {own['numpy']} there and 0.1 at the driver; install the same numpy" in "\n".join(map(str, told))
 
 
 @ray.remote(num_cpus=0)
-def _stuck(asked: Look) -> Seen:
+def _stuck(_: object) -> NodeReport:
     os.read(os.pipe()[0], 1)  # for ever
     raise AssertionError
 
 
-def test_a_node_that_does_not_answer_is_a_finding_and_no_wait(joined, monkeypatch):
-    monkeypatch.setattr(nodes, "_look", _stuck)
-    told = findings(ask(alive_nodes(), Look(), patience=0.5))
+@ray.remote(num_cpus=0, max_retries=0)
+def _broken(_: object) -> NodeReport:
+    raise ModuleNotFoundError("No module named 'fsamc'")
+
+
+@pytest.mark.parametrize(
+    ("report", "text"),
+    [(_stuck, "does not answer within 0.5 seconds"), (_broken, "No module named 'fsamc'")],
+    ids=["stuck", "broken"],
+)
+def test_a_node_that_gives_no_report_is_a_finding_and_no_wait(joined, monkeypatch, report, text):
+    monkeypatch.setattr(inventory, "_report", report)
+    told = findings(collect_reports(alive_nodes(), patience=0.5 if report is _stuck else 60))
     assert len(told) == 2
-    assert all("does not answer within 0.5 seconds" in line.text and line.serious for line in told)
+    assert all(text in line.text and line.serious for line in told)
 
 
-def test_a_node_that_is_gone_or_cannot_run_it_is_a_finding(joined, monkeypatch):
+def test_a_node_that_is_gone_is_a_finding(joined):
     gone = Node(id="e" * 56, name="gone", address="10.0.0.9", resources={})
-    (told,) = findings(ask([gone], Look()))
+    (told,) = findings(collect_reports([gone]))
     assert "node 10.0.0.9 (gone, eeeeeeee): cannot run fsamc (" in str(told)
-
-    @ray.remote(num_cpus=0, max_retries=0)
-    def broken(asked: Look) -> Seen:
-        raise ModuleNotFoundError("No module named 'fsamc'")
-
-    monkeypatch.setattr(nodes, "_look", broken)
-    assert all("No module named 'fsamc'" in str(one) for one in findings(ask(alive_nodes(), Look())))
 
 
 def test_the_doctor_tells_of_every_node_what_a_sweep_would_refuse(cluster, lab: Lab, hidden, capfd):

@@ -199,7 +199,7 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
 
 
 def test_every_process_may_die_once(done):
-    """A worker, a trial's own process, a bank actor and the keeper, each killed with SIGKILL while the sweep runs."""
+    """A worker, a trial's own process, a bank actor and the fold service, each killed while the sweep runs."""
     out = done.root / "chaos"
     process = done.start(done.words(done.plan(), "resources.workers=2", out="chaos", cache="chaos-cache"))
     for enough, victim in enumerate(["ray::_run_fold", "ray::ImplicitFunc", "ray::BankActor", "ray::FoldService"]):
