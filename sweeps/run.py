@@ -17,7 +17,7 @@ from sweeps import tracking
 from sweeps.checks.prepare import remember_checks
 from sweeps.checks.resources import working_set
 from sweeps.errors import Unfinished
-from sweeps.figures.record import Gallery
+from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
 from sweeps.plan.load import configuration
 from sweeps.progress.counter import SweepProgress
@@ -210,12 +210,12 @@ class SweepRun:
 
     def _draw_figures(self) -> None:
         """Draw the best trial's figures, once: a resumed sweep with the same best trial has them."""
-        gallery = Gallery(folder=self.folder, prepared=self.prepared, shared=self._materials())
-        best = gallery.best() if self.request.figures else None
-        if best is None or gallery.shows(best):
+        figures = SweepFigures(folder=self.folder, prepared=self.prepared, shared=self._materials())
+        best = figures.best() if self.request.figures else None
+        if best is None or figures.drawn(best):
             return
         with self.console.status(f"training the head of trial {best} once more, for its figures"):
-            noted = gallery.hang(best, draw_on_ray)
+            noted = figures.record(best, draw_on_ray)
         for category, reason in noted["without"].items():
             self.console.print(f"no figures of {category}: {reason}", soft_wrap=True, highlight=False, markup=False)
         self.folder.note(self.usage.notes())
@@ -263,7 +263,7 @@ class SweepRun:
                 "builds": {kind: count for kind, (count, _) in builds.items()},
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},
                 "trials": len(self.folder.records()),
-                "versions": tracking.versions(),
+                "versions": tracking.installed_versions(),
                 "commit": tracking.commit(),
                 "fingerprint": self.prepared.fingerprint,
                 "tracking_uri": self.checked.runs_at,

@@ -62,7 +62,7 @@ def figures(
 ) -> None:
     """Draw a trial's figures: per category t-SNE before and after its head, and its pseudo-defects."""
     from fsamc.data.remote import source
-    from sweeps.figures.record import redraw
+    from sweeps.figures.sweep_figures import redraw
 
     images = source(data, "--data") if data else None
     pictures = source(textures, "--textures") if textures else None

@@ -9,9 +9,9 @@ from rich.console import RenderableType
 
 from sweeps.checks.disk import check_writable
 from sweeps.compare.comparison import compare_sweeps
-from sweeps.report.document.blocks import Document
 from sweeps.report.document.console import on_screen
 from sweeps.report.document.page import to_page
+from sweeps.report.document.report_blocks import Report
 from sweeps.results.files import write_whole
 
 __all__ = ["compare_folders"]
@@ -28,7 +28,7 @@ def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[Rendera
     yield from on_screen(comparison)
 
 
-def _write_page(comparison: Document, page: Path) -> None:
+def _write_page(comparison: Report, page: Path) -> None:
     check_writable(page.absolute().parent)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_whole(page, to_page(comparison, page.parent))

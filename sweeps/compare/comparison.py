@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 
 from sweeps.compare.side import Side, read_sides
-from sweeps.report.document.blocks import Cell, Document, Notice, Paragraph, Section, Table
 from sweeps.report.document.numbers import counted, interval, listed, percentage_points
+from sweeps.report.document.report_blocks import Cell, Notice, Paragraph, Report, Section, Table
 from sweeps.results import tables
 from sweeps.results.tables import AVERAGE, DASH, FOLD, paired_difference, percent
 
 SCORED = ["accuracy", "correct", "queries"]
 
 
-def compare_sweeps(outs: Sequence[Path]) -> Document:
+def compare_sweeps(outs: Sequence[Path]) -> Report:
     """Compare the sweeps in the folders `outs`, each after the first with the first.
 
     Raises BadInput if there are fewer than two, or one holds no sweep or no finished fold.
@@ -26,7 +26,7 @@ def compare_sweeps(outs: Sequence[Path]) -> Document:
     first, others = sides[0], sides[1:]
     warnings = [warning for other in others for warning in (*_other_data(first, other), *_disagreement(first, other))]
     sections = [_plans(sides), _best(sides), _paired(first, others), _same(first, others)]
-    return Document(
+    return Report(
         "Sweeps compared", " · ".join(side.name for side in sides), [Notice(warning) for warning in warnings], sections
     )
 
@@ -51,7 +51,7 @@ def _value(plan: dict[str, Any], key: str) -> str:
 
 
 def _best(sides: list[Side]) -> Section:
-    """Set each sweep's best trial beside the others, per category."""
+    """List each sweep's best trial, per category."""
     shared = sorted(set.intersection(*(side.categories for side in sides)))
     scores = [_scores(side, shared) for side in sides]
     names = sorted(set().union(*(side.categories for side in sides)))

@@ -1,4 +1,4 @@
-"""The pictures of a sweep's trial: per category t-SNE before and after the head, and its pseudo-defects."""
+"""Figures of a trial: per category t-SNE before and after the head, and its pseudo-defects."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Draw = Callable[[Sequence[Fold], Materials], Iterator[tuple[Fold, Pictures | str
 
 
 def first_folds(folds: Iterable[Fold]) -> list[Fold]:
-    """Of every category the first: a trial's folds come seed by seed and draw by draw."""
-    found: dict[str, Fold] = {}
+    """Pick the first of every category: a trial's folds come seed by seed and draw by draw."""
+    first: dict[str, Fold] = {}
     for fold in folds:
-        found.setdefault(fold.category, fold)
-    return list(found.values())
+        first.setdefault(fold.category, fold)
+    return list(first.values())
 
 
 def fold_pictures(shared: Materials, fold: Fold) -> Pictures:
-    """The pictures of one fold, whose head is trained once more: it is a pure function of what the store keeps.
+    """Draw the pictures of one fold, whose head is trained once more: a pure function of what the store keeps.
 
     Raises:
         BadInput: as `fsamc.fold.embeddings.fold_embeddings`.
@@ -43,13 +43,13 @@ def fold_pictures(shared: Materials, fold: Fold) -> Pictures:
 
 
 def draw_here(folds: Sequence[Fold], shared: Materials) -> Iterator[tuple[Fold, Pictures | str]]:
-    """The pictures of each fold, drawn in this process."""
+    """Draw the pictures of each fold in this process."""
     for fold in folds:
         yield fold, fold_pictures(shared, fold)
 
 
 def draw_on_ray(folds: Sequence[Fold], shared: Materials) -> Iterator[tuple[Fold, Pictures | str]]:
-    """The pictures of each fold, or why there are none, drawn by tasks as large as those of folds."""
+    """Draw the pictures of each fold, or say why there are none, in tasks as large as those of folds."""
     task = ray.remote(fold_pictures)
     materials = ray.put(shared)
     drawn = {
@@ -71,11 +71,11 @@ def write_figures(folds: Sequence[Fold], shared: Materials, out: Path, draw: Dra
     """
     files: list[Path] = []
     without: dict[str, str] = {}
-    for fold, found in draw(folds, shared):
-        if isinstance(found, str):
-            without[fold.category] = found
+    for fold, pictures in draw(folds, shared):
+        if isinstance(pictures, str):
+            without[fold.category] = pictures
         else:
-            files += _write(fold.category, found, out / FIGURES)
+            files += _write(fold.category, pictures, out / FIGURES)
     for old in set((out / FIGURES).glob("*-*.png")) - set(files):
         old.unlink()
     return files, without
@@ -97,10 +97,12 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
 
     kind, where = fold.config.head.kind, shared.categories[fold.category]
     store = Store(shared.store, run=shared.run)
-    found = fold_embeddings(where, fold.config, seed=fold.seed, draw=fold.draw, store=store, textures=shared.textures)
-    right = (found.predicted == found.labels)[~found.is_support]
+    embeddings = fold_embeddings(
+        where, fold.config, seed=fold.seed, draw=fold.draw, store=store, textures=shared.textures
+    )
+    right = (embeddings.predicted == embeddings.labels)[~embeddings.is_support]
     return draw_tsne(
-        found,
+        embeddings,
         title=f"{fold.category}: {kind}, {fold.config.shots} shots, seed {fold.seed}, draw {fold.draw}, "
         f"{100 * right.mean():.1f} % of {len(right)} queries named rightly",
         before=f"{'residual' if fold.config.residual else 'feature'} maps, flattened",

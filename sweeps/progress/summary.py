@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from sweeps.checks.prepare import Prepared
-from sweeps.figures.record import figures_line
+from sweeps.figures.sweep_figures import figures_line
 from sweeps.plan.load import configuration
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table, summary_table

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.plan.load import swept
-from sweeps.report.document.blocks import Table
 from sweeps.report.document.numbers import counted, duration, listed
+from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
 from sweeps.results import tables
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsamc.fold.metrics import confusion_matrix
-from sweeps.report.document.blocks import Cell, Table
+from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.tables import DASH
 

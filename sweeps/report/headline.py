@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sweeps.report.document.blocks import Tile
 from sweeps.report.document.numbers import counted, interval, listed, percentage_points, shown
+from sweeps.report.document.report_blocks import Tile
 from sweeps.report.evidence import Evidence
 from sweeps.results.objective import what_chooses
 from sweeps.results.tables import AVERAGE, DASH, not_stopped, percent, stopped_early

@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
-from sweeps.report.document.blocks import Cell, Table
 from sweeps.report.document.numbers import percentage_points
+from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.choices import choices
 from sweeps.results.tables import AVERAGE, DASH, percent

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fsamc.errors import BadInput
-from sweeps.report.document.blocks import Block, Bullets, Cell, Heading, Table
 from sweeps.report.document.numbers import counted, listed, percentage_points
+from sweeps.report.document.report_blocks import Block, Bullets, Cell, Heading, Table
 from sweeps.report.evidence import Evidence
 from sweeps.report.paper_tables import PaperTable, of_their_data, paper_tables, rows_mean
 from sweeps.results.tables import AVERAGE, finished, percent, summarise

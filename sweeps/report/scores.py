@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from fsamc.fold.metrics import balanced_accuracy, macro_f1, wilson_interval
-from sweeps.report.document.blocks import Table
+from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.tables import AVERAGE, DETECTED, FOLD, percent, summarise
 

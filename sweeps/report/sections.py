@@ -10,15 +10,15 @@ from typing import Any
 
 from sweeps.report.account import failures, seconds_per_stage, what_ran, what_was_spent
 from sweeps.report.confusion import confusion_matrices, confusion_table
-from sweeps.report.document.blocks import (
+from sweeps.report.document.report_blocks import (
     Block,
     Bullets,
-    Document,
     Heading,
     Notice,
     Paragraph,
     Picture,
     Plot,
+    Report,
     Section,
     Table,
     Tiles,
@@ -35,7 +35,7 @@ from sweeps.report.plots.pareto import draw_pareto, time_and_accuracy, unbeaten_
 from sweeps.report.plots.ranking import draw_ranking
 from sweeps.report.plots.slices import draw_slices
 from sweeps.report.scores import best_detection, best_scores
-from sweeps.report.trial_tables import leave_one_out, ranking, scores, shown_trials
+from sweeps.report.trial_tables import leave_one_out_table, ranking_table, scores_table, shown_trials
 from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import not_stopped
 
@@ -43,7 +43,7 @@ _FIGURES = {"tsne": "t-SNE of {} before and after the head", "pseudo": "Pseudo-d
 CAPTIONS: dict[str, Any] = tomllib.loads((resources.files(__package__) / "captions.toml").read_text(encoding="utf-8"))
 
 
-def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Document:
+def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Report:
     """Say everything there is to say about a sweep; `paper` is the comparison with the paper, where it is asked for."""
     notices = [Notice(caveat, severe=True) for caveat in caveats_of(evidence.notes)]
     if (status := str(evidence.notes.get("status", "unknown"))) != "done":
@@ -56,7 +56,7 @@ def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Document:
         Section("ran", "What ran", [what_ran(evidence)]),
         Section("ranking", "Ranking", list(_ranking(evidence))),
         Section("heads", "Heads", list(_heads(evidence))),
-        Section("scores", "Accuracy per category", [_note("scores"), scores(evidence, shown_trials(evidence))]),
+        Section("scores", "Accuracy per category", [_note("scores"), scores_table(evidence, shown_trials(evidence))]),
         Section("folds", "Every fold", list(_folds(evidence))),
         Section("paper", "Comparison with the paper", paper),
         Section("leave-one-out", "Leave one category out", list(_leave_one_out(evidence))),
@@ -69,7 +69,7 @@ def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Document:
         Section("failures", "Failures and warnings", list(_failures(evidence))),
         Section("reading", "How to read this", [Bullets(CAPTIONS["how_to_read"])]),
     ]
-    return Document("Sweep report", evidence.plan.name, notices, [section for section in sections if section.blocks])
+    return Report("Sweep report", evidence.plan.name, notices, [section for section in sections if section.blocks])
 
 
 def _note(name: str) -> Paragraph:
@@ -89,7 +89,7 @@ def _headline(evidence: Evidence) -> Iterator[Block]:
 
 def _ranking(evidence: Evidence) -> Iterator[Block]:
     trials = shown_trials(evidence)
-    table = ranking(evidence, trials)
+    table = ranking_table(evidence, trials)
     if table.rows:
         alt = "Average accuracy of each trial, seed by seed"
         yield Plot("ranking", alt, CAPTIONS["ranking"], lambda: draw_ranking(evidence, trials))
@@ -125,7 +125,7 @@ def _folds(evidence: Evidence) -> Iterator[Block]:
 
 
 def _leave_one_out(evidence: Evidence) -> Iterator[Block]:
-    table = leave_one_out(evidence)
+    table = leave_one_out_table(evidence)
     if table.rows:
         yield from _explained("leave_one_out", table)
     else:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from sweeps.report.document.blocks import Cell, Table
 from sweeps.report.document.numbers import counted, interval, percentage_points, shown
+from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.tables import AVERAGE, format_table, percent, stopped_early
 
@@ -21,7 +21,7 @@ def shown_trials(evidence: Evidence) -> list[int]:
     return ranked[:MOST_TRIALS] + [trial for trial in ranked[MOST_TRIALS:] if trial == 0]
 
 
-def ranking(evidence: Evidence, trials: list[int]) -> Table:
+def ranking_table(evidence: Evidence, trials: list[int]) -> Table:
     """Rank trials, best first; those that cannot be told apart from the best are marked. Stopped ones come last."""
     board = evidence.board.assign(place=range(1, len(evidence.board) + 1))
     settings = {key: evidence.of_trials(key).map(shown) for key in _differing(evidence)}
@@ -75,13 +75,13 @@ def _against_best(row: pd.Series, is_best: bool) -> list[Cell | str]:
     return [average, percentage_points(row["difference"]), interval(row["low"], row["high"]), worse]
 
 
-def scores(evidence: Evidence, trials: list[int]) -> Table:
+def scores_table(evidence: Evidence, trials: list[int]) -> Table:
     """List mean and standard deviation of trials per category."""
     table = format_table(evidence.summary).loc[trials]
     return Table.of(["trial", *table.columns], ([str(trial), *row] for trial, *row in table.itertuples()), names=0)
 
 
-def leave_one_out(evidence: Evidence) -> Table:
+def leave_one_out_table(evidence: Evidence) -> Table:
     """Compare, on each category, the trial that the others chose with the best trial."""
     best = evidence.summary[evidence.summary["trial"] == evidence.best].set_index("category")
     several = evidence.leave_one_out["shots"].nunique() > 1

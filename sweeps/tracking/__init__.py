@@ -2,6 +2,6 @@
 
 from sweeps.results.commit import commit
 from sweeps.tracking.background import MlflowSync, runs_at, track
-from sweeps.tracking.versions import versions
+from sweeps.tracking.versions import installed_versions
 
-__all__ = ["MlflowSync", "commit", "runs_at", "track", "versions"]
+__all__ = ["MlflowSync", "commit", "installed_versions", "runs_at", "track"]

@@ -1,4 +1,4 @@
-"""Delivering beside a sweep, and for one that has ended."""
+"""MLflow sync: delivery while a sweep runs, and for one that has ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweeps.results.reader import SweepReader
 from sweeps.tracking.delivery import Delivery
 from sweeps.tracking.uri import check_tracking, one_line
 
-_PERIOD, _LONGEST = 1.0, 30.0  # seconds between two looks; the longest pause while MLflow is away
+_PERIOD, _LONGEST = 1.0, 30.0  # seconds between two deliveries; the longest pause while MLflow is away
 _LOCK = ".mlflow.lock"
 
 
@@ -34,7 +34,7 @@ class MlflowSync(threading.Thread):
     """
 
     def __init__(self, out: Path, plan: Plan, uri: str | None) -> None:
-        super().__init__(daemon=True, name="courier")
+        super().__init__(daemon=True, name="mlflow-sync")
         self._delivery = Delivery(out, plan, uri) if uri else None
         self._lock = FileLock(out / _LOCK, timeout=0)
         self._ending = threading.Event()
@@ -50,7 +50,7 @@ class MlflowSync(threading.Thread):
         """Deliver what is new, again and again; longer and longer pauses while that fails."""
         pause = _PERIOD
         while self._delivery and not self._ending.wait(pause):
-            pause = _PERIOD if attempt(self._delivery, ended=False) is None else min(2 * pause, _LONGEST)
+            pause = _PERIOD if try_to_deliver(self._delivery, ended=False) is None else min(2 * pause, _LONGEST)
 
     def finish(self, *, patient: bool = True) -> str | None:
         """Deliver the rest. In one line what is not delivered, and why, where MLflow does not answer for a while."""
@@ -60,7 +60,7 @@ class MlflowSync(threading.Thread):
             return None
         self.join()
         self._delivery.stop_measuring()
-        return insist(self._delivery, self._patience if patient else 0.0)
+        return deliver_all(self._delivery, self._patience if patient else 0.0)
 
     def __enter__(self) -> MlflowSync:
         try:
@@ -79,15 +79,15 @@ class MlflowSync(threading.Thread):
                 self._ending.set()
                 self.join()
                 self._delivery.stop_measuring()
-                insist(self._delivery, 0.0)
+                deliver_all(self._delivery, 0.0)
         finally:
             self._lock.release()
 
 
-def insist(delivery: Delivery, patience: float) -> str | None:
-    """Deliver all that there is; what is left and why, in one line, after `patience` seconds in which nothing went."""
+def deliver_all(delivery: Delivery, patience: float) -> str | None:
+    """Deliver all that there is; say in one line what is left and why, after `patience` seconds without progress."""
     pause, had, end = _PERIOD, delivery.delivered, time.monotonic() + patience
-    while (reason := attempt(delivery, ended=True)) is not None:
+    while (reason := try_to_deliver(delivery, ended=True)) is not None:
         if delivery.delivered > had:
             had, end = delivery.delivered, time.monotonic() + patience
         if time.monotonic() + pause > end:
@@ -97,8 +97,8 @@ def insist(delivery: Delivery, patience: float) -> str | None:
     return None
 
 
-def attempt(delivery: Delivery, *, ended: bool) -> str | None:
-    """Deliver; in one line why that failed, if it did."""
+def try_to_deliver(delivery: Delivery, *, ended: bool) -> str | None:
+    """Deliver what there is; say in one line why that failed, if it did."""
     try:
         delivery.deliver(ended=ended)
     except Exception as error:  # a sweep does not end for what becomes of its tracking
@@ -120,7 +120,7 @@ def track(out: Path, uri: str | None) -> int:
     check_tracking(where, plan.name)
     with MlflowSync(out, plan, None):  # for its lock
         delivery = Delivery(out, plan, where)
-        if (reason := insist(delivery, plan.resources.tracking_patience)) is not None:
+        if (reason := deliver_all(delivery, plan.resources.tracking_patience)) is not None:
             raise Unfinished(f"{reason}; the same command goes on")
     return delivery.delivered
 

@@ -1,4 +1,4 @@
-"""From OUT to MLflow, once each: beside the sweep while it runs, and later for what could not be delivered then.
+"""Delivery from OUT to MLflow, once each: while the sweep runs, and later for what could not be delivered then.
 
 All that is delivered is read from OUT, and what has been delivered is asked of MLflow: a trial's run that is FINISHED
 has all it should have. There is no third place that could disagree with these two.
@@ -19,8 +19,8 @@ from sweeps.results.reader import SweepReader
 from sweeps.tracking import trial_run as content
 from sweeps.tracking.inputs import datasets
 from sweeps.tracking.journal import Journal, Trial
-from sweeps.tracking.runs import Known, Runs
-from sweeps.tracking.sweep_run import Parent, milliseconds
+from sweeps.tracking.runs import Runs, TrackedRun
+from sweeps.tracking.sweep_run import ParentRun, milliseconds
 from sweeps.tracking.system import SystemMetrics
 from sweeps.tracking.views import address, child_name, child_tags, experiment_tags
 
@@ -37,7 +37,7 @@ class Delivery:
     def __init__(self, out: Path, plan: Plan, uri: str) -> None:
         self._out, self._plan, self._uri = out, plan, uri
         self._journal = Journal(out)
-        self._parent = Parent(out, plan)
+        self._parent = ParentRun(out, plan)
         self._runs: Runs | None = None
         self._stale = self._doubtful = False
         self._with_params: set[str] = set()
@@ -101,46 +101,46 @@ class Delivery:
         return self._runs
 
     def _deliver(self, runs: Runs, trial: Trial, *, ended: bool) -> None:
-        record, known = trial.record, runs.known.get(str(trial.record.number))
+        record, run = trial.record, runs.by_trial.get(str(trial.record.number))
         if record.done:
-            if known is None or known.status != "FINISHED":
+            if run is None or run.status != "FINISHED":
                 self._finish(runs, trial)
             self._settle(trial)
         elif record.failed:
-            if known is None or known.status != "FAILED":
+            if run is None or run.status != "FAILED":
                 runs.close(self._open(runs, trial), "FAILED", milliseconds(record.ended))
             self._settle(trial)
         elif ended:
-            if known.status == "RUNNING" if known else trial.rows:
+            if run.status == "RUNNING" if run else trial.rows:
                 runs.close(self._open(runs, trial), "KILLED", None)
         elif trial.rows:
             self._open(runs, trial)
 
-    def _open(self, runs: Runs, trial: Trial) -> Known:
+    def _open(self, runs: Runs, trial: Trial) -> TrackedRun:
         config = self._config(trial)
-        known = self._run(runs, trial, config)
-        if known.run not in self._with_params:
-            runs.log(known, params=content.params(config))
-            self._with_params.add(known.run)
-        return known
+        run = self._run(runs, trial, config)
+        if run.run_id not in self._with_params:
+            runs.log(run, params=content.params(config))
+            self._with_params.add(run.run_id)
+        return run
 
     def _finish(self, runs: Runs, trial: Trial) -> None:
         """Log the scores of a trial, what it read, its support and confusion matrices; close its run."""
         config = self._config(trial)
-        known = runs.known.get(str(trial.record.number)) or self._run(runs, trial, config)
-        at = milliseconds(trial.record.ended) or known.started
-        params = [] if known.run in self._with_params else content.params(config)
-        runs.log(known, metrics=content.trial_metrics(self._plan, trial, at), params=params)
-        runs.log_inputs(known, datasets(self._out, trial.categories))
+        run = runs.by_trial.get(str(trial.record.number)) or self._run(runs, trial, config)
+        at = milliseconds(trial.record.ended) or run.started
+        params = [] if run.run_id in self._with_params else content.params(config)
+        runs.log(run, metrics=content.trial_metrics(self._plan, trial, at), params=params)
+        runs.log_inputs(run, datasets(self._out, trial.categories))
         with tempfile.TemporaryDirectory() as folder:
             content.write_artifacts(Path(folder), trial, config, self._support)
-            runs.log_folder(known, Path(folder))
+            runs.log_folder(run, Path(folder))
         if trial.record.stopped is not None:
-            runs.tag(known, {"stopped": trial.record.stopped})
-        runs.close(known, "FINISHED", at)
+            runs.tag(run, {"stopped": trial.record.stopped})
+        runs.close(run, "FINISHED", at)
 
-    def _run(self, runs: Runs, trial: Trial, config: FoldConfig) -> Known:
-        tags = self._parent.tags() | child_tags(trial, config) | {MLFLOW_PARENT_RUN_ID: self._parent.run(runs).run}
+    def _run(self, runs: Runs, trial: Trial, config: FoldConfig) -> TrackedRun:
+        tags = self._parent.tags() | child_tags(trial, config) | {MLFLOW_PARENT_RUN_ID: self._parent.run(runs).run_id}
         name = child_name(trial, config)
         return runs.open(str(trial.record.number), name=name, tags=tags, started=milliseconds(trial.record.started))
 

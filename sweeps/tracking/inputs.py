@@ -1,4 +1,4 @@
-"""What a run read, as MLflow's data sets: a name, the hash of the contents, a place."""
+"""Inputs of a run, as MLflow's data sets: a name, the hash of the contents, a place."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ TEXTURES = "textures"
 
 
 def categories_of(out: Path) -> list[str]:
-    """The categories that a sweep ran on."""
+    """List the categories that a sweep ran on."""
     return [what.removeprefix("category ") for what in _hashes(SweepReader(out)) if what != TEXTURES]
 
 
 def datasets(out: Path, categories: Iterable[str], *, textures: bool = False) -> list[DatasetInput]:
-    """A data set per category, and one of the textures where there are some and they are asked for."""
+    """Describe a data set per category, and one of the textures where there are some and they are asked for."""
     saved = SweepReader(out)
     hashes, places = _hashes(saved), saved.notes.get("materials", {})
-    found = [_input(name, hashes[f"category {name}"], places.get("data"), name, "evaluation") for name in categories]
+    inputs = [_input(name, hashes[f"category {name}"], places.get("data"), name, "evaluation") for name in categories]
     if textures and TEXTURES in hashes:
-        found.append(_input(TEXTURES, hashes[TEXTURES], places.get("textures"), "", "training"))
-    return found
+        inputs.append(_input(TEXTURES, hashes[TEXTURES], places.get("textures"), "", "training"))
+    return inputs
 
 
 def _hashes(saved: SweepReader) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What OUT says of each trial by now, read as it grows: all that is ever delivered comes from here."""
+"""Journal of what OUT says of each trial by now, read as it grows: all that is ever delivered comes from here."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Journal:
         self._forgotten: set[int] = set()
 
     def read(self) -> dict[int, Trial]:
-        """The trials by number. Those that are done have all their rows: these were written before."""
+        """Return the trials by number. Those that are done have all their rows: these were written before."""
         try:
             self._read()
         except Replaced:  # by sorted ones, when the sweep ends: they hold all
@@ -90,17 +90,17 @@ class Journal:
 
     def _of(self, row: Row) -> Trial:
         number = int(row["trial"])
-        known = self._trials.get(number)
-        return Trial(TrialRecord(number, {})) if known is None or number in self._forgotten else known
+        trial = self._trials.get(number)
+        return Trial(TrialRecord(number, {})) if trial is None or number in self._forgotten else trial
 
     @staticmethod
     def _answer(trial: Trial, row: Row) -> None:
         where = _where(row)
         if where not in trial.answers:
             trial.answers[where] = Answers(tuple(json.loads(row["scores"])))
-        found = trial.answers[where]
-        found.truth.append(found.classes.index(row["truth"]))
-        found.predicted.append(found.classes.index(row["predicted"]))
+        answers = trial.answers[where]
+        answers.truth.append(answers.classes.index(row["truth"]))
+        answers.predicted.append(answers.classes.index(row["predicted"]))
 
 
 def _tables(out: Path) -> dict[str, GrowingTable]:

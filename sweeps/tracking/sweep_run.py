@@ -1,4 +1,4 @@
-"""The run of the sweep itself: what it was made with, what came of it, the tables and the report."""
+"""Run of the sweep itself: what it was made with, what came of it, the tables and the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric
+from mlflow.tracking.context.git_context import GitRunContext
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
 from fsamc.store.digests import digest, file_digest
@@ -17,7 +19,7 @@ from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
 from sweeps.tracking.inputs import categories_of, datasets
-from sweeps.tracking.runs import PARENT, Known, Runs
+from sweeps.tracking.runs import PARENT, Runs, TrackedRun
 from sweeps.tracking.views import parent_note
 
 DELIVERED = "fsamc.delivered"
@@ -25,7 +27,7 @@ _STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED"}  # all o
 _LARGE = ("predictions.csv", "detection.csv")  # what is in them, the trials' runs show
 
 
-class Parent:
+class ParentRun:
     """The parent run of one OUT."""
 
     def __init__(self, out: Path, plan: Plan) -> None:
@@ -33,16 +35,18 @@ class Parent:
         self._opened = False
 
     def tags(self) -> dict[str, str]:
-        """Tags that every run of the sweep has: the commit, the packages, the data."""
+        """Return the tags of every run of the sweep: who delivers it by what, the commit, the packages, the data."""
         notes = self._notes
-        found = {"data_fingerprint": str(notes["fingerprint"]), "objective": what_chooses(self._plan)}
-        found |= {f"version.{name}": version for name, version in notes["versions"].items()}
-        found |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
-        return found | ({"caveats": "; ".join(caveats)} if (caveats := caveats_of(notes)) else {})
+        tags = {"data_fingerprint": str(notes["fingerprint"]), "objective": what_chooses(self._plan)}
+        tags |= {f"version.{name}": version for name, version in notes["versions"].items()}
+        tags |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
+        tags |= {"caveats": "; ".join(caveats)} if (caveats := caveats_of(notes)) else {}
+        # Not MLflow's git tags: the commit is the sweep's, not the working folder's, and a remote may hold a password.
+        return resolve_tags(tags, ignore=[GitRunContext])  # type: ignore[list-item]  # a class, says their docstring
 
     def open(self, runs: Runs, *, reopen: bool) -> None:
         """Have the run, and have it running where the sweep goes on."""
-        if PARENT in runs.known and (self._opened or not reopen):
+        if PARENT in runs.by_trial and (self._opened or not reopen):
             return
         note = {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, None)}
         started = min((record.started for record in SweepReader(self._out).trials if record.started), default=None)
@@ -51,31 +55,31 @@ class Parent:
         self._log_inputs(runs)
         self._opened = True
 
-    def run(self, runs: Runs) -> Known:
-        """The run, which has been opened."""
-        return runs.known[PARENT]
+    def run(self, runs: Runs) -> TrackedRun:
+        """Return the run, which has been opened."""
+        return runs.by_trial[PARENT]
 
     def close(self, runs: Runs) -> None:
         """Log what was chosen and the files that show it, and close the run, unless all that is there already."""
-        known = self.run(runs)
+        run = self.run(runs)
         notes = SweepReader(self._out).notes
         status = _STATUS.get(notes["status"], "KILLED")
         figures = notes.get(FIGURES, {})
         drawn = [self._out / file for file in figures.get("files", ()) if (self._out / file).exists()]
         mark = digest([status, *((file.name, file_digest(file)) for file in [*self._files(), *drawn])])
-        if known.tags.get(DELIVERED) == mark and known.status == status:
+        if run.tags.get(DELIVERED) == mark and run.status == status:
             return
         self._log_inputs(runs)
-        runs.log_files(known, self._files())
-        if (whose := runs.known.get(str(figures.get("trial")))) is not None:
+        runs.log_files(run, self._files())
+        if (whose := runs.by_trial.get(str(figures.get("trial")))) is not None:
             runs.log_files(whose, drawn, FIGURES)
         saved, ended = SweepReader(self._out), (self._out / "summary.csv").exists()
         chosen = chosen_metrics(self._plan, saved.folds, saved.measured) if ended else {}
         if status != "KILLED":  # else the values may change, and MLflow would keep both
-            runs.log(known, metrics=self._metrics(chosen))
+            runs.log(run, metrics=self._metrics(chosen))
         best = int(chosen["best_trial"]) if chosen else None
-        runs.tag(known, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best), DELIVERED: mark})
-        runs.close(known, status, _ended(self._out))
+        runs.tag(run, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best), DELIVERED: mark})
+        runs.close(run, status, _ended(self._out))
 
     def _metrics(self, chosen: Mapping[str, float]) -> list[Metric]:
         """Their step is the number of trials that were chosen among: a sweep that goes on has others."""
@@ -90,15 +94,15 @@ class Parent:
         return SweepReader(self._out).notes
 
     def _files(self) -> list[Path]:
-        found = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html"]
-        return sorted(file for file in found if file.exists() and file.name not in _LARGE)
+        files = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html"]
+        return sorted(file for file in files if file.exists() and file.name not in _LARGE)
 
 
 def milliseconds(seconds: float | None) -> int | None:
-    """Seconds since 1970 as MLflow counts them."""
+    """Convert seconds since 1970 to what MLflow counts."""
     return None if seconds is None else int(seconds * 1000)
 
 
 def _ended(out: Path) -> int | None:
-    """When the last trial came to its end."""
+    """Return when the last trial came to its end, in ms since 1970."""
     return milliseconds(max((record.ended for record in SweepReader(out).trials if record.ended), default=None))

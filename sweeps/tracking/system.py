@@ -1,10 +1,10 @@
-"""What the machine does while a sweep runs, as metrics of the sweep's run. The one thing that is not kept in OUT."""
+"""System metrics: what the machine does while a sweep runs. The one thing that is not kept in OUT."""
 
 from __future__ import annotations
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from sweeps.tracking.runs import Known
+from sweeps.tracking.runs import TrackedRun
 
 
 class SystemMetrics:
@@ -14,12 +14,12 @@ class SystemMetrics:
         self._uri = uri
         self._monitor: SystemMetricsMonitor | None = None
 
-    def measure(self, known: Known, *, anew: bool) -> None:
+    def measure(self, run: TrackedRun, *, anew: bool) -> None:
         """Measure from now on; `anew` after MLflow was away, which the monitor does not outlive."""
         if anew:
             self.stop()
         if self._monitor is None:
-            self._monitor = SystemMetricsMonitor(known.run, resume_logging=True, tracking_uri=self._uri)
+            self._monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=self._uri)
             self._monitor.start()
 
     def stop(self) -> None:

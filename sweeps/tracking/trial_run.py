@@ -1,4 +1,4 @@
-"""What a trial's run shows: pure functions of what OUT says of the trial, equal whenever they are asked."""
+"""Run of a trial: what it shows, pure functions of what OUT says of the trial, equal whenever they are asked."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from fsamc.config.dotted import flatten
 from fsamc.config.scoring import MEASURES
-from fsamc.fold import metrics
 from fsamc.fold.config import FoldConfig
+from fsamc.fold.metrics import balanced_accuracy, macro_f1
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
 from sweeps.results.reader import SweepReader, typed_measured
 from sweeps.tracking.journal import Trial
 
-_OF_ANSWERS = {"balanced_accuracy": metrics.balanced_accuracy, "macro_f1": metrics.macro_f1}
+_OF_ANSWERS = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
 Support = Mapping[tuple[str, bool, int, int], Mapping[str, list[str]]]  # category, good, shots, draw; images per class
 
 
 def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
-    """What a trial scored; of one that was stopped early, only on the folds that it has, under names of their own.
+    """Return what a trial scored; if it was stopped early, only on the folds that it has, under names of their own.
 
     `at` (ms since 1970) is every value's timestamp. MLflow keeps a value once per name, timestamp and step, so a
     timestamp that stays the same is what makes it safe to log again.
@@ -39,7 +39,7 @@ def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
 
 
 def params(config: FoldConfig) -> list[Param]:
-    """The configuration under its dotted keys."""
+    """Return the configuration under its dotted keys."""
     flat = flatten(config.model_dump(mode="json"))
     return [Param(clean(key), _short(str(value))) for key, value in flat.items()]
 
@@ -47,13 +47,13 @@ def params(config: FoldConfig) -> list[Param]:
 def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Support) -> None:
     """Write configuration.json, support.json and confusion/CATEGORY.csv, counts over all seeds and draws."""
     (folder / "configuration.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2))
-    wanted = {(category, draw) for category, _, draw in trial.rows}
-    lists = {(category, draw): support.get((category, config.good, config.shots, draw)) for category, draw in wanted}
-    named = {f"{category}/draw {draw}": found for (category, draw), found in sorted(lists.items()) if found}
+    draws = sorted({(category, draw) for category, _, draw in trial.rows})
+    lists = {f"{name}/draw {draw}": support.get((name, config.good, config.shots, draw)) for name, draw in draws}
+    named = {name: images for name, images in lists.items() if images}
     if named:
         (folder / "support.json").write_text(json.dumps(named, indent=2))
     for category in trial.categories:
-        answers = [found for (name, _, _), found in sorted(trial.answers.items()) if name == category]
+        answers = [fold for (name, _, _), fold in sorted(trial.answers.items()) if name == category]
         if answers:
             classes = list(answers[0].classes)
             counts = sum(one.confusion for one in answers)
@@ -63,35 +63,35 @@ def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Sup
 
 
 def read_support(out: Path) -> Support:
-    """support.csv: the support images per class, by category, `good`, shots and draw."""
-    found: dict[tuple[str, bool, int, int], dict[str, list[str]]] = {}
+    """Read support.csv: the support images per class, by category, `good`, shots and draw."""
+    images: dict[tuple[str, bool, int, int], dict[str, list[str]]] = {}
     for row in SweepReader(out).support.to_dict("records"):
         if row["role"] == "support":
             key = row["category"], row["good"] == "true", int(row["shots"]), int(row["draw"])
-            found.setdefault(key, {}).setdefault(row["image"].split("/")[1], []).append(row["image"])
-    return found
+            images.setdefault(key, {}).setdefault(row["image"].split("/")[1], []).append(row["image"])
+    return images
 
 
 def clean(text: str) -> str:
-    """As MLflow allows names; a category is called whatever its folder is."""
+    """Write a name as MLflow allows it; a category is called whatever its folder is."""
     return re.sub(r"[^\w/.\- :]", "_", text)
 
 
 def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
-    """The average and the categories' means and deviations, and a value per seed with the seed as its step."""
-    found = []
+    """Return the average and the categories' means and deviations, and a value per seed with the seed as its step."""
+    metrics = []
     for row in tables.summarise(folds).to_dict("records"):
         suffix = "" if row["category"] == tables.AVERAGE else f"/{clean(row['category'])}"
-        found.append(Metric(f"accuracy{suffix}", row["mean"], at, 0))
+        metrics.append(Metric(f"accuracy{suffix}", row["mean"], at, 0))
         if not np.isnan(row["std"]):
-            found.append(Metric(f"accuracy_std{suffix}", row["std"], at, 0))
+            metrics.append(Metric(f"accuracy_std{suffix}", row["std"], at, 0))
     for row in tables.seed_scores(folds).to_dict("records"):
-        found.append(Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]))
-    return found
+        metrics.append(Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]))
+    return metrics
 
 
 def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:
-    """The trial's average by the plan's objective, and by each score that was measured."""
+    """Return the trial's average by the plan's objective, and by each score that was measured."""
     measured = typed_measured(pd.DataFrame(trial.measured.values(), columns=objective.OBJECTIVE_COLUMNS))
     by_name = {"objective": objective.scored(plan, folds, measured)}
     if trial.measured:
@@ -101,7 +101,7 @@ def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[
 
 
 def _further(trial: Trial, at: int) -> list[Metric]:
-    """Other measures than accuracy, on average: over draws, over seeds, over categories."""
+    """Return other measures than accuracy, on average: over draws, over seeds, over categories."""
     rows = []
     for where, answers in sorted(trial.answers.items()):
         labels = answers.truth, answers.predicted, len(answers.classes)

@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs: whether it can be used, and what can go wrong with it."""
+"""Tracking URIs: whether MLflow can be used there, and what can go wrong with it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MLFLOW_ERRORS = (MlflowException, SQLAlchemyError)  # the second is what a datab
 
 
 def obstacle(error: BaseException) -> str | None:
-    """In one line why results can be written down no more, if that is what was raised: a full disk, MLflow gone, ..."""
+    """Say in one line why results cannot be written any more, if that was raised: a full disk, MLflow gone, ..."""
     if isinstance(error, StudyLost):
         return str(error)
     if not isinstance(error, MLFLOW_ERRORS):
@@ -33,7 +33,7 @@ def obstacle(error: BaseException) -> str | None:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without the database's statement."""
+    """Tell what went wrong, without the database's statement."""
     text = re.sub(r"^\(raised as a result of [^)]*\) ", "", " ".join(str(error).split()))
     return text.partition(" [SQL:")[0][:200]
 
@@ -46,12 +46,12 @@ def check_tracking(uri: str, experiment: str) -> None:
 
 
 def check_uri(uri: str, experiment: str) -> str | None:
-    """Why a tracking URI cannot be used, in one line; None if it can."""
+    """Say why a tracking URI cannot be used, in one line; None if it can."""
     if uri.startswith("file:") or "://" not in uri:
         return f"--tracking-uri {uri}: MLflow keeps no runs in folders any more; use sqlite:///FILE.db or http://HOST"
     try:
         with impatient():
-            found = open_client(uri).get_experiment_by_name(experiment)
+            there = open_client(uri).get_experiment_by_name(experiment)
     except Exception as error:  # every backend has its own errors
         if "Invalid Host header" in str(error):
             host = urlsplit(uri).netloc
@@ -60,7 +60,7 @@ def check_uri(uri: str, experiment: str) -> str | None:
                 f"start it with mlflow server --allowed-hosts '{host}'"
             )
         return f"--tracking-uri {uri}: cannot be reached ({' '.join(str(error).split())[:200]}); start it or correct it"
-    if found is not None and found.lifecycle_stage != "active":
+    if there is not None and there.lifecycle_stage != "active":
         return f"--tracking-uri {uri}: experiment {experiment} was deleted there; restore it or give another name="
     return None
 
@@ -75,7 +75,7 @@ def check_no_password(uri: str) -> None:
 
 
 def open_client(uri: str) -> MlflowClient:
-    """A client that keeps quiet, for a database that is there whole."""
+    """Open a client that keeps quiet, on a database that is there whole."""
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what they log, they also raise
     # A call that MLflow repeats by itself may be done twice: whoever calls looks first at what the lost one has done.
@@ -88,22 +88,22 @@ def open_client(uri: str) -> MlflowClient:
 
 
 def _database(uri: str) -> Path | None:
-    """The file of an sqlite database."""
+    """Return the file of an sqlite database."""
     return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") and "?" not in uri else None
 
 
 def _create_whole(database: Path) -> None:
-    """Making one takes seconds, and MLflow can do nothing with one that a kill left half made."""
+    """Make a database under another name: it takes seconds, and MLflow can do nothing with a half that a kill left."""
     if not database.exists():
-        beside = database.with_name(f"{database.name}.{uuid.uuid4().hex}.part")
-        MlflowClient(f"sqlite:///{beside}")
+        part = database.with_name(f"{database.name}.{uuid.uuid4().hex}.part")
+        MlflowClient(f"sqlite:///{part}")
         with suppress(FileExistsError):  # another sweep has been faster
-            database.hardlink_to(beside)
-        beside.unlink()
+            database.hardlink_to(part)
+        part.unlink()
 
 
 def artifact_root(uri: str, otherwise: Path) -> Path | None:
-    """Beside a database that is a file; None where a server knows. MLflow's own choice would be the working folder."""
+    """Return the folder of artifacts, next to a database that is a file; None where the server knows."""
     if database := _database(uri):
         return database.parent / "mlartifacts"
     return None if uri.startswith("http") else otherwise

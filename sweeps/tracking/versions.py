@@ -1,18 +1,12 @@
-"""What runs were made with."""
+"""Versions that runs were made with."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import distributions
 
-_PACKAGES = ("fsamc", "torch", "torchvision", "ray", "faiss-gpu", "faiss-cpu", "optuna", "mlflow", "numpy")
+_PACKAGES = {"fsamc", "torch", "torchvision", "ray", "faiss-gpu", "faiss-cpu", "optuna", "mlflow", "numpy"}
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that numbers may depend on."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except ImportError:
-            continue
-    return found
+def installed_versions() -> dict[str, str]:
+    """Return the installed versions of the packages that numbers may depend on."""
+    return {one.name: one.version for one in distributions() if one.name in _PACKAGES}

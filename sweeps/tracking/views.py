@@ -1,4 +1,4 @@
-"""What people see first in MLflow: names, descriptions, and which columns and charts a link opens."""
+"""Views: what people see first in MLflow, names, descriptions, and which columns and charts a link opens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HOW_TO_READ = """\
 
 
 def experiment_tags(out: Path, plan: Plan, experiment: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The experiment's tags that are always set, and those that are set where there are none."""
+    """Return the experiment's tags that are always set, and those that are set where there are none."""
     metrics = ["accuracy", "accuracy_std", *(f"accuracy/{clean(name)}" for name in categories_of(out))]
     keys = [clean(key) for key in swept(plan)]
     views = {TRIALS: _by_trial(metrics, keys), HEADS: _by_head(metrics, keys)}
@@ -51,7 +51,7 @@ def experiment_tags(out: Path, plan: Plan, experiment: str) -> tuple[dict[str, s
 
 
 def address(experiment: str, view: str = TRIALS, *, charts: bool = False) -> str:
-    """The page of an experiment's runs as `view` shows them; to follow the server's address.
+    """Return the page of an experiment's runs as `view` shows them; to follow the server's address.
 
     The page of an experiment by itself opens on the side for language models, whatever the experiment's kind.
     """
@@ -60,12 +60,12 @@ def address(experiment: str, view: str = TRIALS, *, charts: bool = False) -> str
 
 
 def child_name(trial: Trial, config: FoldConfig) -> str:
-    """A trial's number, and what differs between it and the others."""
+    """Name a trial by its number and by what differs between it and the others."""
     return f"trial {trial.record.number}: {label(config, trial.record.values)}"
 
 
 def child_tags(trial: Trial, config: FoldConfig) -> dict[str, str]:
-    """Tags of a trial's run alone."""
+    """Return the tags of a trial's run alone."""
     row = next(iter(trial.rows.values()), None)
     values = ", ".join(f"`{key}` = {value}" for key, value in trial.record.values.items()) or "the plan's base itself"
     note = (
@@ -79,7 +79,7 @@ def child_tags(trial: Trial, config: FoldConfig) -> dict[str, str]:
 
 
 def parent_note(out: Path, plan: Plan, best: int | None) -> str:
-    """The description of a sweep's run: what it was, what came of it, where to look."""
+    """Describe a sweep's run: what it was, what came of it, where to look."""
     folds = plan.folds
     lines = [
         f"One sweep of the plan **{plan.name}**, search {plan.search.algorithm}; its trials are the runs nested below.",
@@ -93,10 +93,10 @@ def parent_note(out: Path, plan: Plan, best: int | None) -> str:
 def _best(out: Path, plan: Plan, best: int) -> str:
     summary = read_rows(out / "summary.csv")
     mine = summary[(summary["trial"] == str(best)) & (summary["category"] == tables.AVERAGE)].iloc[0]
-    found = tables.percent(float(mine["mean"]), float(mine["std"] or "nan"))
+    score = tables.percent(float(mine["mean"]), float(mine["std"] or "nan"))
     values = next(record.values for record in SweepReader(out).trials if record.number == best)
     name = label(configuration(plan, values), values)
-    return f"Best: trial {best} ({name}), {found} %, chosen on the queries that it is reported on."
+    return f"Best: trial {best} ({name}), {score} %, chosen on the queries that it is reported on."
 
 
 def _experiment_note(plan: Plan, experiment: str) -> str:
@@ -113,7 +113,7 @@ def _experiment_note(plan: Plan, experiment: str) -> str:
 
 
 def _view(metrics: Iterable[str], keys: Iterable[str], charts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """A page as the UI keeps it: which columns, newest first (in another order it nests nothing), and which charts."""
+    """Build a page as the UI keeps it: columns, newest first (in another order it nests nothing), and charts."""
     section = {"uuid": "fsamc", "name": "Accuracy", "display": True}
     common = {"metricSectionId": "fsamc", "deleted": False, "isGenerated": False}
     return {
@@ -124,13 +124,13 @@ def _view(metrics: Iterable[str], keys: Iterable[str], charts: Iterable[Mapping[
 
 
 def _by_trial(metrics: list[str], keys: list[str]) -> dict[str, Any]:
-    """Every trial by itself, and a line per trial through its settings to its accuracy."""
+    """Show every trial by itself, and a line per trial through its settings to its accuracy."""
     lines = {"type": "PARALLEL", "selectedParams": keys, "selectedMetrics": ["accuracy"], "showAllRuns": True}
     return _view(metrics, keys, [lines, *_bars(metrics)])
 
 
 def _by_head(metrics: list[str], keys: list[str]) -> dict[str, Any]:
-    """Averages over the trials of one head, and how its seeds spread."""
+    """Show averages over the trials of one head, and how its seeds spread."""
     seeds = {"type": "LINE", "metricKey": "seed_accuracy/average", "selectedMetricKeys": ["seed_accuracy/average"]}
     group = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "head.kind"}]}
     return _view(metrics, keys, [*_bars(metrics), seeds]) | {"groupBy": group}

@@ -8,14 +8,15 @@ from rich.console import RenderableType
 from rich.table import Table as ScreenTable
 from rich.text import Text
 
-from sweeps.report.document.blocks import Block, Bullets, Document, Heading, Paragraph, Table
+from sweeps.report.document.report_blocks import Block, Bullets, Heading, Paragraph, Report, Table
 
 
-def on_screen(document: Document) -> Iterator[RenderableType]:
+def on_screen(document: Report) -> Iterator[RenderableType]:
     """Yield warnings first, then section by section."""
     yield from (Text(f"warning: {notice.text}", style="bold yellow") for notice in document.notices)
     for section in document.sections:
         yield from blocks_on_screen([Heading(section.title), *section.blocks])
+        yield Text()
 
 
 def blocks_on_screen(blocks: Iterable[Block]) -> Iterator[RenderableType]:

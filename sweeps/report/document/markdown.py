@@ -7,23 +7,23 @@ import re
 from typing import assert_never
 from urllib.parse import quote
 
-from sweeps.report.document.blocks import (
+from sweeps.report.document.report_blocks import (
     Block,
     Bullets,
     Cell,
-    Document,
     Heading,
     Notice,
     Paragraph,
     Picture,
     Plot,
+    Report,
     Table,
     Tiles,
 )
 
 
-def to_markdown(document: Document) -> str:
-    """Render a document; its plots and pictures are shown from where they lie beside it."""
+def to_markdown(document: Report) -> str:
+    """Render a document; its plots and pictures are shown from its folder."""
     parts = [f"# {_escaped(document.title)}", *map(_rendered, document.notices)]
     for section in document.sections:
         parts += [f"## {_escaped(section.title)}", *map(_rendered, section.blocks)]

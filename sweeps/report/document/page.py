@@ -13,13 +13,13 @@ from markupsafe import Markup, escape
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from sweeps.report.document.blocks import Block, Document, Picture
 from sweeps.report.document.embedding import embedded
+from sweeps.report.document.report_blocks import Block, Picture, Report
 
 PER_INCH = 112  # pixels of the page to an inch of a plot
 
 
-def to_page(document: Document, out: Path) -> str:
+def to_page(document: Report, out: Path) -> str:
     """Render a document with its plots and pictures, which lie in `out`, and plotly.js, packed to 2 MB, inside."""
     pictures = [block.path for block in document.blocks if isinstance(block, Picture)]
     drawn = any(plot.interactive for plot in document.plots)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from sweeps.report.document.blocks import Document
+from sweeps.report.document.report_blocks import Report
 from sweeps.report.plots.style import DPI, STYLE
 from sweeps.results.files import write_whole
 
 
-def draw_plots(document: Document, out: Path) -> None:
+def draw_plots(document: Report, out: Path) -> None:
     """Draw every plot of a document that lies in `out`; old ones in `out`/plots go."""
     (out / "plots").mkdir(exist_ok=True)
     for old in (out / "plots").glob("*.png"):

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sweeps.report.document.blocks import Cell, Table
 from sweeps.report.document.numbers import duration, shown
+from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, canvas, legend_on_top
 from sweeps.results.tables import finished, percent

@@ -17,8 +17,8 @@ from PIL import Image
 from plotly.graph_objects import Scatter
 from rich.console import Console
 
-from sweeps.report.document import blocks as b
 from sweeps.report.document import embedding
+from sweeps.report.document import report_blocks as b
 from sweeps.report.document.console import on_screen
 from sweeps.report.document.markdown import to_markdown
 from sweeps.report.document.page import to_page
@@ -80,7 +80,7 @@ some_blocks = st.one_of(
     tables(),
 )
 documents = st.builds(
-    b.Document,
+    b.Report,
     st.just("Kind"),
     texts,
     st.lists(st.builds(b.Notice, texts, st.booleans()), max_size=1),
@@ -100,7 +100,7 @@ def test_markdown_and_page_show_the_same_words_and_names_are_never_markup(docume
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory) -> tuple[b.Document, Path]:
+def everything(tmp_path_factory) -> tuple[b.Report, Path]:
     """A document with a block of each kind and all that lies beside it."""
     out = tmp_path_factory.mktemp("document")
     Image.new("RGB", (80, 40), "red").save(out / "odd name.png")
@@ -114,7 +114,7 @@ def everything(tmp_path_factory) -> tuple[b.Document, Path]:
     pictures = [b.Picture("A red square", "odd name.png"), b.Picture("Gone", "gone.png")]
     first, second = [tiles, ranks, matrix, *plain], [plot, alive, *pictures]
     sections = [b.Section("one", "One", first), b.Section("two", "Two", second)]
-    document = b.Document("Kind", "Title", [b.Notice("Severe!", severe=True)], sections)
+    document = b.Report("Kind", "Title", [b.Notice("Severe!", severe=True)], sections)
     draw_plots(document, out)
     return document, out
 
@@ -149,7 +149,7 @@ def test_the_page_needs_nothing_else_and_no_name_ends_its_script(everything):
     assert [tag for tag, _ in page.tags].count("script") == 3, "data, plotly.js, what draws them"
     assert 'class="marked"' in html
     assert "rgba(31, 111, 178, 0.900)" in html
-    still = b.Document("Kind", "Title", [], document.sections[:1])
+    still = b.Report("Kind", "Title", [], document.sections[:1])
     assert "<script" not in to_page(still, out)
 
 

@@ -11,12 +11,11 @@ import yaml
 from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import load_plan, to_yaml
-from sweeps.report.document.blocks import Bullets, Heading, Table
+from sweeps.report.document.report_blocks import Bullets, Heading, Table
 from sweeps.report.evidence import gather
 from sweeps.report.paper_comparison import OF_ROWS, SHARED, compare_column, compare_with_paper
 from sweeps.report.paper_tables import (
     PaperTable,
-    facts,
     of_their_data,
     paper_tables,
     printed_average,
@@ -24,10 +23,8 @@ from sweeps.report.paper_tables import (
     rows_mean,
 )
 from sweeps.results import tables
-from sweeps.results.reader import SweepReader
-from tests.sweeps.plan.test_presets import SMALL
 from tests.sweeps.report.test_document import Page
-from tests.sweeps.small import Lab, fsamc
+from tests.sweeps.small import fsamc
 
 DASH = "\N{EN DASH}"
 BASE = load_plan("table1").base
@@ -99,7 +96,6 @@ def test_the_printed_averages_that_are_not_the_mean_of_their_rows():
     ("changes", "expected"),
     [
         ({}, {1: "2", 2: "2", 4: "contrastive residual pretraining", 5: "residual"}),
-        ({"shots": 5}, {1: "5", 2: "5"}),
         ({"pretrain__enabled": False}, {3: "2", 4: "contrastive residual"}),
         ({"pretrain__enabled": False, "shots": 1}, {}),
         ({"residual": False}, {4: "contrastive pretraining", 5: "raw", 11: "2"}),
@@ -107,8 +103,6 @@ def test_the_printed_averages_that_are_not_the_mean_of_their_rows():
         ({"head__kind": "vanilla"}, {4: "vanilla residual pretraining", 7: "2"}),
         ({"head__kind": "vanilla", "pretrain__enabled": False, "shots": 4}, {8: "4"}),
         ({"pseudo__mask": "polygon", "shots": 3}, {9: "3"}),
-        ({"pseudo__mask": "polygon", "pretrain__enabled": False}, {3: "2", 4: "contrastive residual"}),
-        ({"pseudo__mask": "poisson"}, {1: "2", 2: "2", 4: "contrastive residual pretraining", 5: "residual"}),
         ({"head__kind": "direct"}, {4: "direct", 10: "2"}),
         ({"head__kind": "direct", "residual": False, "pretrain__enabled": False, "shots": 1}, {10: "1"}),
         ({"good": True, "shots": 4}, {12: "4"}),
@@ -122,27 +116,25 @@ def test_a_trial_answers_the_cells_that_are_about_what_it_does(changes, expected
     assert answers(**changes) == expected
 
 
-def test_facts_are_all_that_counts_and_departures_name_the_rest():
-    other = updated(BASE, {"features.fit": "squash", "features.resize": None, "finetune.epochs": {2: 10, 5: 15}})
-    assert facts(other) == facts(BASE)
-    told = ["features.fit squash (crop)", "features.resize none (256)", "finetune.epochs 10 (45)"]
-    assert TABLE[1].departures(other, "2") == told
-    free = {"features.backbone": "resnet18", "pseudo.foreground": "auto", "detection.enabled": True}
-    assert TABLE[1].departures(updated(BASE, free), "2") == []
-
-
-def test_settings_that_nothing_uses_are_no_departures():
-    unused = {"head.direct.trainable": "head", "pretrain.maml.tasks": 3}
-    assert TABLE[4].departures(updated(BASE, unused), "contrastive residual pretraining") == []
-    alone = updated(BASE, {"pretrain.enabled": False, "pretrain.max_rounds": 5, "pseudo.per_class": 7})
-    assert TABLE[3].departures(alone, "2") == []
-    maml = updated(TABLE[13].columns["2"], {"pretrain.maml.tasks": 3})
-    assert TABLE[13].departures(maml, "2") == ["pretrain.maml.tasks 3 (10)"]
-
-
-def test_of_images_only_what_images_pass_through_departs():
-    direct = updated(BASE, {"head.kind": "direct", "reference.ratio": 0.5, "head.direct.trainable": "head"})
-    assert TABLE[10].departures(direct, "2") == ["head.direct.trainable head (all)"]
+@pytest.mark.parametrize(
+    ("number", "column", "changes", "departures"),
+    [
+        (1, "2", {"features.fit": "squash", "features.resize": None}, ["fit squash (crop)", "resize none (256)"]),
+        (1, "2", {"finetune.epochs": {2: 10, 5: 15}}, ["finetune.epochs 10 (45)"]),
+        (1, "2", {"features.backbone": "resnet18", "pseudo.foreground": "auto", "detection.enabled": True}, []),
+        (4, "contrastive residual pretraining", {"head.direct.trainable": "head", "pretrain.maml.tasks": 3}, []),
+        (3, "2", {"pretrain.enabled": False, "pretrain.max_rounds": 5, "pseudo.per_class": 7}, []),
+        (13, "2", {"head.kind": "maml", "pretrain.maml.tasks": 3}, ["pretrain.maml.tasks 3 (10)"]),
+        (10, "2", {"head.kind": "direct", "reference.ratio": 0.5, "head.direct.trainable": "head"}, ["head (all)"]),
+    ],
+)
+def test_departures_are_the_settings_that_count_and_are_not_the_papers(number, column, changes, departures):
+    """A setting that nothing of the trial reads, and where a fold runs, do not count."""
+    config = updated(BASE, changes)
+    assert TABLE[number].answered_by(config) == column
+    told = TABLE[number].departures(config, column)
+    assert len(told) == len(departures)
+    assert all(one.endswith(end) for one, end in zip(told, departures, strict=True))
 
 
 def test_the_data_set_is_told_by_the_categories():
@@ -317,21 +309,3 @@ def test_a_plan_in_out_is_the_one_that_ran(out: Path):
     plan["base"]["head"]["kind"] = "vanilla"
     (out / "plan.yaml").write_text(yaml.safe_dump(plan))
     assert {heading.partition(":")[0] for heading in compared(out)[0]} == {"Table 4", "Table 7"}
-
-
-@pytest.mark.ray
-def test_the_ablation_runs_on_what_is_at_hand_and_is_reported_beside_the_paper(lab: Lab, capsys):
-    entries = "configurations=[{pretrain.enabled: false}, {residual: false}, {head.kind: vanilla}]"
-    lab.finish(lab.words("table4", *SMALL, "folds.categories=[cap]", entries))
-    found = SweepReader(lab.root / "out").folds
-    assert found.groupby("trial")["head"].first().tolist() == ["contrastive"] * 3 + ["vanilla"]
-    assert len(found) == 4 * 2
-    capsys.readouterr()
-    assert fsamc("report", lab.root / "out", "--paper") == 0
-    screen = capsys.readouterr().out
-    assert "Table 4: ablation at two shots" in screen
-    for column, trial in zip(list(TABLE[4].columns)[1:], (3, 2, 1, 0), strict=True):
-        assert f"{column}, trial {trial}" in screen
-    scores = tables.summarise(found).set_index(["trial", "category"])["mean"]
-    assert f"{100 * scores[3, 'average']:.2f} ± " in screen
-    assert "27.43 ± " + DASH in screen

@@ -18,8 +18,8 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from fsamc.errors import BadInput
 from fsamc.fold.metrics import wilson_interval
 from sweeps.report.confusion import Confusion, confusion_matrices, confusion_table
-from sweeps.report.document.blocks import Document, Table
 from sweeps.report.document.markdown import to_markdown
+from sweeps.report.document.report_blocks import Report, Table
 from sweeps.report.evidence import gather
 from sweeps.report.plots.axes import Axis, swept_axes
 from sweeps.report.plots.heads import head_scores
@@ -65,15 +65,15 @@ def failed(which: Callable[[pd.DataFrame], pd.Series]) -> Callable[[pd.DataFrame
     return fail
 
 
-def report_of(out: Path) -> Document:
+def report_of(out: Path) -> Report:
     return sweep_report(gather(out))
 
 
-def section(report: Document, name: str) -> list:
+def section(report: Report, name: str) -> list:
     return next((list(one.blocks) for one in report.sections if one.id == name), [])
 
 
-def table(report: Document, name: str) -> Table:
+def table(report: Report, name: str) -> Table:
     return next(block for block in section(report, name) if isinstance(block, Table))
 
 
@@ -90,7 +90,7 @@ def out(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(out: Path) -> Document:
+def report(out: Path) -> Report:
     return report_of(out)
 
 

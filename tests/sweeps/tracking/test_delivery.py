@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from fsamc.errors import BadInput
 from sweeps.tracking import MlflowSync, track
-from sweeps.tracking.background import attempt
+from sweeps.tracking.background import try_to_deliver
 from sweeps.tracking.delivery import Delivery
 from tests.sweeps.in_mlflow import contents
 from tests.sweeps.outs import PLAN, Out
@@ -101,10 +101,15 @@ def sweep(root, name: str) -> Out:
 TURNS = [(who, after) for who in ("driver", "server") for after in (False, True)]
 
 
-@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.slow) for turn in (1, 2, 3))])
-def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, tmp_path, turn):
-    """Before a call is done or when its answer is lost; the driver with it, or the server alone: each way in turn."""
-    whole = sweep(tmp_path, f"whole-{turn}")
+@pytest.mark.parametrize(
+    ("turn", "step"), [(0, 3), *(pytest.param(turn, 1, marks=pytest.mark.slow) for turn in (0, 1, 2, 3))]
+)
+def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, tmp_path, turn, step):
+    """Before a call is done or when its answer is lost; the driver with it, or the server alone: each way in turn.
+
+    Every third call in the short form, every call in each of the four ways in the long one.
+    """
+    whole = sweep(tmp_path, f"whole-{turn}-{step}")
     delivery = Delivery(whole.root, whole.plan, uri)
     for ended in steps(whole):
         delivery.deliver(ended=ended)
@@ -112,16 +117,16 @@ def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, 
     assert {name: run["status"] for name, run in expected.items()} == {
         **{"0": "FINISHED", "1": "FAILED", "2": "FINISHED", "3": "KILLED", "parent": "FAILED"}
     }
-    for fatal in range(total):
+    for fatal in range(0, total, step):
         who, after = TURNS[(fatal + turn) % len(TURNS)]
-        out = sweep(tmp_path, f"{turn}-{fatal}")
+        out = sweep(tmp_path, f"{turn}-{step}-{fatal}")
         delivery = Delivery(out.root, out.plan, uri)
         calls.die_at(fatal, after=after)
         for ended in steps(out):
-            if attempt(delivery, ended=ended) is not None and who == "driver":
+            if try_to_deliver(delivery, ended=ended) is not None and who == "driver":
                 delivery = Delivery(out.root, out.plan, uri)
             if ended:
-                assert attempt(delivery, ended=True) is None
+                assert try_to_deliver(delivery, ended=True) is None
         calls.die_at(-1, after=after)
         assert contents(uri, PLAN.name, out.sweep, tmp_path / str(fatal)) == expected, f"call {fatal} of {total}"
 
@@ -191,11 +196,13 @@ def test_the_machine_is_measured_on_demand_at_the_sweeps_own_run(uri, tmp_path, 
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
     resources = PLAN.resources.model_copy(update={"system_metrics": True})
     out = Out(tmp_path / "out", sweep="measured", plan=PLAN.model_copy(update={"resources": resources}))
-    with MlflowSync(out.root, out.plan, uri) as courier:
-        out.trial(0)
-        time.sleep(4)
-        out.end()
-        assert courier.finish() is None
+    delivery = Delivery(out.root, out.plan, uri)
+    out.trial(0)
+    delivery.deliver(ended=False)
+    time.sleep(1)
+    delivery.stop_measuring()
+    out.end()
+    delivery.deliver(ended=True)
     found = contents(uri, PLAN.name, out.sweep, tmp_path / "found")
     assert "system/cpu_utilization_percentage" in found["parent"]["metrics"]
     assert not any(name.startswith("system/") for name in found["0"]["metrics"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
-import time
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +16,8 @@ from sqlalchemy.exc import OperationalError
 from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.load import configuration
+from sweeps.tracking import installed_versions
 from sweeps.tracking import uri as tracking_uri
-from sweeps.tracking import versions
 from sweeps.tracking.delivery import Delivery
 from sweeps.tracking.uri import check_uri, obstacle
 from tests.sweeps.outs import PLAN, Out
@@ -94,7 +95,10 @@ def test_a_run_has_its_configuration_as_params_its_tags_and_artifacts(out, deliv
     for one in (run, parent):
         assert one.data.tags["data_fingerprint"] == "d1"
         assert one.data.tags["version.torch"] == "2.15"
-        assert one.data.tags["mlflow.source.git.commit"] == "c0ffee"
+        assert one.data.tags["mlflow.source.git.commit"] == "c0ffee", "of the sweep, and not of the working folder"
+        assert one.data.tags["mlflow.user"] == getpass.getuser()
+        assert one.data.tags["mlflow.source.name"] == sys.argv[0]
+        assert "mlflow.source.git.repoURL" not in one.data.tags, "which may hold a password"
     assert len(run.data.tags["config_hash"]) == 12
     assert run.info.run_name == "trial 7: contrastive, 3 shots, patches 8"
     assert parent.info.run_name == f"{out.plan.name}: results"
@@ -140,14 +144,11 @@ def test_users_land_on_the_table_of_runs_with_a_description_and_columns(out, del
     columns = json.loads(tags["mlflow.sharedViewState.trials"])["selectedColumns"]
     assert columns[:2] == ["metrics.`accuracy`", "metrics.`accuracy_std`"]
     assert {"metrics.`accuracy/tile`", "params.`head.kind`", "params.`head.patches`"} <= set(columns)
-
-
-def test_a_description_that_people_have_changed_stays(out, deliver, uri):
-    deliver(out)
     client = MlflowClient(uri)
     client.set_experiment_tag(client.get_experiment_by_name(out.plan.name).experiment_id, "mlflow.note.content", "mine")
     deliver(out)
-    assert client.get_experiment_by_name(out.plan.name).tags["mlflow.note.content"] == "mine"
+    note = client.get_experiment_by_name(out.plan.name).tags["mlflow.note.content"]
+    assert note == "mine", "people may change the description"
 
 
 def test_an_ended_sweep_has_the_best_average_its_tables_and_the_figures_at_their_trial(out, deliver, uri):
@@ -202,17 +203,6 @@ def test_categories_may_be_called_anything_and_lists_may_be_long(tmp_path, reque
     assert len(run.data.params["support.files"]) == 6000
 
 
-def test_a_trial_takes_little_of_the_drivers_time(out, deliver):
-    for number in range(10):
-        out.trial(number)
-    deliver(out, ended=False)
-    for number in range(10, 20):
-        out.trial(number)
-    started = time.process_time()
-    deliver(out)
-    assert (time.process_time() - started) / 10 < 0.3
-
-
 # --- where the runs are kept
 
 
@@ -263,4 +253,4 @@ def test_what_stops_a_sweep_is_told_in_one_line():
 
 
 def test_versions_are_those_of_what_numbers_depend_on():
-    assert {"fsamc", "ray", "torch", "mlflow", "optuna", "numpy"} <= set(versions())
+    assert {"fsamc", "ray", "torch", "mlflow", "optuna", "numpy"} <= set(installed_versions())

@@ -1,4 +1,4 @@
-"""Whose figures are drawn and who is told of them: the trial, sweep.json, MLflow, the report."""
+"""Figures of a sweep: whose are drawn and where they are noted: the trial, sweep.json, MLflow, the report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sweeps.tracking import track
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery:
+class SweepFigures:
     """The figures of one sweep.
 
     Attributes:
@@ -40,19 +40,19 @@ class Gallery:
     shared: Materials
 
     def best(self) -> int | None:
-        """The trial that the objective chose; none where the trials share no category, or no fold was scored."""
+        """Return the trial that the objective chose; none where the trials share no category, or no fold was scored."""
         saved = self.folder.saved
         return chosen_trial(self.folder.plan, saved.folds, saved.measured) if self.folder.has_rows() else None
 
-    def shows(self, trial: int) -> bool:
+    def drawn(self, trial: int) -> bool:
         """Whether this trial's figures are there already."""
         kept = self.folder.notes.get(FIGURES, {})
         return kept.get("trial") == trial and all((self.folder.root / file).exists() for file in kept["files"])
 
-    def hang(self, trial: int, draw: Draw) -> dict[str, Any]:
-        """Draw a trial's figures and note them in sweep.json, whence they are delivered to its run; what is noted.
+    def record(self, trial: int, draw: Draw) -> dict[str, Any]:
+        """Draw a trial's figures and note them in sweep.json, whence they are delivered to its run.
 
-        `trial`, `files` relative to OUT, `without`: by category why it has none, `seconds`.
+        Returns what is noted: `trial`, `files` relative to OUT, `without`: by category why it has none, `seconds`.
         """
         started = time.monotonic()
         files, without = write_figures(self._folds(trial), self.shared, self.folder.root, draw)
@@ -65,13 +65,13 @@ class Gallery:
     def _folds(self, trial: int) -> Sequence[Fold]:
         records = {record.number: record for record in self.folder.records()}
         if trial not in records:
-            known = f"0 to {max(records)}" if records else "none yet"
-            raise BadInput(f"--trial {trial}: {self.folder.root} has trials {known}; give one of these")
+            numbers = f"0 to {max(records)}" if records else "none yet"
+            raise BadInput(f"--trial {trial}: {self.folder.root} has trials {numbers}; give one of these")
         return first_folds(self.prepared.folds(configuration(self.folder.plan, records[trial].values)))
 
 
 def figures_line(folder: SweepFolder) -> list[str]:
-    """Where a sweep's figures are, or how to draw some."""
+    """Say where a sweep's figures are, or how to draw some."""
     noted = folder.notes.get(FIGURES)
     if not noted:
         return [f"figures  fsamc figures {folder.root}"]
@@ -89,15 +89,15 @@ def redraw(
         BadInput: `out` holds no sweep with finished folds, no such trial, or the data are others.
         Unfinished: the figures are drawn, and could not be delivered to MLflow.
     """
-    gallery = _open(out, data=data, textures=textures, cache=cache)
-    chosen = gallery.best() if trial is None else trial
+    figures = _open(out, data=data, textures=textures, cache=cache)
+    chosen = figures.best() if trial is None else trial
     if chosen is None:
         raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
-    noted = gallery.hang(chosen, draw_here)
+    noted = figures.record(chosen, draw_here)
     from sweeps.report.write import write_report  # here, because it loads Matplotlib
 
     write_report(out)
-    if not gallery.folder.notes.get("offline"):
+    if not figures.folder.notes.get("offline"):
         _deliver(out)
     return [out / name for name in noted["files"]]
 
@@ -111,12 +111,12 @@ def _deliver(out: Path) -> None:
         ) from None
 
 
-def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Path | None) -> Gallery:
+def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Path | None) -> SweepFigures:
     kept, notes = read_saved_settings(out), SweepReader(out).notes
     plan, workers = resolve_resources(_plan(out), None)
     where, store = data or kept.data, cache or kept.cache
     if where is None or store is None:
-        missing = " and ".join(name for name, found in (("--data", where), ("--cache", store)) if found is None)
+        missing = " and ".join(name for name, path in (("--data", where), ("--cache", store)) if path is None)
         raise BadInput(f"{out}: does not say what the sweep ran on; give {missing}")
     device = "cuda" if plan.resources.gpus else "cpu"
     prepared = prepare(
@@ -134,7 +134,7 @@ def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Pat
         gpus=float(plan.resources.gpus),
         workers=workers,
     )
-    return Gallery(folder=folder, prepared=prepared, shared=shared)
+    return SweepFigures(folder=folder, prepared=prepared, shared=shared)
 
 
 def _plan(out: Path) -> Plan:

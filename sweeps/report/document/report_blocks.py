@@ -22,7 +22,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Text; `small` for what explains the block beside it."""
+    """Text; `small` for what explains its neighbour."""
 
     text: str
     small: bool = False
@@ -112,7 +112,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot, drawn to `plots/NAME.png` beside the document.
+    """A plot, drawn to `plots/NAME.png` in the document's folder.
 
     Attributes:
         alt: says what it shows to who cannot see it.
@@ -135,7 +135,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that lies beside the document already: what it shows, and its file relative to the document."""
+    """A picture that is in the document's folder already: what it shows, and its file relative to the document."""
 
     shows: str
     path: str
@@ -154,8 +154,8 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Document:
-    """A report or a comparison; `kind` says which."""
+class Report:
+    """A report on one sweep, or on several; `kind` says which."""
 
     kind: str
     title: str
