@@ -14,7 +14,7 @@ from cluster.folds import Fold, Materials
 from fsamc.data.remote import Address
 from fsamc.store.store import Store
 from sweeps import tracking
-from sweeps.checks.prepare import remember_checks
+from sweeps.checks.pictures import remember_pictures
 from sweeps.checks.resources import working_set
 from sweeps.errors import Unfinished
 from sweeps.figures.sweep_figures import SweepFigures
@@ -72,7 +72,7 @@ class SweepRun:
             raise Unfinished(f"{reason}; {MEND}") from error
 
     def _run(self) -> None:
-        remember_checks(self.prepared, self.store)
+        remember_pictures(self.prepared.examined, self.store)
         write_splits(splits(self.prepared), self.out)
         self._replay()
         self._note("running")

@@ -7,9 +7,8 @@ Two layouts are known, also mixed: MVTec AD's has the images of a class in its f
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +17,13 @@ from typing import Literal
 import xxhash
 
 from fsamc.data.folders import digest_files, image_files, subfolders
+from fsamc.data.groups import check_contradictions, copies, joined, read_groups
 from fsamc.errors import BadInput
 from fsamc.seeds import numpy_generator
 
 PathsByClass = dict[str, tuple[str, ...]]
+
+_GOOD = ("good", "ok", "okay", "normal", "defect-free", "defect_free", "no_defect", "no defect")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Category:
         good: good images to test on (`test/good`); may be empty.
         classes: images per defect class (`test/<class>`), names and images in natural order.
         masks: image -> mask of its defect, where there is one.
-        groups: image -> name of the physical part it shows, where `groups.csv` says so.
+        groups: image -> name of the physical part it shows, where `groups.csv` says so or there are copies of it.
         digests: image -> hash of the file's bytes (xxh3, 128 bits).
     """
 
@@ -80,8 +82,17 @@ class Category:
             raise BadInput(f"{self.folder / 'test' / 'good'}: no images, but `good` is to be a class; set good=false")
         return replace(self, good=(), classes={"good": self.good, **self.classes})
 
+    def with_copies_grouped(self, contents: Mapping[str, str]) -> Category:
+        """Return the category with images of the same content (image -> hash of bytes or pixels) as one group.
+
+        So a copy of a support image is no query. Raises BadInput for a picture that is in two classes.
+        """
+        same = copies(contents)
+        check_contradictions(self.folder, same)
+        return replace(self, groups=joined(self.groups, same)) if same else self
+
     def group(self, path: str) -> str:
-        """Return the physical part an image shows; an image that `groups.csv` leaves out is its own."""
+        """Return the physical part an image shows; an image that is in no group is its own."""
         return self.groups.get(path, path)
 
     def support(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
@@ -196,35 +207,24 @@ def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsBy
         yield left_out, {name: (*paths[:k], *paths[k + 1 :]) for name, paths in support.items()}
 
 
-def find_categories(root: Path) -> list[str]:
-    """Names of the categories in a DATA folder, in natural order: every subfolder with a `train` or `test` folder.
-
-    Raises BadInput if `root` is no folder or holds no category.
-    """
-    if not root.is_dir():
-        raise BadInput(f"{root}: no such folder; expected one folder per category, each with train/good and test/CLASS")
-    names = [name for name in subfolders(root) if (root / name / "train").is_dir() or (root / name / "test").is_dir()]
-    if not names and (root / "train" / "good").is_dir():
-        raise BadInput(f"{root}: is itself a category; pass the folder above it, {root.resolve().parent}")
-    if not names:
-        raise BadInput(f"{root}: no category in it; expected one folder per category, each with train/good")
-    return names
-
-
 def load_category(root: Path, name: str) -> Category:
     """Load the category `name` of a DATA folder, its files hashed.
 
-    Raises BadInput if the layout is not MVTec's, `train/good` is empty, there is no defect class, the name is
-    `average`, `groups.csv` is wrong, or a file cannot be opened.
+    Raises BadInput if the layout is not MVTec's, `train/good` is empty, good images have another name (`test/ok`),
+    there is no defect class, the name is `average`, `groups.csv` is wrong, a file cannot be opened, or is
+    in two classes.
     """
     category = scan_category(root, name)
     if name == "average":
         raise BadInput(f"{category.folder}: a category may not be called average, the row of means is; rename it")
+    _check_names_of_good(category)
     if not category.train:
         raise BadInput(f"{category.folder / 'train' / 'good'}: no images; expected the good images of {name} there")
     if not category.classes:
         raise BadInput(f"{category.folder / 'test'}: no defect class; expected a folder of images per class")
-    return replace(category, groups=read_groups(category), digests=digest_files(category.folder, category.images))
+    digests = digest_files(category.folder, category.images)
+    loaded = replace(category, groups=read_groups(category.folder, category.images), digests=digests)
+    return loaded.with_copies_grouped(digests)
 
 
 def scan_category(root: Path, name: str) -> Category:
@@ -252,28 +252,13 @@ def mask_folder(name: str, images: Sequence[str]) -> str:
     return f"test/{name}/gt" if images[0].startswith(f"test/{name}/rgb/") else f"ground_truth/{name}"
 
 
-def read_groups(category: Category) -> dict[str, str]:
-    """Image -> group from the category's `groups.csv`, {} without one. Raises BadInput, naming the line."""
-    file = category.folder / "groups.csv"
-    if not file.is_file():
-        return {}
-    known = set(category.images)
-    groups: dict[str, str] = {}
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            if not {"path", "group"} <= set(reader.fieldnames or ()):
-                raise BadInput(f"{file}: line 1 has the columns {reader.fieldnames}, expected path,group")
-            for row in reader:
-                path, group = row["path"], row["group"]
-                if path not in known:
-                    raise BadInput(f"{file}: line {reader.line_num} names {path}, no image of {category.name}; fix it")
-                if not group or groups.get(path, group) != group:
-                    raise BadInput(f"{file}: line {reader.line_num} gives {path} no group or a second one; fix it")
-                groups[path] = group
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{file}: is no UTF-8 csv file ({error}); save it as one") from error
-    return groups
+def _check_names_of_good(category: Category) -> None:
+    """Raise BadInput for folders whose names say that they hold good images, but are not `good`."""
+    for part in ("train", "test"):
+        for name in subfolders(category.folder / part):
+            if name != "good" and name.casefold() in _GOOD:
+                folder = category.folder / part
+                raise BadInput(f"{folder / name}: good images are expected in {folder / 'good'}; rename the folder")
 
 
 def _images(folder: Path, part: str) -> tuple[str, ...]:

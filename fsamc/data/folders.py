@@ -1,4 +1,4 @@
-"""Folder contents in natural order: subfolders, images, hashes of their bytes.
+"""Folder contents in natural order: categories, subfolders, images, hashes of their bytes.
 
 Links are followed, wherever they lead: many data sets are folders of links. What is neither folder nor file, such as
 a device, a pipe or a link to itself, is passed by unopened.
@@ -6,29 +6,44 @@ a device, a pipe or a link to itself, is passed by unopened.
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import xxhash
 from natsort import natsorted
 
-from fsamc.data.images import IMAGE_SUFFIXES
+from fsamc.data.images import IMAGE_SUFFIXES, picture_digest
 from fsamc.errors import BadInput
 
+# Pictures that are not read, and are told of where they lie beside those that are.
+OTHER_PICTURES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("heic", "heif", "avif", "gif", "jxl", "psd", "exr", "hdr", "ppm", "pgm", "pbm", "pnm", "svg", "ico", "dcm"),
+        *("dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2"),
+    )
+)
+
+# Folders that storage and systems leave everywhere, in small letters.
+_OF_SYSTEMS = frozenset(
+    {"@eadir", "@tmp", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found",
+     "__macosx"}
+)  # fmt: skip
 _FORMULA = "=+-@"  # what a spreadsheet computes when it opens a table whose cell begins so
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, bytes that are no UTF-8, ends of lines
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # let a name look like another
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, in natural order; none if it is not there.
+    """List the names of the visible folders in a folder, in natural order; none if it is not there.
 
-    Raises BadInput for a name that a table, a terminal or a spreadsheet would take for something else.
+    Folders of a system, such as `@eaDir`, are passed by. Raises BadInput for a name that a table, a terminal or a
+    spreadsheet would take for something else.
     """
-    entries = folder.iterdir() if folder.is_dir() else iter(())
-    names = _natural(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    entries = _entries(folder)
+    names = _natural(entry.name for entry in entries if not is_of_a_system(entry.name) and entry.is_dir())
     for name in names:
         if name[0] in _FORMULA:
             raise BadInput(f"{folder}: the folder {name!r} begins as a spreadsheet's formula does; rename it")
@@ -36,30 +51,88 @@ def subfolders(folder: Path) -> list[str]:
     return names
 
 
+def find_categories(root: Path) -> list[str]:
+    """Names of the categories in a DATA folder, in natural order: every subfolder with a `train` or `test` folder.
+
+    Raises BadInput if `root` is no folder, holds no category, or one that lies a folder deeper (`bolt/bolt/train`).
+    """
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder; expected one folder per category, each with train/good and test/CLASS")
+    folders = subfolders(root)
+    for name in folders:
+        if not _is_category(root / name) and _is_category(root / name / name):
+            deeper, above = (shlex.quote(str(path)) for path in (root / name / name, root / name))
+            raise BadInput(f"{root / name}: the category lies one folder deeper; move it up: mv {deeper}/* {above}/")
+    names = [name for name in folders if _is_category(root / name)]
+    if not names and (root / "train" / "good").is_dir():
+        raise BadInput(f"{root}: is itself a category; pass the folder above it, {root.resolve().parent}")
+    if not names:
+        deeper = "".join(f"; {line}" for line in nested_categories(root)[:1])
+        raise BadInput(f"{root}: no category in it; expected one folder per category, each with train/good{deeper}")
+    return names
+
+
+def nested_categories(root: Path) -> list[str]:
+    """Return a line for each folder in a DATA folder that is no category, but has categories in it."""
+    outer = [name for name in subfolders(root) if not _is_category(root / name)]
+    inner = [(name, below) for name in outer for below in subfolders(root / name) if _is_category(root / name / below)]
+    return [f"{root / name / below}: a category that is one folder too deep is not read" for name, below in inner]
+
+
 def image_files(root: Path, folder: str) -> tuple[str, ...]:
-    """Paths `folder/name` of the images in `root/folder`, in natural order; none if it is not there.
+    """List the paths `folder/name` of the images in `root/folder`, in natural order; none if it is not there.
 
     Raises BadInput for a name that cannot be shown or written down.
     """
-    entries = (root / folder).iterdir() if (root / folder).is_dir() else iter(())
-    found = (e.name for e in entries if e.suffix.lower() in IMAGE_SUFFIXES and e.is_file())
-    names = [name for name in _natural(found) if not name.startswith(".")]
+    visible = (entry for entry in _entries(root / folder) if not entry.name.startswith("."))
+    names = _natural(entry.name for entry in visible if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file())
     for name in names:
         _check_name(root / folder, name)
     return tuple(f"{folder}/{name}" for name in names)
 
 
+def other_pictures(root: Path, folder: str) -> list[str]:
+    """List the paths of the pictures in `root/folder` whose format is not read, in natural order."""
+    visible = (entry for entry in _entries(root / folder) if not entry.name.startswith("."))
+    return [f"{folder}/{name}" for name in _natural(e.name for e in visible if e.suffix.lower() in OTHER_PICTURES)]
+
+
+def is_of_a_system(name: str) -> bool:
+    """Whether a folder of this name is hidden, or one that storage and systems leave everywhere."""
+    return name.startswith(".") or name.lower() in _OF_SYSTEMS
+
+
+def composed(text: str) -> str:
+    """Return a name in Unicode's composed form (NFC), in which names are compared; files may have another."""
+    return unicodedata.normalize("NFC", text)
+
+
 def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """Path -> hash of the file's bytes (xxh3, 128 bits). Raises BadInput for a file that cannot be opened."""
+    """Map each path to its picture's hash (`picture_digest`). Raises BadInput for a file that cannot be opened."""
 
     def digest(path: str) -> str:
         try:
-            return xxhash.xxh3_128_hexdigest((root / path).read_bytes())
+            return picture_digest((root / path).read_bytes())
         except OSError as error:
             raise BadInput(f"{root / path}: cannot be opened ({error.strerror}); make it readable") from error
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         return dict(zip(paths, pool.map(digest, paths), strict=True))
+
+
+def _is_category(folder: Path) -> bool:
+    try:
+        return (folder / "train").is_dir() or (folder / "test").is_dir()
+    except PermissionError as error:
+        raise BadInput(f"{folder}: cannot be read ({error.strerror}); make it readable") from error
+
+
+def _entries(folder: Path) -> list[Path]:
+    """List what is in a folder; nothing if it is not there. Raises BadInput if it may not be read."""
+    try:
+        return list(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be read ({error.strerror}); make it readable") from error
 
 
 def _check_name(folder: Path, name: str) -> None:

@@ -1,68 +1,84 @@
-"""Pictures: decoded, resized, cropped and normalised here and nowhere else."""
+"""Pictures as the network sees them: read, resized, cropped and normalised here and nowhere else."""
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from fsamc.config.features import Features
+from fsamc.data.decoding import MOST_PIXELS, decode, header_size, picture_digest
+from fsamc.data.pixels import Pixels
 from fsamc.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".jfif", ".webp", ".jp2", ".j2k"})
 
 # What ImageNet weights were trained with: red, green, blue, for values in [0, 1].
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-_one_at_a_time = threading.Lock()
+
+def read_pixels(path: Path, digest: str | None = None) -> Pixels:
+    """Read a picture as its file has it: upright, without alpha, in its own number of bits.
+
+    Args:
+        path: the file.
+        digest: its `picture_digest` when it was listed; None: whatever it holds now.
+
+    Raises BadInput for what cannot be opened, is refused by `fsamc.data.decoding.decode`, or has changed.
+    """
+    content = _content(path)
+    if digest is not None and picture_digest(content) != digest:
+        raise BadInput(f"{path}: has changed since it was read first; start again, and leave the images as they are")
+    return decode(path, content)
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, digest: str | None = None) -> np.ndarray:
     """Read a picture as uint8 [H, W, 3] RGB, upright by its EXIF orientation.
 
-    Grey, palette and 1-bit pictures become three equal or looked-up channels. Of 16-bit values the high byte is
-    kept: the full range 0-65535 becomes 0-255. Alpha is dropped, as the paper's program does: what lies under it is
-    what the camera saw, and compositing would invent an edge.
+    Grey, palette and 1-bit pictures become three equal or looked-up channels. Of deep values the high byte is kept:
+    the full range 0-65535 becomes 0-255. Alpha is dropped, as the paper's program does: what lies under it is what the
+    camera saw, and compositing would invent an edge.
 
-    Raises BadInput for what is not a picture, is truncated, has no pixels, or holds floating-point values.
+    Raises BadInput as `read_pixels` does.
     """
-    image = _decode(path)
-    if image.mode.startswith("I"):
-        return np.stack([_high_byte(np.asarray(image), path)] * 3, axis=2)
-    # Through RGBA: a palette with transparency cannot go straight to RGB without a warning.
-    return np.array((image.convert("RGBA") if image.mode == "P" else image).convert("RGB"))
+    return read_pixels(path, digest).rgb()
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read a mask as bool [H, W]: true above half of its largest value.
+    """Read a mask as bool [H, W]: what is not 0, or where its edges are soft above half of its largest value.
 
-    So 0/1, 0/255 and 16-bit masks mean the same, and JPEG noise or a resized mask's soft edge stays out. Raises
-    BadInput as `read_image` does.
+    So 0/1, 0/255 and 16-bit masks mean the same, every label counts, and JPEG noise or a resized mask's soft edge stays
+    out. Raises BadInput as `read_pixels` does.
     """
-    image = _decode(path)
-    grey = image.mode.startswith("I") or image.mode in ("1", "L")
-    values = np.asarray(image if grey else image.convert("RGBA").convert("RGB"))
-    values = values if values.ndim == 2 else values.max(axis=2)
-    return values > values.max() / 2
+    return read_pixels(path).mask()
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width, upright, in pixels, from the file's header alone. Raises BadInput if there is none."""
-    with _as_bad_input(path), _quietly(), Image.open(path, formats=_FORMATS) as image:
-        # Pillow turns a TIFF's size itself, and would decode a PNG without EXIF in search of one.
-        orientation = image.getexif().get(0x0112, 1) if "exif" in image.info else 1
-        return (image.width, image.height) if orientation >= 5 else (image.height, image.width)
+    """Return height and width, upright, in pixels, from the file's header alone. Raises BadInput if there is none."""
+    return header_size(path, _content(path))
+
+
+def shrink_image(path: Path) -> bool:
+    """Bring a picture that is too large to be read below the limit, in place, with 8 bits a value.
+
+    Return whether it was too large. Raises BadInput as `read_pixels` does; OSError if it cannot be written.
+    """
+    eight = decode(path, _content(path), most_pixels=sys.maxsize).eight_bits()
+    factor = math.ceil(math.sqrt(eight.shape[0] * eight.shape[1] / MOST_PIXELS))
+    if factor == 1:
+        return False
+    unfinished = path.with_name(f".{path.name}{path.suffix}")
+    Image.fromarray(eight).reduce(factor).save(unfinished)
+    unfinished.replace(path)
+    return True
 
 
 def to_square(image: np.ndarray, features: Features) -> np.ndarray:
@@ -95,7 +111,7 @@ def kept_share(mask: np.ndarray, features: Features) -> float:
 
 
 def to_tensor(squares: np.ndarray) -> torch.Tensor:
-    """Square images uint8 [B, S, S, 3] as float32 [B, 3, S, S], normalised by ImageNet's mean and deviation."""
+    """Turn square images uint8 [B, S, S, 3] into float32 [B, 3, S, S], normalised by ImageNet's mean and deviation."""
     import torch  # here, because reading a folder must not load it
 
     scaled = torch.tensor(squares).permute(0, 3, 1, 2).float().div(255)
@@ -103,53 +119,11 @@ def to_tensor(squares: np.ndarray) -> torch.Tensor:
     return scaled.sub(mean).div(std).contiguous()
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """No warnings, e.g. of corrupt EXIF data. Python's filters are shared by all threads, hence the lock."""
-    with _one_at_a_time, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def _as_bad_input(path: Path) -> Iterator[None]:
+def _content(path: Path) -> bytes:
     try:
-        yield
-    except (BadInput, MemoryError):
-        raise
-    # Pillow's decoders meet broken files with nearly every exception there is, SyntaxError included.
-    except Exception as error:
-        raise BadInput(
-            f"{path}: cannot be read as a png, jpg, bmp or tif image ({_reason(error)}); replace or remove the file"
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "damaged, or something else"
-    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-
-
-def _decode(path: Path) -> Image.Image:
-    with _as_bad_input(path):
-        with _quietly():
-            image: Image.Image = Image.open(path, formats=_FORMATS)
-        with image:
-            image.load()
-            with _quietly():
-                upright = ImageOps.exif_transpose(image)
-        if 0 in upright.size:
-            raise BadInput(f"{path}: has no pixels; replace or remove the file")
-        if upright.mode == "F":
-            raise BadInput(f"{path}: holds floating-point values, expected 8 or 16 bits; convert it")
-        return upright
-
-
-def _high_byte(values: np.ndarray, path: Path) -> np.ndarray:
-    """16-bit values [H, W] as uint8: the byte that Pillow keeps of 16-bit RGB, so that both agree."""
-    if values.min() < 0 or values.max() > 65535:
-        raise BadInput(f"{path}: holds values from {values.min()} to {values.max()}, expected 8 or 16 bits; convert it")
-    return (values >> 8).astype(np.uint8)
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); replace or remove the file") from error
 
 
 def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -12,9 +12,10 @@ from natsort import natsorted
 
 from fsamc.config.features import Features
 from fsamc.data.category import Category, load_category, mask_folder, scan_category
-from fsamc.data.folders import subfolders
-from fsamc.data.images import IMAGE_SUFFIXES, image_size, kept_share, read_image, read_mask
-from fsamc.data.textures import Textures
+from fsamc.data.examination import Examined, examine, exposure_problems
+from fsamc.data.folders import OTHER_PICTURES, is_of_a_system, subfolders
+from fsamc.data.groups import copies, read_groups
+from fsamc.data.images import IMAGE_SUFFIXES, image_size, kept_share, read_mask
 from fsamc.errors import BadInput
 
 Size = tuple[int, int]
@@ -56,19 +57,22 @@ def inspect_category(root: Path, name: str, features: Features) -> tuple[Categor
 
     `features` says what the network will see of an image. Raises BadInput only if there is no such folder.
     """
-    found = scan_category(root, name)
+    scanned = scan_category(root, name)
     problems: list[DataProblem] = []
     category: Category | None = None
     try:
         category = load_category(root, name)
     except BadInput as error:
         problems.append(DataProblem(name, str(error), True))
-    sizes = _decode_all(found, problems)
-    problems += _layout(found)
-    problems += _shapes(found, sizes, features)
-    problems += _masks(found, sizes, features)
+    examined = _examine(scanned, problems)
+    sizes = {path: (one.height, one.width) for path, one in examined.items()}
+    problems += _layout(scanned)
+    problems += _shapes(scanned, sizes, features)
+    problems += _masks(scanned, sizes, features)
+    for path, text in exposure_problems(examined):
+        problems.append(DataProblem(path, text, serious=text.startswith("is nearly black")))
     if category:
-        problems += _duplicates(category)
+        problems += _copies(category, examined)
         problems += _shared_groups(category)
     return category, problems
 
@@ -78,13 +82,6 @@ def folder_summaries(category: Category) -> list[FolderSummary]:
     parts = {"train/good": category.train, "test/good": category.good}
     parts |= {f"test/{name}": paths for name, paths in category.classes.items()}
     return [_row(category, part, paths) for part, paths in parts.items()]
-
-
-def check_images(images: Category | Textures) -> None:
-    """Decode every image. Raises BadInput for the first, in path order, that cannot be read."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for _ in pool.map(lambda path: read_image(images.folder / path).shape, images.images):
-            pass
 
 
 def _row(category: Category, part: str, paths: Sequence[str]) -> FolderSummary:
@@ -101,20 +98,19 @@ def _row(category: Category, part: str, paths: Sequence[str]) -> FolderSummary:
     return FolderSummary(category.name, part, len(paths), groups, masks, *ends)
 
 
-def _decode_all(category: Category, problems: list[DataProblem]) -> dict[str, Size]:
-    """Image -> (height, width) of the images that can be read; the others become problems."""
+def _examine(category: Category, problems: list[DataProblem]) -> dict[str, Examined]:
+    """Decode the images; those that cannot be read become problems."""
 
-    def decode(path: str) -> Size | BadInput:
+    def look(path: str) -> Examined | BadInput:
         try:
-            height, width, _ = read_image(category.folder / path).shape
-            return height, width
+            return examine(category.folder / path)
         except BadInput as error:
             return error
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        results = dict(zip(category.images, pool.map(decode, category.images), strict=True))
+        results = dict(zip(category.images, pool.map(look, category.images), strict=True))
     problems += [DataProblem(path, str(e), True) for path, e in results.items() if isinstance(e, BadInput)]
-    return {path: size for path, size in results.items() if not isinstance(size, BadInput)}
+    return {path: one for path, one in results.items() if isinstance(one, Examined)}
 
 
 def _layout(category: Category) -> Iterator[DataProblem]:
@@ -146,9 +142,14 @@ def _strays(category: Category, place: str, expected: Sequence[str]) -> Iterator
     entries = sorted((folder / place).iterdir()) if (folder / place).is_dir() else []
     for entry in entries:
         path = entry.relative_to(folder).as_posix()
-        if path in used or entry.name in expected or entry.name.lower().startswith(_HARMLESS):
+        name = entry.name.lower()
+        if path in used or name in expected or entry.name in expected or name.startswith(_HARMLESS):
+            continue
+        if is_of_a_system(entry.name):
             continue
         kind = "folder" if entry.is_dir() else "image" if entry.suffix.lower() in IMAGE_SUFFIXES else "file"
+        if entry.suffix.lower() in OTHER_PICTURES:
+            kind = f"picture of a format that is not read ({entry.suffix.lower()[1:]})"
         yield DataProblem(path, f"stray {kind}, not used", False)
 
 
@@ -199,22 +200,20 @@ def _kept(category: Category, path: str, size: Size | None, features: Features) 
     return kept_share(mask, features)
 
 
-def _duplicates(category: Category) -> Iterator[DataProblem]:
-    """Files of the same content; serious where the bank, the support and the queries would share a picture."""
-    same: dict[str, list[str]] = defaultdict(list)
-    for path, digest in category.digests.items():
-        same[digest].append(path)
-    for first, *others in (paths for paths in same.values() if len(paths) > 1):
+def _copies(category: Category, examined: Mapping[str, Examined]) -> Iterator[DataProblem]:
+    """Yield copies of one picture; serious where the bank and the queries would share it, or it is in two classes."""
+    for first, *others in copies({path: one.pixels for path, one in examined.items()}):
         parts = {_part(path) for path in (first, *others)}
-        groups = {category.group(path) for path in (first, *others)}
-        serious = len(parts) > 1 or (len(groups) > 1 and parts.isdisjoint(("train/good", "test/good")))
-        yield DataProblem(first, f"the same file as {', '.join(others)}", serious)
+        same = "file" if len({category.digests[path] for path in (first, *others)}) == 1 else "picture"
+        label = first.split("/")[1]
+        remedy = "" if all(path.split("/")[1] == label for path in others) else ": one class must be wrong; remove it"
+        yield DataProblem(first, f"the same {same} as {', '.join(others)}{remedy}", len(parts) > 1)
 
 
 def _shared_groups(category: Category) -> Iterator[DataProblem]:
     """Yield groups of `groups.csv` with images in more than one folder."""
     parts: dict[str, set[str]] = defaultdict(set)
-    for path, group in category.groups.items():
+    for path, group in read_groups(category.folder, category.images).items():
         parts[group].add(_part(path))
     for where, count in Counter(tuple(natsorted(x)) for x in parts.values() if len(x) > 1).items():
         text = f"{count} groups are in {' and '.join(where)}: support from one leaves out their images in the other"

@@ -149,7 +149,7 @@ def _with_short_retries(uri: str) -> str:
 
 def _is_read(path: str) -> bool:
     name = path.rpartition("/")[2]
-    return PurePosixPath(name.lower()).suffix in IMAGE_SUFFIXES or name == "groups.csv"
+    return PurePosixPath(name.lower()).suffix in IMAGE_SUFFIXES or name.lower() == "groups.csv"
 
 
 def _path_below(path: str, top: str, address: Address, option: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 from cluster.folds import Fold
 from fsamc.config.dotted import updated
-from fsamc.data.category import Category, find_categories, load_category
+from fsamc.data.category import Category, load_category
+from fsamc.data.folders import find_categories
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
@@ -18,6 +19,7 @@ from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
+from sweeps.checks.pictures import contents, examine_pictures, overlooked
 from sweeps.checks.textures import find_textures
 from sweeps.plan.load import variants, with_absolute_files
 from sweeps.plan.settings import Plan
@@ -35,6 +37,7 @@ class Prepared:
         textures: None where nothing is pretrained.
         warnings: one line each.
         caveats: what must stand on everything that shows a number.
+        examined: what the examination of images gave (JSON), by the hash of their contents.
     """
 
     plan: Plan
@@ -42,12 +45,13 @@ class Prepared:
     textures: Textures | None
     warnings: tuple[str, ...]
     caveats: tuple[str, ...]
+    examined: dict[str, str] = field(default_factory=dict)
 
     @property
     def contents(self) -> dict[str, str]:
         """Hashes of the data, by what they are of: images with their groups, and textures."""
         hashes = {f"category {name}": category.fingerprint for name, category in self.categories.items()}
-        return hashes | ({"textures": _contents(self.textures)} if self.textures else {})
+        return hashes | ({"textures": contents(self.textures)} if self.textures else {})
 
     @property
     def fingerprint(self) -> str:
@@ -98,9 +102,21 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     plan, missing = _resolve_backbone(plan, random=random)
     caveats = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
     warnings += missing
-    _check_readable(categories.values(), loaded, store)
+    pictures = examine_pictures(categories, loaded, store)
+    if pictures.categories != categories:  # with copies that lie in other files as one group
+        categories = pictures.categories
+        warnings = list(dict.fromkeys([*warnings, *_too_small(plan, categories)]))
+    warnings += [*pictures.warnings, *overlooked(folder, categories.values())]
+    caveats += pictures.caveats
     plan = _resolve_foreground(plan, categories, loaded)
-    return Prepared(plan=plan, categories=categories, textures=loaded, warnings=tuple(warnings), caveats=tuple(caveats))
+    return Prepared(
+        plan=plan,
+        categories=categories,
+        textures=loaded,
+        warnings=tuple(warnings),
+        caveats=tuple(caveats),
+        examined=pictures.examined,
+    )
 
 
 def _chosen(plan: Plan, names: list[str], data: Path) -> list[str]:
@@ -201,29 +217,6 @@ def _check_backbones(plan: Plan) -> list[str]:
     for features in dict.fromkeys(config.features for config in variants(plan, changed=2)):
         load_backbone(features, "cpu")
     return [RANDOM_WEIGHTS] if any(is_random(config.features) for config in variants(plan)) else []
-
-
-def _check_readable(categories: Iterable[Category], textures: Textures | None, store: Store) -> None:
-    """Decode every image once per content: a truncated file must not stop a sweep in the night."""
-    from fsamc.data.inspection import check_images
-
-    for images in _all_images(categories, textures):
-        if store.get_text("checked", _contents(images)) is None:
-            check_images(images)
-
-
-def remember_checks(prepared: Prepared, store: Store) -> None:
-    """Note that the images are readable, so that the next sweep on them starts at once."""
-    for images in _all_images(prepared.categories.values(), prepared.textures):
-        store.put_text("checked", _contents(images), "{}")
-
-
-def _all_images(categories: Iterable[Category], textures: Textures | None) -> list[Category | Textures]:
-    return [*categories, textures] if textures else list(categories)
-
-
-def _contents(images: Category | Textures) -> str:
-    return digest(sorted(images.digests.items()))
 
 
 def _resolve_foreground(plan: Plan, categories: dict[str, Category], textures: Textures | None) -> Plan:

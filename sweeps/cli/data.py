@@ -39,3 +39,13 @@ def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and t
 
     write_demo(folder)
     say(f"{folder / 'datasets'}\n{folder / 'textures'}")
+
+
+@app.command("shrink")
+def data_shrink(images: Annotated[list[Path], typer.Argument(help="Pictures that are too large to be read.")]) -> None:
+    """Make pictures smaller that have too many pixels to be read, in place. Others are left as they are."""
+    from fsamc.data.images import image_size, shrink_image
+
+    for path in images:
+        text = "made smaller" if shrink_image(path) else "small enough, left as it is"
+        say(f"{path}: {text}, {' x '.join(map(str, image_size(path)))}")

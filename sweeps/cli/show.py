@@ -14,7 +14,8 @@ from rich.text import Text
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
 from fsamc.config.features import Features
-from fsamc.data.category import Category, find_categories, load_category, scan_category
+from fsamc.data.category import Category, load_category, scan_category
+from fsamc.data.folders import find_categories
 from fsamc.data.inspection import DataProblem, FolderSummary, folder_summaries, inspect_category
 from fsamc.data.remote import Source, local
 from sweeps.checks.disk import check_writable

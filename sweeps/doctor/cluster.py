@@ -12,7 +12,8 @@ from cluster import ray_private
 from cluster.nodes.inventory import Node, NodeReport, findings
 from cluster.nodes.node_checks import Cached, Files
 from fsamc.config.features import Features
-from fsamc.data.category import find_categories, scan_category
+from fsamc.data.category import scan_category
+from fsamc.data.folders import find_categories
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig

@@ -10,7 +10,8 @@ from urllib.request import Request, urlopen
 from cluster.nodes.node_checks import Cached
 from fsamc.config.dotted import validated
 from fsamc.config.features import Features
-from fsamc.data.category import find_categories, scan_category
+from fsamc.data.category import scan_category
+from fsamc.data.folders import find_categories
 from fsamc.data.remote import Address, Source, count_files
 from fsamc.data.textures import load_textures
 from sweeps.doctor.check import Check, refused

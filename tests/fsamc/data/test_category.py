@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsamc.data.category import Category, find_categories, load_category
+from fsamc.data.category import Category, load_category
+from fsamc.data.folders import find_categories
 from fsamc.errors import BadInput
 from tests.fsamc.layouts import write_category, write_category_3d
 

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from fsamc.config.features import Features
-from fsamc.data.category import Category, find_categories, load_category
+from fsamc.data.category import Category, load_category
 from fsamc.data.demo_data import write_demo
 from fsamc.data.demo_products import PRODUCTS, photograph
+from fsamc.data.examination import examine_all
+from fsamc.data.folders import find_categories
 from fsamc.data.images import read_image, read_mask
-from fsamc.data.inspection import check_images, inspect_category
+from fsamc.data.inspection import inspect_category
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from fsamc.seeds import numpy_generator
@@ -48,7 +50,7 @@ def test_the_textures_are_ten_classes_that_differ(demo):
     textures = load_textures(demo / "textures")
     assert [len(paths) for paths in textures.classes.values()] == [2] * 10
     assert len(set(textures.digests.values())) == 20
-    check_images(textures)
+    examine_all(textures)
 
 
 def test_one_category_is_grey_and_oblong_and_shows_each_piece_twice(demo, categories):

@@ -9,7 +9,8 @@ from PIL import Image
 
 from fsamc.config.features import Features
 from fsamc.data.category import load_category
-from fsamc.data.inspection import DataProblem, FolderSummary, check_images, folder_summaries, inspect_category
+from fsamc.data.examination import examine_all
+from fsamc.data.inspection import DataProblem, FolderSummary, folder_summaries, inspect_category
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from tests.fsamc.layouts import write_category, write_category_3d
@@ -85,7 +86,7 @@ def test_strays_are_told_but_not_what_every_download_carries(tiles):
 
 
 def test_mixed_sizes_are_told(tiles):
-    Image.fromarray(np.zeros((32, 48, 3), dtype=np.uint8)).save(tiles / "train/good/000.png")
+    Image.fromarray(np.tile(np.arange(48, dtype=np.uint8), (32, 1)) * 5).save(tiles / "train/good/000.png")
     (problem,) = found(tiles)
     assert problem.text == "2 image sizes; the most common, 64 x 64, has 12 of 13 images"
     assert not problem.serious
@@ -114,23 +115,73 @@ def test_masks_missing_unreadable_empty_and_of_another_size(tiles):
     ("source", "copy", "serious"),
     [
         ("train/good/000.png", "test/good/000.png", True),
-        ("train/good/000.png", "test/crack/000.png", True),
-        ("test/good/000.png", "test/crack/001.png", True),
-        ("test/crack/000.png", "test/dent/000.png", True),
-        ("test/crack/000.png", "test/crack/003.png", True),
+        ("test/crack/000.png", "test/crack/003.png", False),
         ("train/good/000.png", "train/good/001.png", False),
         ("test/good/000.png", "test/good/001.png", False),
     ],
 )
-def test_duplicates_are_serious_where_two_sides_share_a_picture(tiles, source, copy, serious):
+@pytest.mark.parametrize("same", ["file", "picture"])
+def test_copies_are_told_and_serious_where_the_bank_has_seen_a_query(tiles, source, copy, serious, same):
     shutil.copy(tiles / source, tiles / copy)
-    assert found(tiles) == [DataProblem(source, f"the same file as {copy}", serious)]
+    if same == "picture":
+        Image.open(tiles / source).save(tiles / copy, compress_level=1)
+    assert found(tiles) == [DataProblem(source, f"the same {same} as {copy}", serious)]
 
 
-def test_a_duplicate_within_a_group_never_meets_itself(tiles):
-    shutil.copy(tiles / "test/crack/000.png", tiles / "test/crack/003.png")
-    (tiles / "groups.csv").write_text("path,group\ntest/crack/000.png,a\ntest/crack/003.png,a\n")
-    assert [problem.serious for problem in found(tiles)] == [False]
+@pytest.mark.parametrize(
+    ("source", "copy"),
+    [
+        ("train/good/000.png", "test/crack/000.png"),
+        ("test/good/000.png", "test/crack/001.png"),
+        ("test/crack/000.png", "test/dent/000.png"),
+    ],
+)
+def test_a_picture_in_two_classes_is_a_contradiction(tiles, source, copy):
+    shutil.copy(tiles / source, tiles / copy)
+    (problem,) = found(tiles)
+    assert problem.serious
+    assert f"{tiles / source} and {tiles / copy} are the same picture, as " in problem.text
+    Image.open(tiles / source).save(tiles / copy, compress_level=1)
+    assert found(tiles) == [
+        DataProblem(source, f"the same picture as {copy}: one class must be wrong; remove it", True)
+    ]
+
+
+def test_dark_pictures_are_told_once_a_folder(tiles):
+    for number in range(3):
+        Image.fromarray(np.arange(number, 4096 + number, dtype=np.uint16).reshape(64, 64) // (1 + number)).save(
+            tiles / f"test/dent/00{number}.png"
+        )
+    Image.fromarray(np.full((64, 64), 7, np.uint8)).save(tiles / "train/good/001.png")
+    assert found(tiles) == [
+        DataProblem("train/good/001.png", "is constant: every value is 7", False),
+        DataProblem(
+            "test/dent/000.png",
+            "is nearly black: its values end at 4095 of 65535; if these are 12 bits, multiply by 16; so are 2 more in "
+            "its folder",
+            True,
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "lost+found", "__MACOSX", ".ipynb_checkpoints"])
+@pytest.mark.parametrize("place", ["", "test", "test/crack", "train", "train/good"])
+def test_folders_of_systems_are_passed_by(tiles, name, place):
+    before = load_category(tiles.parent, "tiles")
+    shutil.copytree(tiles / "test/dent", tiles / place / name)
+    category, problems = inspect_category(tiles.parent, "tiles", Features())
+    assert problems == []
+    assert category == before
+
+
+def test_pictures_of_formats_that_are_not_read_are_named(tiles):
+    for name in ("test/dent/IMG_1.HEIC", "train/good/x.gif"):
+        (tiles / name).write_bytes(b"x")
+    texts = {problem.path: problem.text for problem in found(tiles)}
+    assert texts == {
+        "test/dent/IMG_1.HEIC": "stray picture of a format that is not read (heic), not used",
+        "train/good/x.gif": "stray picture of a format that is not read (gif), not used",
+    }
 
 
 def test_groups_in_two_folders_are_counted(tiles):
@@ -170,24 +221,24 @@ def test_summary_counts_by_hand(tmp_path):
     ]
 
 
-def test_check_images_names_the_first_in_path_order(tiles):
+def test_examining_names_the_first_in_path_order(tiles):
     category = load_category(tiles.parent, "tiles")
-    check_images(category)
+    examine_all(category)
     for path in ("test/dent/001.png", "train/good/003.png", "test/crack/000.png"):
         (tiles / path).write_text("no image")
     with pytest.raises(BadInput, match=r"train/good/003\.png"):
-        check_images(category)
+        examine_all(category)
 
 
-def test_check_images_reads_textures_too(tmp_path):
+def test_examining_reads_textures_too(tmp_path):
     for name in ("banded", "dotted"):
         (tmp_path / name).mkdir()
         Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(tmp_path / name / "0.png")
     textures = load_textures(tmp_path)
-    check_images(textures)
+    examine_all(textures)
     (tmp_path / "dotted" / "0.png").write_text("no image")
     with pytest.raises(BadInput, match=r"dotted/0\.png"):
-        check_images(textures)
+        examine_all(textures)
 
 
 @pytest.fixture
@@ -209,7 +260,7 @@ def test_problems_in_the_3d_layout_are_told_where_they_are(tire):
     (tire / "test/combined/more").mkdir()
     Image.fromarray(np.zeros((64, 64), dtype=bool)).save(tire / "test/combined/gt/001.png")
     (tire / "test/cut/rgb/002.png").write_text("no image")
-    shutil.copy(tire / "train/good/rgb/000.png", tire / "test/cut/rgb/003.png")
+    shutil.copy(tire / "train/good/rgb/000.png", tire / "train/good/rgb/003.png")
     texts = {problem.path: problem.text for problem in found(tire)}
     assert texts.pop("test/cut/rgb/002.png").startswith(str(tire / "test/cut/rgb/002.png"))
     assert texts == {
@@ -217,7 +268,7 @@ def test_problems_in_the_3d_layout_are_told_where_they_are(tire):
         "test/cut/rgb/notes.txt": "stray file, not used",
         "test/combined/more": "stray folder, not used",
         "test/combined/gt/001.png": "mask marks nothing",
-        "train/good/rgb/000.png": "the same file as test/cut/rgb/003.png",
+        "train/good/rgb/000.png": "the same file as train/good/rgb/003.png",
     }
 
 
@@ -235,7 +286,9 @@ def test_a_class_of_depth_alone_has_no_images(tire):
 
 @pytest.mark.real
 def test_the_real_boards_are_sound_and_the_real_tiles_do_not_fit_a_crop(shared):
-    assert inspect_category(shared / "datasets", "pcb", Features(fit="crop"))[1] == []
+    assert inspect_category(shared / "datasets", "pcb", Features(fit="crop"))[1] == [
+        DataProblem("train/good/202.png", "is constant: every value is 255", False)
+    ]
     problems = inspect_category(shared / "datasets", "magnetic_tile", Features(fit="crop"))[1]
     assert {problem.path for problem in problems if problem.serious} == {
         f"test/{name}" for name in ("blowhole", "break", "crack", "fray", "uneven")

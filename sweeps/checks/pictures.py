@@ -1,0 +1,98 @@
+"""Pictures of a sweep: each decoded once per content, copies in one group, and what people should know of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsamc.data.category import Category
+from fsamc.data.examination import Examined, examine_all, exposure_problems
+from fsamc.data.folders import nested_categories, other_pictures
+from fsamc.data.groups import copies
+from fsamc.data.textures import Textures
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
+
+_KIND = "examined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """All pictures of a sweep, examined.
+
+    Attributes:
+        categories: as loaded, with images that are the same picture in one group.
+        examined: what is to be remembered once the sweep writes (JSON), by the hash of the contents.
+        warnings: one line each.
+        caveats: what must stand beside every number.
+    """
+
+    categories: dict[str, Category]
+    examined: dict[str, str]
+    warnings: tuple[str, ...]
+    caveats: tuple[str, ...]
+
+
+def examine_pictures(categories: Mapping[str, Category], textures: Textures | None, store: Store) -> Pictures:
+    """Decode every image once per content: a truncated file must not stop a sweep in the night.
+
+    Raises BadInput for the first that cannot be read, and for a picture that is in two classes.
+    """
+    remembered: dict[str, str] = {}
+    grouped: dict[str, Category] = {}
+    warnings: list[str] = []
+    caveats: list[str] = []
+    for name, category in categories.items():
+        examined = _examined(category, store, remembered)
+        pixels = {path: one.pixels for path, one in examined.items()}
+        grouped[name] = category.with_copies_grouped(pixels)
+        warnings += [f"{category.folder / path} {problem}" for path, problem in exposure_problems(examined)]
+        caveats += _copies(category, pixels)
+    if textures is not None:
+        _examined(textures, store, remembered)
+    return Pictures(categories=grouped, examined=remembered, warnings=tuple(warnings), caveats=tuple(caveats))
+
+
+def overlooked(data: Path, categories: Iterable[Category]) -> Iterator[str]:
+    """Yield a line for pictures that lie beside those that are read, in another format or one folder too deep."""
+    for category in categories:
+        parts = ["train/good", "test/good", *(f"test/{name}" for name in category.classes)]
+        others = [path for part in parts for path in other_pictures(category.folder, part)]
+        if others:
+            formats = ", ".join(sorted({Path(path).suffix[1:].lower() for path in others}))
+            yield (
+                f"{category.name}: {len(others)} pictures of formats that are not read ({formats}), the first "
+                f"{category.folder / others[0]}; save them as png or jpg"
+            )
+    yield from nested_categories(data)
+
+
+def remember_pictures(examined: Mapping[str, str], store: Store) -> None:
+    """Keep what the examination gave, so that the next sweep on these images starts at once."""
+    for key, text in examined.items():
+        store.put_text(_KIND, key, text)
+
+
+def contents(images: Category | Textures) -> str:
+    """Hash of the images' paths and contents."""
+    return digest(sorted(images.digests.items()))
+
+
+def _examined(images: Category | Textures, store: Store, remembered: dict[str, str]) -> dict[str, Examined]:
+    key = contents(images)
+    text = store.get_text(_KIND, key)
+    examined = examine_all(images) if text is None else {path: Examined(*one) for path, one in json.loads(text).items()}
+    remembered[key] = json.dumps(examined)
+    return examined
+
+
+def _copies(category: Category, pixels: Mapping[str, str]) -> Iterator[str]:
+    same = copies(pixels)
+    if same:
+        count, first = sum(len(paths) - 1 for paths in same), same[0]
+        yield (
+            f"{category.name}: {count} of {len(pixels)} images are copies of others, such as {first[1]} of {first[0]}; "
+            "copies count as one group, never on both sides"
+        )
