@@ -417,7 +417,7 @@ def test_a_picture_that_is_too_large_can_be_made_smaller_by_the_command_that_is_
     values[:6_500] = True
     values = values if suffix == ".png" else values * np.uint8(255)
     path.write_bytes(pillow("PNG", values) if suffix == ".png" else tiff(values, compression="zlib"))
-    with pytest.raises(BadInput, match=r"cannot be read as it is: 182 megapixels, at most 179 are read; make it smaller: ") as told:
+    with pytest.raises(BadInput, match="182 megapixels, at most 179 are read; make it smaller: ") as told:
         read_pixels(path)
     command = shlex.split(str(told.value).partition("make it smaller: ")[2])
     assert command[0] == "fsamc"
