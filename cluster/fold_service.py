@@ -65,13 +65,13 @@ class FoldService(Builder):
         shared = self._shared
         if self._halted.is_set():
             return None
-        if saved := await asyncio.to_thread(find_result, fold, shared):
+        inputs = fold.inputs(shared.categories, shared.textures)
+        if saved := await asyncio.to_thread(lambda: find_result(inputs.key, shared.results)):
             return saved, True
-        artifacts = fold.artifacts(shared.categories, shared.textures)
         waited, pause = 0.0, 0.0
         while True:
             try:
-                text = await self._run_once(fold, artifacts)
+                text = await self._run_once(fold, inputs.artifacts)
             except Exception as error:
                 if not lost(error) or waited > _PATIENCE:
                     raise

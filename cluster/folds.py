@@ -1,17 +1,16 @@
-"""Folds as they travel between processes: what they share, what is asked, what came of it."""
+"""Folds as they travel between processes, with what they share and their outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from fsamc.artifacts.base import Artifact
 from fsamc.data.category import Category
 from fsamc.data.textures import Textures
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.inputs import fold_artifacts, fold_key
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.store.store import Store
 
@@ -39,15 +38,10 @@ class Fold:
     draw: int
     config: FoldConfig
 
-    def artifacts(self, categories: Mapping[str, Category], textures: Textures | None) -> list[Artifact]:
-        """What the fold reads, each after what it needs."""
+    def inputs(self, categories: Mapping[str, Category], textures: Textures | None) -> FoldInputs:
+        """Return what the fold reads, and the address of its result."""
         category = categories[self.category]
-        return fold_artifacts(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
-
-    def key(self, categories: Mapping[str, Category], textures: Textures | None) -> str:
-        """Address of the fold's result."""
-        category = categories[self.category]
-        return fold_key(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
+        return FoldInputs(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +55,7 @@ class Outcome:
     fatal: bool = False  # the error will meet every fold alike
 
 
-def find_result(fold: Fold, shared: Materials) -> str | None:
-    """The fold's result as JSON, if one of the stores has it."""
-    key = fold.key(shared.categories, shared.textures)
-    found = (Store(root).get_text("fold", key) for root in shared.results)
-    return next((text for text in found if text is not None), None)
+def find_result(key: str, results: Iterable[Path]) -> str | None:
+    """Return the result of the fold with this key as JSON, if one of the stores has it."""
+    texts = (Store(root).get_text("fold", key) for root in results)
+    return next((text for text in texts if text is not None), None)

@@ -17,13 +17,13 @@ import numpy as np
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from fsamc.compute import Stopwatch
 from fsamc.data.category import Category, load_category
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import FoldImages
-from fsamc.fold.inputs import fold_inputs
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
+from fsamc.fold.stopwatch import Stopwatch
 from fsamc.store.store import Store
 
 OUT = Path(__file__).resolve().parents[1] / "naming.png"
@@ -45,9 +45,8 @@ def main() -> None:
         store = Store(Path(cache))
         result = run_fold(category, config, seed=1, store=store)
         query = asked.query or chosen(result)
-        inputs = fold_inputs(category, config, seed=1)
-        assert inputs is not None
-        distances = FoldImages(category, config, inputs, store, Stopwatch()).take([query]).distances[0].numpy()
+        images = FoldImages(FoldInputs(category, config, seed=1), store, Stopwatch())
+        distances = images.take([query]).distances[0].numpy()
         draw(category, result, query, distances, asked.out)
     print(f"{asked.out}: {query}, {result.accuracy:.0%} of {result.queries} queries named rightly")
 

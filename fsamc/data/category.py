@@ -119,7 +119,7 @@ class Category:
             name: tuple(path for path in paths if self.group(path) not in taken) for name, paths in self.classes.items()
         }
 
-    def left_out(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> tuple[str, ...]:
+    def excluded(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the defect images that are neither: not support, but of a group that is, whatever its class."""
         support = {path for paths in self.support(shots, draw, files=files).values() for path in paths}
         taken = self._support_groups(shots, draw, files)

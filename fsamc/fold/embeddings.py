@@ -1,4 +1,4 @@
-"""A fold's images before and after its head, as points: what t-SNE draws (paper, figures 7 to 20)."""
+"""Images of a fold before and after its head, as points: what t-SNE draws (paper, figures 7 to 20)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fsamc.compute import Stopwatch, threads
-from fsamc.data.category import Category
-from fsamc.data.textures import Textures
+from fsamc.compute import threads
 from fsamc.detectors.residual import ResidualMaps
 from fsamc.errors import BadInput
-from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import FoldImages
-from fsamc.fold.inputs import fold_inputs
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.learners import TrainedHead, pretrained_head
-from fsamc.fold.run import support_and_queries
+from fsamc.fold.stopwatch import Stopwatch
 from fsamc.store.store import Store
 
 _PART = 1 << 24  # numbers of all images' maps held at once; a memory bound
@@ -48,42 +45,39 @@ class Embeddings:
     paths: tuple[str, ...]
 
 
-def fold_embeddings(
-    category: Category, config: FoldConfig, *, seed: int, draw: int, store: Store, textures: Textures | None
-) -> Embeddings:
-    """The images of a fold before and after its head, which is trained as `run_fold` trains it.
+def fold_embeddings(inputs: FoldInputs, store: Store) -> Embeddings:
+    """Return the images of a fold before and after its head, which is trained as `run_fold` trains it.
 
     Raises:
         BadInput: as `run_fold`; the head sees images alone, and has neither maps nor embeddings; or the fold has no
             queries to show, being scored on its support.
     """
-    if config.scoring.by == "support":
+    if inputs.config.scoring.by == "support":
         raise BadInput("folds.score is support: there are no queries to embed beside the support")
-    category = category.with_classes(good=config.good)
-    support, queries = support_and_queries(category, config, draw)
-    inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
-    if inputs is None:
-        raise BadInput(f"head.kind is {config.head.kind}, which sees images alone and embeds no maps; choose another")
-    known, asked = ([path for paths in of.values() for path in paths] for of in (support, queries))
-    with threads(config.compute):
-        images = FoldImages(category, config, inputs, store, Stopwatch())
-        trained = pretrained_head(images, seed=seed).trained_on(support)
-        scores = np.concatenate([trained.scores(known), trained.scores(asked)])
+    if not inputs.sees_maps:
+        kind = inputs.config.head.kind
+        raise BadInput(f"head.kind is {kind}, which sees images alone and embeds no maps; choose another")
+    both = (inputs.support, inputs.queries)
+    support, queries = ([path for paths in of.values() for path in paths] for of in both)
+    paths, watch = support + queries, Stopwatch()
+    with threads(inputs.config.compute):
+        inputs.build_missing(store, watch)
+        images = FoldImages(inputs, store, watch)
+        trained = pretrained_head(images).trained_on(inputs.support)
+        scores = np.concatenate([trained.scores(support), trained.scores(queries)])
         return Embeddings(
-            before=principal_coordinates(trained.images.maps, trained.images.rows(known + asked)),
-            after=scores if trained.head.judges_pairs else _embedded(trained, known + asked),
-            labels=np.array(
-                [label for of in (support, queries) for label, paths in enumerate(of.values()) for _ in paths]
-            ),
-            is_support=np.arange(len(scores)) < len(known),
+            before=principal_coordinates(images.maps, images.rows(paths)),
+            after=scores if trained.head.judges_pairs else _embedded(trained, paths),
+            labels=np.array([label for of in both for label, of_class in enumerate(of.values()) for _ in of_class]),
+            is_support=np.arange(len(paths)) < len(support),
             predicted=scores.argmax(1),
-            classes=tuple(category.classes),
-            paths=(*known, *asked),
+            classes=tuple(inputs.category.classes),
+            paths=tuple(paths),
         )
 
 
 def principal_coordinates(maps: ResidualMaps, rows: Sequence[int]) -> np.ndarray:
-    """Coordinates of flattened maps along their own principal axes, float32 [n, d], d < n: a rotation, no projection.
+    """Return coordinates of flattened maps along their own principal axes, float32 [n, d], d < n: they are rotated.
 
     Read off the eigenvectors of the centred n x n matrix of inner products, which is summed over parts of the patches:
     the maps, some megabytes each, are never all in memory.
@@ -102,7 +96,7 @@ def principal_coordinates(maps: ResidualMaps, rows: Sequence[int]) -> np.ndarray
 
 
 def _inner_products(maps: ResidualMaps, rows: Sequence[int], part: slice) -> np.ndarray:
-    """Between the images' maps, of a part of the patches only; float64 [n, n]."""
+    """Return those between the images' maps, of a part of the patches only; float64 [n, n]."""
     of_part = replace(maps, features=maps.features[:, part], indices=maps.indices[:, part])
     flat = of_part.take(rows).values.flatten(1)
     return (flat @ flat.T).double().cpu().numpy()
@@ -110,7 +104,7 @@ def _inner_products(maps: ResidualMaps, rows: Sequence[int], part: slice) -> np.
 
 @torch.no_grad()
 def _embedded(trained: TrainedHead, paths: Sequence[str]) -> np.ndarray:
-    """The head's embeddings, float32 [n, e]."""
+    """Return the head's embeddings, float32 [n, e]."""
     return np.concatenate(
         [trained.head.encode(maps).flatten(1).cpu().numpy() for maps in trained.images.batches(paths)]
     )

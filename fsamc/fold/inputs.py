@@ -1,9 +1,9 @@
-"""What one fold reads, and the address of its result. Loads no torch: whoever only schedules folds may ask."""
+"""Inputs of one fold and the address of its result. Loads no torch, so that scheduling folds is cheap."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -19,75 +19,165 @@ from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
+from fsamc.fold.stopwatch import Stopwatch
 from fsamc.heads import HEADS
 from fsamc.pseudo.classes import pseudo_classes
 from fsamc.store.digests import digest
+from fsamc.store.store import Store
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The artifacts that one fold reads."""
+class FoldInputs:
+    """What one fold reads: each property is worked out when it is first asked for, and once.
 
-    good: FeatureSet
-    test: NearestRows  # every defect image
-    means: NearestRows | None  # per class the support averaged pixel by pixel, where `support.mean: image`
-    pseudo: PseudoSet | None  # where the head is pretrained, or measured on them
-    pseudo_nearest: NearestRows | None  # where `pseudo.residual: bank`, or the head is measured on them
+    Args:
+        category: images in MVTec layout.
+        config: every knob.
+        seed: of the bank's coreset, the head's weights and the pretraining rounds.
+        draw: which images are the support.
+        textures: what pseudo-defects are made of; needed if the configuration pretrains or is measured on them.
 
-    def artifacts(self) -> list[Artifact]:
-        """All of them, each after what it needs."""
-        return _in_order(self.test, self.means, self.pseudo, self.pseudo_nearest)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectionInputs:
-    """The artifacts that say which images are called defective, where `detection.enabled`."""
-
-    held_out: GoodScores  # what the threshold is chosen on
-    test: NearestRows  # every defect image
-    good: NearestRows | None  # test/good, where there is any
-
-    def artifacts(self) -> list[Artifact]:
-        """All of them, each after what it needs."""
-        return _in_order(self.held_out, self.test, self.good)
-
-
-def fold_inputs(
-    category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
-) -> Inputs | None:
-    """What `run_fold` will read, so that it can be built elsewhere beforehand; None where a head sees images alone.
+    Attributes:
+        category: with `good` among its classes where the configuration says so.
 
     Raises:
-        BadInput: pseudo-defects are needed and no textures are given, or fewer classes than asked for.
+        BadInput: `good` is to be a class and has no images.
     """
-    if HEADS[config.head.kind].sees == "images":
-        return None
-    category = category.with_classes(good=config.good)
-    bank = _bank(category, config, seed)
-    test = NearestRows(bank=bank, queries=_features(category, config, ((path,) for path in category.defects)))
-    averaged = _averaged(category, config, draw)
-    means = NearestRows(bank=bank, queries=_features(category, config, averaged)) if averaged else None
-    pseudo = _checked_pseudo_set(category, config, textures) if takes_pseudo_defects(config) else None
-    from_bank = config.pseudo.residual == "bank" or "pseudo" in config.scoring.measure
-    pseudo_nearest = NearestRows(bank=bank, queries=pseudo) if pseudo and from_bank else None
-    return Inputs(good=bank.good, test=test, means=means, pseudo=pseudo, pseudo_nearest=pseudo_nearest)
 
+    def __init__(
+        self, category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
+    ) -> None:
+        self.category = category.with_classes(good=config.good)
+        self.config, self.seed, self.draw, self.textures = config, seed, draw, textures
 
-def detection_inputs(category: Category, config: FoldConfig, *, seed: int) -> DetectionInputs | None:
-    """What the detection in `run_fold` will read; None where it is off. The head has no part in it.
+    @cached_property
+    def support(self) -> PathsByClass:
+        """The support by class. Raises BadInput if the category is too small for its shots."""
+        files = self.config.support.files
+        if problem := self.category.problem(
+            self.config.shots, self.draw, files=files, scored_by=self.config.scoring.by
+        ):
+            raise BadInput(problem)
+        return self.category.support(self.config.shots, self.draw, files=files)
 
-    Raises:
-        BadInput: no good image can be held out.
-    """
-    if not config.detection.enabled:
-        return None
-    bank = _bank(category, config, seed)
-    defects, good = (((path,) for path in paths) for paths in (category.defects, category.good))
-    return DetectionInputs(
-        held_out=GoodScores(bank=bank, held_out=held_out_rows(category, config.detection.held_out)),
-        test=NearestRows(bank=bank, queries=_features(category, config, defects)),
-        good=NearestRows(bank=bank, queries=_features(category, config, good)) if category.good else None,
-    )
+    @cached_property
+    def queries(self) -> PathsByClass:
+        """The queries by class; scored on the support, the images of it that can be left out in turn."""
+        support = self.support  # first, since it says what is too small
+        if self.config.scoring.by == "support":
+            return self.category.apart(support)
+        return self.category.queries(self.config.shots, self.draw, files=self.config.support.files)
+
+    @property
+    def sees_maps(self) -> bool:
+        """Whether the head sees residual maps, and not the images themselves."""
+        return HEADS[self.config.head.kind].sees == "maps"
+
+    @cached_property
+    def bank(self) -> Bank:
+        """What the detector has learnt from all good images."""
+        seed = self.seed if DETECTORS[self.config.reference.kind].drawn else 0
+        good = self._features((path,) for path in self.category.train)
+        return Bank(good=good, reference=self.config.reference, seed=seed)
+
+    @cached_property
+    def defects(self) -> FeatureSet:
+        """Every defect image, in the category's order."""
+        return self._features((path,) for path in self.category.defects)
+
+    @cached_property
+    def averages(self) -> FeatureSet | None:
+        """The images of each class averaged pixel by pixel, where `support.mean: image`.
+
+        Those of every support that a head is trained on; None where there is one image of each class.
+        """
+        if self.config.support.mean != "image":
+            return None
+        supports = [self.support] if self.config.scoring.by == "queries" else []
+        if self.config.scoring.leaves_out:
+            supports += [others for _, others in leave_one_out(self.support)]
+        pictures = [paths for one in supports for paths in one.values() if len(paths) > 1]
+        return self._features(pictures) if pictures else None
+
+    @cached_property
+    def pseudo(self) -> PseudoSet | None:
+        """The pseudo-defects, where the head is pretrained or measured on them.
+
+        Raises BadInput if there are no textures, or fewer classes than asked for.
+        """
+        if not takes_pseudo_defects(self.config):
+            return None
+        if self.textures is None:
+            raise BadInput(
+                f"{who_takes_pseudo_defects(self.config)}, and so textures: give --textures DIR, or switch it off"
+            )
+        check_textures(self.textures, self.config)
+        return pseudo_set(self.category, self.config, self.textures)
+
+    @cached_property
+    def test_good(self) -> FeatureSet | None:
+        """The images of test/good, where there is any."""
+        return self._features((path,) for path in self.category.good) if self.category.good else None
+
+    @cached_property
+    def good_scores(self) -> GoodScores:
+        """Scores that detection's threshold is chosen on. Raises BadInput if no good image can be held out."""
+        return GoodScores(bank=self.bank, held_out=held_out_rows(self.category, self.config.detection.held_out))
+
+    def nearest(self, queries: FeatureSet | PseudoSet) -> NearestRows:
+        """Return what the bank says of these pictures."""
+        return NearestRows(bank=self.bank, queries=queries)
+
+    @cached_property
+    def artifacts(self) -> list[Artifact]:
+        """All artifacts that the fold reads, each once and after what it needs. Raises BadInput as they do."""
+        read: dict[str, Artifact] = {}
+        for artifact in self._last():
+            _add_after_needs(artifact, read)
+        return list(read.values())
+
+    def _last(self) -> Iterator[Artifact]:
+        """Yield the artifacts that no other needs."""
+        config = self.config
+        if self.sees_maps:
+            yield self.nearest(self.defects)
+            if self.averages:
+                yield self.nearest(self.averages)
+            if self.pseudo:
+                yield self.pseudo
+            if self.pseudo and (config.pseudo.residual == "bank" or "pseudo" in config.scoring.measure):
+                yield self.nearest(self.pseudo)
+        if config.detection.enabled:
+            yield self.good_scores
+            yield self.nearest(self.defects)
+            if self.test_good:
+                yield self.nearest(self.test_good)
+
+    @cached_property
+    def key(self) -> str:
+        """Address of the fold's result: a hash of everything that it depends on."""
+        config = self.config
+        settings = config.model_dump(
+            mode="json", exclude={"features": {"backbone", "weights"}, "pseudo": {"foreground"}}
+        )
+        keys = [artifact.key for artifact in self.artifacts]
+        return digest(
+            "fold", 2, self.category.fingerprint, identity(config.features), settings, keys, self.seed, self.draw
+        )
+
+    def build_missing(self, store: Store, watch: Stopwatch) -> None:
+        """Build the artifacts that the store lacks. Only the looking counts as this fold's own time."""
+        with watch.stage("inputs"):
+            missing = [artifact for artifact in self.artifacts if not store.has(artifact)]
+        for artifact in missing:
+            store.get(artifact)
+
+    def _features(self, pictures: Iterable[tuple[str, ...]]) -> FeatureSet:
+        return FeatureSet(
+            category=self.category,
+            pictures=tuple(pictures),
+            features=self.config.features,
+            compute=self.config.compute,
+        )
 
 
 def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
@@ -107,16 +197,6 @@ def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
     return tuple(row for row, path in enumerate(category.train) if category.group(path) in chosen)
 
 
-def fold_artifacts(
-    category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
-) -> list[Artifact]:
-    """All artifacts of `fold_inputs` and `detection_inputs`, each after what it needs."""
-    inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
-    parts = (inputs, detection_inputs(category, config, seed=seed))
-    found = {artifact.key: artifact for part in parts if part is not None for artifact in part.artifacts()}
-    return list(found.values())
-
-
 def pretrains(config: FoldConfig) -> bool:
     """Whether this configuration pretrains on pseudo-defects."""
     return config.pretrain.enabled and HEADS[config.head.kind].trained
@@ -127,56 +207,9 @@ def takes_pseudo_defects(config: FoldConfig) -> bool:
     return pretrains(config) or "pseudo" in config.scoring.measure
 
 
-def fold_key(
-    category: Category, config: FoldConfig, *, seed: int, draw: int = 0, textures: Textures | None = None
-) -> str:
-    """Address of a fold's result: a hash of everything that it depends on."""
-    category = category.with_classes(good=config.good)
-    settings = config.model_dump(mode="json", exclude={"features": {"backbone", "weights"}, "pseudo": {"foreground"}})
-    parts = [artifact.key for artifact in fold_artifacts(category, config, seed=seed, draw=draw, textures=textures)]
-    return digest(
-        "fold",
-        2,
-        category.fingerprint,
-        identity(config.features),
-        settings,
-        parts,
-        seed,
-        draw,
-    )
-
-
 def who_takes_pseudo_defects(config: FoldConfig) -> str:
     """What needs pseudo-defects, for people."""
     return f"{'pretrain.enabled' if pretrains(config) else 'objective pseudo'} needs pseudo-defects"
-
-
-def _averaged(category: Category, config: FoldConfig, draw: int) -> list[tuple[str, ...]]:
-    """The images that are averaged pixel by pixel: those of each class in every support that a head is trained on."""
-    if config.support.mean != "image":
-        return []
-    support = category.support(config.shots, draw, files=config.support.files)
-    supports: list[PathsByClass] = [support] if config.scoring.by == "queries" else []
-    if config.scoring.leaves_out:
-        supports += [others for _, others in leave_one_out(support)]
-    return [paths for one in supports for paths in one.values() if len(paths) > 1]
-
-
-def _features(category: Category, config: FoldConfig, pictures: Iterable[tuple[str, ...]]) -> FeatureSet:
-    return FeatureSet(category=category, pictures=tuple(pictures), features=config.features, compute=config.compute)
-
-
-def _bank(category: Category, config: FoldConfig, seed: int) -> Bank:
-    good = _features(category, config, ((path,) for path in category.train))
-    drawn = DETECTORS[config.reference.kind].drawn
-    return Bank(good=good, reference=config.reference, seed=seed if drawn else 0)
-
-
-def _checked_pseudo_set(category: Category, config: FoldConfig, textures: Textures | None) -> PseudoSet:
-    if textures is None:
-        raise BadInput(f"{who_takes_pseudo_defects(config)}, and so textures: give --textures DIR, or switch it off")
-    check_textures(textures, config)
-    return pseudo_set(category, config, textures)
 
 
 def check_textures(textures: Textures, config: FoldConfig) -> None:
@@ -207,15 +240,7 @@ def pseudo_set(category: Category, config: FoldConfig, textures: Textures) -> Ps
     )
 
 
-def _in_order(*ends: Artifact | None) -> list[Artifact]:
-    ordered: dict[str, Artifact] = {}
-    for end in ends:
-        if end is not None:
-            _after_needs(end, ordered)
-    return list(ordered.values())
-
-
-def _after_needs(artifact: Artifact, ordered: dict[str, Artifact]) -> None:
+def _add_after_needs(artifact: Artifact, ordered: dict[str, Artifact]) -> None:
     for need in artifact.needs():
-        _after_needs(need, ordered)
+        _add_after_needs(need, ordered)
     ordered.setdefault(artifact.key, artifact)

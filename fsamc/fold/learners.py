@@ -1,4 +1,4 @@
-"""What names images once it has seen a support: a head on residual maps, or a ResNet on the images themselves.
+"""Learners name images once they have seen a support: a head on residual maps, or a ResNet on images.
 
 A learner holds what does not depend on the support, such as a head's pretraining: it is done once, however many
 supports are tried.
@@ -14,15 +14,16 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from fsamc.compute import Stopwatch
-from fsamc.data.category import Category, PathsByClass
+from fsamc.data.category import PathsByClass
 from fsamc.data.squares import read_squares
 from fsamc.detectors.residual import Maps, concatenate, mean
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import BATCH, FoldImages
-from fsamc.fold.inputs import pretrains
+from fsamc.fold.inputs import FoldInputs, pretrains
+from fsamc.fold.stopwatch import Stopwatch
 from fsamc.heads.base import Head, head_class
 from fsamc.seeds import torch_generator
+from fsamc.store.store import Store
 from fsamc.training import loop as training
 
 
@@ -109,16 +110,20 @@ class PretrainedHead:
         return TrainedHead(head, self.images, anchors, epochs)
 
 
-def pretrained_head(images: FoldImages, *, seed: int, rows: np.ndarray | None = None) -> PretrainedHead:
-    """A fold's head before it sees any support.
+def fold_learner(inputs: FoldInputs, store: Store, watch: Stopwatch) -> Learner:
+    """Return the learner that a fold's configuration names, before it sees any support."""
+    return pretrained_head(FoldImages(inputs, store, watch)) if inputs.sees_maps else ImageLearner(inputs, watch)
+
+
+def pretrained_head(images: FoldImages, *, rows: np.ndarray | None = None) -> PretrainedHead:
+    """Return a fold's head before it sees any support.
 
     Args:
         images: of the fold.
-        seed: of its weights and the rounds of pretraining.
         rows: the pseudo-defects that it is pretrained on; all by default.
     """
-    config = images.config
-    head, rounds = _fresh_head(images, seed), list[float]()
+    config, seed = images.config, images.inputs.seed
+    head, rounds = _fresh_head(images), list[float]()
     if pretrains(config):
         with images.watch.stage("pretrain"):
             labels, maps = images.pseudo_labels, images.pseudo_to_learn()
@@ -137,9 +142,7 @@ def support_means(support: list[Maps], config: FoldConfig) -> Maps | None:
 class ImageLearner:
     """A classifier of images (paper 4.3, table 10): no bank, no residuals, and nothing that precedes the support."""
 
-    category: Category
-    config: FoldConfig
-    seed: int
+    inputs: FoldInputs
     watch: Stopwatch
 
     @property
@@ -152,19 +155,22 @@ class ImageLearner:
         from fsamc.heads.direct import DirectClassifier
 
         with self.watch.stage("inputs"):
-            known = [read_squares(self.category, paths, self.config.features) for paths in support.values()]
+            squares = [self.squares(paths) for paths in support.values()]
         with self.watch.stage("finetune"):
-            generator = torch_generator(self.seed, "head weights")
-            config = self.config
+            config, seed = self.inputs.config, self.inputs.seed
             classifier = DirectClassifier(
                 config.head.direct,
                 config.features,
                 device=config.compute.device,
-                n_classes=len(known),
-                generator=generator,
+                n_classes=len(squares),
+                generator=torch_generator(seed, "head weights"),
             )
-            classifier.finetune(known, torch_generator(self.seed, "direct order"))
+            classifier.finetune(squares, torch_generator(seed, "direct order"))
         return TrainedOnImages(self, classifier.scores)
+
+    def squares(self, paths: Sequence[str]) -> np.ndarray:
+        """Read the images at `paths` as uint8 [n, S, S, 3]."""
+        return read_squares(self.inputs.category, paths, self.inputs.config.features)
 
 
 @dataclass(frozen=True)
@@ -186,17 +192,16 @@ class TrainedOnImages:
 
     def scores(self, paths: Sequence[str]) -> np.ndarray:
         """Scores of the images at `paths`, float32 [Q, C]."""
-        category, features = self.learner.category, self.learner.config.features
         with self.learner.watch.stage("classify"):
             batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
-            return np.concatenate([self.classify(read_squares(category, batch, features)) for batch in batches])
+            return np.concatenate([self.classify(self.learner.squares(batch)) for batch in batches])
 
 
-def _fresh_head(images: FoldImages, seed: int) -> Head:
+def _fresh_head(images: FoldImages) -> Head:
     _, n_patches, dim = images.maps.features.shape
     kind, settings = head_class(images.config.head.kind), images.config.head
-    made = kind(settings, patches=n_patches, dim=dim, generator=torch_generator(seed, "head weights"))
-    return made.to(torch.device(images.maps.device))
+    generator = torch_generator(images.inputs.seed, "head weights")
+    return kind(settings, patches=n_patches, dim=dim, generator=generator).to(torch.device(images.maps.device))
 
 
 @torch.no_grad()

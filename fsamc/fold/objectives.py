@@ -20,21 +20,21 @@ from fsamc.seeds import torch_generator
 
 
 def leave_one_out_scores(learner: Learner, support: PathsByClass) -> dict[str, np.ndarray]:
-    """Scores float32 [C] of every support image, by a learner that has not seen it.
+    """Return scores float32 [C] of every support image, by a learner that has not seen it.
 
     For k = 1 to n, a learner is trained on all but the k-th image of every class, so on n - 1 shots, and names the C
     images left out. What precedes the support, a head's pretraining, is done once and shared.
     """
-    found: dict[str, np.ndarray] = {}
+    scores: dict[str, np.ndarray] = {}
     for left_out, others in leave_one_out(support):
         paths = [path for (path,) in left_out.values()]
-        found |= dict(zip(paths, learner.trained_on(others).scores(paths), strict=True))
-    return found
+        scores |= dict(zip(paths, learner.trained_on(others).scores(paths), strict=True))
+    return scores
 
 
-def support_accuracy(scores: Mapping[str, np.ndarray], asked: PathsByClass) -> float:
-    """Share of the images asked for, by class, that are named rightly; NaN where none is."""
-    right = [scores[path].argmax() == label for label, paths in enumerate(asked.values()) for path in paths]
+def support_accuracy(scores: Mapping[str, np.ndarray], images: PathsByClass) -> float:
+    """Return the share of some support images, by class, that are named rightly; NaN where there is none."""
+    right = [scores[path].argmax() == label for label, paths in enumerate(images.values()) for path in paths]
     return float(np.mean(right)) if right else float("nan")
 
 
@@ -54,7 +54,7 @@ class Task:
 
 
 def held_out(labels: np.ndarray, scoring: Scoring) -> np.ndarray:
-    """Which pseudo-defects are held out of pretraining, bool [n]: of each pseudo-class the last ones."""
+    """Return which pseudo-defects are held out of pretraining, bool [n]: of each pseudo-class the last ones."""
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -72,8 +72,8 @@ def draw_task(labels: np.ndarray, rows: np.ndarray, *, n_classes: int, shots: in
         shots: support images of each; all others are queries.
         generator: source of randomness.
     """
-    known = np.unique(labels[rows])
-    drawn = known[torch.randperm(len(known), generator=generator).numpy()[:n_classes]]
+    classes = np.unique(labels[rows])
+    drawn = classes[torch.randperm(len(classes), generator=generator).numpy()[:n_classes]]
     support, queries = [], []
     for label in drawn:
         of_class = rows[labels[rows] == label]
@@ -84,29 +84,29 @@ def draw_task(labels: np.ndarray, rows: np.ndarray, *, n_classes: int, shots: in
     return Task(np.stack(support), np.concatenate(queries), truth)
 
 
-def pseudo_accuracy(images: FoldImages, *, seed: int, draw: int) -> float:
-    """Mean accuracy over n-shot tasks on pseudo-defects that the head was not pretrained on.
+def pseudo_accuracy(images: FoldImages) -> float:
+    """Return the mean accuracy over n-shot tasks on pseudo-defects that the head was not pretrained on.
 
     The head is pretrained anew, on the pseudo-defects that are not held out. A task has as many pseudo-classes as the
     category has defect classes; its images are treated as those that are to be named in earnest, minus rows of the
     bank. Where support images are averaged pixel by pixel, here their maps are: pictures of pseudo-defects are not
     kept. The pseudo-classes themselves are those of pretraining, so a pretrained head is flattered.
     """
-    config, labels = images.config, images.pseudo_labels
+    inputs, config, labels = images.inputs, images.config, images.pseudo_labels
     out = held_out(labels, config.scoring)
-    pretrained = pretrained_head(images, seed=seed, rows=np.flatnonzero(~out))
+    pretrained = pretrained_head(images, rows=np.flatnonzero(~out))
     maps = images.pseudo_as_queries()
-    found = []
+    accuracies = []
     for number in range(config.scoring.tasks):
         task = draw_task(
             labels,
             np.flatnonzero(out),
-            n_classes=len(images.category.classes),
+            n_classes=len(inputs.category.classes),
             shots=config.shots,
-            generator=torch_generator(seed, "pseudo task", draw, number),
+            generator=torch_generator(inputs.seed, "pseudo task", inputs.draw, number),
         )
         support = [maps.take(rows) for rows in task.support]
         trained = pretrained.trained_on_maps(support, support_means(support, config))
         scores = trained.scores_of(in_batches(maps, task.queries))
-        found.append(float((scores.argmax(1) == task.truth).mean()))
-    return float(np.mean(found))
+        accuracies.append(float((scores.argmax(1) == task.truth).mean()))
+    return float(np.mean(accuracies))

@@ -1,4 +1,4 @@
-"""What one fold gives back: predictions, the lists behind them, and where the time went."""
+"""Result of one fold: predictions, the lists behind them, and where the time went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FoldResult:
         support: relative image paths per class, as used.
         images, truth, predicted: one entry per query; labels index `classes`.
         scores: per query one score per class, the higher the likelier; comparable within a query only.
-        left_out: images that are no query because they share a group with the support.
+        excluded: how many images are no query because they share a group with the support.
         rounds: pretraining rounds run (0 without pretraining).
         learning: training accuracy per pretraining round.
         finetuning: share of the support's queries named rightly per epoch of fine-tuning, each before its step.
@@ -43,7 +43,7 @@ class FoldResult:
     truth: tuple[int, ...]
     predicted: tuple[int, ...]
     scores: tuple[tuple[float, ...], ...]
-    left_out: int
+    excluded: int
     rounds: int
     learning: tuple[float, ...]
     stages: dict[str, float]
@@ -153,6 +153,8 @@ class FoldResult:
     def from_json(cls, text: str) -> FoldResult:
         """The result that `to_json` wrote. Raises ValueError or TypeError for anything else."""
         raw: dict[str, Any] = json.loads(text)
+        if "left_out" in raw:  # its name in older results
+            raw["excluded"] = raw.pop("left_out")
         for name, value in raw.items():
             raw[name] = tuple(value) if isinstance(value, list) else value
         raw["support"] = {name: tuple(paths) for name, paths in raw["support"].items()}

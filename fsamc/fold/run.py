@@ -9,19 +9,20 @@ A fold is a pure function of (files' contents, configuration, seed, draw).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from fsamc.compute import Stopwatch, threads
-from fsamc.data.category import Category, PathsByClass
+from fsamc.compute import threads
+from fsamc.data.category import Category
 from fsamc.data.textures import Textures
-from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.detection import Detected, detect
-from fsamc.fold.fold_images import FoldImages, complete
-from fsamc.fold.inputs import detection_inputs, fold_inputs, fold_key
-from fsamc.fold.learners import ImageLearner, Learner, PretrainedHead, pretrained_head
+from fsamc.fold.detection import detect
+from fsamc.fold.inputs import FoldInputs
+from fsamc.fold.learners import Learner, PretrainedHead, fold_learner
 from fsamc.fold.objectives import leave_one_out_scores, pseudo_accuracy, support_accuracy
 from fsamc.fold.result import FoldResult
+from fsamc.fold.stopwatch import Stopwatch
 from fsamc.store.store import Store
 
 
@@ -41,95 +42,75 @@ def run_fold(
         config: every knob.
         seed: of the bank's coreset, the head's weights and the pretraining rounds.
         draw: which images are the support.
-        store: where artifacts are found, and built if they are missing.
+        store: where artifacts are looked up, and built if they are missing.
         textures: what pseudo-defects are made of; needed if the configuration pretrains or is measured on them.
 
     Raises:
         BadInput: the category is too small for `config.shots` or for detection, or textures are missing.
     """
-    category = category.with_classes(good=config.good)
-    support, queries = support_and_queries(category, config, draw)
-    asked = [path for paths in queries.values() for path in paths]
-    inputs = fold_inputs(category, config, seed=seed, draw=draw, textures=textures)
-    screening = detection_inputs(category, config, seed=seed)
-    watch = Stopwatch()
-    detected = Detected()
+    inputs, watch = FoldInputs(category, config, seed=seed, draw=draw, textures=textures), Stopwatch()
+    paths = [path for of_class in inputs.queries.values() for path in of_class]
     with threads(config.compute):
-        if screening is not None:
-            complete(screening.artifacts(), store, watch)
-            with watch.stage("detect"):
-                detected = detect(category, screening, asked, config.detection, store)
-        learner: Learner = (
-            ImageLearner(category, config, seed, watch)
-            if inputs is None
-            else pretrained_head(FoldImages(category, config, inputs, store, watch), seed=seed)
-        )
-        left_out = _left_out(learner, config, support, watch)
-        scores, epochs = _answers(learner, config, support, asked, left_out)
-        measured: dict[str, float] = {}
-        if "support" in config.scoring.measure:
-            measured["support"] = support_accuracy(left_out, category.apart(support))
-        if "pseudo" in config.scoring.measure:
-            measured["pseudo"] = _pseudo(learner, watch, seed=seed, draw=draw)
+        inputs.build_missing(store, watch)
+        detection = detect(inputs, paths, store, watch)
+        learner = fold_learner(inputs, store, watch)
+        left_out = _left_out(learner, inputs, watch)
+        scores, epochs = _scores(learner, inputs, paths, left_out)
+        measured = _measured(learner, inputs, left_out, watch)
     return FoldResult(
-        key=fold_key(category, config, seed=seed, draw=draw, textures=textures),
+        key=inputs.key,
         category=category.name,
         seed=seed,
         draw=draw,
         shots=config.shots,
         head=config.head.kind,
-        classes=tuple(category.classes),
-        support=support,
-        images=tuple(asked),
-        truth=tuple(label for label, paths in enumerate(queries.values()) for _ in paths),
+        classes=tuple(inputs.category.classes),
+        support=inputs.support,
+        images=tuple(paths),
+        truth=tuple(label for label, of_class in enumerate(inputs.queries.values()) for _ in of_class),
         predicted=tuple(scores.argmax(1).tolist()),
         scores=tuple(tuple(row) for row in scores.tolist()),
-        left_out=len(category.left_out(config.shots, draw, files=config.support.files)),
+        excluded=len(inputs.category.excluded(config.shots, draw, files=config.support.files)),
         rounds=len(learner.rounds),
         learning=tuple(learner.rounds),
         finetuning=epochs,
         stages=watch.seconds,
-        threshold=detected.threshold,
-        anomaly=detected.anomaly,
-        good_images=detected.good_images,
-        good_anomaly=detected.good_anomaly,
+        threshold=detection.threshold,
+        anomaly=detection.anomaly,
+        good_images=detection.good_images,
+        good_anomaly=detection.good_anomaly,
         scored_by=config.scoring.by,
         measured=measured,
     )
 
 
-def support_and_queries(category: Category, config: FoldConfig, draw: int) -> tuple[PathsByClass, PathsByClass]:
-    """The support and the queries of a fold by class; scored on the support, those of it that can be left out.
-
-    Raises:
-        BadInput: the category is too small for its shots.
-    """
-    files, by = config.support.files, config.scoring.by
-    if problem := category.problem(config.shots, draw, files=files, scored_by=by):
-        raise BadInput(problem)
-    support = category.support(config.shots, draw, files=files)
-    return support, category.apart(support) if by == "support" else category.queries(config.shots, draw, files=files)
-
-
-def _answers(
-    learner: Learner, config: FoldConfig, support: PathsByClass, asked: list[str], left_out: dict[str, np.ndarray]
-) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Scores [Q, C] of the images asked for, and how fine-tuning on the whole support went."""
-    if config.scoring.by == "support":
-        return np.stack([left_out[path] for path in asked]), ()
-    trained = learner.trained_on(support)
-    return trained.scores(asked), tuple(trained.epochs)
-
-
-def _left_out(learner: Learner, config: FoldConfig, support: PathsByClass, watch: Stopwatch) -> dict[str, np.ndarray]:
-    """Scores [C] of the support images, each left out, where the configuration asks for them."""
-    if not config.scoring.leaves_out:
+def _left_out(learner: Learner, inputs: FoldInputs, watch: Stopwatch) -> dict[str, np.ndarray]:
+    """Return scores [C] of the support images, each left out in turn, where the configuration asks for them."""
+    if not inputs.config.scoring.leaves_out:
         return {}
     with watch.stage("leave one out"):
-        return leave_one_out_scores(learner, support)
+        return leave_one_out_scores(learner, inputs.support)
 
 
-def _pseudo(learner: Learner, watch: Stopwatch, *, seed: int, draw: int) -> float:
-    assert isinstance(learner, PretrainedHead)  # a configuration that sees images alone cannot ask for it
-    with watch.stage("pseudo tasks"):
-        return pseudo_accuracy(learner.images, seed=seed, draw=draw)
+def _scores(
+    learner: Learner, inputs: FoldInputs, paths: Sequence[str], left_out: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, tuple[float, ...]]:
+    """Return scores [Q, C] of the images at `paths`, and how fine-tuning on the whole support went."""
+    if inputs.config.scoring.by == "support":
+        return np.stack([left_out[path] for path in paths]), ()
+    trained = learner.trained_on(inputs.support)
+    return trained.scores(paths), tuple(trained.epochs)
+
+
+def _measured(
+    learner: Learner, inputs: FoldInputs, left_out: Mapping[str, np.ndarray], watch: Stopwatch
+) -> dict[str, float]:
+    """Return the further scores that `scoring.measure` names."""
+    measured: dict[str, float] = {}
+    if "support" in inputs.config.scoring.measure:
+        measured["support"] = support_accuracy(left_out, inputs.category.apart(inputs.support))
+    if "pseudo" in inputs.config.scoring.measure:
+        assert isinstance(learner, PretrainedHead)  # a configuration that sees images alone cannot ask for it
+        with watch.stage("pseudo tasks"):
+            measured["pseudo"] = pseudo_accuracy(learner.images)
+    return measured

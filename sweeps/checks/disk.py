@@ -47,7 +47,7 @@ def check_writable(folder: Path) -> None:
 def _artifacts(prepared: Prepared) -> Iterator[Artifact]:
     for config in variants(prepared.plan):
         for fold in prepared.folds(config):
-            yield from fold.artifacts(prepared.categories, prepared.textures)
+            yield from fold.inputs(prepared.categories, prepared.textures).artifacts
 
 
 def _require(folder: Path, needed: int, what: str) -> None:

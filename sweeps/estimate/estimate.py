@@ -127,7 +127,7 @@ def _artifacts(prepared: Prepared, configs: Iterable[FoldConfig]) -> list[Artifa
     found: dict[str, Artifact] = {}
     for config in alike.values():
         for fold in prepared.folds(config):
-            for artifact in fold.artifacts(prepared.categories, prepared.textures):
+            for artifact in fold.inputs(prepared.categories, prepared.textures).artifacts:
                 found.setdefault(artifact.key, artifact)
     return list(found.values())
 
@@ -148,7 +148,7 @@ def _left(
     finished = 0
     for config, weight in weighed:
         for fold in prepared.folds(config):
-            key = fold.key(prepared.categories, prepared.textures) if weight == 1 else ""
+            key = fold.inputs(prepared.categories, prepared.textures).key if weight == 1 else ""
             if key and any((root / "fold" / key).is_dir() for root in results):
                 finished += 1
             else:

@@ -11,7 +11,7 @@ from PIL import Image
 from ray.exceptions import RayError
 
 from cluster.folds import Fold, Materials
-from fsamc.fold.inputs import pretrains, pseudo_set
+from fsamc.fold.inputs import pretrains
 from fsamc.store.store import Store
 from sweeps.results.files import write_whole
 from sweeps.results.folder import FIGURES
@@ -95,11 +95,8 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
     from fsamc.heads.base import head_class
     from sweeps.figures.tsne import draw_tsne
 
-    kind, where = fold.config.head.kind, shared.categories[fold.category]
-    store = Store(shared.store, run=shared.run)
-    embeddings = fold_embeddings(
-        where, fold.config, seed=fold.seed, draw=fold.draw, store=store, textures=shared.textures
-    )
+    kind, inputs = fold.config.head.kind, fold.inputs(shared.categories, shared.textures)
+    embeddings = fold_embeddings(inputs, Store(shared.store, run=shared.run))
     right = (embeddings.predicted == embeddings.labels)[~embeddings.is_support]
     return draw_tsne(
         embeddings,
@@ -112,8 +109,9 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
 
 
 def _pseudo_sheet(shared: Materials, fold: Fold) -> bytes:
-    assert shared.textures is not None
-    sheet, _ = pseudo_set(shared.categories[fold.category], fold.config, shared.textures).preview(SHEET_ROWS)
+    pseudo = fold.inputs(shared.categories, shared.textures).pseudo
+    assert pseudo is not None
+    sheet, _ = pseudo.preview(SHEET_ROWS)
     png = io.BytesIO()
     Image.fromarray(sheet).save(png, "png")
     return png.getvalue()

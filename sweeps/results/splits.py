@@ -79,7 +79,7 @@ def _splits(category: Category, plan: Plan) -> Iterator[Split]:
                 draw,
                 support=support,
                 queries=len(_flat(classes.queries(shots, draw, files=files))),
-                left_out=classes.left_out(shots, draw, files=files),
+                left_out=classes.excluded(shots, draw, files=files),
             )
 
 

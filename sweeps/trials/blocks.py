@@ -54,6 +54,6 @@ def _sizes(prepared: Prepared) -> dict[str, int]:
 def _served(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
     for config in variants(prepared.plan):
         for fold in prepared.folds(config):
-            for artifact in fold.artifacts(prepared.categories, prepared.textures):
+            for artifact in fold.inputs(prepared.categories, prepared.textures).artifacts:
                 if artifact.served_by:
                     yield fold.category, artifact.key, artifact.nbytes

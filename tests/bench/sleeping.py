@@ -63,7 +63,7 @@ def _sleep(shared: Materials, fold: Fold, seconds: float) -> str:
     """Sleep, and write a result as a fold does."""
     time.sleep(seconds)
     text = made_up(shared, fold, seconds).to_json()
-    key = fold.key(shared.categories, shared.textures)
+    key = fold.inputs(shared.categories, shared.textures).key
     Store(shared.results[0]).put_text("fold", key, text)
     return text
 

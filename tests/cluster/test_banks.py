@@ -17,7 +17,7 @@ from cluster.bank_actors import ClusterStore, Offer, files_of
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold
 from fsamc.artifacts.category_bank import Bank
-from fsamc.fold.inputs import Inputs, fold_inputs
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
@@ -44,10 +44,8 @@ def store_of(runner: FoldRunner, shared, *artifacts) -> ClusterStore:
     return ClusterStore(files_of(shared.store, shared.run), served)
 
 
-def inputs_of(one: Fold, shared) -> Inputs:
-    inputs = fold_inputs(shared.categories[one.category], one.config, seed=one.seed, textures=shared.textures)
-    assert inputs is not None
-    return inputs
+def inputs_of(one: Fold, shared) -> FoldInputs:
+    return one.inputs(shared.categories, shared.textures)
 
 
 def builds(shared) -> Counter[str]:
@@ -140,8 +138,8 @@ def wait_until_gone(pids) -> None:
 
 def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, fold):
     inputs = inputs_of(fold(), shared)
-    store, other = (store_of(runner, shared, *inputs.artifacts()) for _ in range(2))
-    for artifact in (inputs.test.bank, inputs.test):
+    store, other = (store_of(runner, shared, *inputs.artifacts) for _ in range(2))
+    for artifact in (inputs.bank, inputs.nearest(inputs.defects)):
         plain = Store(shared.store).get(artifact)
         first, second = store.get(artifact), other.get(artifact)
         assert set(first) == set(plain)
@@ -153,17 +151,17 @@ def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, 
                 array[:] = 0
         large = "rows" if isinstance(artifact, Bank) else "distances"
         assert first[large].__array_interface__["data"] == second[large].__array_interface__["data"]
-    features = store.get(inputs.good)["features"]
+    features = store.get(inputs.bank.good)["features"]
     assert isinstance(features, np.memmap)
     assert not features.flags.writeable
 
 
 def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
     inputs = inputs_of(fold(), shared)
-    store_of(runner, shared, *inputs.artifacts()).get(inputs.good)
+    store_of(runner, shared, *inputs.artifacts).get(inputs.bank.good)
     monkeypatch.setattr("fsamc.store.damage.file_digest", lambda _: pytest.fail("read again"))
-    assert store_of(runner, shared).has(inputs.good)
-    assert store_of(runner, shared).get(inputs.good)["features"].shape[0] == 5
+    assert store_of(runner, shared).has(inputs.bank.good)
+    assert store_of(runner, shared).get(inputs.bank.good)["features"].shape[0] == 5
 
 
 @pytest.mark.parametrize("how", ["ray", "SIGKILL"])
@@ -241,7 +239,7 @@ def test_a_keeper_that_dies_comes_back_and_goes_on(started, shared, fold):
 
 def test_a_damaged_file_is_built_again(runner, shared, fold):
     ray.get(runner.submit(fold()))
-    bank = inputs_of(fold(), shared).test.bank
+    bank = inputs_of(fold(), shared).bank
     rows = shared.store / "bank" / bank.key / "rows.npy"
     whole = rows.read_bytes()
     rows.write_bytes(whole[:-2] + b"xx")

@@ -38,7 +38,7 @@ RESULT = FoldResult(
     truth=(0,),
     predicted=(0,),
     scores=((1.0, 0.0),),
-    left_out=0,
+    excluded=0,
     rounds=0,
     learning=(),
     stages={},
@@ -149,7 +149,7 @@ def test_other_errors_of_files_are_one_folds_own():
 def test_a_result_is_on_disk_before_it_is_told_and_found_by_the_next(started, shared, fold, tmp_path):
     runner = FoldRunner.start(shared)
     (first,) = run_folds([fold()], runner, at_once=1, retries=0)
-    kept = Store(shared.results[0]).get_text("fold", fold().key(shared.categories, shared.textures))
+    kept = Store(shared.results[0]).get_text("fold", fold().inputs(shared.categories, shared.textures).key)
     assert FoldResult.from_json(kept or "") == first.result
     for results in (shared.results, (tmp_path / "new", *shared.results)):
         (again,) = run_folds([fold()], FoldRunner.start(replace(shared, results=results)), at_once=1, retries=0)

@@ -46,7 +46,7 @@ class Sleeper:
     async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
         """A made-up result, on disk by now; and whether it was there before. None once no more are started."""
         shared: Materials = await materials[0]
-        if saved := find_result(fold, shared):
+        if saved := find_result(fold.inputs(shared.categories, shared.textures).key, shared.results):
             return saved, True
         async with self._free:
             if self._halted:
@@ -74,7 +74,7 @@ def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
     """Answers of which more are right near 40 patches, a rate of 1e-3, and on residuals."""
     category, config = shared.categories[fold.category], fold.config
     classes = tuple(category.defects)
-    key = fold.key(shared.categories, shared.textures)
+    key = fold.inputs(shared.categories, shared.textures).key
     off = abs(log10(config.finetune.lr) + 3) / 4 + abs(log10(config.head.patches / 40)) / 2 + (not config.residual) / 2
     rng = numpy_generator("made up", key)
     truth = tuple(n % len(classes) for n in range(QUERIES))
@@ -93,7 +93,7 @@ def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
         truth=truth,
         predicted=predicted,
         scores=tuple(tuple(float(c == p) for c in range(len(classes))) for p in predicted),
-        left_out=0,
+        excluded=0,
         rounds=0,
         learning=(),
         stages={"classify": seconds},

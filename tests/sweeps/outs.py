@@ -130,7 +130,7 @@ def outcome(plan: Plan, values: Mapping[str, object], where: tuple[str, int, int
         truth=truth,
         predicted=predicted,
         scores=((0.25, 0.75),) * 10,
-        left_out=0,
+        excluded=0,
         rounds=0,
         learning=(),
         stages={"classify": 0.5},

@@ -29,7 +29,7 @@ from fsamc.detectors.coreset import choose_bank
 from fsamc.errors import BadInput
 from fsamc.features import extraction
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.inputs import detection_inputs, fold_inputs, fold_key
+from fsamc.fold.inputs import FoldInputs
 from fsamc.store.store import Store
 from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.layouts import TinyNetwork, write_textures
@@ -196,8 +196,7 @@ def test_artifacts_know_their_size_and_what_runs_and_serves_them(tiny_category, 
 
 def test_what_an_artifact_needs_comes_before_it(tiny_category, tiny_textures, tiny_config):
     config = updated(tiny_config, {"pseudo.residual": "bank", "support.mean": "image"})
-    inputs = fold_inputs(tiny_category, config, seed=1, textures=tiny_textures)
-    ordered = inputs.artifacts()
+    ordered = FoldInputs(tiny_category, config, seed=1, textures=tiny_textures).artifacts
     keys = [artifact.key for artifact in ordered]
     assert (
         len(set(keys)) == len(keys) == 8
@@ -218,31 +217,30 @@ def test_what_an_artifact_needs_comes_before_it(tiny_category, tiny_textures, ti
     ],
 )
 def test_a_fold_reads_no_more_than_it_uses(tiny_category, tiny_textures, tiny_config, changes, kinds):
-    inputs = fold_inputs(tiny_category, updated(tiny_config, changes), seed=1, textures=tiny_textures)
-    assert [artifact.kind for artifact in inputs.artifacts()] == kinds
+    inputs = FoldInputs(tiny_category, updated(tiny_config, changes), seed=1, textures=tiny_textures)
+    assert [artifact.kind for artifact in inputs.artifacts] == kinds
 
 
 def test_pretraining_needs_textures_enough(tiny_category, tiny_textures, tiny_config):
     with pytest.raises(BadInput, match="give --textures DIR, or switch it off"):
-        fold_inputs(tiny_category, tiny_config, seed=1)
+        _ = FoldInputs(tiny_category, tiny_config, seed=1).artifacts
     many = updated(tiny_config, {"pretrain.pseudo_classes": 4})
     with pytest.raises(BadInput, match=r"pretrain\.pseudo_classes is 4, but .* holds 3 texture classes"):
-        fold_inputs(tiny_category, many, seed=1, textures=tiny_textures)
-    assert fold_inputs(tiny_category, updated(many, {"head.kind": "prototype"}), seed=1).pseudo is None
+        _ = FoldInputs(tiny_category, many, seed=1, textures=tiny_textures).artifacts
+    assert FoldInputs(tiny_category, updated(many, {"head.kind": "prototype"}), seed=1).pseudo is None
 
 
 def keys_of(category: Category, textures: Textures, config: FoldConfig, *, seed: int = 1) -> dict[str, str]:
-    inputs = fold_inputs(category, config, seed=seed, textures=textures)
-    nearest = inputs.pseudo_nearest
-    named: dict[str, Artifact | None] = {
-        "good": inputs.good,
-        "test": inputs.test.queries,
-        "bank": inputs.test.bank,
-        "nearest": inputs.test,
+    inputs = FoldInputs(category, config, seed=seed, textures=textures)
+    named: dict[str, Artifact] = {
+        "good": inputs.bank.good,
+        "test": inputs.defects,
+        "bank": inputs.bank,
+        "nearest": inputs.nearest(inputs.defects),
         "pseudo": inputs.pseudo,
-        "pseudo nearest": nearest,
+        "pseudo nearest": inputs.nearest(inputs.pseudo),
     }
-    return {name: artifact.key for name, artifact in named.items() if artifact}
+    return {name: artifact.key for name, artifact in named.items()}
 
 
 EVERYTHING = {"good", "test", "bank", "nearest", "pseudo", "pseudo nearest"}
@@ -307,25 +305,26 @@ def test_the_seed_is_in_the_key_of_what_is_drawn(tiny_category, tiny_textures, t
 )
 def test_scores_of_good_images_are_others_where_they_depend_on_it(tiny_category, tiny_config, changes, changed):
     base = updated(tiny_config, {"detection.enabled": True})
-    one, other = (detection_inputs(tiny_category, each, seed=1).held_out for each in (base, updated(base, changes)))
-    assert (one.key != other.key) == changed
-    assert one.key != detection_inputs(tiny_category, base, seed=2).held_out.key
+    one, other = (FoldInputs(tiny_category, each, seed=1).good_scores.key for each in (base, updated(base, changes)))
+    assert (one != other) == changed
+    assert one != FoldInputs(tiny_category, base, seed=2).good_scores.key
 
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_a_detectors_artifacts_are_what_it_says(tiny_category, tiny_config, store, kind):
     config = updated(tiny_config, {"reference.kind": kind, "reference.images": 2, "head.kind": "prototype"})
-    test = fold_inputs(tiny_category, config, seed=1).test
-    features, good = (store.get(one)["features"] for one in (test.queries, test.bank.good))
-    kept = detector_class(kind).learn(good, config.reference, seed=test.bank.seed)
-    assert {*store.get(test.bank)} == {*kept}
-    for name, array in kept.items():
-        np.testing.assert_array_equal(store.get(test.bank)[name], array)
-    distances, indices = detector_class(kind)(kept, good, config.reference).compare(features)
-    assert np.array_equal(store.get(test)["distances"], distances)
-    assert np.array_equal(store.get(test)["indices"], indices)
-    assert (store.get(test)["distances"].dtype, store.get(test)["indices"].dtype) == (np.float32, np.int32)
-    assert np.array_equal(test.bank.load(store).rows, detector_class(kind)(kept, good, config.reference).rows)
+    inputs = FoldInputs(tiny_category, config, seed=1)
+    bank, nearest = inputs.bank, store.get(inputs.nearest(inputs.defects))
+    features, good = (store.get(one)["features"] for one in (inputs.defects, bank.good))
+    learnt = detector_class(kind).learn(good, config.reference, seed=bank.seed)
+    assert {*store.get(bank)} == {*learnt}
+    for name, array in learnt.items():
+        np.testing.assert_array_equal(store.get(bank)[name], array)
+    distances, indices = detector_class(kind)(learnt, good, config.reference).compare(features)
+    assert np.array_equal(nearest["distances"], distances)
+    assert np.array_equal(nearest["indices"], indices)
+    assert (nearest["distances"].dtype, nearest["indices"].dtype) == (np.float32, np.int32)
+    assert np.array_equal(bank.load(store).rows, detector_class(kind)(learnt, good, config.reference).rows)
 
 
 @pytest.mark.parametrize(
@@ -397,20 +396,20 @@ import sys
 from pathlib import Path
 from fsamc.fold.config import FoldConfig
 from fsamc.data.category import load_category
-from fsamc.fold.inputs import fold_inputs, fold_key
+from fsamc.fold.inputs import FoldInputs
 from fsamc.data.textures import load_textures
 
 category, textures = load_category(Path(sys.argv[1]), "tiles"), load_textures(Path(sys.argv[2]))
 config = FoldConfig.model_validate_json(sys.argv[3])
-inputs = fold_inputs(category, config, seed=1, textures=textures)
+inputs = FoldInputs(category, config, seed=1, textures=textures)
+key, keys = inputs.key, [artifact.key for artifact in inputs.artifacts]
 assert not {"torch", "cv2", "faiss"} & set(sys.modules), "whoever schedules folds should load none of them"
-print(fold_key(category, config, seed=1, textures=textures), *(artifact.key for artifact in inputs.artifacts()))
+print(key, *keys)
 """
     command = [sys.executable, "-c", code, str(root), str(textures), config.model_dump_json()]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    here = fold_inputs(tiny_category, tiny_config, seed=1, textures=tiny_textures)
-    key = fold_key(tiny_category, tiny_config, seed=1, textures=tiny_textures)
-    assert found == [key, *(artifact.key for artifact in here.artifacts())]
+    here = FoldInputs(tiny_category, tiny_config, seed=1, textures=tiny_textures)
+    assert found == [here.key, *(artifact.key for artifact in here.artifacts)]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +433,7 @@ def test_another_texture_gives_other_pseudo_defects(tmp_path, tiny_category, tin
     classes = {"banded": 2, "dotted": 2, "woven": 2}
     other = load_textures(write_textures(tmp_path / "other", classes, seed=1))
     before, after = (keys_of(tiny_category, textures, tiny_config) for textures in (tiny_textures, other))
-    assert {name for name in before if before[name] != after[name]} == {"pseudo"}
+    assert {name for name in before if before[name] != after[name]} == OF_PSEUDO
 
 
 def test_pseudo_defects_are_a_function_of_their_key(tmp_path, tiny_category, tiny_textures, tiny_config, pseudo):
@@ -454,16 +453,15 @@ def test_the_foreground_is_the_categorys_own(tiny_category, tiny_textures, tiny_
 
 
 def fold_keys(category: Category, textures: Textures, configs: Iterable[FoldConfig]) -> list[str]:
-    return [fold_key(category, config, seed=1, textures=textures) for config in configs]
+    return [FoldInputs(category, config, seed=1, textures=textures).key for config in configs]
 
 
 def test_a_folds_key_is_all_that_it_depends_on(tiny_category, tiny_textures, tiny_config):
     changes = ({}, {"head.temperature": 0.1}, {"finetune.epochs.2": 3}, {"shots": 3})
     keys = fold_keys(tiny_category, tiny_textures, (updated(tiny_config, change) for change in changes))
-    keys.append(fold_key(tiny_category, tiny_config, seed=2, textures=tiny_textures))
-    keys.append(fold_key(tiny_category, tiny_config, seed=1, draw=1, textures=tiny_textures))
-    regrouped = replace(tiny_category, groups={})
-    keys.append(fold_key(regrouped, tiny_config, seed=1, textures=tiny_textures))
+    for seed, draw in ((2, 0), (1, 1)):
+        keys.append(FoldInputs(tiny_category, tiny_config, seed=seed, draw=draw, textures=tiny_textures).key)
+    keys += fold_keys(replace(tiny_category, groups={}), tiny_textures, [tiny_config])
     assert len(set(keys)) == len(keys)
 
 

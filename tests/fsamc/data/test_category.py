@@ -55,7 +55,7 @@ def test_support_queries_and_left_out_partition_the_defects(thing, shots, draw):
             thing.support(shots, draw)
         return
     support, queries = thing.support(shots, draw), thing.queries(shots, draw)
-    everything = flat(support) + flat(queries) + list(thing.left_out(shots, draw))
+    everything = flat(support) + flat(queries) + list(thing.excluded(shots, draw))
     assert sorted(everything) == sorted(thing.defects)
     assert all(len(paths) == shots for paths in support.values())
     assert list(support) == list(queries) == list(thing.classes)
@@ -69,7 +69,7 @@ def test_no_group_is_on_both_sides_and_none_twice_in_a_class(thing, shots, draw)
     support = thing.support(shots, draw)
     groups = {thing.group(path) for path in flat(support)}
     assert groups.isdisjoint(thing.group(path) for path in flat(thing.queries(shots, draw)))
-    assert groups >= {thing.group(path) for path in thing.left_out(shots, draw)}
+    assert groups >= {thing.group(path) for path in thing.excluded(shots, draw)}
     for paths in support.values():
         assert len({thing.group(path) for path in paths}) == shots
 
@@ -87,14 +87,14 @@ def test_draw_0_is_the_first_images_of_distinct_groups():
     thing = category({"crack": ["a", "a", None, "b", "a", "b", None], "dent": [None] * 4})
     assert thing.support(3)["crack"] == ("test/crack/0.png", "test/crack/2.png", "test/crack/3.png")
     assert thing.queries(3)["crack"] == ("test/crack/6.png",)
-    assert thing.left_out(3) == ("test/crack/1.png", "test/crack/4.png", "test/crack/5.png")
+    assert thing.excluded(3) == ("test/crack/1.png", "test/crack/4.png", "test/crack/5.png")
     assert thing.support(2)["dent"] == ("test/dent/0.png", "test/dent/1.png")
 
 
 def test_a_group_in_the_support_of_one_class_leaves_the_queries_of_another():
     thing = category({"crack": ["a", None, None], "dent": [None, "a", None]})
     assert thing.queries(1)["dent"] == ("test/dent/2.png",)
-    assert thing.left_out(1) == ("test/dent/1.png",)
+    assert thing.excluded(1) == ("test/dent/1.png",)
 
 
 def test_draws_differ_and_depend_on_category_class_and_draw_alone():
@@ -122,7 +122,7 @@ def test_listed_support_is_taken_as_it_stands():
     files = ["thing/test/crack/3.png", "other/test/crack/0.png", "thing/test/dent/2.png"]
     assert thing.support(1, files=files) == {"crack": ("test/crack/3.png",), "dent": ("test/dent/2.png",)}
     assert thing.queries(1, files=files)["crack"] == ("test/crack/0.png", "test/crack/1.png")
-    assert thing.left_out(1, files=files) == ("test/crack/2.png",)
+    assert thing.excluded(1, files=files) == ("test/crack/2.png",)
     assert thing.problem(1, files=files) is None
 
 
@@ -313,10 +313,10 @@ def test_the_real_tiles_never_share_a_part_between_support_and_queries(shared):
             parts = {tiles.groups[path] for path in flat(support)}
             assert len(parts) == shots * 5
             assert parts.isdisjoint(tiles.groups[path] for path in flat(queries))
-            assert len(flat(queries)) + len(tiles.left_out(shots, draw)) + shots * 5 == 388
+            assert len(flat(queries)) + len(tiles.excluded(shots, draw)) + shots * 5 == 388
     # Numbering takes the groups in turn, so the first n images are the first n of the folder.
     assert tiles.support(5)["crack"] == tuple(f"test/crack/{n:03}.jpg" for n in range(5))
-    assert tiles.left_out(5) != replace(tiles, groups={}).left_out(5) == ()
+    assert tiles.excluded(5) != replace(tiles, groups={}).excluded(5) == ()
 
 
 # --- MVTec 3D AD
@@ -390,7 +390,7 @@ def test_a_good_class_leaves_the_support_of_the_others_as_it_was(thing, groups, 
         return
     support = with_good.support(1, draw)
     assert {name: support[name] for name in thing.classes} == whole.support(1, draw)
-    everything = [*flat(support), *flat(with_good.queries(1, draw)), *with_good.left_out(1, draw)]
+    everything = [*flat(support), *flat(with_good.queries(1, draw)), *with_good.excluded(1, draw)]
     assert sorted(everything) == sorted([*thing.defects, *good])
     taken = {with_good.group(path) for path in flat(support)}
     assert taken.isdisjoint(with_good.group(path) for path in flat(with_good.queries(1, draw)))

@@ -15,7 +15,7 @@ from fsamc.fold.costs import (
     image_cost,
     pseudo_cost,
 )
-from fsamc.fold.inputs import fold_inputs
+from fsamc.fold.inputs import FoldInputs
 from fsamc.heads import HEADS
 from fsamc.heads.base import head_class
 from fsamc.training import loop as training
@@ -62,10 +62,10 @@ def test_a_larger_encoder_takes_longer(tiny_config):
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_every_detector_can_be_timed(tiny_category, tiny_config, kind):
-    inputs = fold_inputs(
+    inputs = FoldInputs(
         tiny_category, updated(tiny_config, {"reference.kind": kind, "pretrain.enabled": False}), seed=1
     )
-    cost = detector_cost(inputs.test.bank)
+    cost = detector_cost(inputs.bank)
     assert cost.learn > 0
     assert cost.comparing(1000) >= cost.comparing(10) > 0
 
@@ -75,8 +75,8 @@ def test_comparing_grows_with_the_good_images():
 
 
 def test_images_and_pseudo_defects_can_be_timed(tiny_category, tiny_config, tiny_textures):
-    inputs = fold_inputs(tiny_category, tiny_config, seed=1, textures=tiny_textures)
-    assert image_cost(inputs.good) > 0
+    inputs = FoldInputs(tiny_category, tiny_config, seed=1, textures=tiny_textures)
+    assert image_cost(inputs.defects) > 0
     assert image_cost(inputs.pseudo) > 0
     cost = pseudo_cost(inputs.pseudo)
     assert cost.defect > 0

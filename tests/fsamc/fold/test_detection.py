@@ -16,7 +16,7 @@ from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.detection import threshold
-from fsamc.fold.inputs import detection_inputs, fold_artifacts, fold_inputs, held_out_rows
+from fsamc.fold.inputs import FoldInputs, held_out_rows
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
@@ -87,7 +87,7 @@ def test_one_part_alone_cannot_be_held_out(tiny_config, images):
     with pytest.raises(BadInput, match=r"plates/train/good: 1 group of images; detection needs 2"):
         held_out_rows(one, 0.2)
     with pytest.raises(BadInput, match=r"or set detection\.enabled=false"):
-        detection_inputs(one, updated(tiny_config, DETECTION), seed=1)
+        _ = FoldInputs(one, updated(tiny_config, DETECTION), seed=1).good_scores
 
 
 SCORES = np.random.default_rng(0).permutation(np.arange(1, 41, dtype=np.float32))
@@ -108,9 +108,9 @@ def test_no_lower_score_would_do_as_threshold(false_alarms):
 
 def good_scores(category: Category, config: FoldConfig, store: Store) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
     """Scores of the held-out images, all good features [G, P, D], and which of them are held out."""
-    inputs = detection_inputs(category, config, seed=1)
-    features = store.get(inputs.held_out.bank.good)["features"].astype(float)
-    return store.get(inputs.held_out)["scores"], features, inputs.held_out.held_out
+    inputs = FoldInputs(category, config, seed=1)
+    features = store.get(inputs.bank.good)["features"].astype(float)
+    return store.get(inputs.good_scores)["scores"], features, inputs.good_scores.held_out
 
 
 def test_held_out_images_are_judged_by_the_others_alone(category, tiny_config, store):
@@ -154,12 +154,12 @@ def test_obvious_defects_are_detected(run, kind):
 
 def test_scores_are_the_largest_distances(run, category, tiny_config, store):
     result = run()
-    inputs = detection_inputs(category, updated(tiny_config, DETECTION), seed=1)
-    distances, good = store.get(inputs.test)["distances"], store.get(inputs.good)["distances"]
+    inputs = FoldInputs(category, updated(tiny_config, DETECTION), seed=1)
+    distances, good = (store.get(inputs.nearest(one))["distances"] for one in (inputs.defects, inputs.test_good))
     rows = [category.defects.index(path) for path in result.images]
     assert result.anomaly == tuple(float(max(distances[row])) for row in rows)
     assert result.good_anomaly == tuple(float(max(row)) for row in good)
-    assert result.threshold == max(store.get(inputs.held_out)["scores"])  # at most a twentieth of two is none
+    assert result.threshold == max(store.get(inputs.good_scores)["scores"])  # at most a twentieth of two is none
 
 
 def test_detection_changes_no_score(run):
@@ -203,7 +203,7 @@ RESULT = FoldResult(
     key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
     classes=("a", "b"), support={"a": (), "b": ()},
     images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 1, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-    left_out=0, rounds=0, learning=(), stages={"detect": 1.0},
+    excluded=0, rounds=0, learning=(), stages={"detect": 1.0},
     threshold=3.0, anomaly=(4.0, 3.0, 5.0, 3.5, 9.0),
     good_images=("6", "7", "8"), good_anomaly=(1.0, 3.0, 4.5),
 )  # fmt: skip
@@ -233,9 +233,10 @@ def test_the_head_has_no_part_in_it(category, tiny_config):
     """Not even one that sees images alone, and so has no bank of its own."""
     resnet = {"features.backbone": "resnet18", "features.weights": "random"}
     config = updated(tiny_config, {**DETECTION, **resnet, "head.kind": "direct"})
-    assert fold_inputs(category, config, seed=1) is None
-    wanted = {artifact.key for artifact in detection_inputs(category, config, seed=1).artifacts()}
-    assert {artifact.key for artifact in fold_artifacts(category, config, seed=1)} == wanted
+    inputs = FoldInputs(category, config, seed=1)
+    read = {artifact.key for artifact in (*inputs.artifacts, inputs.bank)}
+    maps = (inputs.nearest(inputs.defects), inputs.nearest(inputs.test_good), inputs.good_scores)
+    assert read == {one.key for one in (*maps, inputs.bank, inputs.bank.good, inputs.defects, inputs.test_good)}
 
 
 def test_good_is_a_class_or_is_detected(tiny_config):

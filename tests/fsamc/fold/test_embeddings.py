@@ -10,6 +10,7 @@ from fsamc.detectors.residual import ResidualMaps
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.embeddings import Embeddings, fold_embeddings, principal_coordinates
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
 
@@ -31,7 +32,8 @@ def config(tiny_config) -> FoldConfig:
 @pytest.fixture
 def embed(tiny_category, tiny_textures, store):
     def embed(config: FoldConfig, *, seed: int = 1, draw: int = 0, store: Store = store) -> Embeddings:
-        return fold_embeddings(tiny_category, config, seed=seed, draw=draw, store=store, textures=tiny_textures)
+        inputs = FoldInputs(tiny_category, config, seed=seed, draw=draw, textures=tiny_textures)
+        return fold_embeddings(inputs, store)
 
     return embed
 

@@ -28,7 +28,7 @@ from fsamc.detectors import DETECTORS
 from fsamc.detectors.residual import Maps
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.inputs import fold_inputs, fold_key
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.heads.base import Head, head_class
@@ -167,14 +167,14 @@ def test_support_and_queries_by_hand(run):
     queries = {"crack": ("002", "004"), "dent": ("002", "003"), "hole": ("002", "003", "004")}
     assert result.images == tuple(f"test/{name}/{n}.png" for name, numbers in queries.items() for n in numbers)
     assert result.truth == (0, 0, 1, 1, 2, 2, 2)
-    assert result.left_out == 2
+    assert result.excluded == 2
 
 
 def test_a_listed_support_is_used_as_listed(run):
     files = [f"tiles/test/{name}/{number}.png" for name in ("hole", "crack", "dent") for number in ("003", "001")]
     result = run({"head.kind": "prototype", "support.shots_from": "files", "support.files": files})
     assert result.support["hole"] == ("test/hole/003.png", "test/hole/001.png")
-    assert result.left_out == 2  # the first crack and the last dent show the part of the listed one
+    assert result.excluded == 2  # the first crack and the last dent show the part of the listed one
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -188,7 +188,7 @@ def test_what_a_result_says_hangs_together(run, tiny_category, tiny_config, tiny
     assert result.correct == sum(np.array(result.truth) == np.array(result.predicted))
     assert result.accuracy == result.correct / result.queries
     assert (result.category, result.seed, result.shots, result.head) == ("tiles", 1, config.shots, config.head.kind)
-    assert result.key == fold_key(tiny_category, config, seed=1, textures=tiny_textures)
+    assert result.key == FoldInputs(tiny_category, config, seed=1, textures=tiny_textures).key
     assert result.rounds == len(result.learning) == (0 if name == "prototype" else 3)
     stages = {"inputs", "classify"} if name == "prototype" else {"inputs", "pretrain", "finetune", "classify"}
     stages |= {"detect"} if config.detection.enabled else set()
@@ -202,7 +202,7 @@ def test_a_result_by_hand():
         key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
         classes=("a", "b"), support={"a": (), "b": ()},
         images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 0, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-        left_out=0, rounds=0, learning=(), stages={"inputs": 1.0, "classify": 0.5},
+        excluded=0, rounds=0, learning=(), stages={"inputs": 1.0, "classify": 0.5},
     )  # fmt: skip
     assert (result.queries, result.correct, result.accuracy) == (5, 3, 0.6)
     assert result.balanced_accuracy == 0.75  # half of the first class, all of the second
@@ -359,7 +359,7 @@ def slowly_finetuned(head: Head, support: list[tuple[np.ndarray, np.ndarray]], c
 def slow_contrastive(category: Category, textures: Textures, config: FoldConfig) -> tuple[np.ndarray, list[float]]:
     """Scores and learning of a contrastive fold of seed 1 and draw 0, with its loops written out."""
     slow, head = Slow(category, config), fresh_head(config, 1).train()
-    wanted = fold_inputs(category, config, seed=1, textures=textures).pseudo
+    wanted = FoldInputs(category, config, seed=1, textures=textures).pseudo
     learning = slowly_pretrained(slow, head, wanted) if wanted else []
     support = [slow.of([(path,) for path in paths]) for paths in category.support(config.shots).values()]
     if config.shots == 2:

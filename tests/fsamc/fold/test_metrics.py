@@ -83,7 +83,7 @@ def test_a_fold_shows_its_measures():
         key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
         classes=("a", "b"), support={"a": (), "b": ()},
         images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 0, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-        left_out=0, rounds=0, learning=(), stages={},
+        excluded=0, rounds=0, learning=(), stages={},
     )  # fmt: skip
     assert result.confusion == [[2, 2], [0, 1]]
     assert result.recalls == {"a": 0.5, "b": 1.0}

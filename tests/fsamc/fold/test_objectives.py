@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fsamc.compute import Stopwatch
 from fsamc.config.dotted import updated
 from fsamc.config.scoring import Scoring
 from fsamc.data.category import Category, leave_one_out, load_category
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import FoldImages
-from fsamc.fold.inputs import fold_artifacts, fold_inputs, fold_key
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.learners import pretrained_head
 from fsamc.fold.objectives import draw_task, held_out, leave_one_out_scores, pseudo_accuracy, support_accuracy
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
+from fsamc.fold.stopwatch import Stopwatch
 from fsamc.heads.anomalous import anomalous_patches, weighted_mean
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
@@ -54,9 +54,9 @@ def run(tiny_category, tiny_textures, tiny_config, store) -> Run:
 def images(tiny_category, tiny_textures, tiny_config, store) -> Callable[[Mapping[str, Any]], FoldImages]:
     def images(changes: Mapping[str, Any]) -> FoldImages:
         config = updated(tiny_config, changes)
-        inputs = fold_inputs(tiny_category, config, seed=1, textures=tiny_textures)
-        assert inputs is not None
-        return FoldImages(tiny_category, config, inputs, store, Stopwatch())
+        inputs, watch = FoldInputs(tiny_category, config, seed=1, textures=tiny_textures), Stopwatch()
+        inputs.build_missing(store, watch)
+        return FoldImages(inputs, store, watch)
 
     return images
 
@@ -245,7 +245,7 @@ def test_no_pretraining_sees_what_is_held_out(images, store, residual):
     def weights(spoilt: np.ndarray | None) -> torch.Tensor:
         if spoilt is not None:
             fold.store = poisoned(store, fold.inputs.pseudo.key, spoilt)
-        head = pretrained_head(fold, seed=1, rows=np.flatnonzero(~out)).head
+        head = pretrained_head(fold, rows=np.flatnonzero(~out)).head
         fold.store = store
         return torch.cat([values.detach().ravel() for values in head.state_dict().values()])
 
@@ -264,7 +264,7 @@ def test_a_pseudo_score_is_the_mean_of_its_tasks(images, changes):
     for number in range(fold.config.scoring.tasks):
         generator = torch_generator(1, "pseudo task", 0, number)
         task = draw_task(labels, np.flatnonzero(out), n_classes=3, shots=2, generator=generator)
-        head = pretrained_head(fold, seed=1, rows=np.flatnonzero(~out))
+        head = pretrained_head(fold, rows=np.flatnonzero(~out))
         support = [maps.take(rows) for rows in task.support]
         means = None
         if changes.get("support.mean") == "image":
@@ -273,7 +273,7 @@ def test_a_pseudo_score_is_the_mean_of_its_tasks(images, changes):
         trained = head.trained_on_maps(support, means)
         named = [int(trained.scores_of([maps.take([row])]).argmax()) for row in task.queries]
         found.append(np.mean(np.array(named) == task.truth))
-    assert pseudo_accuracy(fold, seed=1, draw=0) == pytest.approx(np.mean(found))
+    assert pseudo_accuracy(fold) == pytest.approx(np.mean(found))
 
 
 def test_too_few_to_hold_out_are_refused_with_what_to_do(tiny_config):
@@ -313,7 +313,7 @@ def test_measures_are_pure_functions_of_seed_and_draw(run, tmp_path, tiny_catego
     once = run(BOTH, seed=2, draw=1)
     cold = run_fold(tiny_category, config, seed=2, draw=1, store=Store(tmp_path / "cold"), textures=tiny_textures)
     assert once.measured == cold.measured
-    assert once.key == cold.key == fold_key(tiny_category, config, seed=2, draw=1, textures=tiny_textures)
+    assert once.key == cold.key == FoldInputs(tiny_category, config, seed=2, draw=1, textures=tiny_textures).key
     several = [run({**PROTOTYPE, **BOTH, "shots": 2}, draw=draw).measured["pseudo"] for draw in range(4)]
     assert len({*several}) > 1, "draws have tasks of their own"
 
@@ -322,7 +322,7 @@ def test_all_that_measuring_reads_is_built_beforehand(tmp_path, tiny_category, t
     changes = {**PROTOTYPE, **BOTH, "shots": 3, "support.mean": "image"}
     config: FoldConfig = updated(tiny_config, changes)
     store = Store(tmp_path / "cache")
-    for artifact in fold_artifacts(tiny_category, config, seed=1, textures=tiny_textures):
+    for artifact in FoldInputs(tiny_category, config, seed=1, textures=tiny_textures).artifacts:
         store.get(artifact)
     built = len(store.builds())
     run_fold(tiny_category, config, seed=1, store=store, textures=tiny_textures)

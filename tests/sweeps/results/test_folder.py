@@ -63,7 +63,7 @@ def outcome(seed: int, *, error: str | None = None, right: int = 1, category: st
         truth=(0, 1),
         predicted=(0, 1) if right == 2 else (0, 0),
         scores=((0.75, -1.5), (1 / 3, 1e-9)),
-        left_out=0,
+        excluded=0,
         rounds=0,
         learning=(),
         stages={"inputs": 0.25, "classify": 1.0},

@@ -40,7 +40,7 @@ def result(category: str = "cap", predicted: tuple[int, ...] = (0, 1, 1, 1), **m
     return FoldResult(
         key="k", category=category, seed=1, draw=0, shots=2, head="prototype", classes=("a", "b"), support={},
         images=("1", "2", "3", "4"), truth=(0, 0, 0, 1), predicted=predicted, scores=((0.0, 1.0),) * 4,
-        left_out=0, rounds=0, learning=(), stages={}, measured=measured,
+        excluded=0, rounds=0, learning=(), stages={}, measured=measured,
     )  # fmt: skip
 
 
