@@ -1,4 +1,4 @@
-"""What is found once for all who ask."""
+"""Memo of coroutines: each key is computed once, however many wait for it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ T = TypeVar("T")
 
 
 class AsyncMemo(Generic[T]):
-    """Answers by key, each found once for all who ask for it, at the same time or later. What failed is tried anew."""
+    """Results by key, each computed once for all who call, at the same time or later. A failure is not remembered."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, asyncio.Task[T]] = {}
+        self._tasks: dict[str, asyncio.Task[T]] = {}
 
     def __iter__(self) -> Iterator[str]:
-        """The keys of what is known or looked for."""
-        return iter(self._asked)
+        """Iterate over the keys that are computed or on their way."""
+        return iter(self._tasks)
 
-    async def get(self, key: str, find: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The answer. Raises what `find` raises; it goes on where whoever asks is cancelled."""
-        if key not in self._asked:
-            task = self._asked[key] = asyncio.ensure_future(find())
+    async def get(self, key: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result. Raises what `compute` raises; the computation outlives a caller that is cancelled."""
+        if key not in self._tasks:
+            task = self._tasks[key] = asyncio.ensure_future(compute())
             task.add_done_callback(lambda _: self._drop_if_failed(key, task))
-        return await asyncio.shield(self._asked[key])
+        return await asyncio.shield(self._tasks[key])
 
-    def holds(self, key: str, answer: T) -> bool:
-        """Whether whoever asks now gets this very answer."""
-        task = self._asked.get(key)
-        return task is not None and task.done() and task.result() is answer
+    def holds(self, key: str, result: T) -> bool:
+        """Whether `get` returns this very object now."""
+        task = self._tasks.get(key)
+        return task is not None and task.done() and task.result() is result
 
     def forget(self, key: str) -> None:
-        """Have the answer found anew when somebody asks again."""
-        self._asked.pop(key, None)
+        """Have the result computed anew at the next call."""
+        self._tasks.pop(key, None)
 
     def _drop_if_failed(self, key: str, task: asyncio.Task[T]) -> None:
-        if (task.cancelled() or task.exception()) and self._asked.get(key) is task:
-            del self._asked[key]
+        if (task.cancelled() or task.exception()) and self._tasks.get(key) is task:
+            del self._tasks[key]

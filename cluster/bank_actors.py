@@ -1,7 +1,7 @@
 """Actors that have artifacts built once on the whole cluster, and serve banks from memory.
 
-One actor per (category, seed) serves its banks and nearest rows. The disk is the truth: an actor that dies comes back
-empty and loads again.
+One actor per (category, seed) serves its banks and nearest rows. The disk is authoritative: an actor that dies comes
+back empty and loads again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Offer:
 
 
 class Builder:
-    """What all actors here are: they have artifacts built, and no build holds up anybody else.
+    """Base of the actors here: they have artifacts built, and no build holds up anybody else.
 
     They do no arithmetic: builds are tasks with CPUs of their own, and the actors' processes load no torch.
 
@@ -56,7 +56,7 @@ class Builder:
         self._built = AsyncMemo[None]()
 
     async def ensure(self, artifact: Artifact) -> None:
-        """Return once the artifact is on disk: whoever asks while it is being built waits for the same build."""
+        """Return once the artifact is on disk: all calls while it is being built wait for the same build."""
         await self._built.get(artifact.key, lambda: self._build_if_missing(artifact))
 
     async def _build_if_missing(self, artifact: Artifact) -> None:
@@ -74,7 +74,7 @@ class BankActor(Builder):
         self._served = AsyncMemo[Offer]()
 
     async def provide(self, artifact: Artifact) -> Offer:
-        """The artifact in the object store, one copy for all who ask; built first where the disk has none."""
+        """Return the artifact in the object store, one copy for all; built first where the disk has none."""
         return await self._served.get(artifact.key, lambda: self._load(artifact))
 
     async def _load(self, artifact: Artifact) -> Offer:
@@ -89,7 +89,7 @@ class BankActor(Builder):
 
 @ray.remote(max_retries=3)
 def _build(root: Path, run: str, artifact: Artifact, gpus: float) -> None:
-    from fsamc.compute import share_gpu  # here, because whoever submits builds loads no torch
+    from fsamc.hardware import share_gpu  # here, because whoever submits builds loads no torch
 
     share_gpu(gpus, artifact.compute.device)
     with naming(root):
@@ -112,7 +112,7 @@ class ClusterStore(Store):
         self._files, self._served = files, served
 
     def get(self, artifact: Buildable) -> Arrays:
-        """The artifact's arrays."""
+        """Return the artifact's arrays."""
         return self._served.get(artifact.key) or self._files.get(artifact)
 
     def has(self, artifact: Buildable) -> bool:
@@ -122,16 +122,16 @@ class ClusterStore(Store):
 
 @lru_cache(maxsize=4)
 def files_of(root: Path, run: str) -> Store:
-    """The process's own store: what a warm worker has verified for one fold stays so for the next."""
+    """Return the process's own store: what a warm worker has verified for one fold stays so for the next."""
     return Store(root, run=run)
 
 
 def lost(error: BaseException) -> bool:
-    """Whether an actor or an object went away, with its process or its node: asked again, it is there again."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, _LOST):
-        found = getattr(found, "cause", None)
-    return found is not None
+    """Whether an actor or an object went away, with its process or its node: a second try finds it again."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, _LOST):
+        cause = getattr(cause, "cause", None)
+    return cause is not None
 
 
 def _put(arrays: Arrays) -> Offer:

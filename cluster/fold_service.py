@@ -1,4 +1,4 @@
-"""The one actor that a sweep's trials talk to: it runs folds, after having built what they read."""
+"""Fold service: the one actor that a sweep's trials talk to. It runs folds, after having built what they read."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class FoldService(Builder):
         self._offered_by: dict[str, Any] = {}
         self._working_set = WorkingSet(working_set)
         self._under_way: dict[str, Artifact] = {}
-        # A keeper's actors die with it: those of its successor have other names.
+        # A service's actors die with it: those of its successor have other names.
         self._namespace = f"fsamc-{uuid.uuid4().hex}"
 
     async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool] | None:
-        """The fold's result as JSON, on disk by now; and whether it was there before. None if no more are started.
+        """Return the fold's result as JSON, on disk by now, and whether it was there before. None once halted.
 
         What is lost on the way, with a process or a node, is provided again.
 
@@ -82,23 +82,23 @@ class FoldService(Builder):
                 return None if text is None else (text, False)
 
     async def halt(self) -> int:
-        """Start no more folds, and wait for no more builds: how many folds are running."""
+        """Start no more folds, and wait for no more builds; return how many folds are running."""
         self._halted.set()
         return self._running
 
     async def provide(self, artifact: Artifact) -> Offer | None:
         """Have the artifact on disk, and in the object store if a bank actor serves it.
 
-        A bank actor is asked once, and its offer is held until it is let go of. If every fold asked for itself, a
+        A bank actor is called once, and its offer is held until it is released. If every fold called it itself, a
         reference could come in while the last one to the same array goes, in another thread. Ray (2.60) would forget
         that the array is there, and a fold that is to read it would wait for ever.
         """
         if owner := artifact.served_by:
-            return await self._offered.get(artifact.key, lambda: self._ask_bank_actor(owner, artifact))
+            return await self._offered.get(artifact.key, lambda: self._call_bank_actor(owner, artifact))
         await self.ensure(artifact)
         return None
 
-    async def _ask_bank_actor(self, owner: tuple[str, int], artifact: Artifact) -> Offer:
+    async def _call_bank_actor(self, owner: tuple[str, int], artifact: Artifact) -> Offer:
         actor = self._offered_by[artifact.key] = self._bank_actor(owner)
         try:
             offer: Offer = await actor.provide.remote(artifact)
@@ -109,7 +109,7 @@ class FoldService(Builder):
         return offer
 
     async def under_way(self) -> list[str]:
-        """What is being built, for people."""
+        """Return what is being built, for people."""
         return [f"{artifact.kind} of {artifact.about}" for artifact in self._under_way.values()]
 
     async def in_memory(self) -> int:
@@ -117,7 +117,7 @@ class FoldService(Builder):
         return self._working_set.bytes
 
     async def _run_once(self, fold: Fold, artifacts: Sequence[Artifact]) -> str | None:
-        """The fold's result as JSON; None if no more folds are started."""
+        """Return the fold's result as JSON; None once halted."""
         offers = await self._unless_halted(self._provide_all(artifacts))
         if offers is None:
             return None
@@ -143,16 +143,16 @@ class FoldService(Builder):
         return begun
 
     async def _provide_all(self, artifacts: Iterable[Artifact]) -> dict[str, Offer]:
-        """What is offered of artifacts that come in the order of their needs."""
+        """Return the offers of artifacts that come in the order of their needs, by key."""
         tasks: dict[str, asyncio.Task[Offer | None]] = {}
         for artifact in artifacts:
             needs = [tasks[need.key] for need in artifact.needs()]
             tasks[artifact.key] = asyncio.ensure_future(self._provide_after(needs, artifact))
-        found = zip(tasks, await asyncio.gather(*tasks.values()), strict=True)
-        return {key: offer for key, offer in found if offer is not None}
+        offers = zip(tasks, await asyncio.gather(*tasks.values()), strict=True)
+        return {key: offer for key, offer in offers if offer is not None}
 
     async def _unless_halted(self, offering: Coroutine[Any, Any, T]) -> T | None:
-        """What is offered; None as soon as no fold is to be started any more. The builds are left to themselves."""
+        """Return what is offered; None as soon as the service is halted. The builds are left to themselves."""
         work = asyncio.ensure_future(offering)
         halted = asyncio.ensure_future(self._halted.wait())
         await asyncio.wait({work, halted}, return_when=asyncio.FIRST_COMPLETED)
@@ -184,82 +184,82 @@ class FoldService(Builder):
             self._release(self._working_set.leave(offers))
 
     def _release(self, keys: Iterable[str]) -> None:
-        """Let go of what is offered: it is loaded from disk again when a fold asks for it."""
+        """Release what is offered: it is loaded from disk again when a fold needs it."""
         for key in keys:
             self._offered.forget(key)
             if actor := self._offered_by.pop(key, None):
                 actor.release.remote([key])
 
     def _bank_actor(self, owner: tuple[str, int]) -> Any:
-        """The one actor of a (category, seed)."""
+        """Return the one actor of a (category, seed)."""
         if owner not in self._banks:
             actor = BankActor.options(  # type: ignore[attr-defined]
                 name=f"bank:{owner[0]}:{owner[1]}",
                 namespace=self._namespace,
-                scheduling_strategy=_a_home(len(self._banks)),
+                scheduling_strategy=_bank_node(len(self._banks)),
             )
             self._banks[owner] = actor.remote(self._store.root, self._store.run, self._gpus)
         return self._banks[owner]
 
 
-def _a_home(number: int) -> NodeAffinitySchedulingStrategy | str:
-    """A node for a bank actor: one that runs folds, and another for the next, since folds go where their banks are."""
+def _bank_node(number: int) -> NodeAffinitySchedulingStrategy | str:
+    """Choose a bank actor's node: one that runs folds, another for the next, since folds go where their banks are."""
     nodes = sorted(node.id for node in alive_nodes() if node.resources.get("CPU"))
     return _on(nodes[number % len(nodes)]) if nodes else "DEFAULT"
 
 
 def _on(node: str) -> NodeAffinitySchedulingStrategy:
-    """Not a wish (`soft`) but a demand: a wish of an actor that takes no CPU is not heard."""
+    """Demand a node: Ray ignores the wish (`soft`) of an actor that takes no CPU."""
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 @dataclass(frozen=True)
 class FoldRunner:
-    """Hands folds to a sweep's keeper, from any process.
+    """Handle to a sweep's fold service, for any process.
 
-    The keeper and its actors live until they are stopped, or `start`'s caller goes.
+    The service and its actors live until they are stopped, or `start`'s caller goes.
     """
 
-    keeper: Any
+    service: Any
     materials: Any  # reference to the sweep's `Materials`
 
     @classmethod
     def start(cls, shared: Materials) -> FoldRunner:
-        """A keeper for a sweep, on its driver's node: what ends one ends the other."""
+        """Start a sweep's service on its driver's node: what ends one ends the other."""
         here = ray.get_runtime_context().get_node_id()
         actor = FoldService.options(scheduling_strategy=_on(here))  # type: ignore[attr-defined]
-        keeper = actor.remote(shared.store, shared.run, shared.gpus, shared.workers, shared.working_set)
-        return cls(keeper, ray.put(shared))
+        service = actor.remote(shared.store, shared.run, shared.gpus, shared.workers, shared.working_set)
+        return cls(service, ray.put(shared))
 
     def stop(self) -> None:
-        """End the keeper, its actors and what it runs. Raises a RayError if Ray is gone."""
-        ray.kill(self.keeper)
+        """End the service, its actors and what it runs. Raises a RayError if Ray is gone."""
+        ray.kill(self.service)
 
     def submit(self, fold: Fold) -> Any:
-        """Reference to what `FoldService.run` gives."""
-        return self.keeper.run.remote(fold, [self.materials])
+        """Return a reference to what `FoldService.run` gives."""
+        return self.service.run.remote(fold, [self.materials])
 
     def halt(self, *, timeout: float) -> int:
-        """Start no more folds; how many are running. Raises a RayError if the keeper does not answer in time."""
-        running: int = ray.get(self.keeper.halt.remote(), timeout=timeout)
+        """Start no more folds; return how many are running. Raises a RayError if there is no answer in time."""
+        running: int = ray.get(self.service.halt.remote(), timeout=timeout)
         return running
 
     def under_way(self, *, timeout: float) -> list[str]:
-        """What is being built. Raises a RayError if the keeper does not answer within `timeout` seconds."""
-        found: list[str] = ray.get(self.keeper.under_way.remote(), timeout=timeout)
-        return found
+        """Return what is being built. Raises a RayError if there is no answer within `timeout` seconds."""
+        builds: list[str] = ray.get(self.service.under_way.remote(), timeout=timeout)
+        return builds
 
 
 @ray.remote(max_retries=3)
 def _run_fold(
     shared: Materials, fold: Fold, files: list[Artifact], names: dict[str, tuple[str, ...]], *arrays: np.ndarray
 ) -> str:
-    """Run a fold on `files`, which the keeper has verified once for all workers, and on arrays in the object store.
+    """Run a fold on `files`, which the service has verified once for all workers, and on arrays in the object store.
 
     `names`: of each served artifact's arrays, by its key, in the order of `arrays`.
     """
-    from fsamc.compute import share_gpu  # here, because whoever submits folds loads no torch
     from fsamc.fold.run import run_fold
+    from fsamc.hardware import share_gpu  # here, because whoever submits folds loads no torch
 
     share_gpu(shared.gpus, fold.config.compute.device)
     store = files_of(shared.store, shared.run)

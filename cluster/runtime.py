@@ -69,7 +69,7 @@ def run_folds(folds: Sequence[Fold], runner: FoldRunner, *, at_once: int, retrie
 
     Args:
         folds: what to run.
-        runner: whom to hand them to.
+        runner: runs them.
         at_once: how many folds to have in flight.
         retries: how often a fold that raised is tried again.
     """
@@ -92,19 +92,19 @@ def run_folds(folds: Sequence[Fold], runner: FoldRunner, *, at_once: int, retrie
 
 def _outcome(fold: Fold, done: Any) -> Outcome | None:
     try:
-        found = ray.get(done)
+        answer = ray.get(done)
     except Exception as error:  # whatever a fold may raise is this fold's outcome, not the sweep's
         cause = _cause(error)
         full = full_disk(cause)
         return Outcome(fold=fold, result=None, error=full or _one_line(cause), fatal=full is not None)
-    if found is None:
+    if answer is None:
         return None
-    text, reused = found
+    text, reused = answer
     return Outcome(fold=fold, result=FoldResult.from_json(text), reused=reused)
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What was raised where it happened: Ray wraps it anew in each process that it passes."""
+    """Return what was raised where it happened: Ray wraps it anew in each process that it passes."""
     while isinstance(inner := getattr(error, "cause", None), BaseException):
         error = inner
     return error

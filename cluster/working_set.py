@@ -1,4 +1,4 @@
-"""What lies in memory at once, and what goes first when it is too much."""
+"""Working set: the artifacts in memory, and which go first when they are too many."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable, Mapping
 
 
 class WorkingSet:
-    """Artifacts in memory, in the order of their last use. What a fold reads is never let go of.
+    """Artifacts in memory, least recently used first. What a fold reads is never released.
 
     Args:
-        most: bytes that may lie there while no fold needs more.
+        capacity: bytes that may lie there while no fold needs more.
     """
 
-    def __init__(self, most: float) -> None:
-        self._most = most
+    def __init__(self, capacity: float) -> None:
+        self._capacity = capacity
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._readers: Counter[str] = Counter()
 
     @property
     def bytes(self) -> int:
-        """What lies there now."""
+        """Size of what is in memory."""
         return sum(self._sizes.values())
 
     def enter(self, sizes: Mapping[str, int]) -> list[str]:
-        """A fold is going to read these, of so many bytes each: what is to be released for them."""
+        """Note that a fold is going to read these, of so many bytes each; return what to release for them."""
         for key, size in sizes.items():
             self._sizes[key] = size
             self._sizes.move_to_end(key)
@@ -32,14 +32,14 @@ class WorkingSet:
         return self._overdue()
 
     def leave(self, keys: Iterable[str]) -> list[str]:
-        """A fold has read these: what is to be released."""
+        """Note that a fold has read these; return what to release."""
         for key in keys:
             self._readers[key] -= 1
         return self._overdue()
 
     def _overdue(self) -> list[str]:
-        """The least recently used that nobody reads, until the rest is no more than it may be."""
-        released, excess = [], self.bytes - self._most
+        """Drop the least recently used that nobody reads until the rest fits; return their keys."""
+        released, excess = [], self.bytes - self._capacity
         for key in [key for key in self._sizes if not self._readers[key]]:
             if excess <= 0:
                 break

@@ -1,4 +1,4 @@
-"""The one error that users can mend, and errors of the disk that say where."""
+"""Errors: those that users can mend, and those of the disk that say where."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class BadInput(ValueError):
-    """What the user gave cannot be used: one line with the rule, what was found and the remedy.
+    """Input that cannot be used: one line with the rule, what is wrong and the remedy.
 
     The command line prints it and exits with 2. Raised before work starts and nothing is written.
     """
@@ -30,7 +30,7 @@ class BadInputs(BadInput):
 
 @contextmanager
 def naming(place: Path) -> Iterator[None]:
-    """Errors of the disk name `place` where they name no file: what is told on closing one has forgotten which."""
+    """Let errors of the disk name `place` where they name no file: on closing one, the system does not say which."""
     try:
         yield
     except OSError as error:

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 def derive(*parts: object) -> int:
-    """A 63-bit seed from what it is for, e.g. `derive(seed, "coreset starts")`: the same in every process."""
+    """Return a 63-bit seed from what it is for, e.g. `derive(seed, "coreset starts")`: the same in every process."""
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     return xxhash.xxh3_64_intdigest(text.encode()) >> 1
 
 
 def numpy_generator(*parts: object) -> np.random.Generator:
-    """A NumPy generator seeded by `derive(*parts)`."""
+    """Return a NumPy generator seeded by `derive(*parts)`."""
     return np.random.default_rng(derive(*parts))
 
 
 def torch_generator(*parts: object) -> torch.Generator:
-    """A CPU torch generator seeded by `derive(*parts)`: draws on the CPU are the same whatever the device."""
+    """Return a CPU torch generator seeded by `derive(*parts)`: draws on the CPU are the same whatever the device."""
     import torch  # here, because choosing a support must not load it
 
     return torch.Generator().manual_seed(derive(*parts))

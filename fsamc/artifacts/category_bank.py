@@ -82,7 +82,7 @@ class Bank:
 
     def learn(self, good: np.ndarray) -> Arrays:
         """Return what a detector of this kind keeps of good features [G, P, D]."""
-        from fsamc.compute import threads
+        from fsamc.hardware import threads
 
         with threads(self.compute):
             learn = detector_class(self.reference.kind).learn

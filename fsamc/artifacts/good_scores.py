@@ -70,8 +70,8 @@ class GoodScores:
 
     def build(self, store: Store, into: Path) -> None:
         """Learn from the good images that are not held out, and judge those that are."""
-        from fsamc.compute import threads
         from fsamc.detectors.bank import anomaly_score
+        from fsamc.hardware import threads
 
         features = store.get(self.bank.good)["features"]
         others = features[np.setdiff1d(np.arange(len(features)), self.held_out)]

@@ -69,7 +69,7 @@ class NearestRows:
 
     def build(self, store: Store, into: Path) -> None:
         """Search in blocks: the features are never all in memory."""
-        from fsamc.compute import threads
+        from fsamc.hardware import threads
 
         features = store.get(self.queries)["features"]
         with threads(self.compute):

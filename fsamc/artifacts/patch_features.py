@@ -60,8 +60,8 @@ class PatchFeatures(ABC):
 
     def _extract(self, squares: Iterator[np.ndarray], into: Path) -> None:
         """Stream the pictures, uint8 [S, S, 3] each, through the backbone."""
-        from fsamc.compute import threads
         from fsamc.features.extraction import write_features
+        from fsamc.hardware import threads
 
         with threads(self.compute):
             write_features(squares, self.n_pictures, self.features, self.compute.device, into / "features.npy")

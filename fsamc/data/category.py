@@ -96,7 +96,7 @@ class Category:
         return self.groups.get(path, path)
 
     def support(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
-        """`shots` images per defect class.
+        """Choose `shots` images per defect class.
 
         Draw 0 takes the first images of distinct groups; draw d >= 1 distinct groups at random and one image of each,
         seeded by (category, class, d) alone, so that fewer shots are the beginning of more. `files`, a list of
@@ -113,7 +113,7 @@ class Category:
         return chosen
 
     def queries(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
-        """Per defect class, the images of no group that is in the support."""
+        """Return per defect class the images of no group that is in the support."""
         taken = self._support_groups(shots, draw, files)
         return {
             name: tuple(path for path in paths if self.group(path) not in taken) for name, paths in self.classes.items()
@@ -133,7 +133,7 @@ class Category:
         files: Sequence[str] = (),
         scored_by: Literal["queries", "support"] = "queries",
     ) -> str | None:
-        """Why this category gives no fold at so many shots, in one line; None if it does.
+        """Return why this category gives no fold at so many shots, in one line; None if it does.
 
         `scored_by`: what the fold's accuracy is over. On the support no query is needed.
         """
@@ -248,7 +248,7 @@ def scan_category(root: Path, name: str) -> Category:
 
 
 def mask_folder(name: str, images: Sequence[str]) -> str:
-    """Where the masks of a class's images lie: below `ground_truth`, or beside a folder `rgb`."""
+    """Return where the masks of a class's images lie: below `ground_truth`, or beside a folder `rgb`."""
     return f"test/{name}/gt" if images[0].startswith(f"test/{name}/rgb/") else f"ground_truth/{name}"
 
 

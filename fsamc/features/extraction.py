@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsamc.compute import at_half_when_full
 from fsamc.config.features import Features
 from fsamc.data.images import to_tensor
 from fsamc.features.backbone import load_backbone
 from fsamc.features.patches import patch_features_of
+from fsamc.hardware import shrinking_batches
 from fsamc.store.arrays import create_array
 
 
@@ -53,4 +53,4 @@ def _batches(
         del waiting[: last - first]
         return half
 
-    return at_half_when_full(extract, count, features.batch)
+    return shrinking_batches(extract, count, features.batch)

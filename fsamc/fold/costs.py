@@ -15,7 +15,6 @@ from fsamc.artifacts.category_bank import Bank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.compute import threads
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category
 from fsamc.data.squares import read_squares
@@ -24,6 +23,7 @@ from fsamc.detectors.residual import ResidualMaps
 from fsamc.features.backbone import load_backbone
 from fsamc.features.extraction import square_features
 from fsamc.fold.config import FoldConfig
+from fsamc.hardware import threads
 from fsamc.heads import HEADS
 from fsamc.heads.base import Head, head_class
 from fsamc.pseudo.defects import defects

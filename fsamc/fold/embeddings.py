@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fsamc.compute import threads
 from fsamc.detectors.residual import ResidualMaps
 from fsamc.errors import BadInput
 from fsamc.fold.fold_images import FoldImages
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.learners import TrainedHead, pretrained_head
 from fsamc.fold.stopwatch import Stopwatch
+from fsamc.hardware import threads
 from fsamc.store.store import Store
 
 _PART = 1 << 24  # numbers of all images' maps held at once; a memory bound

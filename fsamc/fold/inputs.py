@@ -181,7 +181,7 @@ class FoldInputs:
 
 
 def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
-    """Which of the images in train/good the threshold is chosen on: those of evenly spaced groups, at least one.
+    """Return which of the images in train/good the threshold is chosen on: those of evenly spaced groups, at least one.
 
     Raises:
         BadInput: there are fewer than two groups.
@@ -208,7 +208,7 @@ def takes_pseudo_defects(config: FoldConfig) -> bool:
 
 
 def who_takes_pseudo_defects(config: FoldConfig) -> str:
-    """What needs pseudo-defects, for people."""
+    """Return what needs pseudo-defects, for people."""
     return f"{'pretrain.enabled' if pretrains(config) else 'objective pseudo'} needs pseudo-defects"
 
 
@@ -234,7 +234,7 @@ def check_textures(textures: Textures, config: FoldConfig) -> None:
 
 
 def pseudo_set(category: Category, config: FoldConfig, textures: Textures) -> PseudoSet:
-    """The pseudo-defects of a category as a configuration asks for them, whether or not it pretrains on them."""
+    """Return the pseudo-defects of a category as a configuration asks for them, whether or not it pretrains on them."""
     return PseudoSet(
         category=category, textures=textures, pseudo=config.pseudo, features=config.features, compute=config.compute
     )

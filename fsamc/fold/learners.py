@@ -36,7 +36,7 @@ class Trained(Protocol):
         ...
 
     def scores(self, paths: Sequence[str]) -> np.ndarray:
-        """Scores of the images at `paths`, float32 [Q, C]."""
+        """Return scores of the images at `paths`, float32 [Q, C]."""
         ...
 
 
@@ -49,7 +49,7 @@ class Learner(Protocol):
         ...
 
     def trained_on(self, support: PathsByClass) -> Trained:
-        """A copy that has learnt from this support alone."""
+        """Return a copy that has learnt from this support alone."""
         ...
 
 
@@ -69,12 +69,12 @@ class TrainedHead:
     epochs: Sequence[float]
 
     def scores(self, paths: Sequence[str]) -> np.ndarray:
-        """Scores of the images at `paths`, float32 [Q, C]."""
+        """Return scores of the images at `paths`, float32 [Q, C]."""
         return self.scores_of(self.images.batches(paths))
 
     @torch.no_grad()
     def scores_of(self, batches: Iterable[Maps]) -> np.ndarray:
-        """Scores of all maps of the batches, float32 [Q, C]."""
+        """Return scores of all maps of the batches, float32 [Q, C]."""
         with self.images.watch.stage("classify"):
             encoded = map(self.head.encode, batches)
             return np.concatenate([self.head.relate(batch, self.anchors).cpu().numpy() for batch in encoded])
@@ -93,14 +93,14 @@ class PretrainedHead:
     rounds: Sequence[float]
 
     def trained_on(self, support: PathsByClass) -> TrainedHead:
-        """A copy, fine-tuned on this support and ready to classify."""
+        """Return a copy, fine-tuned on this support and ready to classify."""
         with self.images.watch.stage("classify"):  # residual maps are made when a head takes them
             maps = [self.images.take(paths) for paths in support.values()]
             means = self.images.means(support)
         return self.trained_on_maps(maps, means)
 
     def trained_on_maps(self, support: list[Maps], means: Maps | None) -> TrainedHead:
-        """The same for per class its images' maps, S of each; `means` stand for the classes in place of them."""
+        """Do the same with each class's maps, S of each; `means` stand for the classes in place of them."""
         head, epochs = copy.deepcopy(self.head), list[float]()
         if head.trained:
             with self.images.watch.stage("finetune"):
@@ -134,7 +134,7 @@ def pretrained_head(images: FoldImages, *, rows: np.ndarray | None = None) -> Pr
 
 
 def support_means(support: list[Maps], config: FoldConfig) -> Maps | None:
-    """What stands in for images averaged pixel by pixel where only their maps are kept: the average maps."""
+    """Return what stands in for images averaged pixel by pixel where only their maps are kept: the average maps."""
     return concatenate([mean(maps) for maps in support]) if config.support.mean == "image" else None
 
 
@@ -151,7 +151,7 @@ class ImageLearner:
         return ()
 
     def trained_on(self, support: PathsByClass) -> TrainedOnImages:
-        """A network that was fine-tuned on this support."""
+        """Return a network that was fine-tuned on this support."""
         from fsamc.heads.direct import DirectClassifier
 
         with self.watch.stage("inputs"):
@@ -191,7 +191,7 @@ class TrainedOnImages:
         return ()
 
     def scores(self, paths: Sequence[str]) -> np.ndarray:
-        """Scores of the images at `paths`, float32 [Q, C]."""
+        """Return scores of the images at `paths`, float32 [Q, C]."""
         with self.learner.watch.stage("classify"):
             batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
             return np.concatenate([self.classify(self.learner.squares(batch)) for batch in batches])
@@ -206,7 +206,7 @@ def _fresh_head(images: FoldImages) -> Head:
 
 @torch.no_grad()
 def _class_representations(head: Head, config: FoldConfig, support: list[Maps], means: Maps | None) -> torch.Tensor:
-    """One representation per class, [C, ...], averaged as `support.mean` says."""
+    """Return one representation per class, [C, ...], averaged as `support.mean` says."""
     head.eval()
     if means is not None:
         support = [means.take([label]) for label in range(len(means))]

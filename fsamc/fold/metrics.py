@@ -10,14 +10,14 @@ Labels = Sequence[int] | np.ndarray
 
 
 def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> np.ndarray:
-    """Counts int64 [n_classes, n_classes]: row = true class, column = predicted class."""
+    """Return counts int64 [n_classes, n_classes]: row = true class, column = predicted class."""
     matrix = np.zeros((n_classes, n_classes), dtype=np.int64)
     np.add.at(matrix, (np.asarray(truth, dtype=int), np.asarray(predicted, dtype=int)), 1)
     return matrix
 
 
 def recalls(truth: Labels, predicted: Labels, n_classes: int) -> np.ndarray:
-    """Per class the share of its queries that were named rightly, float64 [n_classes]; NaN where it has none."""
+    """Return per class the share of its queries that were named rightly, float64 [n_classes]; NaN where it has none."""
     from sklearn.metrics import recall_score  # takes a second to load, and whoever only schedules folds needs none
 
     return np.asarray(
@@ -26,12 +26,12 @@ def recalls(truth: Labels, predicted: Labels, n_classes: int) -> np.ndarray:
 
 
 def balanced_accuracy(truth: Labels, predicted: Labels, n_classes: int) -> float:
-    """Mean recall over the classes that occur in `truth`."""
+    """Return the mean recall over the classes that occur in `truth`."""
     return float(np.nanmean(recalls(truth, predicted, n_classes)))
 
 
 def macro_f1(truth: Labels, predicted: Labels, n_classes: int) -> float:
-    """Mean over classes of the harmonic mean of precision and recall.
+    """Return the mean over classes of the harmonic mean of precision and recall.
 
     A class that is never named has 0. One that is neither true nor named anywhere is left out of the mean.
     """
@@ -41,12 +41,12 @@ def macro_f1(truth: Labels, predicted: Labels, n_classes: int) -> float:
 
 
 def wilson_interval(correct: int, queries: int) -> tuple[float, float]:
-    """The 95 % interval around an accuracy of `correct` of `queries` (Wilson's score interval).
+    """Return the 95 % interval around an accuracy of `correct` of `queries` (Wilson's score interval).
 
     It says how much the accuracy would move with other queries of the same kind, not with other support or seeds.
     Raises ValueError unless 0 <= correct <= queries and queries > 0.
     """
     from scipy.stats import binomtest
 
-    found = binomtest(correct, queries).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(found.low), float(found.high)
+    interval = binomtest(correct, queries).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -83,8 +83,8 @@ class FoldResult:
     @property
     def recalls(self) -> dict[str, float]:
         """Share of each class's queries that were named rightly, in [0, 1]; NaN for a class without queries."""
-        found = metrics.recalls(self.truth, self.predicted, len(self.classes))
-        return dict(zip(self.classes, found.tolist(), strict=True))
+        recalls = metrics.recalls(self.truth, self.predicted, len(self.classes))
+        return dict(zip(self.classes, recalls.tolist(), strict=True))
 
     @property
     def confusion(self) -> list[list[int]]:
@@ -122,7 +122,7 @@ class FoldResult:
         if self._passed is None:
             return None
         pairs = zip(self.truth, self.predicted, self.detected, strict=True)
-        named = sum(found and truth == predicted for truth, predicted, found in pairs)
+        named = sum(detected and truth == predicted for truth, predicted, detected in pairs)
         return (named + self._passed) / (self.queries + len(self.good_images))
 
     @property
@@ -130,7 +130,7 @@ class FoldResult:
         """Area under the ROC curve of the anomaly scores of queries against test/good; None where there is none."""
         if self.threshold is None or not self.good_images:
             return None
-        from sklearn.metrics import roc_auc_score  # here, because those who ask for nothing of it need not load it
+        from sklearn.metrics import roc_auc_score  # takes a second to load
 
         defective = [1] * self.queries + [0] * len(self.good_images)
         return float(roc_auc_score(defective, [*self.anomaly, *self.good_anomaly]))
@@ -146,12 +146,12 @@ class FoldResult:
         return sum(self.stages.values())
 
     def to_json(self) -> str:
-        """As text that `from_json` reads back to an equal result."""
+        """Return text that `from_json` reads back to an equal result."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> FoldResult:
-        """The result that `to_json` wrote. Raises ValueError or TypeError for anything else."""
+        """Return the result that `to_json` wrote. Raises ValueError or TypeError for anything else."""
         raw: dict[str, Any] = json.loads(text)
         if "left_out" in raw:  # its name in older results
             raw["excluded"] = raw.pop("left_out")

@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fsamc.compute import threads
 from fsamc.data.category import Category
 from fsamc.data.textures import Textures
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.detection import detect
+from fsamc.fold.defect_detection import detect
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.learners import Learner, PretrainedHead, fold_learner
 from fsamc.fold.objectives import leave_one_out_scores, pseudo_accuracy, support_accuracy
 from fsamc.fold.result import FoldResult
 from fsamc.fold.stopwatch import Stopwatch
+from fsamc.hardware import threads
 from fsamc.store.store import Store
 
 

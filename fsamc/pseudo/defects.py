@@ -50,7 +50,7 @@ class PseudoDefects:
 
 
 def blend(image: ImageArray, texture: ImageArray, mask: Mask, beta: float) -> ImageArray:
-    """`(1 - beta) texture + beta image` inside `mask`, rounded to the nearest; outside it the image itself (paper 3.5).
+    """Return `(1 - beta) texture + beta image` inside `mask`, rounded; outside it the image itself (paper 3.5).
 
     `image` and `texture` are uint8 [S, S, 3], `mask` is bool [S, S], `beta` is between 0 and 1.
     """
@@ -68,9 +68,9 @@ def defects(
     *,
     purpose: str,
 ) -> Iterator[PseudoDefect]:
-    """`config.per_class` pseudo-defects of each pseudo-class, one at a time, class after class.
+    """Yield `config.per_class` pseudo-defects of each pseudo-class, one at a time, class after class.
 
-    ImageArray i of a class depends on `purpose`, the class's name and i: the same whatever other classes there are and
+    Image i of a class depends on `purpose`, the class's name and i: the same whatever other classes there are and
     however many images are asked for.
 
     Args:
@@ -102,7 +102,7 @@ def generate(
     *,
     purpose: str,
 ) -> PseudoDefects:
-    """All of `defects(...)` as arrays."""
+    """Return all of `defects(...)` as arrays."""
     made = list(defects(sources, foregrounds, textures, config, purpose=purpose))
     return PseudoDefects(
         images=np.stack([one.image for one in made]),

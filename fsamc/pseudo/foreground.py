@@ -97,7 +97,7 @@ def _is_object(image: ImageArray, mask: Mask, edge: float) -> bool:
 
 
 def _outline_gradient(image: ImageArray, mask: Mask) -> float:
-    """Median gradient on the outline of `mask`, in means of the whole image: about 1 for an arbitrary outline.
+    """Return the median gradient on the outline of `mask`, in means of the image: about 1 for an arbitrary outline.
 
     It tells an object from the middle of a vignette, where GrabCut agrees with itself from image to image.
     """
@@ -144,7 +144,7 @@ def _tidy(mask: Mask, part: float) -> Mask:
 
 
 def _parts(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Number the connected parts of `mask` [S, S] and count the pixels of each; number 0 is no part and has none."""
+    """Return the connected parts of `mask` [S, S], numbered from 1, and the pixels of each; number 0 is no part."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0

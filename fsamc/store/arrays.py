@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 
 def create_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
-    """A new file, mapped for writing, zeros at first. Raises OSError if the disk has no room for all of it."""
+    """Return a new file, mapped for writing, zeros at first. Raises OSError if the disk has no room for all of it."""
     kind = np.dtype(dtype)
     header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:

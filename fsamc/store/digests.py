@@ -9,12 +9,12 @@ import xxhash
 
 
 def digest(*parts: object) -> str:
-    """Hash (32 hex digits) of JSON-able parts: equal content, equal key, in any process."""
+    """Return a hash (32 hex digits) of JSON-able parts: equal content, equal key, in any process."""
     return xxhash.xxh3_128_hexdigest(json.dumps(parts, sort_keys=True, ensure_ascii=True).encode())
 
 
 def file_digest(path: Path) -> str:
-    """Hash (32 hex digits) of a file's bytes."""
+    """Return a hash (32 hex digits) of a file's bytes."""
     hasher = xxhash.xxh3_128()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

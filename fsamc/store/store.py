@@ -78,7 +78,7 @@ class Store:
         self._verified: set[Path] = set()
 
     def get(self, artifact: Buildable) -> Arrays:
-        """The artifact's arrays, memory-mapped and read-only; built first if they are not there."""
+        """Return the artifact's arrays, memory-mapped and read-only; built first if they are not there."""
         folder = self.find(artifact.kind, artifact.key) or self._build(artifact)
         return {path.stem: open_memmap(path, mode="r") for path in sorted(folder.glob("*.npy"))}
 
@@ -87,7 +87,7 @@ class Store:
         return self.find(artifact.kind, artifact.key) is not None
 
     def get_text(self, kind: str, key: str) -> str | None:
-        """What `put_text` kept, or None."""
+        """Return what `put_text` kept, or None."""
         folder = self.find(kind, key)
         return (folder / "content.json").read_text() if folder else None
 
@@ -99,7 +99,7 @@ class Store:
                 self._commit(into, kind, key)
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The folder of a whole and verified artifact. A damaged one is set aside, and said so."""
+        """Return the folder of a whole and verified artifact. A damaged one is set aside, and said so."""
         folder = self.root / kind / key
         if folder in self._verified and folder.is_dir():
             return folder
@@ -120,12 +120,12 @@ class Store:
             self._verified.add(folder)
 
     def builds(self) -> list[Build]:
-        """Every build recorded under this store's `run`, oldest first; a record that cannot be read is left out."""
+        """Return every build recorded under this store's `run`, oldest first; without records that cannot be read."""
         records = (_read_record(path) for path in sorted(self._records.glob("*.json")))
         return [record for record in records if record is not None]
 
     def entries(self) -> Iterator[tuple[str, str, Path]]:
-        """(kind, key, folder) of everything kept: not of what is being written or was set aside."""
+        """Yield (kind, key, folder) of everything kept: not of what is being written or was set aside."""
         for sums in sorted(self.root.glob(f"*/*/{CHECKSUMS}")):
             kind, key = sums.parts[-3:-1]
             if kind not in (TEMPORARY, DAMAGED):

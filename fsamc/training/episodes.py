@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 
 
 def algorithm_1(n_classes: int, shots: int) -> Iterator[Episode]:
-    """The episodes of one epoch of fine-tuning (paper, algorithm 1), class by class and shot by shot.
+    """Yield the episodes of one epoch of fine-tuning (paper, algorithm 1), class by class and shot by shot.
 
     Each support image in turn is the query. For each other shot j of its class, shot j of every class is the
     support: C·S·(S-1) episodes. The query returns to the bank after its turn.
@@ -50,7 +50,7 @@ def algorithm_1(n_classes: int, shots: int) -> Iterator[Episode]:
 
 
 def algorithm_2(n_classes: int, shots: int) -> Iterator[Episode]:
-    """The episodes of one epoch of the vanilla head's fine-tuning (paper, algorithm 2).
+    """Yield the episodes of one epoch of the vanilla head's fine-tuning (paper, algorithm 2).
 
     The first image of every class is set aside as the support; each of the others is the query once: C·(S-1) episodes.
     """
@@ -71,8 +71,8 @@ def pretraining_round(labels: np.ndarray, *, n_classes: int, n_queries: int, gen
         n_queries: queries to draw, without replacement as far as they go.
         generator: source of randomness.
     """
-    known = np.unique(labels)
-    drawn = known[_permutation(len(known), generator)[:n_classes]]
+    classes = np.unique(labels)
+    drawn = classes[_permutation(len(classes), generator)[:n_classes]]
     support, rest = [], []
     for label in drawn:
         rows = np.flatnonzero(labels == label)
@@ -86,7 +86,7 @@ def pretraining_round(labels: np.ndarray, *, n_classes: int, n_queries: int, gen
 
 
 def another_round(labels: np.ndarray, first: Round, *, n_queries: int, generator: torch.Generator) -> Round:
-    """A round of as many pseudo-classes that are not in `first`; where too few are left, of any.
+    """Draw a round of as many pseudo-classes that are not in `first`; where too few are left, of any.
 
     With ten drawn of ten both rounds have the same classes, in another order and with other images, drawn afresh.
     """

@@ -1,4 +1,4 @@
-"""MAML: what a head says after a few gradient steps, and how that depends on where it started (paper, appendix G)."""
+"""Inner loop of MAML: a head's logits after a few gradient steps, as a function of its weights (paper, appendix G)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Weights = Mapping[str, Tensor]
 
 
 def adapted_logits(head: Head, inner: Batch, outer: Batch, settings: Maml) -> Tensor:
-    """Logits [Q, C] of the outer batch by the weights that gradient steps on the inner batch lead to.
+    """Return logits [Q, C] of the outer batch by the weights that gradient steps on the inner batch lead to.
 
     They remain a function of the head's own weights: through the steps themselves, and with `order: second` through
     the gradients of the steps too. Batch normalisation goes by each batch's own statistics, as in all training. The
@@ -47,5 +47,5 @@ def _logits(weights: Weights, buffers: Weights, head: Head, batch: Batch) -> Ten
 
 
 def _copies(head: Head) -> Weights:
-    """Buffers to be thrown away."""
+    """Return buffers to be thrown away."""
     return {name: buffer.clone() for name, buffer in head.named_buffers()}

@@ -1,4 +1,4 @@
-"""How a head learns: pretraining on pseudo-classes to the stop threshold, then fine-tuning on the support."""
+"""Training of a head: pretraining on pseudo-classes to the stop threshold, then fine-tuning on the support."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsamc.compute import without_denormals
 from fsamc.config.learning import Finetune, Pretrain
 from fsamc.detectors.residual import Maps, ResidualMaps, concatenate
+from fsamc.hardware import without_denormals
 from fsamc.heads.base import Head
 from fsamc.training.episodes import EPISODES, Batch, Round, another_round, pretraining_round
 from fsamc.training.inner_loop import adapted_logits
@@ -81,7 +81,7 @@ def finetune(head: Head, support: list[Maps], settings: Finetune) -> list[float]
 
 
 def round_accuracy(head: Head, logits: Tensor, labels: Tensor, settings: Pretrain) -> float:
-    """Share of right answers in a round, logits [Q, C]: of the queries, or of the pairs (`stop_metric`).
+    """Return the share of right answers in a round, logits [Q, C]: of the queries, or of the pairs (`stop_metric`).
 
     With C classes, calling every pair different is right in (C - 1) / C of them: at ten classes 0.9.
     """
@@ -92,14 +92,14 @@ def round_accuracy(head: Head, logits: Tensor, labels: Tensor, settings: Pretrai
 
 
 def adam(head: Head, lr: float) -> torch.optim.Optimizer:
-    """The optimiser of both stages (paper 4.1.3)."""
+    """Return the optimiser of both stages (paper 4.1.3)."""
     return torch.optim.Adam(head.parameters(), lr=lr, fused=True)
 
 
 def _round(
     head: Head, pseudo: ResidualMaps, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Logits [Q, C] and labels [Q] of one round's queries."""
+    """Return logits [Q, C] and labels [Q] of one round's queries."""
     drawn = pretraining_round(
         labels, n_classes=settings.pseudo_classes, n_queries=settings.queries, generator=generator
     )

@@ -3,7 +3,7 @@
     make bench-scale
     make bench-scale ARGS="--slots 16"
 
-First, what a fold takes of the driver and of the keeper, through which all folds pass: a sweep whose folds take no
+First, what a fold takes of the driver and of the service, through which all folds pass: a sweep whose folds take no
 time; and what a fold leaves in the driver's memory. Second, real Ray with as many slots as memory holds, whose workers
 load no torch and whose folds sleep for ten seconds. Third, the same in the simulation, which must say about the same.
 Last, clusters of 200 nodes and 20,000 folds, in the simulation alone: no machine of them was there.
@@ -42,10 +42,10 @@ def main() -> None:
     quiet_ray()
     console = Console()
     quick, folds = _sweep(given.trials, 0.0, workers=4), given.trials * PER_TRIAL
-    costs = Costs(driver=quick.per_fold()[0], keeper=quick.keeper / folds)
+    costs = Costs(driver=quick.per_fold()[0], service=quick.service / folds)
     console.print(
         f"{folds} folds of no time, {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f}: a fold takes "
-        f"{1e3 * costs.driver:.1f} ms of the driver and {1e3 * costs.keeper:.1f} ms of the keeper"
+        f"{1e3 * costs.driver:.1f} ms of the driver and {1e3 * costs.service:.1f} ms of the service"
     )
     _, growth = _sweep(given.trials, SHORT, workers=4).per_fold()
     console.print(f"{folds} folds of {SHORT} s: the driver grew by {growth / 1e3:.1f} MB per 1,000 folds")

@@ -4,7 +4,7 @@
     python -m tests.bench.bench_scheduling --trials 200 --algorithm optuna
 
 `fsamc sweep` itself runs, on an embedded Ray, with its search, its tables, its MLflow database and its report; in place
-of the keeper that has things built and folds run stands one whose folds sleep and come back with made-up answers, as a
+of the service that has things built and folds run stands one whose folds sleep and come back with made-up answers, as a
 Ray task each. Overhead is the whole time from when folds can be run, deliveries to MLflow and the report included, less
 what the sleep takes on as many workers.
 """

@@ -19,7 +19,7 @@ class Costs:
     """Seconds of one processor that a fold takes of the two processes through which all folds pass."""
 
     driver: float
-    keeper: float
+    service: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,23 +78,23 @@ def simulate(
     """Hand out `folds`, `per_trial` to a trial, each of `seconds` give or take the share `spread`.
 
     A trial has as many folds under way as the plan says, hears of one at a time, and only then asks for the next. Each
-    fold is handed out by the keeper, one after the other; sleeps in a slot; and is written down by the driver, one
+    fold is handed out by the service, one after the other; sleeps in a slot; and is written down by the driver, one
     after the other. The first fold of a slot waits until its worker has started.
     """
     workers = cluster.nodes * cluster.slots
     trials_in_all = math.ceil(folds / per_trial)
     at_once, trials = side_by_side(plan, workers=workers, folds=per_trial, left=trials_in_all)
     env, random = simpy.Environment(), Random(seed)
-    keeper, driver = simpy.Resource(env), simpy.Resource(env)
+    service, driver = simpy.Resource(env), simpy.Resource(env)
     slots: simpy.Store = simpy.Store(env)
     slots.items = [cluster.start] * workers
     asleep, busy, written = [0.0], [0.0], list[tuple[float, int]]()
 
     def fold(told: simpy.Store) -> Iterator[Any]:
         free = yield slots.get()
-        with keeper.request() as turn:
+        with service.request() as turn:
             yield turn
-            yield env.timeout(costs.keeper)
+            yield env.timeout(costs.service)
         takes = seconds * (1 + random.uniform(-spread, spread))
         yield env.timeout(free + takes)
         asleep[0] += takes

@@ -28,7 +28,7 @@ SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [
 
 @ray.remote(num_cpus=0)
 class Sleeper:
-    """A keeper that has nothing built, and whose folds sleep.
+    """A service that has nothing built, and whose folds sleep.
 
     Args:
         workers: folds at once.
@@ -45,7 +45,7 @@ class Sleeper:
 
     async def run(self, fold: Fold, materials: list[Any]) -> tuple[str, bool]:
         """A made-up result, as of a fold that nobody has run before."""
-        self._materials = self._materials or materials[0]  # held, as a keeper does
+        self._materials = self._materials or materials[0]  # held, as a service does
         async with self._free:
             return await _sleep.remote(self._materials, fold, self._seconds), False
 
@@ -101,14 +101,14 @@ class Spent:
 
     Attributes:
         wall: seconds.
-        driver, keeper: seconds of a processor that the two took.
+        driver, service: seconds of a processor that the two took.
         marks: of the driver, once a second.
         trials: most trials' processes at the same time.
     """
 
     wall: float
     driver: float
-    keeper: float
+    service: float
     marks: list[Mark]
     trials: int
 
@@ -122,17 +122,17 @@ class Spent:
 
 def run_asleep(request: Request, seconds: float) -> Spent:
     """Sweep with folds that sleep so long."""
-    begun, keeper = list[float](), list[float]()
+    begun, service = list[float](), list[float]()
 
     def start(shared: Materials) -> FoldRunner:
         sleeper = Sleeper.remote(shared.workers, seconds)
-        keeper.append(ray.get(sleeper.processor_seconds.remote()))
+        service.append(ray.get(sleeper.processor_seconds.remote()))
         begun.extend([time.monotonic(), time.process_time()])
         return FoldRunner(sleeper, ray.put(shared))
 
     def read_and_stop(runner: FoldRunner) -> None:
-        keeper.append(ray.get(runner.keeper.processor_seconds.remote()))
-        ray.kill(runner.keeper)
+        service.append(ray.get(runner.service.processor_seconds.remote()))
+        ray.kill(runner.service)
 
     marks, trials, over = list[Mark](), [0], threading.Event()
     watch = threading.Thread(target=_watch, args=(request.out, marks, trials, over), daemon=True)
@@ -142,7 +142,7 @@ def run_asleep(request: Request, seconds: float) -> Spent:
     over.set()
     watch.join()
     wall, driver = time.monotonic() - begun[0], time.process_time() - begun[1]
-    return Spent(wall, driver, keeper[-1] - keeper[0], marks, trials[0])
+    return Spent(wall, driver, service[-1] - service[0], marks, trials[0])
 
 
 def _watch(out: Path, marks: list[Mark], trials: list[int], over: threading.Event) -> None:

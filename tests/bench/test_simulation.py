@@ -9,7 +9,7 @@ from sweeps.plan.settings import Plan
 from tests.bench.simulation import Cluster, Costs, simulate, steady_share
 
 RANDOM = validated(Plan, {"name": "p", "search": {"algorithm": "random"}})
-FREE = Costs(driver=0.0, keeper=0.0)
+FREE = Costs(driver=0.0, service=0.0)
 
 
 def run(plan: Plan = RANDOM, costs: Costs = FREE, *, nodes: int, folds: int, spread: float = 0.0, start: float = 0.0):
@@ -23,7 +23,7 @@ def test_folds_that_cost_nothing_else_take_their_time(nodes, folds, seconds):
 
 
 def test_a_worker_starts_once_and_every_fold_is_handed_out_and_written_down():
-    found = run(costs=Costs(driver=0.5, keeper=0.25), nodes=1, folds=2, start=4.0)
+    found = run(costs=Costs(driver=0.5, service=0.25), nodes=1, folds=2, start=4.0)
     # One fold under way: the trial hears of the first before it asks for the second.
     assert found.seconds == pytest.approx(0.25 + 4 + 10 + 0.5 + 0.25 + 10 + 0.5)
     assert found.share == pytest.approx(20 / found.seconds)
@@ -31,13 +31,13 @@ def test_a_worker_starts_once_and_every_fold_is_handed_out_and_written_down():
 
 
 def test_no_cluster_is_faster_than_its_driver():
-    found = run(costs=Costs(driver=1.0, keeper=0.0), nodes=100, folds=400)
+    found = run(costs=Costs(driver=1.0, service=0.0), nodes=100, folds=400)
     assert found.seconds >= 400
     assert found.driver > 0.95
 
 
 def test_where_the_time_of_folds_varies_slots_are_kept_busy_by_more_trials_than_they_hold():
-    found = run(nodes=50, folds=4000, spread=0.2, costs=Costs(driver=0.01, keeper=0.005))
+    found = run(nodes=50, folds=4000, spread=0.2, costs=Costs(driver=0.01, service=0.005))
     assert found.share > 0.95
     waits = validated(Plan, {"name": "p", "search": {"algorithm": "optuna", "stopping": {"kind": "none"}}})
     assert run(waits, nodes=50, folds=4000, spread=0.2).share < found.share

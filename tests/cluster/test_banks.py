@@ -34,7 +34,7 @@ def runner(started, shared) -> Iterator[FoldRunner]:
 
 
 def offered(runner: FoldRunner, artifact) -> Offer:
-    return ray.get(runner.keeper.provide.remote(artifact))
+    return ray.get(runner.service.provide.remote(artifact))
 
 
 def store_of(runner: FoldRunner, shared, *artifacts) -> ClusterStore:
@@ -206,12 +206,12 @@ def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, 
     ample, short = FoldRunner.start(shared), FoldRunner.start(again)
     asked = [fold(name, seed, head__patches=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
     ray.get([ample.submit(one) for one in asked])
-    held = ray.get(ample.keeper.in_memory.remote())
+    held = ray.get(ample.service.in_memory.remote())
     on_disk = [path for kind in ("bank", "nearest") for path in (shared.store / kind).glob("*/*.npy")]
     assert held == sum(np.load(path).nbytes for path in on_disk)
     ray.get([short.submit(one) for one in asked])
-    assert ray.get(short.keeper.in_memory.remote()) == 0
-    assert sorted(served_by_all()) == sorted({path.parent.name for path in on_disk})  # the first keeper's alone
+    assert ray.get(short.service.in_memory.remote()) == 0
+    assert sorted(served_by_all()) == sorted({path.parent.name for path in on_disk})  # the first service's alone
     assert all(count == 1 for count in builds(shared).values())
 
 
@@ -223,14 +223,14 @@ def served_by_all() -> list[str]:
     return [key for keys in ray.get(calls) for key in keys]
 
 
-def test_a_keeper_that_dies_comes_back_and_goes_on(started, shared, fold):
+def test_a_service_that_dies_comes_back_and_goes_on(started, shared, fold):
     """Also with so much that folds share that Ray does not send it along: a category may have thousands of images."""
     more = tuple(shared.store.parent / f"{'results' * 10}{number}" for number in range(2000))
     many = replace(shared, results=shared.results + more)
     assert len(ray.cloudpickle.dumps(many)) > 100 << 10
     runner = FoldRunner.start(many)
     ray.get(runner.submit(fold()))
-    pid = ray.get(runner.keeper.__ray_call__.remote(lambda _: os.getpid()))
+    pid = ray.get(runner.service.__ray_call__.remote(lambda _: os.getpid()))
     os.kill(pid, signal.SIGKILL)
     ray.get([runner.submit(fold(seed=seed, head__patches=4)) for seed in (1, 2)])
     assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2"]

@@ -1,4 +1,4 @@
-"""What a keeper does about what its folds read, without a Ray: what is asked for, lost and let go of."""
+"""What a service does about what its folds read, without a Ray: what is asked for, lost and let go of."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def at_once(found) -> asyncio.Future:
 
 
 class Losing(FoldService.__ray_metadata__.modified_class):
-    """A keeper outside Ray, whose folds lose what they read so many times."""
+    """A service outside Ray, whose folds lose what they read so many times."""
 
     def __init__(self, root, error: Exception, times: int) -> None:
         super().__init__(root, "test", 0.0, 1, inf)
@@ -51,31 +51,31 @@ def run_losing(shared, fold, monkeypatch, error: Exception, times: int) -> tuple
         pauses.append(seconds)
 
     async def run() -> None:
-        assert await keeper.run(fold(), [at_once(shared)]) == ("{}", False)
+        assert await service.run(fold(), [at_once(shared)]) == ("{}", False)
 
     monkeypatch.setattr("cluster.fold_service.asyncio.sleep", pause)
-    keeper = Losing(shared.store, error, times)
+    service = Losing(shared.store, error, times)
     try:
         asyncio.run(run())
     finally:
-        return keeper, pauses  # noqa: B012
+        return service, pauses  # noqa: B012
 
 
 @pytest.mark.parametrize("error", [*LOST, RayTaskError("f", "", LOST[0])], ids=lambda error: type(error).__name__)
 def test_a_fold_that_lost_what_it_reads_runs_again_until_it_is_there(shared, fold, monkeypatch, error):
-    keeper, _ = run_losing(shared, fold, monkeypatch, error, 2)
-    assert keeper.tries == 3
+    service, _ = run_losing(shared, fold, monkeypatch, error, 2)
+    assert service.tries == 3
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), RayTaskError("f", "", ValueError("bad"))])
 def test_other_errors_are_the_folds_own(shared, fold, monkeypatch, error):
-    keeper, _ = run_losing(shared, fold, monkeypatch, error, 1)
-    assert keeper.tries == 1
+    service, _ = run_losing(shared, fold, monkeypatch, error, 1)
+    assert service.tries == 1
 
 
 def test_what_stays_lost_is_not_asked_for_for_ever(shared, fold, monkeypatch):
-    keeper, pauses = run_losing(shared, fold, monkeypatch, LOST[-1], 1000)
-    assert keeper.tries == len(pauses) + 1
+    service, pauses = run_losing(shared, fold, monkeypatch, LOST[-1], 1000)
+    assert service.tries == len(pauses) + 1
     assert 100 < sum(pauses) < 200
 
 
@@ -97,7 +97,7 @@ class Asked:
 
 
 class Reading(FoldService.__ray_metadata__.modified_class):
-    """A keeper outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
+    """A service outside Ray with one bank actor, where everything is on disk; its folds end as they are told to."""
 
     def __init__(self, root) -> None:
         super().__init__(root, "test", 0.0, 2, inf)
@@ -124,11 +124,11 @@ def run_reading(shared, folds: list[Fold], scene: Callable[[Reading], Awaitable[
     """What the bank actor was asked for while the folds ran, two at a time."""
 
     async def run() -> Asked:
-        keeper = Reading(shared.store)
-        asked = asyncio.gather(*[keeper.run(one, [at_once(shared)]) for one in folds])
-        await scene(keeper)
+        service = Reading(shared.store)
+        asked = asyncio.gather(*[service.run(one, [at_once(shared)]) for one in folds])
+        await scene(service)
         assert await asked == [("{}", False)] * len(folds)
-        return keeper.bank
+        return service.bank
 
     return asyncio.run(asyncio.wait_for(run(), 60))
 
@@ -136,10 +136,10 @@ def run_reading(shared, folds: list[Fold], scene: Callable[[Reading], Awaitable[
 def test_however_many_folds_read_a_bank_its_actor_is_asked_once(shared, fold):
     """A reference that comes in a second time may never be found: what a fold reads is held between folds."""
 
-    async def scene(keeper: Reading) -> None:
+    async def scene(service: Reading) -> None:
         for number in range(4):
-            await keeper.reading(number + 1)
-            keeper.begun[number].set_result("{}")
+            await service.reading(number + 1)
+            service.begun[number].set_result("{}")
 
     bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], scene)
     assert len(bank.provided) == len(set(bank.provided)) == 2  # the bank and the nearest rows
@@ -147,11 +147,11 @@ def test_however_many_folds_read_a_bank_its_actor_is_asked_once(shared, fold):
 
 
 def test_what_a_fold_lost_is_let_go_of_and_asked_for_anew(shared, fold):
-    async def scene(keeper: Reading) -> None:
-        await keeper.reading(1)
-        keeper.begun[0].set_exception(LOST[0])
-        await keeper.reading(2)
-        keeper.begun[1].set_result("{}")
+    async def scene(service: Reading) -> None:
+        await service.reading(1)
+        service.begun[0].set_exception(LOST[0])
+        await service.reading(2)
+        service.begun[1].set_result("{}")
 
     bank = run_reading(shared, [fold()], scene)
     assert len(bank.released) == 2
@@ -159,13 +159,13 @@ def test_what_a_fold_lost_is_let_go_of_and_asked_for_anew(shared, fold):
 
 
 def test_what_has_come_anew_is_not_let_go_of_by_a_fold_that_lost_what_was_there_before(shared, fold):
-    async def scene(keeper: Reading) -> None:
-        await keeper.reading(2)
-        keeper.begun[0].set_exception(LOST[0])
-        await keeper.reading(3)
-        keeper.begun[1].set_exception(LOST[0])
-        await keeper.reading(4)
-        for reading in keeper.begun[2:]:
+    async def scene(service: Reading) -> None:
+        await service.reading(2)
+        service.begun[0].set_exception(LOST[0])
+        await service.reading(3)
+        service.begun[1].set_exception(LOST[0])
+        await service.reading(4)
+        for reading in service.begun[2:]:
             reading.set_result("{}")
 
     bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4)], scene)

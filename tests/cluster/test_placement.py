@@ -86,9 +86,11 @@ def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_bus
     assert builds(shared)["bank of cap, seed 1"] == 1
 
 
-def test_the_keeper_lives_on_its_drivers_node(nodes, shared):
+def test_the_service_lives_on_its_drivers_node(nodes, shared):
     runners = [FoldRunner.start(shared) for _ in range(5)]
-    found = [runner.keeper.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()) for runner in runners]
+    found = [
+        runner.service.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()) for runner in runners
+    ]
     assert set(ray.get(found)) == {ray.get_runtime_context().get_node_id()}
     for runner in runners:
         runner.stop()

@@ -105,7 +105,7 @@ def test_a_fold_that_raises_is_tried_again_as_often_as_asked_and_then_explained(
 
 
 class Halting(Runner):
-    """Starts no more folds after the third, as a halted keeper does."""
+    """Starts no more folds after the third, as a halted service does."""
 
     def submit(self, fold):
         return ray.put(None) if self.submitted >= 3 else super().submit(fold)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from fsamc.compute import threads
 from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
 from fsamc.data.textures import Textures, load_textures
 from fsamc.fold.config import FoldConfig
+from fsamc.hardware import threads
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
 SETTINGS = {

@@ -259,7 +259,7 @@ def test_layers_come_in_the_order_asked_for():
 DIGESTS = """
 import hashlib, torch
 from fsamc.features.backbone import load_backbone
-from fsamc.compute import threads
+from fsamc.hardware import threads
 from fsamc.config.compute import Compute
 from fsamc.config.features import Features
 

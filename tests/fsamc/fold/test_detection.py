@@ -15,7 +15,7 @@ from fsamc.data.category import Category, load_category
 from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.detection import threshold
+from fsamc.fold.defect_detection import threshold
 from fsamc.fold.inputs import FoldInputs, held_out_rows
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.compute import threads
 from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
@@ -31,6 +30,7 @@ from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
+from fsamc.hardware import threads
 from fsamc.heads.base import Head, head_class
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store

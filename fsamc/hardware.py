@@ -1,4 +1,4 @@
-"""Threads and devices: the one place that sets what the arithmetic runs on."""
+"""Threads, and the memory of a card: the one place that sets what the arithmetic runs on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def threads(compute: Compute) -> Iterator[None]:
 
 @contextmanager
 def without_denormals() -> Iterator[None]:
-    """Floats below 1.2e-38 count as zero inside the block.
+    """Count floats below 1.2e-38 as zero inside the block.
 
     Adam's means of gradients that have ceased decay to such floats after some 750 steps, and the arithmetic on them
     is ten times slower; what they would add to a weight is far below its last bit.
@@ -56,8 +56,8 @@ def share_gpu(share: float, device: str) -> None:
         torch.cuda.set_per_process_memory_fraction(max(0.05, share - CONTEXT_BYTES / total), 0)
 
 
-def at_half_when_full(compute: Callable[[int, int], T], count: int, batch: int) -> Iterator[tuple[int, T]]:
-    """What `compute(first, last)` gives for `count` things, `batch` at a time, each with its first one's number.
+def shrinking_batches(compute: Callable[[int, int], T], count: int, batch: int) -> Iterator[tuple[int, T]]:
+    """Yield what `compute(first, last)` gives for `count` things, `batch` at a time, with the first one's number.
 
     Where the card is too small for so many, half as many are tried, and no more from then on. Raises torch's
     `OutOfMemoryError` where one alone is too much.
@@ -66,14 +66,14 @@ def at_half_when_full(compute: Callable[[int, int], T], count: int, batch: int) 
     while first < count:
         last = min(first + batch, count)
         try:
-            found = compute(first, last)
+            result = compute(first, last)
         except torch.OutOfMemoryError:
             if last - first == 1:
                 raise
             batch = (last - first) // 2
             torch.cuda.empty_cache()
             continue
-        yield first, found
+        yield first, result
         first = last
 
 

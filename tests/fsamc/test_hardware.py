@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fsamc.compute import at_half_when_full, share_gpu, without_denormals
 from fsamc.config.learning import Finetune
+from fsamc.hardware import share_gpu, shrinking_batches, without_denormals
 from fsamc.training import loop as training
 from tests.fsamc.training.test_training import assert_same_state, make_head, support_of
 
@@ -48,7 +48,7 @@ class Card:
 )
 def test_where_memory_is_short_half_as_many_are_taken_at_once(room, asked):
     card = Card(room)
-    found = list(at_half_when_full(card, 21, 8))
+    found = list(shrinking_batches(card, 21, 8))
     assert [number for _, part in found for number in part] == list(range(21))
     assert all(part[0] == first for first, part in found)
     assert card.asked == asked
@@ -56,7 +56,7 @@ def test_where_memory_is_short_half_as_many_are_taken_at_once(room, asked):
 
 def test_what_does_not_fit_alone_cannot_be_done():
     with pytest.raises(torch.OutOfMemoryError):
-        list(at_half_when_full(Card(0), 3, 2))
+        list(shrinking_batches(Card(0), 3, 2))
 
 
 @pytest.mark.gpu
