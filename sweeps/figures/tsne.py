@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
@@ -16,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fsamc.fold.embeddings import Embeddings
 from fsamc.seeds import derive
-from sweeps.report.plots.style import INK, MUTED, STYLE
+from sweeps.report.plots.style import INK, MUTED, to_png
 
 _PERPLEXITY = 30.0  # scikit-learn's own; fewer where there are few images
 _LETTERS = 160  # of the legend that fit into a line, a key's symbol being as wide as eight
@@ -47,25 +43,24 @@ def draw_tsne(embeddings: Embeddings, *, title: str, before: str, after: str, se
         after: what those of the right panel are.
         seed: of t-SNE.
     """
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        figure = Figure(figsize=(11, 5.6), layout="constrained")
-        FigureCanvasAgg(figure)
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
-        for axes, points, name in zip(
-            figure.subplots(1, 2),
-            (embeddings.before, embeddings.after),
-            (f"before the head: {before}", f"after the head: {after}"),
-            strict=True,
-        ):
-            _draw_panel(axes, places(points, seed), embeddings)
-            axes.set_title(name, loc="left", fontsize=9)
-        longest = max(len(key) for key in (*embeddings.classes, "query named wrongly"))
-        columns = max(1, min(5, _LETTERS // (longest + 8)))
-        figure.legend(handles=_keys(embeddings), loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
-        png = io.BytesIO()
-        figure.savefig(png, dpi=150)
-    return png.getvalue()
+    return to_png(lambda: _two_panels(embeddings, title, before, after, seed), dpi=150)
+
+
+def _two_panels(embeddings: Embeddings, title: str, before: str, after: str, seed: int) -> Figure:
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    for axes, points, name in zip(
+        figure.subplots(1, 2),
+        (embeddings.before, embeddings.after),
+        (f"before the head: {before}", f"after the head: {after}"),
+        strict=True,
+    ):
+        _draw_panel(axes, places(points, seed), embeddings)
+        axes.set_title(name, loc="left", fontsize=9)
+    longest = max(len(key) for key in (*embeddings.classes, "query named wrongly"))
+    columns = max(1, min(5, _LETTERS // (longest + 8)))
+    figure.legend(handles=_keys(embeddings), loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    return figure
 
 
 def _draw_panel(axes: Axes, placed: np.ndarray, embeddings: Embeddings) -> None:

@@ -1,1 +1,1 @@
-"""Documents of typed blocks, and what renders them: Markdown, one HTML page, a terminal."""
+"""Reports of typed blocks, and what renders them: Markdown, one HTML page, a terminal."""

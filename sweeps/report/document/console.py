@@ -1,4 +1,4 @@
-"""Documents on the screen."""
+"""Reports on the screen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rich.text import Text
 from sweeps.report.document.report_blocks import Block, Bullets, Heading, Paragraph, Report, Table
 
 
-def on_screen(document: Report) -> Iterator[RenderableType]:
+def on_screen(report: Report) -> Iterator[RenderableType]:
     """Yield warnings first, then section by section."""
-    yield from (Text(f"warning: {notice.text}", style="bold yellow") for notice in document.notices)
-    for section in document.sections:
+    yield from (Text(f"warning: {notice.text}", style="bold yellow") for notice in report.notices)
+    for section in report.sections:
         yield from blocks_on_screen([Heading(section.title), *section.blocks])
         yield Text()
 

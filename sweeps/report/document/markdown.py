@@ -1,4 +1,4 @@
-"""Documents as Markdown."""
+"""Reports as Markdown."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from sweeps.report.document.report_blocks import (
 )
 
 
-def to_markdown(document: Report) -> str:
-    """Render a document; its plots and pictures are shown from its folder."""
-    parts = [f"# {_escaped(document.title)}", *map(_rendered, document.notices)]
-    for section in document.sections:
+def to_markdown(report: Report) -> str:
+    """Render a report; its plots and pictures are shown from its folder."""
+    parts = [f"# {_escaped(report.title)}", *map(_rendered, report.notices)]
+    for section in report.sections:
         parts += [f"## {_escaped(section.title)}", *map(_rendered, section.blocks)]
     return "\n\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""Documents as one HTML file that needs nothing else."""
+"""Reports as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from sweeps.report.document.report_blocks import Block, Picture, Report
 PER_INCH = 112  # pixels of the page to an inch of a plot
 
 
-def to_page(document: Report, out: Path) -> str:
-    """Render a document with its plots and pictures, which lie in `out`, and plotly.js, packed to 2 MB, inside."""
-    pictures = [block.path for block in document.blocks if isinstance(block, Picture)]
-    drawn = any(plot.interactive for plot in document.plots)
+def to_page(report: Report, out: Path) -> str:
+    """Render a report with its plots and pictures, which lie in `out`, and plotly.js, packed to 2 MB, inside."""
+    pictures = [block.path for block in report.blocks if isinstance(block, Picture)]
+    drawn = any(plot.interactive for plot in report.plots)
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
-            document=document,
-            images={plot.name: _image(out / plot.path) for plot in document.plots},
+            report=report,
+            images={plot.name: _image(out / plot.path) for plot in report.plots},
             pictures=dict(zip(pictures, embedded([out / path for path in pictures]), strict=True)),
             plotly=Markup(_packed_plotly()) if drawn else "",
         )

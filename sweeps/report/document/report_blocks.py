@@ -1,4 +1,4 @@
-"""Blocks that a document is made of; every renderer knows how to show each kind."""
+"""Blocks that a report is made of; every renderer knows how to show each kind."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot, drawn to `plots/NAME.png` in the document's folder.
+    """A plot, drawn to `plots/NAME.png` in the report's folder.
 
     Attributes:
         alt: says what it shows to who cannot see it.
@@ -129,13 +129,13 @@ class Plot:
 
     @property
     def path(self) -> str:
-        """Its file, relative to the document."""
+        """Its file, relative to the report."""
         return f"plots/{self.name}.png"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is in the document's folder already: what it shows, and its file relative to the document."""
+    """A picture that is in the report's folder already: what it shows, and its file relative to the report."""
 
     shows: str
     path: str

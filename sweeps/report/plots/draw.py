@@ -1,26 +1,18 @@
-"""Drawing the plots of a document to PNG files, without any global state."""
+"""Drawing the plots of a report to PNG files."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 
-import matplotlib as mpl
-
 from sweeps.report.document.report_blocks import Report
-from sweeps.report.plots.style import DPI, STYLE
+from sweeps.report.plots.style import DPI, to_png
 from sweeps.results.files import write_whole
 
 
-def draw_plots(document: Report, out: Path) -> None:
-    """Draw every plot of a document that lies in `out`; old ones in `out`/plots go."""
+def draw_plots(report: Report, out: Path) -> None:
+    """Draw every plot of a report that lies in `out`; old ones in `out`/plots go."""
     (out / "plots").mkdir(exist_ok=True)
     for old in (out / "plots").glob("*.png"):
         old.unlink()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        for plot in document.plots:
-            png = io.BytesIO()
-            plot.draw().savefig(png, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
-            write_whole(out / plot.path, png.getvalue())
+    for plot in report.plots:
+        write_whole(out / plot.path, to_png(plot.draw, dpi=DPI, bbox_inches="tight", pad_inches=0.08))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -25,7 +24,6 @@ def draw_ranking(evidence: Evidence, trials: list[int]) -> Figure:
     """
     board = evidence.ranked[evidence.ranked["trial"].isin(trials)]
     figure = Figure(figsize=(10.6, 1.3 + ROW * len(board)))
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2], gridspec_kw={"wspace": 0.06})
     _averages(left, evidence, board)
     _differences(right, evidence, board)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -22,7 +21,6 @@ def draw_slices(axes: list[Axis]) -> Figure:
     *keys, accuracy = axes
     rows = -(-len(keys) // COLUMNS)
     figure = Figure(figsize=(10.6, 2.7 * rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
-    FigureCanvasAgg(figure)
     plots = figure.subplots(rows, min(COLUMNS, len(keys)), sharey=True, squeeze=False)
     for plot, key in zip(plots.flat, keys, strict=False):
         _slice(plot, key, accuracy)

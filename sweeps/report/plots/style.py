@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+from collections.abc import Callable
 from typing import Any
 
+import matplotlib as mpl
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 
@@ -31,10 +34,18 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def to_png(draw: Callable[[], Figure], **how: Any) -> bytes:
+    """Draw a figure in this style, without any global state; `how` is for `savefig`."""
+    png = io.BytesIO()
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        draw().savefig(png, format="png", **how)
+    return png.getvalue()
+
+
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Make a figure of so many inches with one plot."""
     figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 

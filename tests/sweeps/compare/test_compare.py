@@ -88,12 +88,9 @@ def _best_by_seed(out: Path) -> pd.Series:
     return mine.groupby(["category", "seed"])["accuracy"].mean()
 
 
-def test_other_shots_are_other_folds(first, tmp_path):
+def test_other_shots_are_other_folds_and_the_average_is_over_the_categories_that_all_have(first, tmp_path):
     copy = changed(write_synthetic(tmp_path / "copy", trials=6), lambda folds: folds.assign(shots="5"))
     assert rows(compare_sweeps([first, copy]), "Best against best")[0][-1] == "no fold in common"
-
-
-def test_the_average_is_over_the_categories_that_all_have(first, tmp_path):
     plates = lambda folds: folds[folds["category"] == "metal_plate"]  # noqa: E731
     copy = changed(write_synthetic(tmp_path / "copy", trials=6), plates)
     compared = compare_sweeps([first, copy])

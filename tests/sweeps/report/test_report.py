@@ -330,19 +330,7 @@ def test_unbeaten_is_what_no_other_beats(points):
     assert unbeaten(accuracy, seconds).tolist() == expected
 
 
-def test_axes_follow_the_plan(out):
-    evidence = gather(out)
-    axes = {axis.name: axis for axis in swept_axes(evidence)}
-    assert list(axes) == [*SPACE, "average, %"]
-    rates = evidence.board["trial"].map(evidence.folds.groupby("trial")["pretrain.lr"].first())
-    assert 10 ** axes["pretrain.lr"].places == pytest.approx(rates.to_numpy())
-    assert axes["head.kind"].labels == ["contrastive", "prototype"]
-    assert set(axes["head.kind"].places) == {0, 1}
-    for axis in axes.values():
-        assert axis.bounds[0] <= axis.places.min() <= axis.places.max() <= axis.bounds[1]
-
-
-def test_a_key_that_some_trials_lack_has_a_place_of_its_own_below_the_others(tmp_path):
+def test_axes_follow_the_plan_and_a_key_that_some_trials_lack_has_a_place_below_the_others(tmp_path):
     out = write_synthetic(tmp_path, trials=14)
     conditioned = {**SPACE["pretrain.lr"], "when": {"head.kind": ["contrastive"]}}
     change_plan(out, space=SPACE | {"pretrain.lr": conditioned})
@@ -351,7 +339,12 @@ def test_a_key_that_some_trials_lack_has_a_place_of_its_own_below_the_others(tmp
     )
     evidence = gather(out)
     axes = swept_axes(evidence)
-    rates = next(axis for axis in axes if axis.name == "pretrain.lr")
+    assert [axis.name for axis in axes] == [*SPACE, "average, %"]
+    assert all(one.bounds[0] <= one.places.min() <= one.places.max() <= one.bounds[1] for one in axes)
+    kinds, rates = axes[0], axes[list(SPACE).index("pretrain.lr")]
+    assert (kinds.labels, {*kinds.places}) == (["contrastive", "prototype"], {0, 1})
+    proposed = evidence.of_trials("pretrain.lr")[evidence.board["trial"]].dropna().to_numpy(float)
+    assert 10 ** rates.places[rates.places > rates.places.min()] == pytest.approx(proposed)
     lacking = (evidence.board["trial"].map(evidence.of_trials("head")) == "prototype").to_numpy()
     assert rates.places[lacking].max() < rates.places[~lacking].min()
     assert len({*rates.places[lacking]}) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -60,13 +59,19 @@ def test_a_row_that_is_torn_is_read_when_it_is_whole(out: Out):
     assert len(journal.read()[0].answers[("cap", 1, 0)].truth) == 10
 
 
-def test_a_failed_fold_has_a_row_and_no_score(out: Out):
+def test_a_failed_fold_has_a_row_and_no_score_and_the_end_reaches_a_record_that_was_read_before(out: Out):
+    journal = Journal(out.root)
     out.propose(0)
     out.fold(0, ("cap", 1, 0), None)
     out.fold(0, ("cap", 2, 0), 4)
-    trial = Journal(out.root).read()[0]
+    trial = journal.read()[0]
     assert len(trial.rows) == 2
     assert trial.folds()["accuracy"].tolist() == [0.4]
+    assert not trial.record.failed
+    out.folder.failed(0)
+    record = journal.read()[0].record
+    assert record.failed
+    assert record.ended is not None
 
 
 def test_a_resumed_sweep_and_one_that_has_ended_are_read_anew_and_count_nothing_twice(out: Out):
@@ -97,13 +102,3 @@ def test_of_what_is_forgotten_the_record_stays_even_when_the_tables_come_anew(ou
     assert not first.rows
     assert not first.answers
     assert len(second.rows) == 8
-
-
-def test_the_end_of_a_trial_reaches_a_record_that_was_read_before(out: Out):
-    journal = Journal(out.root)
-    out.propose(0)
-    before = dataclasses.replace(journal.read()[0].record)
-    out.folder.failed(0)
-    after = journal.read()[0].record
-    assert (before.failed, after.failed) == (False, True)
-    assert after.ended is not None

@@ -78,13 +78,9 @@ def test_other_measures_are_those_of_the_folds(out, deliver):
     # seven of ten: both 0s and 1s are wrong at the end; 4 of 5 and 3 of 5 right
     out.trial(0, {("cap", 1, 0): 7})
     metrics = deliver(out)["0"].data.metrics
+    assert "accuracy_std" not in metrics, "of one seed"
     assert metrics["balanced_accuracy"] == pytest.approx((4 / 5 + 3 / 5) / 2)
     assert metrics["macro_f1"] == pytest.approx((8 / 11 + 6 / 9) / 2)
-
-
-def test_one_seed_has_no_deviation(out, deliver):
-    out.trial(0, {("cap", 1, 0): 5})
-    assert "accuracy_std" not in deliver(out)["0"].data.metrics
 
 
 def test_a_run_has_its_configuration_as_params_its_tags_and_artifacts(out, deliver, uri, tmp_path):
@@ -168,26 +164,6 @@ def test_an_ended_sweep_has_the_best_average_its_tables_and_the_figures_at_their
     assert files == {"plan.yaml", "best.yaml", "folds.csv", "summary.csv", "support.csv", "report.html"}
     assert [file.path for file in client.list_artifacts(runs["1"].info.run_id, "figures")] == ["figures/cap.png"]
     assert client.list_artifacts(runs["0"].info.run_id, "figures") == []
-
-
-def test_a_sweep_that_nobody_runs_any_more_is_closed(out, deliver):
-    out.trial(0)
-    out.propose(1)
-    out.fold(1, ("cap", 1, 0), 5)
-    assert {run.info.status for run in deliver(out, ended=False).values()} == {"RUNNING", "FINISHED"}
-    statuses = {name: run.info.status for name, run in deliver(out).items()}
-    assert statuses == {"parent": "KILLED", "0": "FINISHED", "1": "KILLED"}
-
-
-def test_two_sweeps_of_a_plan_share_its_experiment_and_no_run(out, deliver, tmp_path, uri):
-    other = Out(tmp_path / "other", sweep="s2", plan=out.plan)
-    for one in (out, other):
-        one.trial(0)
-        Delivery(one.root, one.plan, uri).deliver(ended=True)
-    client = MlflowClient(uri)
-    runs = client.search_runs([client.get_experiment_by_name(out.plan.name).experiment_id])
-    found = sorted((run.data.tags["fsamc.sweep"], run.data.tags["fsamc.trial"]) for run in runs)
-    assert found == [("s1", "0"), ("s1", "parent"), ("s2", "0"), ("s2", "parent")]
 
 
 def test_categories_may_be_called_anything_and_lists_may_be_long(tmp_path, request, deliver):
