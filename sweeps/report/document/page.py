@@ -63,8 +63,8 @@ def _breakable(name: str) -> Markup:
 
 
 def _in_script(figure: go.Figure) -> Markup:
-    """Return JSON that cannot end the script it stands in. Names are escaped already, for plotly's own markup."""
-    return Markup(figure.to_json().replace("<", "\\u003c"))
+    """Return JSON for a script, which plotly writes without a `<` that could end it."""
+    return Markup(figure.to_json())
 
 
 def _kind(block: Block) -> str:
