@@ -46,7 +46,7 @@ def edit(out: Path, change: Callable[[pd.DataFrame], pd.DataFrame], name: str = 
 
 def change_plan(out: Path, **changes) -> None:
     plan = yaml.safe_load((out / "plan.yaml").read_text())
-    (out / "plan.yaml").write_text(yaml.safe_dump(plan | changes))
+    (out / "plan.yaml").write_text(yaml.safe_dump(plan | changes, sort_keys=False))
 
 
 def note(out: Path, **notes) -> None:
