@@ -19,7 +19,7 @@ from sweeps.checks.resources import working_set
 from sweeps.errors import Unfinished
 from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
-from sweeps.plan.load import configuration
+from sweeps.plan.configurations import configuration
 from sweeps.progress.counter import SweepProgress
 from sweeps.progress.events import View
 from sweeps.progress.summary import labels_of, mlflow_lines, show_results

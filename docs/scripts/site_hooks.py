@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from sweeps.cli import app
 from sweeps.plan.keys import knobs
-from sweeps.plan.settings import Plan
+from sweeps.plan.schema import settings_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
@@ -41,7 +41,7 @@ BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiv
 KNOBS = """\
 Every key of a plan, as `fsamc plan show` lists them. Plans and the command line say `base.head.patches`; a space,
 `configurations`, tables and MLflow leave out the word `base`. A knob with names under *read by* is read where one of
-these kinds is chosen, and changes nothing elsewhere.
+these kinds is chosen. A head or detector of another kind does not have it; elsewhere it changes nothing.
 """
 ELSEWHERE = {"how-to/docker.md": "docker/README.md", "how-to/manifests.md": "cluster/manifests/README.md"}
 
@@ -58,7 +58,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def knob_page() -> str:
     """Write every dotted key of a plan with its default, what it accepts and its meaning, a table per part."""
-    schema = Plan.model_json_schema()
+    schema = settings_schema()
     accepted = dict(_accepted(schema, schema["$defs"], ""))
     parts: dict[str, list[str]] = {}
     for key, default, meaning in knobs():

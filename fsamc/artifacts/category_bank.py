@@ -14,9 +14,8 @@ from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
-from fsamc.detectors import DETECTORS
 from fsamc.detectors.base import Detector, detector_class
-from fsamc.detectors.detector_kinds import Reference
+from fsamc.detectors.detector_kinds import AnyDetector
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Arrays, Store
@@ -31,25 +30,19 @@ class Bank:
 
     kind: ClassVar[str] = "bank"
     good: FeatureSet
-    reference: Reference
+    reference: AnyDetector
     seed: int
 
     @cached_property
     def key(self) -> str:
         """Hash of the good features, the detector, the settings it learns by, and the seed."""
-        learns = self.reference.model_dump(mode="json", include={"kind", *DETECTORS[self.reference.kind].learns})
-        return digest(self.kind, 1, self.good.key, learns, self.seed)
+        return digest(self.kind, 1, self.good.key, self.reference.learning_settings, self.seed)
 
     @property
     def about(self) -> str:
         """The category and the seed, and the detector if it is another than PatchCore."""
         kind = self.reference.kind
         return f"{self.category.name}, seed {self.seed}{'' if kind == 'patchcore' else f', {kind}'}"
-
-    @property
-    def answer_settings(self) -> dict[str, Any]:
-        """The settings that its answers depend on, and not what it has learnt."""
-        return self.reference.model_dump(mode="json", include={*DETECTORS[self.reference.kind].asks})
 
     @property
     def category(self) -> Category:
@@ -64,7 +57,7 @@ class Bank:
     @property
     def nbytes(self) -> int:
         """As the detector says."""
-        return detector_class(self.reference.kind).bytes_kept(self.reference, self.good.shape)
+        return detector_class(self.reference).bytes_kept(self.reference, self.good.shape)
 
     @property
     def served_by(self) -> tuple[str, int]:
@@ -85,13 +78,13 @@ class Bank:
         from fsamc.hardware import threads
 
         with threads(self.compute):
-            learn = detector_class(self.reference.kind).learn
+            learn = detector_class(self.reference).learn
             return learn(good, self.reference, seed=self.seed, device=self.compute.device)
 
-    def detector(self, learnt: Arrays, good: np.ndarray) -> Detector:
+    def detector(self, learnt: Arrays, good: np.ndarray) -> Detector[Any]:
         """Return the detector that has learnt this from good features [G, P, D]."""
-        return detector_class(self.reference.kind)(learnt, good, self.reference, device=self.compute.device)
+        return detector_class(self.reference)(learnt, good, self.reference, device=self.compute.device)
 
-    def load(self, store: Store) -> Detector:
+    def load(self, store: Store) -> Detector[Any]:
         """Return the detector of this bank; what is missing is built first."""
         return self.detector(store.get(self), store.get(self.good)["features"])

@@ -37,7 +37,7 @@ class GoodScores:
     @cached_property
     def key(self) -> str:
         """Hash of what the bank depends on, of what its answers depend on and of the rows."""
-        return digest(self.kind, 1, self.bank.key, self.bank.answer_settings, self.held_out)
+        return digest(self.kind, 1, self.bank.key, self.bank.reference.answer_settings, self.held_out)
 
     @property
     def about(self) -> str:

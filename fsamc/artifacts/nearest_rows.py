@@ -35,7 +35,7 @@ class NearestRows:
     @cached_property
     def key(self) -> str:
         """Hash of the bank, of what its answers depend on and of the features."""
-        return digest(self.kind, 2, self.bank.key, self.bank.answer_settings, self.queries.key)
+        return digest(self.kind, 2, self.bank.key, self.bank.reference.answer_settings, self.queries.key)
 
     @property
     def about(self) -> str:

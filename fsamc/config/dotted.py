@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from fsamc.config.kinds import without_other_kinds
 from fsamc.errors import BadInput
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level: `{"a": {"b": 1}}` becomes `{"a.b": 1}`. Empty mappings stay as they are."""
+    """Write nested mappings as one level: `{"a": {"b": 1}}` becomes `{"a.b": 1}`. Empty mappings stay as they are."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         key = f"{prefix}{name}"
@@ -26,28 +27,31 @@ def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def with_value(tree: Mapping[Any, Any], key: str, value: Any) -> dict[Any, Any]:
-    """A copy of nested mappings in which the dotted `key` holds `value`."""
+    """Copy nested mappings, the dotted `key` holding `value`."""
     name, _, rest = key.partition(".")
-    found = next((known for known in tree if str(known) == name), name)  # YAML reads `2: 45` as a number
-    below = tree.get(found)
+    same = next((key for key in tree if str(key) == name), name)  # YAML reads `2: 45` as a number
+    below = tree.get(same)
     nested = with_value(below if isinstance(below, Mapping) else {}, rest, value) if rest else value
-    return {**tree, found: nested}
+    return {**tree, same: nested}
 
 
 def updated(model: Model, values: Mapping[str, Any], *, where: str = "") -> Model:
-    """`model` with dotted keys changed, and validated again.
+    """Change dotted keys of `model` and validate it again; where a kind changes, what only the old one had goes.
 
     Raises:
         BadInput: a key that does not exist or a value that may not be.
     """
     tree: dict[Any, Any] = model.model_dump(mode="json")
-    for key, value in values.items():
-        tree = with_value(tree, key, value)
+    kinds = {key: value for key, value in values.items() if key.endswith(".kind")}
+    for changes in (kinds, values):
+        for key, value in changes.items():
+            tree = with_value(tree, key, value)
+        tree = without_other_kinds(type(model), tree) if changes is kinds else tree
     return validated(type(model), tree, where=where)
 
 
 def validated(kind: type[Model], tree: Mapping[Any, Any], *, where: str = "") -> Model:
-    """`tree` as a `kind`. Raises BadInput with one line: the key, what was found, what was expected."""
+    """Make a `kind` of `tree`. Raises BadInput with one line: the key, what was found, what was expected."""
     try:
         return kind.model_validate(dict(tree))
     except ValidationError as error:
@@ -74,29 +78,31 @@ class Problem:
 
 
 def problems(error: ValidationError, tree: Mapping[Any, Any]) -> list[Problem]:
-    """Everything that pydantic found in `tree`, one problem a place.
+    """List everything that pydantic found in `tree`, one problem a place.
 
     A value that may be of several kinds is told once: what fits none of them, or what is wrong deepest inside it. So is
     a list or a mapping that only lacks what is told of its items.
     """
-    found: dict[tuple[str, ...], list[tuple[tuple[str, ...], Any]]] = {}
+    by_place: dict[tuple[str, ...], list[tuple[tuple[str, ...], Any]]] = {}
     for problem in error.errors(include_url=False):
-        missing = problem["type"] == "missing"
-        place = tuple(_known(problem["loc"][:-1] if missing else problem["loc"], tree))
-        shared = tuple(map(str, problem["loc"][: len(place)]))
+        missing, tag = (problem["type"] == name for name in ("missing", "union_tag_invalid"))
+        loc = tuple(_untagged(problem["loc"], tree))
+        loc = (*loc, "kind") if tag else loc[: -1 if missing else None]
+        place = tuple(_written(loc, tree))
+        shared = tuple(map(str, loc[: len(place)]))
         top = tuple(_before_branches(place, shared))
-        found.setdefault(top, []).append((place, problem))
-    told = [_one(alike) for alike in found.values()]
+        by_place.setdefault(top, []).append((place, problem))
+    told = [_one(alike) for alike in by_place.values()]
     within = {one.place[:length] for one in told for length in range(len(one.place))}
     return [one for one in told if one.place not in within or not one.place]
 
 
 def _one(alike: list[tuple[tuple[str, ...], Any]]) -> Problem:
-    """The deepest of the problems of one value; where they are equally deep, what each asks for."""
+    """Tell the deepest of the problems of one value; where they are equally deep, what each expects."""
     deepest = max((place for place, _ in alike), key=len)
     texts = list(dict.fromkeys(_text(problem) for place, problem in alike if place == deepest))
     unknown = any(problem["type"] == "extra_forbidden" for place, problem in alike if place == deepest)
-    return Problem(deepest, " or ".join([texts[0], *(_asked(text) for text in texts[1:])]), unknown)
+    return Problem(deepest, " or ".join([texts[0], *(_expected(text) for text in texts[1:])]), unknown)
 
 
 def _text(problem: Any) -> str:
@@ -105,28 +111,40 @@ def _text(problem: Any) -> str:
         return "unknown key; `fsamc plan show` lists them all"
     if problem["type"] == "missing":
         return f"{problem['loc'][-1]} is missing"
+    if problem["type"] == "union_tag_invalid":
+        expected = problem["ctx"]["expected_tags"].replace("'", "")
+        return f"unknown kind {problem['ctx']['tag']!r}, expected one of {expected}"
     if problem["type"] == "value_error":
         return text
     return f"found {problem['input']!r}; {text[0].lower()}{text[1:]}"
 
 
-def _asked(text: str) -> str:
+def _expected(text: str) -> str:
     return text.rpartition("; ")[2].removeprefix("input should be ")
 
 
+def _untagged(loc: Sequence[int | str], tree: Any) -> Iterator[int | str]:
+    """Yield the parts of an error's place but for the kinds that pydantic puts between the keys."""
+    for number, part in enumerate(loc, start=1):
+        if isinstance(tree, Mapping) and part not in tree and number < len(loc) and str(part).isidentifier():
+            continue
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+        yield part
+
+
 def _before_branches(place: tuple[str, ...], shared: tuple[str, ...]) -> Iterator[str]:
-    """The keys that an error's location begins with, up to where pydantic names the branch of a union."""
-    for known, part in zip(place, shared, strict=True):
-        if known != part:
+    """Yield the keys that an error's location begins with, up to where pydantic names the branch of a union."""
+    for key, part in zip(place, shared, strict=True):
+        if key != part:
             return
-        yield known
+        yield key
 
 
-def _known(place: Sequence[int | str], tree: Any) -> Iterator[str]:
-    """The parts of an error's place that are in `tree`: pydantic puts the branches of unions between them."""
+def _written(place: Sequence[int | str], tree: Any) -> Iterator[str]:
+    """Yield the parts of an error's place that are in `tree`: pydantic puts the branches of unions between them."""
     for part in place:
         below = dict(enumerate(tree)) if isinstance(tree, (list, tuple)) else tree
-        found = [key for key in below if str(key) == str(part)] if isinstance(below, Mapping) else []
-        if found:
-            tree = below[found[0]]
+        same = [key for key in below if str(key) == str(part)] if isinstance(below, Mapping) else []
+        if same:
+            tree = below[same[0]]
             yield str(part)

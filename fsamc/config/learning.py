@@ -58,6 +58,6 @@ class Finetune(Settings):
         return dict(sorted(epochs.items()))
 
     def epochs_for(self, shots: int) -> int:
-        """Passes for `shots` images per class: none for one, and those of the next smaller number listed."""
+        """Return the passes for `shots` images per class: none for one, and those of the next smaller number listed."""
         listed = [n for n in self.epochs if n <= shots]
         return self.epochs[max(listed)] if listed else 0

@@ -1,4 +1,4 @@
-"""The memory bank of one (category, seed): what is normal here (paper 3.2; PatchCore)."""
+"""Memory bank of one (category, seed): what is normal here (paper 3.2; PatchCore)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MemoryBank:
         starts: int = 10,
         device: str = "cpu",
     ) -> MemoryBank:
-        """The coreset of good patches (paper 4.1.3).
+        """Choose the coreset of good patches (paper 4.1.3).
 
         Args:
             features: float32 or float16 [N, D], may be memory-mapped.
@@ -47,7 +47,7 @@ class MemoryBank:
         return cls(rows=np.array(features[indices]), indices=indices)
 
     def nearest(self, features: np.ndarray, *, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
-        """Distance to the nearest row and its number, by exact L2.
+        """Find the nearest row of each feature by exact L2.
 
         Args:
             features: float32 or float16 [M, D], may be memory-mapped.
@@ -59,13 +59,13 @@ class MemoryBank:
         return nearest(features, self.rows, device=device)
 
     def residuals(self, features: np.ndarray, *, device: str = "cpu") -> np.ndarray:
-        """float32 [M, D]: each feature minus its nearest row (paper 3.4)."""
+        """Subtract from each feature its nearest row: float32 [M, D] (paper 3.4)."""
         _, indices = self.nearest(features, device=device)
         return np.subtract(features, self.rows[indices], dtype=np.float32)
 
 
 def anomaly_score(distances: np.ndarray) -> np.ndarray:
-    """How anomalous each image is, float32 [n]: the largest of its patches' distances [n, P].
+    """Score how anomalous each image is, float32 [n]: by the largest of its patches' distances [n, P].
 
     PatchCore's equation 6, without the weight of its equation 7, which looks at further neighbours:
     one neighbour is used everywhere here.

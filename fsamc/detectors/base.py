@@ -1,27 +1,27 @@
-"""The protocol of a detector."""
+"""Protocol of a detector."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from pkgutil import resolve_name
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from fsamc.detectors import DETECTORS
+from fsamc.detectors.detector_kinds import DetectorSettings, RetrievalSettings
 from fsamc.store.store import Arrays
 
-if TYPE_CHECKING:
-    from fsamc.detectors.detector_kinds import Reference
+S = TypeVar("S", bound=DetectorSettings)
+R = TypeVar("R", bound=RetrievalSettings)
 
 
-class Detector(ABC):
+class Detector(ABC, Generic[S]):
     """Says what would be normal at each patch of an image, and how far from it the patch is.
 
     Args:
-        kept: what `learn` gave, as it comes back from the disk.
+        kept: what `learn` returned, as it comes back from the disk.
         good: float16 or float32 [G, P, D], patch features of the good images that it learnt from; memory-mapped.
-        settings: the knobs of `reference`.
+        settings: of its kind.
         device: where the arithmetic runs, `cpu` or `cuda`.
 
     Attributes:
@@ -30,18 +30,18 @@ class Detector(ABC):
 
     measures: ClassVar[bool] = False
 
-    def __init__(self, kept: Arrays, good: np.ndarray, settings: Reference, *, device: str = "cpu") -> None:
+    def __init__(self, kept: Arrays, good: np.ndarray, settings: S, *, device: str = "cpu") -> None:
         self.kept, self.good, self.settings, self.device = kept, good, settings, device
 
     @classmethod
     @abstractmethod
-    def learn(cls, good: np.ndarray, settings: Reference, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
-        """What to keep of the good images' features [G, P, D], by name."""
+    def learn(cls, good: np.ndarray, settings: S, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
+        """Return what to keep of the good images' features [G, P, D], by name."""
 
     @classmethod
     @abstractmethod
-    def bytes_kept(cls, settings: Reference, good: tuple[int, int, int]) -> int:
-        """Roughly how much that is, for features of shape [G, P, D]."""
+    def bytes_kept(cls, settings: S, good: tuple[int, int, int]) -> int:
+        """Estimate how much that is, for features of shape [G, P, D]."""
 
     @property
     @abstractmethod
@@ -55,10 +55,10 @@ class Detector(ABC):
 
     @abstractmethod
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Patch features [n, P, D] to distances float32 [n, P] and numbers of the normal rows int64 [n, P]."""
+        """Compare patch features [n, P, D]: distances float32 [n, P], numbers of the normal rows int64 [n, P]."""
 
 
-class Retrieval(Detector):
+class Retrieval(Detector[R]):
     """First the good images most like the query, then the nearest of their patches. All good patches are the rows."""
 
     @property
@@ -67,7 +67,7 @@ class Retrieval(Detector):
         return self.good.reshape(-1, self.good.shape[-1])
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Image by image, so that no more than the patches of the retrieved ones are in memory."""
+        """Compare image by image, so that no more than the patches of the retrieved ones are in memory."""
         distances = np.empty(features.shape[:2], np.float32)
         indices = np.empty(features.shape[:2], np.int64)
         for number, image in enumerate(features):
@@ -75,31 +75,30 @@ class Retrieval(Detector):
         return distances, indices
 
     def retrieve(self, image: np.ndarray) -> np.ndarray:
-        """Numbers of the good images most like this one [P, D], in ascending order; of equal ones the lower."""
+        """Return the numbers of the good images most like this one [P, D], ascending; of equal ones the lower."""
         order = np.argsort(self.unlikeness(image), kind="stable")
         return np.sort(order[: self.settings.images])
 
     @abstractmethod
     def unlikeness(self, image: np.ndarray) -> np.ndarray:
-        """Of an image [P, D] to each good image, [G]: the smaller the more alike."""
+        """Compare an image [P, D] with each good image, [G]: the smaller the more alike."""
 
     @abstractmethod
     def match(self, image: np.ndarray, retrieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distances [P] of an image's patches [P, D] to rows of the retrieved images [R], and the rows' numbers [P]."""
+        """Compare patches [P, D] with rows of the retrieved images [R]: distances [P] and the rows' numbers [P]."""
 
 
-def detector_class(kind: str) -> type[Detector]:
-    """The class registered under `kind`."""
-    module, name = DETECTORS[kind].path.split(":")
-    found = getattr(import_module(module), name)
-    assert issubclass(found, Detector)
-    return found
+def detector_class(settings: DetectorSettings) -> type[Detector[Any]]:
+    """Load the class of a detector."""
+    detector = resolve_name(settings.detector)
+    assert issubclass(detector, Detector)
+    return detector
 
 
 def channel_spread(good: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Root mean square of good features [G, P, D] minus `normal` [P, D] or [D], per channel; 1 where it is zero.
+    """Compute the root mean square per channel of good features [G, P, D] minus `normal` [P, D] or [D].
 
-    Image by image in double precision.
+    1 where it is zero. Image by image in double precision.
     """
     squares = np.zeros(good.shape[-1])
     for image in good:
@@ -109,5 +108,5 @@ def channel_spread(good: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 
 def image_means(good: np.ndarray) -> np.ndarray:
-    """Mean of each image's patches, [G, P, D] to float32 [G, D]."""
+    """Average each image's patches, [G, P, D] to float32 [G, D]."""
     return np.stack([np.asarray(image, dtype=np.float32).mean(axis=0) for image in good])

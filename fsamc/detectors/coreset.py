@@ -121,7 +121,7 @@ class _FarthestFirst:
             self._choose(candidates, level, outside)
 
     def _largest_bounds(self, size: int) -> tuple[np.ndarray, float, int]:
-        """The `size` first rows by (bound, row number), sorted by number.
+        """Return the `size` first rows by (bound, row number), sorted by number.
 
         Also the smallest bound among them, the level, and the first row outside whose bound is the level (N if none).
         """

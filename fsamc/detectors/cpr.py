@@ -1,23 +1,20 @@
-"""CPR: the good images with the most similar histograms, then their patches near the same place (Li et al., 2023)."""
+"""CPR: good images with the most similar histograms, then their patches near the same place (Li et al., 2023)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from fsamc.detectors.base import Retrieval, channel_spread, image_means
+from fsamc.detectors.detector_kinds import CprSettings
 from fsamc.detectors.nearest import nearest
 from fsamc.seeds import derive, numpy_generator
 
-if TYPE_CHECKING:
-    from fsamc.detectors.detector_kinds import Reference
 
-
-class Cpr(Retrieval):
+class Cpr(Retrieval[CprSettings]):
     """The retrieval and the search of Cascade Patch Retrieval, on frozen features: its learnt metric is left out.
 
     Each patch is given a word, and each block of the image a histogram of its patches' words. Images are as alike as
@@ -27,35 +24,35 @@ class Cpr(Retrieval):
     """
 
     @classmethod
-    def learn(cls, good: np.ndarray, settings: Reference, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
-        """The words of the good patches, and every good image's histograms."""
+    def learn(cls, good: np.ndarray, settings: CprSettings, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
+        """Learn the words of the good patches, and every good image's histograms."""
         words = visual_words(good, settings.words, seed)
         counts = np.stack([histograms(image, words, settings.blocks, device=device) for image in good])
         scale = channel_spread(good, image_means(good).mean(axis=0, dtype=np.float64))
         return {"words": words, "histograms": counts, "scale": scale}
 
     @classmethod
-    def bytes_kept(cls, settings: Reference, good: tuple[int, int, int]) -> int:
-        """The words and the histograms."""
+    def bytes_kept(cls, settings: CprSettings, good: tuple[int, int, int]) -> int:
+        """Count the words and the histograms."""
         return 4 * settings.words * (good[2] + good[0] * settings.blocks**2)
 
     def unlikeness(self, image: np.ndarray) -> np.ndarray:
-        """Minus the intersection of the histograms, in patches."""
+        """Return minus the intersection of the histograms, in patches."""
         counts = histograms(image, self.kept["words"], self.settings.blocks, device=self.device)
         shared: np.ndarray = np.minimum(self.kept["histograms"], counts).sum(axis=1)
         return -shared
 
     def match(self, image: np.ndarray, retrieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Exact L2 to their patches within `window` grid steps; of equal distances the lower row."""
+        """Search by exact L2 their patches within `window` grid steps; of equal distances the lower row."""
         n_patches = len(image)
         side = _side(n_patches)
         grid = (side, side, image.shape[-1])
-        wanted = torch.from_numpy(image.astype(np.float32)).to(self.device).view(grid)
+        patches = torch.from_numpy(image.astype(np.float32)).to(self.device).view(grid)
         theirs = torch.from_numpy(self.good[retrieved].astype(np.float32)).to(self.device).view(-1, *grid)
         numbers = (retrieved[:, None] * n_patches + np.arange(n_patches)).reshape(-1, side, side)
         distances, rows = np.full((side, side), np.inf, np.float32), np.full((side, side), numbers.max() + 1)
         for here, there in _shifts(min(self.settings.window, side - 1)):
-            apart = torch.linalg.vector_norm(theirs[:, *there] - wanted[here], dim=-1).cpu().numpy()  # [R, h, w]
+            apart = torch.linalg.vector_norm(theirs[:, *there] - patches[here], dim=-1).cpu().numpy()  # [R, h, w]
             best = apart.argmin(axis=0)[None]
             distance = np.take_along_axis(apart, best, 0)[0]
             row = np.take_along_axis(numbers[:, *there], best, 0)[0]
@@ -66,7 +63,7 @@ class Cpr(Retrieval):
 
 
 def visual_words(good: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """k-means of good patches [G, P, D]: centres float32 [W, D]; no more than there are patches.
+    """Find the k-means of good patches [G, P, D]: centres float32 [W, D]; no more than there are patches.
 
     One pass in a random order, in batches of about an image's size: the patches are never all in memory.
     """
@@ -85,7 +82,7 @@ def visual_words(good: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def histograms(image: np.ndarray, words: np.ndarray, blocks: int, *, device: str = "cpu") -> np.ndarray:
-    """How many patches [P, D] of each block have each word as their nearest: int32 [blocks * blocks * W]."""
+    """Count the patches [P, D] of each block that have each word as their nearest: int32 [blocks * blocks * W]."""
     side = _side(len(image))
     place = np.arange(side) * blocks // side
     block = (place[:, None] * blocks + place).ravel()
@@ -100,7 +97,7 @@ def _side(n_patches: int) -> int:
 
 
 def _shifts(window: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """For each step within the window: the places that have a neighbour there, and the neighbours' places."""
+    """Yield, per step within the window, the places that have a neighbour there, and the neighbours' places."""
     steps = range(-window, window + 1)
     for down in steps:
         for right in steps:
@@ -108,5 +105,5 @@ def _shifts(window: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, sli
 
 
 def _cut(step: int) -> slice:
-    """All places but the first `step`, or but the last `-step`."""
+    """Take all places but the first `step`, or but the last `-step`."""
     return slice(step, None) if step > 0 else slice(None, step or None)

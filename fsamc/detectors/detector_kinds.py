@@ -1,32 +1,90 @@
-"""Settings of the detectors (paper 3.2, 3.4, 5)."""
+"""Settings of the detectors (paper 3.2, 3.4, 5), a class per kind: all that is known of one without loading torch.
+
+A detector is added by a class here and its name in `AnyDetector`, and by the file that its `detector` names.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fsamc.config.settings import Settings
 
 
-class Reference(Settings):
-    """What would be normal here: whose reference features are subtracted."""
+class DetectorSettings(Settings):
+    """Base of every detector's settings.
 
-    kind: Literal["patchcore", "padim", "spade", "cpr"] = Field(
-        "patchcore",
-        description="nearest row of a coreset, mean at the same place, or nearest patch of the most similar images",
-    )
-    ratio: float = Field(0.1, gt=0.0, le=1.0, description="patchcore: share of the good patches kept in the bank")
-    projection: int = Field(
-        128, ge=1, description="patchcore: channels of the random projection the coreset is chosen in"
-    )
-    starts: int = Field(10, ge=1, description="patchcore: random points whose mean distance starts the coreset")
-    channels: int = Field(100, ge=1, description="padim: channels, drawn at random, that its Gaussians are over")
-    ridge: float = Field(0.01, gt=0.0, description="padim: added to the diagonal of its covariances")
-    images: int = Field(10, ge=1, description="spade, cpr: how many good images most like the query are looked at")
-    words: int = Field(12, ge=2, description="cpr: kinds of patches that the histograms of an image count")
-    blocks: int = Field(4, ge=1, description="cpr: an image has this many histograms along each side")
-    window: int = Field(1, ge=0, description="cpr: how many grid steps a patch may lie from the query's place")
+    Attributes:
+        detector: `module:class`.
+        drawn: whether the seed changes anything.
+        query_settings: the settings that only answers to queries depend on; all others but `scale` decide what is
+            learnt, too.
+    """
+
+    detector: ClassVar[str]
+    drawn: ClassVar[bool] = True
+    query_settings: ClassVar[frozenset[str]] = frozenset()
+
+    kind: str
     scale: Literal["bank", "none"] = Field(
         "bank", description="`bank`: heads see each channel in units of its standard deviation among normal patches"
     )
+
+    @property
+    def learning_settings(self) -> dict[str, Any]:
+        """The kind, and the settings that the kept arrays depend on."""
+        return self.model_dump(mode="json", exclude={"scale", *self.query_settings})
+
+    @property
+    def answer_settings(self) -> dict[str, Any]:
+        """The settings that only answers to queries depend on."""
+        return self.model_dump(mode="json", include={*self.query_settings})
+
+
+class RetrievalSettings(DetectorSettings):
+    """Base for detectors that first look for the good images most like the query."""
+
+    query_settings: ClassVar[frozenset[str]] = frozenset({"images"})
+    images: int = Field(10, ge=1, description="how many good images most like the query are looked at")
+
+
+class CprSettings(RetrievalSettings):
+    """CPR (Li et al., 2023)."""
+
+    detector: ClassVar[str] = "fsamc.detectors.cpr:Cpr"
+    query_settings: ClassVar[frozenset[str]] = frozenset({"images", "window"})
+    kind: Literal["cpr"] = "cpr"
+    words: int = Field(12, ge=2, description="kinds of patches that the histograms of an image count")
+    blocks: int = Field(4, ge=1, description="an image has this many histograms along each side")
+    window: int = Field(1, ge=0, description="how many grid steps a patch may lie from the query's place")
+
+
+class PadimSettings(DetectorSettings):
+    """PaDiM (Defard et al., ICPR 2021)."""
+
+    detector: ClassVar[str] = "fsamc.detectors.padim:Padim"
+    kind: Literal["padim"] = "padim"
+    channels: int = Field(100, ge=1, description="channels, drawn at random, that its Gaussians are over")
+    ridge: float = Field(0.01, gt=0.0, description="added to the diagonal of its covariances")
+
+
+class PatchCoreSettings(DetectorSettings):
+    """PatchCore (Roth et al., CVPR 2022)."""
+
+    detector: ClassVar[str] = "fsamc.detectors.patchcore:PatchCore"
+    kind: Literal["patchcore"] = "patchcore"
+    ratio: float = Field(0.1, gt=0.0, le=1.0, description="share of the good patches kept in the bank")
+    projection: int = Field(128, ge=1, description="channels of the random projection the coreset is chosen in")
+    starts: int = Field(10, ge=1, description="random points whose mean distance starts the coreset")
+
+
+class SpadeSettings(RetrievalSettings):
+    """SPADE (Cohen & Hoshen, 2020)."""
+
+    detector: ClassVar[str] = "fsamc.detectors.spade:Spade"
+    drawn: ClassVar[bool] = False
+    kind: Literal["spade"] = "spade"
+
+
+AnyDetector = Annotated[CprSettings | PadimSettings | PatchCoreSettings | SpadeSettings, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""The nearest bank row of each query, by exact L2 (k = 1)."""
+"""Nearest bank row of each query, by exact L2 (k = 1)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Search = Callable[[np.ndarray, int], np.ndarray]
 
 
 def nearest(queries: np.ndarray, bank: np.ndarray, *, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
-    """Distance to the nearest bank row and its number; ties go to the lower number.
+    """Find the distance to the nearest bank row and its number; ties go to the lower number.
 
     The few best rows by the fast formula are compared again by the norm of the difference, so a query that is in
     the bank has distance 0. Queries are read in blocks: a memory-mapped array is never held as a whole.
@@ -48,9 +48,9 @@ def nearest(queries: np.ndarray, bank: np.ndarray, *, device: str = "cpu") -> tu
     distances = np.empty(len(queries), dtype=np.float32)
     indices = np.empty(len(queries), dtype=np.int64)
     for block in _blocks(len(queries)):
-        wanted = np.asarray(queries[block], dtype=np.float32)
-        candidates = np.sort(search(wanted - centre, min(CLOSE_CALLS, len(rows))), axis=1)
-        distances[block], indices[block] = _closest(wanted, rows, candidates)
+        these = np.asarray(queries[block], dtype=np.float32)
+        candidates = np.sort(search(these - centre, min(CLOSE_CALLS, len(rows))), axis=1)
+        distances[block], indices[block] = _closest(these, rows, candidates)
     return distances, indices
 
 
@@ -59,14 +59,14 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _closest(queries: np.ndarray, rows: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best of each query's candidates [M, k], which are sorted by number: the first minimum is the lowest."""
+    """Choose the best of each query's candidates [M, k], sorted by number: the first minimum is the lowest."""
     distances = np.stack([np.linalg.norm(queries - rows[column], axis=1) for column in candidates.T], axis=1)
     best = distances.argmin(axis=1)[:, None]
     return np.take_along_axis(distances, best, 1)[:, 0], np.take_along_axis(candidates, best, 1)[:, 0]
 
 
 def _search(rows: np.ndarray, device: str) -> Search:
-    """A function that gives the numbers int64 [M, k] of the k best rows for queries float32 [M, D]."""
+    """Make a function that returns the numbers int64 [M, k] of the k best rows for queries float32 [M, D]."""
     if faiss is None or (device == "cuda" and not _faiss_gpus()):
         return _torch_search(rows, device)
     index = faiss.IndexFlatL2(rows.shape[1])
@@ -77,8 +77,8 @@ def _search(rows: np.ndarray, device: str) -> Search:
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
         with _gpu_lock:
-            found: np.ndarray = on_gpu.search(queries, k)[1]
-            return found
+            numbers: np.ndarray = on_gpu.search(queries, k)[1]
+            return numbers
 
     return search
 
@@ -101,7 +101,7 @@ def _faiss_gpus() -> int:
 
 @cache
 def _gpu_resources() -> Any:
-    """One per process: each takes its scratch memory from the card for good."""
+    """Make one per process: each takes its scratch memory from the card for good."""
     resources = faiss.StandardGpuResources()
     resources.setTempMemory(GPU_SCRATCH_BYTES)
     return resources

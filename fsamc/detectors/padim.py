@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from fsamc.detectors.base import Detector, channel_spread
+from fsamc.detectors.detector_kinds import PadimSettings
 from fsamc.seeds import numpy_generator
-
-if TYPE_CHECKING:
-    from fsamc.detectors.detector_kinds import Reference
 
 BLOCK = 16  # positions, or images, at once: bounds the memory
 
 
-class Padim(Detector):
+class Padim(Detector[PadimSettings]):
     """The mean at the same position is what would be normal; the distance is Mahalanobis'.
 
     Keeps `mean` float32 [P, D]; `channels` int64 [d], drawn at random; `whitening` float32 [P, d, d], the inverse of
@@ -26,8 +24,10 @@ class Padim(Detector):
     measures: ClassVar[bool] = True
 
     @classmethod
-    def learn(cls, good: np.ndarray, settings: Reference, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
-        """Mean and covariance of each position over the good images."""
+    def learn(
+        cls, good: np.ndarray, settings: PadimSettings, *, seed: int, device: str = "cpu"
+    ) -> dict[str, np.ndarray]:
+        """Learn the mean and covariance of each position over the good images."""
         n_channels = good.shape[-1]
         draw = numpy_generator(seed, "padim channels").choice
         channels = np.sort(draw(n_channels, size=min(settings.channels, n_channels), replace=False))
@@ -40,8 +40,8 @@ class Padim(Detector):
         return {"mean": mean, "channels": channels, "whitening": whitening, "scale": channel_spread(good, mean)}
 
     @classmethod
-    def bytes_kept(cls, settings: Reference, good: tuple[int, int, int]) -> int:
-        """The means and a matrix per position."""
+    def bytes_kept(cls, settings: PadimSettings, good: tuple[int, int, int]) -> int:
+        """Count the means and a matrix per position."""
         _, n_patches, dim = good
         return 4 * n_patches * (dim + min(settings.channels, dim) ** 2)
 
@@ -51,7 +51,7 @@ class Padim(Detector):
         return self.kept["mean"]
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mahalanobis over the drawn channels."""
+        """Compare by Mahalanobis' distance over the drawn channels."""
         channels = self.kept["channels"]
         mean = self.rows[:, channels]
         whitening = torch.from_numpy(self.kept["whitening"].copy()).to(self.device)
@@ -65,7 +65,7 @@ class Padim(Detector):
 
 
 def covariances(values: torch.Tensor, ridge: float) -> torch.Tensor:
-    """Covariances of G images' values [G, b, d] at each position, over G - 1, with the ridge: [b, d, d].
+    """Compute covariances of G images' values [G, b, d] at each position, over G - 1, with the ridge: [b, d, d].
 
     One image has none: then the ridge is all.
     """
@@ -75,7 +75,7 @@ def covariances(values: torch.Tensor, ridge: float) -> torch.Tensor:
 
 
 def whiten(covariance: torch.Tensor) -> torch.Tensor:
-    """Inverses of the lower Cholesky factors of [b, d, d]."""
+    """Invert the lower Cholesky factors of [b, d, d]."""
     factors = torch.linalg.cholesky(covariance)
     identity = torch.eye(factors.shape[-1], dtype=factors.dtype, device=factors.device)
     return torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)

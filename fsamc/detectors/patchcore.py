@@ -1,24 +1,22 @@
-"""PatchCore: the nearest row of a coreset (paper 3.2; Roth et al., CVPR 2022)."""
+"""PatchCore: nearest row of a coreset (paper 3.2; Roth et al., CVPR 2022)."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector
+from fsamc.detectors.detector_kinds import PatchCoreSettings
 from fsamc.detectors.residual import channel_scale
 
-if TYPE_CHECKING:
-    from fsamc.detectors.detector_kinds import Reference
 
-
-class PatchCore(Detector):
+class PatchCore(Detector[PatchCoreSettings]):
     """The memory bank. Keeps `rows` float16 [K, D] and `indices` int64 [K], which of the good patches they are."""
 
     @classmethod
-    def learn(cls, good: np.ndarray, settings: Reference, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
+    def learn(
+        cls, good: np.ndarray, settings: PatchCoreSettings, *, seed: int, device: str = "cpu"
+    ) -> dict[str, np.ndarray]:
         """Choose the coreset."""
         patches = good.reshape(-1, good.shape[-1])
         ways = {"projection": settings.projection, "starts": settings.starts}
@@ -26,8 +24,8 @@ class PatchCore(Detector):
         return {"indices": bank.indices, "rows": bank.rows.astype(np.float16)}
 
     @classmethod
-    def bytes_kept(cls, settings: Reference, good: tuple[int, int, int]) -> int:
-        """A share of the features."""
+    def bytes_kept(cls, settings: PatchCoreSettings, good: tuple[int, int, int]) -> int:
+        """Take a share of the features."""
         return int(np.prod(good) * settings.ratio) * 2
 
     @property
@@ -41,7 +39,7 @@ class PatchCore(Detector):
         return channel_scale(self.rows)
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Exact L2, one neighbour (paper 3.4)."""
+        """Compare by exact L2 with one neighbour (paper 3.4)."""
         bank = MemoryBank(**self.kept)
         distances, indices = bank.nearest(features.reshape(-1, features.shape[-1]), device=self.device)
         return distances.reshape(features.shape[:2]), indices.reshape(features.shape[:2])

@@ -23,7 +23,7 @@ class Maps:
     distances: Tensor
 
     def take(self, rows: Sequence[int]) -> Maps:
-        """Some of the images."""
+        """Take some of the images."""
         return Maps(self.values[rows], self.distances[rows])
 
     def __len__(self) -> int:
@@ -55,11 +55,11 @@ class ResidualMaps:
     kept: np.ndarray | None = None
 
     def only(self, rows: np.ndarray) -> ResidualMaps:
-        """Some of the images, none of them copied."""
+        """Take some of the images, none of them copied."""
         return replace(self, kept=rows if self.kept is None else self.kept[rows])
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Maps:
-        """The maps of these images."""
+        """Make the maps of these images."""
         rows = np.asarray(rows, dtype=np.int64)
         rows = rows if self.kept is None else self.kept[rows]
         features = torch.from_numpy(self.features[rows].astype(np.float32)).to(self.device)
@@ -79,7 +79,7 @@ class ResidualMaps:
 
 
 def channel_scale(rows: np.ndarray) -> np.ndarray:
-    """Standard deviation of each channel over a bank's rows [K, D], float32 [D]; 1 where a channel never varies."""
+    """Compute the standard deviation per channel of a bank's rows [K, D], float32 [D]; 1 where one never varies."""
     deviation = rows.std(axis=0, dtype=np.float32)
     return np.where(deviation > 0, deviation, np.float32(1))
 
@@ -90,5 +90,5 @@ def concatenate(batches: Sequence[Maps]) -> Maps:
 
 
 def mean(batch: Maps) -> Maps:
-    """The average map as a batch of one: what `support.mean: residual` does to a class's support."""
+    """Average maps to a batch of one: what `support.mean: residual` does to a class's support."""
     return Maps(batch.values.mean(0, keepdim=True), batch.distances.mean(0, keepdim=True))

@@ -1,19 +1,15 @@
-"""SPADE: the nearest good images, then the nearest of all their patches (Cohen & Hoshen, 2020)."""
+"""SPADE: nearest good images, then the nearest of all their patches (Cohen & Hoshen, 2020)."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsamc.detectors.base import Retrieval, channel_spread, image_means
+from fsamc.detectors.detector_kinds import SpadeSettings
 from fsamc.detectors.nearest import nearest
 
-if TYPE_CHECKING:
-    from fsamc.detectors.detector_kinds import Reference
 
-
-class Spade(Retrieval):
+class Spade(Retrieval[SpadeSettings]):
     """Images are compared by L2 between the means of their patches; the published method uses the network's last layer.
 
     The patch distance is that to one neighbour, as everywhere here; the published one is a mean over several. Keeps
@@ -21,23 +17,25 @@ class Spade(Retrieval):
     """
 
     @classmethod
-    def learn(cls, good: np.ndarray, settings: Reference, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
-        """What stands for each good image. Neither settings nor the seed nor the device matter."""
+    def learn(
+        cls, good: np.ndarray, settings: SpadeSettings, *, seed: int, device: str = "cpu"
+    ) -> dict[str, np.ndarray]:
+        """Learn what stands for each good image. Neither settings nor the seed nor the device matter."""
         means = image_means(good)
         return {"means": means, "scale": channel_spread(good, means.mean(axis=0, dtype=np.float64))}
 
     @classmethod
-    def bytes_kept(cls, settings: Reference, good: tuple[int, int, int]) -> int:
-        """A vector per image."""
+    def bytes_kept(cls, settings: SpadeSettings, good: tuple[int, int, int]) -> int:
+        """Count a vector per image."""
         return 4 * good[0] * good[2]
 
     def unlikeness(self, image: np.ndarray) -> np.ndarray:
-        """L2 between the means."""
+        """Compare by L2 between the means."""
         distances: np.ndarray = np.linalg.norm(self.kept["means"] - image_means(image[None]), axis=1)
         return distances
 
     def match(self, image: np.ndarray, retrieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Exact L2 to all their patches, wherever these are."""
+        """Search by exact L2 all their patches, wherever these are."""
         n_patches = self.good.shape[1]
-        distances, found = nearest(image, self.good[retrieved].reshape(-1, image.shape[-1]), device=self.device)
-        return distances, retrieved[found // n_patches] * n_patches + found % n_patches
+        distances, rows = nearest(image, self.good[retrieved].reshape(-1, image.shape[-1]), device=self.device)
+        return distances, retrieved[rows // n_patches] * n_patches + rows % n_patches

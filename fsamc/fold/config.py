@@ -6,7 +6,10 @@ by the presets named after it. A field's description is what `fsamc plan show` p
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from fsamc.config.compute import Compute
 from fsamc.config.detection import Detection
@@ -16,9 +19,8 @@ from fsamc.config.pseudo import Pseudo
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.config.support import Support
-from fsamc.detectors.detector_kinds import Reference
-from fsamc.heads import HEADS
-from fsamc.heads.head_kinds import HeadSettings
+from fsamc.detectors.detector_kinds import AnyDetector, PatchCoreSettings
+from fsamc.heads.head_kinds import AnyHead, ContrastiveSettings
 
 
 class FoldConfig(Settings):
@@ -27,7 +29,7 @@ class FoldConfig(Settings):
     shots: int = Field(2, ge=1, description="support images per class")
     compute: Compute = Compute()
     features: Features = Features()
-    reference: Reference = Reference()
+    reference: AnyDetector = Field(PatchCoreSettings(), description="what would be normal there, and is subtracted")
     detection: Detection = Detection()
     good: bool = Field(False, description="`good` is one more class, its images from test/good (table 12)")
     residual: bool = Field(True, description="subtract the nearest bank rows; off: raw features")
@@ -35,12 +37,19 @@ class FoldConfig(Settings):
     pseudo: Pseudo = Pseudo()
     pretrain: Pretrain = Pretrain()
     finetune: Finetune = Finetune()
-    head: HeadSettings = HeadSettings()
+    head: AnyHead = Field(ContrastiveSettings(), description="what turns residual maps into a class")
     scoring: Scoring = Scoring()
+
+    @field_validator("head", "reference", mode="before")
+    @classmethod
+    def _of_the_default_kind(cls, settings: Any, info: ValidationInfo) -> Any:
+        """Settings without a kind are of the default's."""
+        default = cls.model_fields[str(info.field_name)].default
+        return {"kind": default.kind, **settings} if isinstance(settings, Mapping) else settings
 
     @model_validator(mode="after")
     def _a_whole_network_where_images_are_seen(self) -> FoldConfig:
-        if HEADS[self.head.kind].sees == "images" and self.features.backbone.endswith(".pt2"):
+        if self.head.sees == "images" and self.features.backbone.endswith(".pt2"):
             raise ValueError(
                 f"`head.kind: {self.head.kind}` fine-tunes a whole network and {self.features.backbone} ends at feature"
                 " maps; name a ResNet, e.g. --backbone resnet50 with --weights FILE"
@@ -69,7 +78,7 @@ class FoldConfig(Settings):
     def _pseudo_defects_can_be_held_out(self) -> FoldConfig:
         if "pseudo" not in self.scoring.measure:
             return self
-        if HEADS[self.head.kind].sees == "images":
+        if self.head.sees == "images":
             raise ValueError(
                 f"`head.kind: {self.head.kind}` sees no maps, which objective pseudo is about; leave it out"
             )

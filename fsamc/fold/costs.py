@@ -15,7 +15,6 @@ from fsamc.artifacts.category_bank import Bank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.config.dotted import updated
 from fsamc.data.category import Category
 from fsamc.data.squares import read_squares
 from fsamc.detectors.base import detector_class
@@ -24,8 +23,8 @@ from fsamc.features.backbone import load_backbone
 from fsamc.features.extraction import square_features
 from fsamc.fold.config import FoldConfig
 from fsamc.hardware import threads
-from fsamc.heads import HEADS
-from fsamc.heads.base import Head, head_class
+from fsamc.heads.base import Head, head_class, make_head
+from fsamc.heads.head_kinds import DirectSettings
 from fsamc.pseudo.defects import defects
 from fsamc.pseudo.foreground import foreground_mask
 from fsamc.seeds import numpy_generator, torch_generator
@@ -98,7 +97,7 @@ def detector_cost(bank: Bank) -> DetectorCost:
     """
     good, reference = bank.good, bank.reference
     sample = _sample(good, min(SAMPLE, len(good.category.train)))
-    learner, device = detector_class(reference.kind), good.compute.device
+    learner, device = detector_class(reference), good.compute.device
     few = max(1, len(sample) // 4)
 
     def compared_with(n_good: int) -> tuple[float, float]:
@@ -124,9 +123,8 @@ def head_cost(config: FoldConfig, *, n_classes: int) -> HeadCost:
     labels = np.arange(len(maps)) % pretrain.pseudo_classes
     with threads(config.compute):
         generator = torch_generator("costs")
-        kind = head_class(config.head.kind)
-        head = kind(config.head, patches=shape[0], dim=shape[1], generator=generator).to(torch.device(device))
-        if not head.trained:
+        head = make_head(config.head, n_patches=shape[0], dim=shape[1], generator=generator).to(torch.device(device))
+        if not config.head.trained:
             return HeadCost(image=_classify(head, maps, n_classes))
         rounds = _warm_seconds(lambda: training.pretrain(head, maps, labels, pretrain, generator))
         return HeadCost(round=rounds, step=_step(head, maps, n_classes, config), image=_classify(head, maps, n_classes))
@@ -134,12 +132,12 @@ def head_cost(config: FoldConfig, *, n_classes: int) -> HeadCost:
 
 def finetuning_steps(config: FoldConfig, *, n_classes: int) -> int:
     """Steps of a fold's fine-tuning: episodes by epochs; of a classifier of images, images by passes."""
-    kind, shots, episodes = config.head.kind, config.shots, config.finetune.episodes
-    if HEADS[kind].sees == "images":
-        return n_classes * shots * config.head.direct.epochs
-    if not HEADS[kind].trained:
+    head, shots, episodes = config.head, config.shots, config.finetune.episodes
+    if isinstance(head, DirectSettings):
+        return n_classes * shots * head.epochs
+    if not head.trained:
         return 0
-    enumerate_episodes = EPISODES[head_class(kind).episodes if episodes == "own" else episodes]
+    enumerate_episodes = EPISODES[head_class(head).episodes if episodes == "own" else episodes]
     return config.finetune.epochs_for(shots) * sum(1 for _ in enumerate_episodes(n_classes, shots))
 
 
@@ -151,11 +149,12 @@ def direct_cost(category: Category, config: FoldConfig) -> HeadCost:
         squares = read_squares(category, category.defects[:1], config.features)
         passes = {}
         for epochs in (1, 3):
-            short = updated(config, {"head.direct.epochs": epochs})
+            short = config.head.model_copy(update={"epochs": epochs})
+            assert isinstance(short, DirectSettings)
             direct = DirectClassifier(
-                short.head.direct,
-                short.features,
-                device=short.compute.device,
+                short,
+                config.features,
+                device=config.compute.device,
                 n_classes=1,
                 generator=torch_generator("costs"),
             )

@@ -15,12 +15,10 @@ from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.data.category import Category, PathsByClass, leave_one_out
 from fsamc.data.textures import Textures
-from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.stopwatch import Stopwatch
-from fsamc.heads import HEADS
 from fsamc.pseudo.classes import pseudo_classes
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
@@ -70,12 +68,12 @@ class FoldInputs:
     @property
     def sees_maps(self) -> bool:
         """Whether the head sees residual maps, and not the images themselves."""
-        return HEADS[self.config.head.kind].sees == "maps"
+        return self.config.head.sees == "maps"
 
     @cached_property
     def bank(self) -> Bank:
         """What the detector has learnt from all good images."""
-        seed = self.seed if DETECTORS[self.config.reference.kind].drawn else 0
+        seed = self.seed if self.config.reference.drawn else 0
         good = self._features((path,) for path in self.category.train)
         return Bank(good=good, reference=self.config.reference, seed=seed)
 
@@ -199,7 +197,7 @@ def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
 
 def pretrains(config: FoldConfig) -> bool:
     """Whether this configuration pretrains on pseudo-defects."""
-    return config.pretrain.enabled and HEADS[config.head.kind].trained
+    return config.pretrain.enabled and config.head.trained
 
 
 def takes_pseudo_defects(config: FoldConfig) -> bool:

@@ -21,7 +21,8 @@ from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import BATCH, FoldImages
 from fsamc.fold.inputs import FoldInputs, pretrains
 from fsamc.fold.stopwatch import Stopwatch
-from fsamc.heads.base import Head, head_class
+from fsamc.heads.base import Head, make_head
+from fsamc.heads.head_kinds import DirectSettings
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training import loop as training
@@ -102,7 +103,7 @@ class PretrainedHead:
     def trained_on_maps(self, support: list[Maps], means: Maps | None) -> TrainedHead:
         """Do the same with each class's maps, S of each; `means` stand for the classes in place of them."""
         head, epochs = copy.deepcopy(self.head), list[float]()
-        if head.trained:
+        if head.settings.trained:
             with self.images.watch.stage("finetune"):
                 epochs = training.finetune(head, support, self.images.config.finetune)
         with self.images.watch.stage("classify"):
@@ -158,8 +159,9 @@ class ImageLearner:
             squares = [self.squares(paths) for paths in support.values()]
         with self.watch.stage("finetune"):
             config, seed = self.inputs.config, self.inputs.seed
+            assert isinstance(config.head, DirectSettings)
             classifier = DirectClassifier(
-                config.head.direct,
+                config.head,
                 config.features,
                 device=config.compute.device,
                 n_classes=len(squares),
@@ -199,9 +201,9 @@ class TrainedOnImages:
 
 def _fresh_head(images: FoldImages) -> Head:
     _, n_patches, dim = images.maps.features.shape
-    kind, settings = head_class(images.config.head.kind), images.config.head
     generator = torch_generator(images.inputs.seed, "head weights")
-    return kind(settings, patches=n_patches, dim=dim, generator=generator).to(torch.device(images.maps.device))
+    head = make_head(images.config.head, n_patches=n_patches, dim=dim, generator=generator)
+    return head.to(torch.device(images.maps.device))
 
 
 @torch.no_grad()

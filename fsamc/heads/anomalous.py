@@ -1,4 +1,4 @@
-"""Where to look: an image's most anomalous patches, and how much each of them counts."""
+"""Most anomalous patches of an image, and how much each of them counts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from fsamc.detectors.residual import Maps
 
 if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import HeadSettings
+    from fsamc.heads.head_kinds import AnomalousSettings
 
 
-def anomalous_patches(maps: Maps, settings: HeadSettings) -> tuple[Tensor, Tensor]:
-    """The k patches of each image that are farthest from normal: values [B, k, D], weights [B, k] that sum to one.
+def anomalous_patches(maps: Maps, settings: AnomalousSettings) -> tuple[Tensor, Tensor]:
+    """Take the k patches of each image that are farthest from normal: values [B, k, D], weights [B, k] that sum to one.
 
     Ties in the distance go to the lower patch. With `weights: excess` a patch counts by its distance beyond that of
     the (k+1)-th, so that k is a soft bound: a small defect speaks through its few patches and is not drowned by the
@@ -32,5 +32,5 @@ def anomalous_patches(maps: Maps, settings: HeadSettings) -> tuple[Tensor, Tenso
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Values [B, k, D] and weights [B, k] to means [B, D]."""
+    """Turn values [B, k, D] and weights [B, k] into means [B, D]."""
     return (weights[..., None] * values).sum(1)

@@ -13,7 +13,7 @@ from fsamc.config.features import Features
 from fsamc.data.images import to_tensor
 from fsamc.features.backbone import load_resnet
 from fsamc.heads.encoder import linear
-from fsamc.heads.head_kinds import Direct
+from fsamc.heads.head_kinds import DirectSettings
 
 
 class DirectClassifier:
@@ -35,7 +35,7 @@ class DirectClassifier:
     """
 
     def __init__(
-        self, settings: Direct, features: Features, *, device: str, n_classes: int, generator: torch.Generator
+        self, settings: DirectSettings, features: Features, *, device: str, n_classes: int, generator: torch.Generator
     ) -> None:
         self.settings, self.device = settings, torch.device(device)
         self.body = load_resnet(features).to(self.device)
@@ -43,15 +43,15 @@ class DirectClassifier:
         self.last = linear(self.body.fc.in_features, n_classes, generator).to(self.device)
         self.body.fc = nn.Identity()
 
-    def finetune(self, known: Sequence[np.ndarray], generator: torch.Generator) -> None:
+    def finetune(self, support: Sequence[np.ndarray], generator: torch.Generator) -> None:
         """Learn the support: one Adam step per image and pass, in an order drawn anew for each pass.
 
         Args:
-            known: uint8 [S, side, side, 3] for each class.
+            support: uint8 [S, side, side, 3] for each class.
             generator: source of the order.
         """
-        images = self._tensor(np.concatenate(known))
-        labels = torch.repeat_interleave(torch.tensor([len(of_class) for of_class in known])).to(self.device)
+        images = self._tensor(np.concatenate(support))
+        labels = torch.repeat_interleave(torch.tensor([len(of_class) for of_class in support])).to(self.device)
         if self.settings.trainable == "all":
             self._learn(images, labels, self._logits, [*self.body.parameters(), *self.last.parameters()], generator)
         else:  # what a layer that does not learn makes of an image is the same in every pass
@@ -61,7 +61,7 @@ class DirectClassifier:
 
     @torch.no_grad()
     def scores(self, squares: np.ndarray) -> np.ndarray:
-        """Images uint8 [n, side, side, 3] to logits float32 [n, C]."""
+        """Score images uint8 [n, side, side, 3]: logits float32 [n, C]."""
         return self._logits(self._tensor(squares)).cpu().numpy()
 
     def _learn(

@@ -1,4 +1,4 @@
-"""The encoder that most heads share: residual maps to embeddings (paper 3.6, figure 5)."""
+"""Encoder that most heads share: residual maps to embeddings (paper 3.6, figure 5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fsamc.detectors.residual import Maps
 from fsamc.heads.anomalous import anomalous_patches, weighted_mean
 
 if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import HeadSettings
+    from fsamc.heads.head_kinds import EncoderSettings
 
 
 class Encoder(nn.Module):
@@ -24,8 +24,8 @@ class Encoder(nn.Module):
     the patches themselves beside it: a head starts as the prototype and learns what to add.
 
     Args:
-        settings: the head's knobs.
-        patches: P, patches of an image.
+        settings: the head's.
+        n_patches: P, patches of an image.
         dim: D, channels of a patch.
         generator: source of the initial weights.
 
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         size: E, length of an embedding.
     """
 
-    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
+    def __init__(self, settings: EncoderSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
         super().__init__()
         first, second = settings.hidden
         self.settings = settings
@@ -41,11 +41,11 @@ class Encoder(nn.Module):
         self.conv2, self.norm2 = linear(first, second, generator), nn.BatchNorm1d(second)
         self.size = dim + second
         if settings.pool == "flatten":
-            self.out = linear(patches * second, settings.embedding, generator)
+            self.out = linear(n_patches * second, settings.embedding, generator)
             self.size = settings.embedding
 
     def forward(self, maps: Maps) -> Tensor:
-        """Embeddings [B, E], not normalised; with `pool: anomalous` two unit vectors, of D and of `second` numbers."""
+        """Embed images, [B, E], not normalised; with `pool: anomalous` two unit vectors, D and `second` long."""
         if self.settings.pool == "flatten":
             return F.relu(self.out(self._convolved(maps.values).flatten(1)))
         values, weights = anomalous_patches(maps, self.settings)
@@ -53,7 +53,7 @@ class Encoder(nn.Module):
         return torch.cat([F.normalize(part, dim=-1) for part in parts], dim=-1)
 
     def _convolved(self, values: Tensor) -> Tensor:
-        """Patches [B, P, D] to [B, P, second]."""
+        """Convolve patches [B, P, D] to [B, P, second]."""
         x = values.flatten(0, 1)  # [B*P, D]
         x = F.relu_(_normalised(self.norm1, self.conv1(x)))
         x = F.relu_(_normalised(self.norm2, self.conv2(x)))
@@ -61,15 +61,15 @@ class Encoder(nn.Module):
 
 
 def _normalised(norm: nn.BatchNorm1d, rows: Tensor) -> Tensor:
-    """Batch normalisation of rows [N, R]. A row by itself has no variance: then the running statistics stand in."""
+    """Normalise rows [N, R] over the batch; a row by itself has no variance: the running statistics stand in."""
     if len(rows) > 1:
-        found: Tensor = norm(rows)
-        return found
+        normalised: Tensor = norm(rows)
+        return normalised
     return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with Kaiming-normal weights and no bias to begin with."""
+    """Make a linear layer with Kaiming-normal weights and no bias to begin with."""
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
     nn.init.zeros_(layer.bias)

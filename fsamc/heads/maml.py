@@ -1,4 +1,4 @@
-"""The contrastive classifier pretrained by MAML (paper, appendix G)."""
+"""Contrastive classifier pretrained by MAML (paper, appendix G)."""
 
 from __future__ import annotations
 

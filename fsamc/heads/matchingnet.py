@@ -19,14 +19,14 @@ class MatchingHead(ContrastiveHead):
     support_learns: ClassVar[bool] = True
 
     def represent(self, encoded: Tensor) -> Tensor:
-        """A class is all of its support images [S, E], each to be attended to."""
+        """Return all of its support images [S, E], each to be attended to."""
         return encoded
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Queries [Q, E] and images of the classes [C, S, E] to logits [Q, C]: their softmax is the summed attention.
+        """Compare queries [Q, E] with images of the classes [C, S, E]: logits [Q, C].
 
-        Attention is a softmax of cosine / temperature over all C·S images; the log of a class's sum of it is, but
-        for the query's common denominator, the logsumexp over the class's images.
+        Their softmax is the summed attention: a softmax of cosine / temperature over all C·S images. The log
+        of a class's sum of it is, but for the query's common denominator, the logsumexp over the class's images.
         """
         attention = torch.einsum("qe,cse->qcs", queries, support) / self.temperature
         return attention.logsumexp(-1)

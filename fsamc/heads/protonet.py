@@ -12,24 +12,23 @@ from fsamc.heads.base import Head
 from fsamc.heads.encoder import Encoder
 
 if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import HeadSettings
+    from fsamc.heads.head_kinds import EncoderSettings
 
 
 class PrototypicalHead(Head):
     """Squared Euclidean distance to the mean of a class's embeddings; cross-entropy; the support learns too."""
 
-    trained: ClassVar[bool] = True
     support_learns: ClassVar[bool] = True
 
-    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, patches=patches, dim=dim, generator=generator)
-        self.encoder = Encoder(settings, patches=patches, dim=dim, generator=generator)
+    def __init__(self, settings: EncoderSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
+        self.encoder = Encoder(settings, n_patches=n_patches, dim=dim, generator=generator)
 
     def encode(self, maps: Maps) -> Tensor:
-        """Embeddings [B, E], as long as the encoder makes them."""
+        """Embed images, [B, E], as long as the encoder makes them."""
         embeddings: Tensor = self.encoder(maps)
         return embeddings
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Minus the squared distance of queries [Q, E] to the class means [C, E]: [Q, C]."""
+        """Return minus the squared distance of queries [Q, E] to the class means [C, E]: [Q, C]."""
         return -(queries[:, None] - support).square().sum(-1)

@@ -12,7 +12,7 @@ from fsamc.heads.encoder import Encoder, linear
 from fsamc.heads.pairs import PairHead
 
 if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import HeadSettings
+    from fsamc.heads.head_kinds import EncoderSettings
 
 
 class SiameseHead(PairHead):
@@ -22,24 +22,24 @@ class SiameseHead(PairHead):
     they are called the same; and, as they do not cancel out then, smaller by the root of their number.
     """
 
-    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, patches=patches, dim=dim, generator=generator)
-        self.encoder = Encoder(settings, patches=patches, dim=dim, generator=generator)
+    def __init__(self, settings: EncoderSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
+        self.encoder = Encoder(settings, n_patches=n_patches, dim=dim, generator=generator)
         self.last = linear(self.encoder.size, 1, generator)
         with torch.no_grad():
             self.last.weight.abs_().div_(-(self.encoder.size**0.5))
 
     def encode(self, maps: Maps) -> Tensor:
-        """Embeddings [B, E]."""
+        """Embed images, [B, E]."""
         embeddings: Tensor = self.encoder(maps)
         return embeddings
 
     def represent(self, encoded: Tensor) -> Tensor:
-        """A class is all of its support images [S, E]: it was single images that the head learnt to compare."""
+        """Return all of its support images [S, E]: it was single images that the head learnt to compare."""
         return encoded
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Queries [Q, E] and images of the classes [C, S, E] to logits [Q, C], the mean of those of a class's pairs.
+        """Compare queries [Q, E] with images of the classes [C, S, E]: logits [Q, C], means over a class's pairs.
 
         The last layer is linear: the mean of its logits is its logit of the mean difference.
         """

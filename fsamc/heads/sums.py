@@ -24,7 +24,7 @@ class SumNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, queries: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
-        """Halves [Q, P, R] and [C, P, R] to halves whose sums are the normalised sums."""
+        """Turn halves [Q, P, R] and [C, P, R] into halves whose sums are the normalised sums."""
         if self.training:
             means = [half.mean((0, 1)) for half in (queries, support)]
             queries, support = queries - means[0], support - means[1]

@@ -1,4 +1,4 @@
-"""The vanilla baseline: a relation network on pairs of residual maps (paper 3.3, figure 3)."""
+"""Vanilla baseline: a relation network on pairs of residual maps (paper 3.3, figure 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fsamc.heads.pairs import PairHead
 from fsamc.heads.sums import SumNorm, relu_linear
 
 if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import HeadSettings
+    from fsamc.heads.head_kinds import VanillaSettings
 
 
 class VanillaHead(PairHead):
@@ -29,13 +29,13 @@ class VanillaHead(PairHead):
     vector of the query, which batch normalisation then takes out.
     """
 
+    settings: VanillaSettings
     episodes: ClassVar[Literal["algorithm_1", "algorithm_2"]] = "algorithm_2"
 
-    def __init__(self, settings: HeadSettings, *, patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, patches=patches, dim=dim, generator=generator)
+    def __init__(self, settings: VanillaSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
         first, second = settings.relation
-        places = patches if settings.pool == "flatten" else 1
-        self.settings = settings
+        places = n_patches if settings.pool == "flatten" else 1
         self.conv1, self.norm1 = linear(2 * dim, first, generator), SumNorm(first)
         self.conv2, self.norm2 = linear(first, second, generator), nn.BatchNorm1d(second)
         self.hidden, self.norm3 = (
@@ -45,13 +45,13 @@ class VanillaHead(PairHead):
         self.last = linear(settings.embedding, 1, generator)
 
     def encode(self, maps: Maps) -> Tensor:
-        """The maps themselves [B, P, D], or [B, 1, D] with `pool: anomalous`."""
+        """Return the maps themselves [B, P, D], or [B, 1, D] with `pool: anomalous`."""
         if self.settings.pool == "flatten":
             return maps.values
         return weighted_mean(*anomalous_patches(maps, self.settings))[:, None]
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Maps [Q, P, D] and [C, P, D] to a logit for each pair, [Q, C]."""
+        """Compare maps [Q, P, D] and [C, P, D]: a logit for each pair, [Q, C]."""
         of_support, of_query = self.conv1.weight.chunk(2, dim=1)
         q, s = self.norm1(F.linear(queries, of_query), F.linear(support, of_support, self.conv1.bias))
         x = relu_linear(q, s, self.conv2)  # [Q, C, P, second]

@@ -9,7 +9,7 @@ from pathlib import Path
 from fsamc.artifacts.base import Artifact
 from fsamc.errors import BadInput
 from sweeps.checks.prepare import Prepared
-from sweeps.plan.load import variants
+from sweeps.plan.configurations import variants
 
 RESULTS = 64 << 20  # bytes of tables, report and MLflow's database
 

@@ -12,7 +12,7 @@ from fsamc.config.features import Features
 from fsamc.errors import BadInputs
 from fsamc.features.weights import is_program, is_random
 from sweeps.checks.prepare import Prepared
-from sweeps.plan.load import variants
+from sweeps.plan.configurations import variants
 
 
 def check_nodes(prepared: Prepared, *, cache: Path, out: Path) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps.checks.pictures import contents, examine_pictures, overlooked
 from sweeps.checks.textures import find_textures
-from sweeps.plan.load import variants, with_absolute_files
+from sweeps.plan.configurations import variants
+from sweeps.plan.load import with_absolute_files
 from sweeps.plan.settings import Plan
 
 NO_QUERIES = "no queries: accuracy is leave-one-out on the support images, whose heads see one shot fewer"

@@ -80,7 +80,7 @@ def bank_bytes(data: Path) -> list[int]:
 
     base = FoldConfig()
     shapes = [(len(scan_category(data, name).train), _PATCHES, base.features.dim) for name in _names(data)]
-    return [detector_class(base.reference.kind).bytes_kept(base.reference, shape) for shape in shapes]
+    return [detector_class(base.reference).bytes_kept(base.reference, shape) for shape in shapes]
 
 
 def _files(options: DoctorOptions) -> Iterator[Files | Cached]:

@@ -17,11 +17,10 @@ from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.learning import Finetune, Pretrain
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import pretrains
-from fsamc.heads.head_kinds import HeadSettings
 from sweeps.checks.disk import RESULTS, is_cached
 from sweeps.checks.prepare import Prepared
 from sweeps.estimate.probes import Costs
-from sweeps.plan.load import configuration, variants
+from sweeps.plan.configurations import configuration, variants
 from sweeps.search import GridSearch, ListSearch, Proposer
 
 
@@ -136,7 +135,7 @@ def _reading(config: FoldConfig) -> FoldConfig:
     """The configuration without what the artifacts do not depend on."""
     kept = {"enabled": config.pretrain.enabled, "pseudo_classes": config.pretrain.pseudo_classes}
     pretrain = Pretrain().model_copy(update=kept)
-    plain = {"head": HeadSettings(kind=config.head.kind), "finetune": Finetune(), "pretrain": pretrain}
+    plain = {"head": type(config.head)(), "finetune": Finetune(), "pretrain": pretrain}
     return config.model_copy(update=plain)
 
 

@@ -21,7 +21,6 @@ from fsamc.fold.costs import (
     image_cost,
     pseudo_cost,
 )
-from fsamc.heads import HEADS
 
 T = TypeVar("T")
 
@@ -77,8 +76,8 @@ class Measured:
 
     def head(self, category: Category, config: FoldConfig) -> HeadCost:
         """Per head, size of its maps and rounds, whatever it learns by."""
-        if HEADS[config.head.kind].sees == "images":
-            return self._once(("direct", config.features, config.head.direct), lambda: direct_cost(category, config))
+        if config.head.sees == "images":
+            return self._once(("direct", config.features, config.head), lambda: direct_cost(category, config))
         few, many = (self._head(config, n_classes) for n_classes in self._ends)
         share = (len(category.classes) - self._ends[0]) / max(1, self._ends[1] - self._ends[0])
         return HeadCost(
@@ -94,7 +93,7 @@ class Measured:
     def _head(self, config: FoldConfig, n_classes: int) -> HeadCost:
         pretrain = config.pretrain
         rounds = (pretrain.pseudo_classes, pretrain.queries, pretrain.maml)
-        shape = config.head.model_copy(update={"temperature": 1.0})
+        shape = config.head.model_dump_json(exclude={"temperature"})
         what = ("head", shape, rounds, config.features, n_classes)
         return self._once(what, lambda: head_cost(config, n_classes=n_classes))
 

@@ -16,7 +16,8 @@ from sweeps.checks.prepare import Prepared, prepare
 from sweeps.checks.resources import resolve_resources
 from sweeps.errors import Unfinished
 from sweeps.figures.trial_figures import Draw, draw_here, first_folds, write_figures
-from sweeps.plan.load import configuration, load_plan
+from sweeps.plan.configurations import configuration
+from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.folder import FIGURES, SweepFolder
 from sweeps.results.identity import check_resumable

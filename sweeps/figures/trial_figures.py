@@ -103,7 +103,7 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
         title=f"{fold.category}: {kind}, {fold.config.shots} shots, seed {fold.seed}, draw {fold.draw}, "
         f"{100 * right.mean():.1f} % of {len(right)} queries named rightly",
         before=f"{'residual' if fold.config.residual else 'feature'} maps, flattened",
-        after="logits for each class" if head_class(kind).judges_pairs else "embeddings",
+        after="logits for each class" if head_class(fold.config.head).judges_pairs else "embeddings",
         seed=fold.seed,
     )
 

@@ -1,8 +1,8 @@
-"""The names of all knobs: the dotted keys of a plan, and which of them somebody meant."""
+"""Names of all knobs: the dotted keys of a plan, and the nearest to one that is none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -10,18 +10,26 @@ import yaml
 from pydantic import BaseModel
 
 from fsamc.config.compute import Compute
+from fsamc.config.kinds import kinds_of
 from fsamc.config.scoring import Scoring
+from fsamc.config.settings import Settings
+from sweeps.plan.kinds import owners
 from sweeps.plan.settings import Plan
 
 
 def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """(dotted key, default as YAML, meaning) of every field below `model`; KEY stands for a key of the user's own.
+    """Yield (dotted key, default as YAML, meaning) of every field below `model`; KEY is a key of the user's own.
 
-    `base.compute` and `base.scoring` are left out: a plan takes them from `resources`, `folds` and `objective`.
+    The meaning begins with the kinds that have the knob where not all have it. `base.compute` and `base.scoring` are
+    left out: a plan takes them from `resources`, `folds` and `objective`.
     """
     for name, field in model.model_fields.items():
         key, kind = f"{prefix}{name}", field.annotation
         if kind in (Compute, Scoring):
+            continue
+        if kinds := kinds_of(field):
+            yield f"{key}.kind", field.default.kind, f"{field.description}: {', '.join(kinds)}"
+            yield from _knobs_of(kinds, f"{key}.")
             continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from knobs(kind, f"{key}.")
@@ -32,8 +40,30 @@ def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str
                 yield from knobs(inner, f"{key}.KEY.")
 
 
+def _knobs_of(kinds: Mapping[str, type[Settings]], prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the knobs of all kinds, each once."""
+    having: dict[tuple[str, str, str], list[str]] = {}
+    for kind, settings in kinds.items():
+        for knob in knobs(settings, prefix):
+            having.setdefault(knob, []).append(kind)
+    for (key, default, meaning), of in having.items():
+        if key != f"{prefix}kind":
+            yield key, default, meaning if len(of) == len(kinds) else f"{', '.join(of)}: {meaning}"
+
+
+def of_another_kind(key: str) -> str:
+    """Say which kinds have a dotted key of the base that no kind of the sweep has."""
+    kind = f"{key.partition('.')[0]}.kind"
+    return f"only {kind} {', '.join(owners(key))} has it, which no trial here is: set or vary {kind}, or leave it out"
+
+
 def unknown_key(key: str) -> str:
-    """What to say of a key that does not exist: the nearest that does."""
+    """Say which key is nearest to one that does not exist, or which kinds have it."""
+    own = key.removeprefix("base.")
+    if ".head.direct" in key:
+        return "unknown key; it is called head.trainable, head.epochs, head.lr now, of head.kind direct"
+    if own != key and owners(own):
+        return of_another_kind(own)
     meant = nearest(key)
     if meant == key:  # `head: {kind: …}` in the space
         return f"unknown key; the space takes dotted names: write `{key.partition('.')[2]}` as one key"
@@ -41,12 +71,12 @@ def unknown_key(key: str) -> str:
 
 
 def nearest(key: str) -> str | None:
-    """The known key that was probably meant: the same name in another place, or nearly the same name."""
+    """Return the key that was probably meant: the same name in another place, or nearly the same name."""
     head, dot, knob = key.partition(".")
     if dot and head in ("space", "configurations"):  # their keys are those of the base
         lead, sought = (f"{head}.", knob) if head == "space" else ("", knob.partition(".")[2])
-        found = _nearest(f"base.{sought}", [name for name in _names() if name.startswith("base.")])
-        return found and f"{lead}{found.removeprefix('base.')}"
+        meant = _nearest(f"base.{sought}", [name for name in _names() if name.startswith("base.")])
+        return meant and f"{lead}{meant.removeprefix('base.')}"
     return _nearest(key, _names())
 
 

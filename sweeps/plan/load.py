@@ -1,26 +1,28 @@
-"""Plans: a preset or a YAML file, changed by `key=value`, checked whole before anything runs."""
+"""Plan loading: a preset or a YAML file, changed by `key=value`, checked whole before anything runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, islice, permutations
+from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from fsamc.config.dotted import Problem, flatten, problems, updated
+from fsamc.config.dotted import Problem, flatten, problems, updated, with_value
 from fsamc.errors import BadInput
 from fsamc.features.weights import identity, is_program
 from fsamc.fold.config import FoldConfig
 from fsamc.store.digests import digest
-from sweeps.plan.keys import unknown_key
+from sweeps.plan.configurations import configuration, distinct_of, swept, values_of, variants
+from sweeps.plan.keys import of_another_kind, unknown_key
+from sweeps.plan.kinds import FIELDS, has, mapping, owners, sweep_kinds
 from sweeps.plan.plan_file import Written, read_plan
 from sweeps.plan.settings import Distribution, Plan
-from sweeps.plan.space import active, ends, holds, in_order, value_at
+from sweeps.plan.space import ends, holds, in_order, value_at
 from sweeps.plan.yaml_lines import Place
 
 # What changes how fast a sweep is, and no number in it.
@@ -32,7 +34,7 @@ _FILES: dict[str, Any] = {"features": {"backbone", "weights"}}
 def load_plan(
     source: str, changes: Sequence[str] = (), *, backbone: str | None = None, weights: str | None = None
 ) -> Plan:
-    """The plan `source`, a preset's name or a YAML file, with `key=value` changes.
+    """Load the plan `source`, a preset's name or a YAML file, with `key=value` changes.
 
     Args:
         source: name or path.
@@ -45,70 +47,33 @@ def load_plan(
             with the file's line where one is at fault.
     """
     written = read_plan(source, changes)
-    for name, given in (("backbone", backbone), ("weights", weights)):
-        if given is not None:
-            written = written.changed(f"base.features.{name}", given, word=f"--{name} {given}")
+    for name, value in (("backbone", backbone), ("weights", weights)):
+        if value is not None:
+            written = written.changed(f"base.features.{name}", value, word=f"--{name} {value}")
     plan = _with_scoring(_validated(written))
+    written.check(problem for key in plan.aside for problem in _value_problem(plan, _owner(plan, key), _place(key)))
     written.check(_condition_problems(plan))
-    plan = plan.model_copy(update={"space": {key: _conditioned(plan, given) for key, given in plan.space.items()}})
+    space = {key: _conditioned(plan, key, given) for key, given in plan.space.items()}
+    plan = plan.model_copy(update={"space": space})
     written.check(_problems(plan))
     space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
-    entries = tuple(_plain_entry(plan, entry) for entry in plan.configurations)
+    entries = tuple(values_of(configuration(plan, entry), entry) for entry in plan.configurations)
     return plan.model_copy(update={"space": space, "configurations": entries})
 
 
-def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
-    """The plan's base with a trial's values. Raises BadInput for a combination that may not be."""
-    return updated(plan.base, values)
-
-
-def swept(plan: Plan) -> dict[str, Distribution]:
-    """The swept keys and where their values come from; of listed configurations, the values that occur."""
-    if not plan.configurations:
-        return plan.space
-    rows = [base_values(plan), *listed_values(plan)]
-    return {key: Distribution(choice=_distinct(row[key] for row in rows)) for key in rows[0]}
-
-
-def base_values(plan: Plan) -> dict[str, Any]:
-    """The base's own values of the keys that are swept around it: the configuration of trial 0."""
-    if not plan.configurations:
-        return active(plan.space, plan.base, {key: value_at(plan.base, key) for key in plan.space})
-    return {key: value_at(plan.base, key) for entry in plan.configurations for key in entry}
-
-
-def listed_values(plan: Plan) -> list[dict[str, Any]]:
-    """Each listed configuration's values of the swept keys; where it is silent, the base's."""
-    base = base_values(plan)
-    return [base | entry for entry in plan.configurations]
-
-
-def variants(plan: Plan, *, changed: int = 1) -> Iterator[FoldConfig]:
-    """The base, and the base with the ends of up to `changed` ranges at a time: what is right for them is for all.
-
-    Where one has a condition, so that it is met. Listed configurations come as they are. Raises BadInput for a
-    combination that may not be.
-    """
-    for count in range(changed + 1):
-        for keys in combinations(plan.space, count):
-            for values in ends(plan.space, plan.base, keys):
-                yield updated(plan.base, values)
-    for entry in plan.configurations:
-        yield updated(plan.base, entry)
-
-
 def with_absolute_files(plan: Plan) -> Plan:
-    """The plan with the base's files named from the root: a worker's working directory may be another."""
+    """Name the base's files from the root: a worker's working directory may be another."""
     features = plan.base.features
     files = {"features.backbone": features.backbone if is_program(features) else None}
     files |= {"features.weights": features.weights if features.weights != "random" else None}
-    found = {key: str(Path(path).absolute()) for key, path in files.items() if path is not None}
-    return plan.model_copy(update={"base": updated(plan.base, found)})
+    absolute = {key: str(Path(path).absolute()) for key, path in files.items() if path is not None}
+    return plan.model_copy(update={"base": updated(plan.base, absolute)})
 
 
 def plan_hash(plan: Plan) -> str:
     """Hash of all that the table depends on: not of how many folds run at once."""
-    return digest(identity(plan.base.features), plan.model_dump(mode="json", exclude=_PACE | {"base": _FILES}))
+    dumped = plan.model_dump(mode="json", exclude=_PACE | {"base": _FILES})
+    return digest(identity(plan.base.features), dumped, plan.aside)
 
 
 def config_hash(config: FoldConfig) -> str:
@@ -117,15 +82,17 @@ def config_hash(config: FoldConfig) -> str:
 
 
 def to_yaml(plan: Plan) -> str:
-    """The plan as a file that `load_plan` reads back."""
+    """Write the plan as a file that `load_plan` reads back."""
     tree = plan.model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
+    for key, value in plan.aside.items():
+        tree = with_value(tree, f"base.{key}", value)
     tree["space"] = {key: given.model_dump(mode="json", exclude_unset=True) for key, given in plan.space.items()}
     text: str = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=120)
     return text
 
 
 def _with_scoring(plan: Plan) -> Plan:
-    """The plan with what its objective asks of every fold filled in."""
+    """Fill in what the objective measures in every fold."""
     if plan.base.scoring == plan.scoring:
         return plan
     base = updated(plan.base, {"scoring": plan.scoring.model_dump(mode="json")})
@@ -137,26 +104,34 @@ def _validated(written: Written) -> Plan:
     try:
         return Plan.model_validate(tree)
     except ValidationError as error:
-        found = problems(error, tree)
-    told = [replace(one, text=unknown_key(one.key)) if one.unknown else one for one in found]
-    known = [*flatten(FoldConfig().model_dump(mode="json")), *flatten(_mapping(tree.get("base")))]
-    space = _mapping(tree.get("space"))
-    written.check([*told, *(problem for key in space if (problem := _key_problem(known, str(key), ("space",))))])
+        refused = problems(error, tree)
+    told = [replace(one, text=unknown_key(one.key)) if one.unknown else one for one in refused]
+    base, space = mapping(tree.get("base")), mapping(tree.get("space"))
+    keys = [*flatten(FoldConfig().model_dump(mode="json")), *flatten(base), *_of_kinds(sweep_kinds(tree))]
+    written.check([*told, *(problem for key in space if (problem := _key_problem(keys, str(key), ("space",))))])
     raise AssertionError("a plan that pydantic refuses has problems")
 
 
-def _mapping(part: Any) -> Mapping[Any, Any]:
-    return part if isinstance(part, Mapping) else {}
+def _keys(plan: Plan) -> list[str]:
+    return [*flatten(plan.base.model_dump(mode="json")), *_of_kinds(plan.kinds)]
+
+
+def _of_kinds(kinds: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the keys that these kinds of heads and detectors have."""
+    for field, settings in FIELDS.items():
+        yield from (
+            f"{field}.{name}" for kind in kinds[field] if kind in settings for name in settings[kind].model_fields
+        )
 
 
 def _problems(plan: Plan) -> Iterator[Problem]:
-    """Every listed configuration must be valid, and every end of every range, by itself and beside another key's."""
+    """Check every listed configuration, and every end of every range, by itself and beside another key's."""
     alone = [*_list_problems(plan), *_space_problems(plan)]
     yield from alone or _joint_problems(plan)
 
 
 def _joint_problems(plan: Plan) -> Iterator[Problem]:
-    """The first thing wrong with keys together that are right by themselves."""
+    """Yield the first thing wrong with keys together that are right by themselves."""
     place = ("configurations",) if plan.configurations else ("space",)
     if repeated := next(_repeated(plan), None):
         yield repeated
@@ -173,32 +148,34 @@ def _joint_problems(plan: Plan) -> Iterator[Problem]:
 
 
 def _repeated(plan: Plan) -> Iterator[Problem]:
-    """Choices and listed configurations that say the same, however they are written."""
+    """Find choices and listed configurations that say the same, however they are written."""
     for key, given in plan.space.items():
         values = (_plain(plan, key, given).choice or ()) if given.choice else ()
-        if len(_distinct(values)) < len(values):
+        if len(distinct_of(values)) < len(values):
             yield Problem(("space", key, "choice"), f"{list(given.choice or ())} names a value twice; leave one out")
-    made = [updated(plan.base, entry) for entry in plan.configurations]
+    made = [configuration(plan, entry) for entry in plan.configurations]
     for number, (config, entry) in enumerate(zip(made, plan.configurations, strict=True)):
         if config in made[:number]:
             yield Problem(("configurations", str(number)), f"{entry} is the same as one before it; leave one out")
 
 
 def _list_problems(plan: Plan) -> Iterator[Problem]:
-    known = flatten(plan.base.model_dump(mode="json"))
+    keys = _keys(plan)
     for number, entry in enumerate(plan.configurations):
         place = ("configurations", str(number))
-        keys = [problem for key in entry if (problem := _key_problem(known, key, place))]
-        yield from keys or _value_problem(plan, entry, place)
+        wrong = [problem for key in entry if (problem := _key_problem(keys, key, place))]
+        yield from wrong or _value_problem(plan, entry, place)
 
 
 def _space_problems(plan: Plan) -> Iterator[Problem]:
-    known = flatten(plan.base.model_dump(mode="json"))
+    keys = _keys(plan)
     for key, given in plan.space.items():
         place = ("space", key)
-        if plan.search.algorithm == "grid" and given.choice is None:
+        if () in given.when.values() and not _key_problem(keys, key, ("space",)):
+            yield Problem(place, f"only {', '.join(owners(key))} has it, and `when` names others; correct one")
+        elif plan.search.algorithm == "grid" and given.choice is None:
             yield Problem(place, "a grid needs `choice`; list its values or use random or optuna")
-        elif problem := _key_problem(known, key, ("space",)):
+        elif problem := _key_problem(keys, key, ("space",)):
             yield problem
         else:
             edges = [((*place, given.form, str(number)), value) for number, value in enumerate(given.extremes)]
@@ -212,16 +189,17 @@ def _space_problems(plan: Plan) -> Iterator[Problem]:
 
 def _value_problem(plan: Plan, values: Mapping[str, Any], place: Place) -> list[Problem]:
     try:
-        updated(plan.base, values)
+        configuration(plan, values)
     except BadInput as error:
-        named = next((f"{key}: " for key in values if key in place), "")
-        return [Problem(place, str(error).removeprefix(named))]
+        key, _, text = str(error).partition(": ")
+        return [Problem(place, text if key in ".".join(place) else str(error))]
     return []
 
 
-def _key_problem(known: Collection[str], key: str, place: Place) -> Problem | None:
-    if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in known):
-        return Problem((*place, key), unknown_key(f"{'.'.join(place)}.{key}"), unknown=True)
+def _key_problem(keys: Collection[str], key: str, place: Place) -> Problem | None:
+    if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in keys):
+        text = of_another_kind(key) if owners(key) else unknown_key(f"{'.'.join(place)}.{key}")
+        return Problem((*place, key), text, unknown=True)
     if key.startswith("compute"):
         return Problem((*place, key), "set resources.cpus instead; it is not a knob of the method")
     if key.startswith("scoring"):
@@ -230,27 +208,22 @@ def _key_problem(known: Collection[str], key: str, place: Place) -> Problem | No
 
 
 def _between(given: Distribution) -> tuple[float, ...]:
-    """A number inside a continuous range: where only whole ones may be, its ends do not show it."""
+    """Return a number inside a continuous range: where only whole ones may be, its ends do not show it."""
     bounds = given.uniform or given.loguniform
     return (bounds[0] + (bounds[1] - bounds[0]) / math.pi,) if bounds else ()
 
 
 def _plain(plan: Plan, key: str, given: Distribution) -> Distribution:
-    """Choices as the configuration holds them, so that `1e-4`, which YAML takes for text, is the base's 0.0001."""
+    """Write choices as the configuration holds them: `1e-4`, which YAML takes for text, is the base's 0.0001."""
     if given.choice is None:
         return given
-    values = (value_at(updated(plan.base, _meeting(plan, key) | {key: value}), key) for value in given.choice)
+    meeting = _meeting(plan, key)
+    values = (value_at(configuration(plan, meeting | {key: value}), key) for value in given.choice)
     return given.model_copy(update={"choice": tuple(values)})
 
 
-def _plain_entry(plan: Plan, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A listed configuration as the configuration holds its values."""
-    config = updated(plan.base, entry)
-    return {key: value_at(config, key) for key in entry}
-
-
 def _condition_problems(plan: Plan) -> list[Problem]:
-    """What is wrong with the `when` of swept keys: with each by itself, else with all together."""
+    """Check the `when` of swept keys: each by itself, else all together."""
     if alone := list(_problems_of_conditions(plan)):
         return alone
     try:
@@ -262,32 +235,47 @@ def _condition_problems(plan: Plan) -> list[Problem]:
 
 
 def _problems_of_conditions(plan: Plan) -> Iterator[Problem]:
-    known = flatten(plan.base.model_dump(mode="json"))
+    keys = _keys(plan)
     for key, given in plan.space.items():
         for other, allowed in given.when.items():
             place = ("space", key, "when")
-            if problem := _key_problem(known, other, place):
+            if problem := _key_problem(keys, other, place):
                 yield problem
             elif other == key:
                 yield Problem((*place, other), "a key cannot depend on itself; name another")
-            elif wrong := [one for value in allowed for one in _value_problem(plan, {other: value}, (*place, other))]:
+            elif wrong := [
+                one
+                for value in allowed
+                for one in _value_problem(plan, _owner(plan, other) | {other: value}, (*place, other))
+            ]:
                 yield from wrong
-            elif not any(
-                _can_be(plan, other, value_at(updated(plan.base, {other: value}), other)) for value in allowed
-            ):
+            elif not any(_can_be(plan, other, _plain_value(plan, other, value)) for value in allowed):
                 yield Problem((*place, other), f"no trial has one of {list(allowed)} there; correct it or leave it out")
 
 
-def _conditioned(plan: Plan, given: Distribution) -> Distribution:
-    """The distribution with the values of its `when` as the configuration holds them."""
+def _conditioned(plan: Plan, key: str, given: Distribution) -> Distribution:
+    """Write the values of `when` as the configuration holds them; a key that not all kinds have depends on the kind."""
     when = {
         other: tuple(_plain_value(plan, other, value) for value in allowed) for other, allowed in given.when.items()
     }
+    for name in (key, *given.when):
+        field, _, knob = name.partition(".")
+        if knob != "kind" and {*plan.kinds.get(field, ())} - {*(having := owners(name))} and having:
+            allowed = when.get(f"{field}.kind", plan.kinds[field])
+            when[f"{field}.kind"] = tuple(kind for kind in allowed if kind in having)
     return given.model_copy(update={"when": when}) if when else given
 
 
+def _owner(plan: Plan, key: str) -> dict[str, Any]:
+    """Return the change of the base's kind that a key needs."""
+    if has(plan.base, key):
+        return {}
+    field = key.partition(".")[0]
+    return {f"{field}.kind": next(kind for kind in plan.kinds[field] if kind in owners(key))}
+
+
 def _plain_value(plan: Plan, key: str, value: Any) -> Any:
-    return value_at(updated(plan.base, {key: value}), key)
+    return value_at(configuration(plan, _owner(plan, key) | {key: value}), key)
 
 
 def _can_be(plan: Plan, key: str, value: Any) -> bool:
@@ -295,14 +283,10 @@ def _can_be(plan: Plan, key: str, value: Any) -> bool:
 
 
 def _meeting(plan: Plan, key: str) -> dict[str, Any]:
-    """Values of other keys with which `key` is swept; none where that is always so."""
-    found = next(ends(plan.space, plan.base, [key]), {})
-    return {other: value for other, value in found.items() if other != key}
+    """Return values of other keys with which `key` is swept; none where that is always so."""
+    met = next(ends(plan.space, plan.base, [key]), {})
+    return {other: value for other, value in met.items() if other != key}
 
 
-def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
-    found: list[Any] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return tuple(found)
+def _place(key: str) -> Place:
+    return ("base", *key.split("."))

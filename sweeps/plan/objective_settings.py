@@ -46,7 +46,7 @@ class Objective(Settings):
         return tuple(name for name in MEASURES if name == self.kind or name in self.also)
 
     def scoring(self, by: Literal["queries", "support"]) -> Scoring:
-        """What each fold is asked for; settings of what is not measured stay out, so that they change no fold's key."""
+        """Say what each fold measures; settings of what is not measured stay out, so that they change no fold's key."""
         asked = Scoring(by=by, measure=self.measures)
         settings = {"held_out": self.held_out, "tasks": self.tasks}
         return asked.model_copy(update=settings) if "pseudo" in asked.measure else asked

@@ -13,6 +13,7 @@ import yaml
 from fsamc.config.dotted import Problem, with_value
 from fsamc.data.credentials import hide_secrets
 from fsamc.errors import BadInput, BadInputs
+from sweeps.plan.kinds import without_lost
 from sweeps.plan.settings import Distribution
 from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
 
@@ -49,8 +50,8 @@ class Written:
     wrong: tuple[tuple[Spot, Problem], ...] = ()
 
     def changed(self, key: str, value: Any, *, word: str) -> Written:
-        """The plan with one change, which the command line's `word` asked for."""
-        tree, place = _changed(self.tree, key, value)
+        """Make one change, that of the command line's `word`."""
+        tree, place = _changed(without_lost(self.tree, _changed(self.tree, key, value)[0]), key, value)
         kept = {at: spot for at, spot in self.spots.items() if at[: len(place)] != place}
         made = {place[:count]: Spot(self.source, word=word) for count in range(1, len(place) + 1)}
         return replace(self, tree=tree, spots=made | kept | {place: made[place]})
@@ -82,13 +83,13 @@ def _order(spot: Spot) -> tuple[bool, str, Mark]:
 
 
 def preset_names() -> list[str]:
-    """The presets that come with the product."""
+    """List the presets that come with the product."""
     found = (resources.files("sweeps") / "presets").iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in found if file.name.endswith(".yaml"))
 
 
 def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
-    """The plan `source`, a preset's name or a YAML file, as written, over what it extends, with `changes`.
+    """Read the plan `source`, a preset's name or a YAML file, as written, over what it extends, with `changes`.
 
     `extends: PLAN` at a plan's top level takes another plan for what is left out: mappings go key by key, all else
     is replaced, and `null` takes a knob out of the space. The name is not taken over.
@@ -115,12 +116,17 @@ def _extended(source: str, above: tuple[str, ...]) -> Written:
     below = str(tree.pop("extends"))
     if below not in preset_names():
         below = str(Path(source).parent / below)  # a file names another one from where it lies
-    found = _extended(below, (*above, source))
-    found.tree.pop("name", None)
-    merged = _merged(found.tree, {key: value for key, value in tree.items() if key != "space"})
-    if "space" in tree or "space" in found.tree:
-        merged["space"] = _space(found.tree.get("space"), tree.get("space"))
-    return Written(source, merged, {**found.spots, **written.spots}, (*found.wrong, *written.wrong))
+    lower = _extended(below, (*above, source))
+    lower.tree.pop("name", None)
+    merged = _over(without_lost(lower.tree, _over(lower.tree, tree)), tree)
+    return Written(source, merged, {**lower.spots, **written.spots}, (*lower.wrong, *written.wrong))
+
+
+def _over(below: Tree, above: Tree) -> Tree:
+    merged = _merged(below, {key: value for key, value in above.items() if key != "space"})
+    if "space" in above or "space" in below:
+        merged["space"] = _space(below.get("space"), above.get("space"))
+    return merged
 
 
 def _space(below: Any, above: Any) -> Any:

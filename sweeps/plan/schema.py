@@ -1,4 +1,4 @@
-"""The JSON schema of plans, for editors: each key, its meaning, what it may hold, and the dotted keys of a space."""
+"""JSON schema of plans, for editors: each key, its meaning, what it may hold, and the dotted keys of a space."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sweeps.plan.keys import knobs
 from sweeps.plan.settings import Distribution, Plan
 
 Schema = dict[str, Any]
@@ -13,12 +14,12 @@ _FORMS = ("choice", "uniform", "loguniform", "integers")
 
 
 def plan_schema() -> Schema:
-    """JSON schema (2020-12) of a plan as written in YAML, its keys taken for text as JSON has them.
+    """Build the JSON schema (2020-12) of a plan as written in YAML, its keys taken for text as JSON has them.
 
     What only a check of the whole can tell, such as a crop that is smaller than the image, is left to
     `fsamc plan check`.
     """
-    schema = Plan.model_json_schema()
+    schema = settings_schema()
     definitions: dict[str, Schema] = schema["$defs"]
     definitions["FoldConfig"]["properties"].pop("compute")  # resources say it
     dotted = dict(_dotted("FoldConfig", "", definitions))
@@ -38,6 +39,27 @@ def plan_schema() -> Schema:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "fsamc plan", **schema}
 
 
+def settings_schema() -> Schema:
+    """Build the JSON schema of a plan's settings; a head has the keys of all kinds, as in a sweep over kinds."""
+    schema = Plan.model_json_schema()
+    definitions: dict[str, Schema] = schema["$defs"]
+    meanings = {key: meaning for key, _, meaning in knobs()}
+    for name, field in definitions["FoldConfig"]["properties"].items():
+        if "oneOf" in field:
+            kinds = [definitions.pop(one["$ref"].rpartition("/")[2]) for one in field.pop("oneOf")]
+            merged = {key: below for kind in kinds for key, below in kind["properties"].items()}
+            merged["kind"] = {"type": "string", "enum": [*field.pop("discriminator")["mapping"]]}
+            described = {key: {**below, "description": meanings[f"base.{name}.{key}"]} for key, below in merged.items()}
+            definitions[name] = {
+                **kinds[0],
+                "title": name,
+                "description": field["description"],
+                "properties": described,
+            }
+            field["$ref"] = f"#/$defs/{name}"
+    return schema
+
+
 def _closed(keys: Mapping[str, Schema], patterns: Mapping[str, Schema], of_value: Any) -> Schema:
     found = {pattern: of_value(field) for pattern, field in patterns.items()}
     return {"properties": dict(keys), "patternProperties": found, "additionalProperties": False}
@@ -49,7 +71,7 @@ def _fields(definitions: Mapping[str, Schema]) -> Iterator[Schema]:
 
 
 def _dotted(name: str, prefix: str, definitions: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
-    """Knobs and groups below a settings class by dotted key; a pattern, from `^`, for keys of the user's own."""
+    """Yield knobs and groups below a settings class by dotted key; a pattern, from `^`, for keys of the user's own."""
     for part, field in definitions[name]["properties"].items():
         key = f"{prefix}{part}"
         if group := field.get("$ref", "").rpartition("/")[2]:
@@ -63,7 +85,7 @@ def _dotted(name: str, prefix: str, definitions: Mapping[str, Schema]) -> Iterat
 
 
 def _swept(field: Schema) -> Schema:
-    """What a knob's place in the space may hold: a distribution of its own values, or null, which takes it out."""
+    """Describe what a knob's place in the space may hold: a distribution of its values, or null, which takes it out."""
     values = {name: value for name, value in field.items() if name != "description"}
     own: Schema = {name: {"$ref": f"#/$defs/Distribution/properties/{name}"} for name in Distribution.model_fields}
     own["choice"] = {"type": "array", "minItems": 1, "items": values, "description": "any of these values"}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
 
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.data.credentials import holds_secret
 from fsamc.fold.config import FoldConfig
+from sweeps.plan.kinds import brought_up, is_aside, parted, sweep_kinds
 from sweeps.plan.objective_settings import Objective
 
 Auto = Literal["auto"]
@@ -209,6 +211,28 @@ class Plan(Settings):
     resources: Resources = Resources()
     search: Search = Search()
     objective: Objective = Objective()
+    _aside: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _kinds_of_the_sweep(cls, tree: Any, handler: ModelWrapValidatorHandler[Plan]) -> Plan:
+        if not isinstance(tree, Mapping):
+            return handler(tree)
+        tree, aside = parted(brought_up(tree))
+        plan = handler(tree)
+        plan._aside = aside
+        return plan
+
+    @property
+    def aside(self) -> dict[str, Any]:
+        """The base's settings, by dotted key, for the other kinds that its head and detector become in the sweep."""
+        kinds = self.kinds if self._aside else {}
+        return {key: value for key, value in self._aside.items() if is_aside(key, kinds)}
+
+    @property
+    def kinds(self) -> dict[str, list[str]]:
+        """The kinds of heads and of detectors in the sweep, the base's first, by the field of the base."""
+        return sweep_kinds(self.model_dump(mode="json"))
 
     @model_validator(mode="after")
     def _a_list_or_a_space(self) -> Plan:

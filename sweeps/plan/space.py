@@ -1,4 +1,4 @@
-"""The space around a plan's base: which keys a trial has, in what order they are settled, and every point there is."""
+"""Space around a plan's base: which keys a trial has, in what order they are settled, and every point there is."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Values = dict[str, Any]
 
 
 def value_at(config: FoldConfig, key: str) -> Any:
-    """The value at a dotted key; of epochs for so many shots, what goes for them."""
+    """Return the value at a dotted key; of epochs for so many shots, what goes for them; None where no key is."""
     if key.startswith("finetune.epochs."):
         return config.finetune.epochs_for(int(key.rpartition(".")[2]))
-    found: Any = config.model_dump(mode="json")
+    value: Any = config.model_dump(mode="json")
     for part in key.split("."):
-        found = found[part]
-    return found
+        value = value.get(part)
+    return value
 
 
 def in_order(space: Space) -> list[str]:

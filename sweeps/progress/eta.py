@@ -8,7 +8,7 @@ from typing import Any
 
 from fsamc.fold.config import FoldConfig
 from sweeps.checks.prepare import Prepared
-from sweeps.plan.load import configuration
+from sweeps.plan.configurations import configuration
 from sweeps.results.reader import TrialRecord
 from sweeps.search import Proposer
 

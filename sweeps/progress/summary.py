@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sweeps.checks.prepare import Prepared
 from sweeps.figures.sweep_figures import figures_line
-from sweeps.plan.load import configuration
+from sweeps.plan.configurations import configuration
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table, summary_table
 from sweeps.results.choices import choice_line

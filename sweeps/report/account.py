@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.plan.load import swept
+from sweeps.plan.configurations import swept
 from sweeps.report.document.numbers import counted, duration, listed
 from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence

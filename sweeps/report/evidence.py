@@ -10,7 +10,7 @@ import pandas as pd
 
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.load import configuration, swept
+from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.choices import leave_one_category_out

@@ -17,8 +17,8 @@ import pandas as pd
 from fsamc.config.dotted import flatten
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import pretrains
-from fsamc.heads import HEADS
-from sweeps.plan.load import load_plan, variants
+from sweeps.plan.configurations import variants
+from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.tables import AVERAGE
 
@@ -123,7 +123,7 @@ def printed_average(config: FoldConfig, categories: Iterable[str]) -> float:
 def facts(config: FoldConfig) -> dict[str, Any]:
     """Return what tells the paper's cells apart."""
     found: dict[str, Any] = {"head": config.head.kind, "shots": config.shots, "good": config.good}
-    if HEADS[config.head.kind].sees == "images":
+    if config.head.sees == "images":
         return found
     pretrained = pretrains(config)
     polygons = pretrained and config.pseudo.mask == "polygon"
@@ -151,7 +151,7 @@ def _plan(name: str) -> Plan:
 
 def _ablation_row(config: FoldConfig) -> str:
     """Name a row of the ablation by what is ticked in it."""
-    if HEADS[config.head.kind].sees == "images":
+    if config.head.sees == "images":
         return config.head.kind
     ticked = {"residual": config.residual, "pretraining": pretrains(config)}
     return " ".join([config.head.kind, *(name for name, there in ticked.items() if there)])
@@ -166,10 +166,9 @@ def _settings(config: FoldConfig) -> dict[str, Any]:
 
 def _counts(key: str, config: FoldConfig) -> bool:
     """Whether a setting can make a trial another than the paper's; not if nothing of its configuration uses it."""
-    if HEADS[config.head.kind].sees == "images":
-        return key.startswith(("features.", "head.direct.")) and not key.startswith(_FREE)
-    unused = ["head.direct."]
-    unused += [] if config.head.kind == "maml" else ["pretrain.maml."]
+    if config.head.sees == "images":
+        return key.startswith(("features.", "head.")) and not key.startswith(_FREE)
+    unused = [] if config.head.kind == "maml" else ["pretrain.maml."]
     unused += [] if pretrains(config) else ["pretrain.", "pseudo."]
     return not key.startswith((*_FREE, *unused))
 

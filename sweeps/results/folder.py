@@ -14,7 +14,8 @@ import pandas as pd
 
 from cluster.folds import Outcome
 from fsamc.fold.result import FoldResult
-from sweeps.plan.load import config_hash, configuration, swept, to_yaml, variants
+from sweeps.plan.configurations import configuration, swept, variants
+from sweeps.plan.load import config_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
 from sweeps.results.files import append, write_whole

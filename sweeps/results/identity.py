@@ -13,6 +13,7 @@ import yaml
 
 from fsamc.config.dotted import flatten
 from fsamc.errors import BadInput
+from sweeps.plan.kinds import is_earlier
 from sweeps.plan.load import plan_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results.files import read_json, write_whole
@@ -65,6 +66,11 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
             f"{out}: the sweep there ran on other data ({', '.join(changed)} differs); choose another folder"
         )
     if was.plan != plan_hash(plan):
+        if is_earlier(_written_plan(out)):
+            raise BadInput(
+                f"{out}: an earlier version began the sweep there, and settings of heads and detectors have other keys "
+                f"now; give a new sweep another folder; `fsamc report {out}` reads what is there"
+            )
         raise BadInput(
             f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it; "
             f"what is there goes on with: fsamc sweep --out {out}"
@@ -99,9 +105,14 @@ def _write(out: Path, identity: Identity) -> None:
     write_whole(out / IDENTITY, json.dumps(asdict(identity)))
 
 
+def _written_plan(out: Path) -> Mapping[str, Any]:
+    plan: Mapping[str, Any] = yaml.safe_load((out / "plan.yaml").read_text(encoding="utf-8"))
+    return plan
+
+
 def _difference(out: Path, plan: Plan) -> str:
     """Name the first dotted key in which the plan in OUT and this one differ."""
-    old: dict[str, Any] = flatten(yaml.safe_load((out / "plan.yaml").read_text(encoding="utf-8")))
+    old: dict[str, Any] = flatten(_written_plan(out))
     new: dict[str, Any] = flatten(yaml.safe_load(to_yaml(plan)))
     for key in [*new, *old]:
         if old.get(key) != new.get(key) and not key.startswith("resources."):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fsamc.data.category import Category
 from sweeps.checks.prepare import Prepared
-from sweeps.plan.load import swept
+from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Plan
 from sweeps.results.files import write_whole
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeps.plan.load import base_values
+from sweeps.plan.configurations import base_values
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values, is_discrete, points
 from sweeps.search.distributions import as_text

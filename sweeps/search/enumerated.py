@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
 
-from sweeps.plan.load import base_values, listed_values
+from sweeps.plan.configurations import base_values, listed_values
 from sweeps.plan.space import Values, points
 from sweeps.search.base import Proposal, Proposer
 from sweeps.search.distributions import as_text

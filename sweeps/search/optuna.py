@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fsamc.errors import BadInput
 from fsamc.seeds import derive, numpy_generator
-from sweeps.plan.load import base_values, config_hash, configuration
+from sweeps.plan.configurations import base_values, configuration
+from sweeps.plan.load import config_hash
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values, settle
 from sweeps.search.base import Home, Proposal, Proposer, distinct

@@ -8,7 +8,7 @@ from itertools import count
 import numpy as np
 
 from fsamc.seeds import numpy_generator
-from sweeps.plan.load import base_values
+from sweeps.plan.configurations import base_values
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values, settle
 from sweeps.search.base import distinct

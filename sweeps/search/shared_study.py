@@ -147,7 +147,8 @@ def study_hash(plan: Plan, data: str) -> str:
     """Hash of all that makes trials comparable: what is varied around what, and the folds that score it."""
     base = plan.base.model_dump(mode="json", exclude={"compute": True, "features": {"backbone", "weights"}})
     space: Mapping[str, Any] = {key: distribution.model_dump(mode="json") for key, distribution in plan.space.items()}
-    return digest(identity(plan.base.features), base, space, plan.folds.model_dump(mode="json"), data)
+    folds = plan.folds.model_dump(mode="json")
+    return digest(identity(plan.base.features), base, plan.aside, space, folds, data)
 
 
 def directions(plan: Plan) -> list[StudyDirection]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.load import configuration, swept
+from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results.reader import SweepReader
 from sweeps.tracking import trial_run as content

@@ -15,7 +15,8 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.load import config_hash, configuration, swept
+from sweeps.plan.configurations import configuration, swept
+from sweeps.plan.load import config_hash
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.labels import label

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cluster.folds import Fold
 from sweeps.checks.prepare import Prepared
-from sweeps.plan.load import variants
+from sweeps.plan.configurations import variants
 
 Blocks = Sequence[frozenset[str]]
 

@@ -156,7 +156,7 @@ class Recorder(NotPickled, tune.Callback):
         self._folder.done(running.number, stopped=how)
         self._proposer.tell(running.number, self._stopping.standings.estimate(running.number), seconds=seconds)
         self.ended.add(running.number)
-        saved = Counter({(running.config.head.kind, running.config.shots): planned - scored})
+        saved: Counter[tuple[str, int]] = Counter({(running.config.head.kind, running.config.shots): planned - scored})
         self._progress.stopped(running.number, label(running.config, running.values), how, saved)
         self._folder.note(self._usage.notes())
 

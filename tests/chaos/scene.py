@@ -15,7 +15,8 @@ from fsamc.data.category import load_category
 from fsamc.data.textures import load_textures
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
-from sweeps.plan.load import configuration, load_plan
+from sweeps.plan.configurations import configuration
+from sweeps.plan.load import load_plan
 from sweeps.results.reader import SweepReader
 from tests.sweeps.small import PLAN, Lab, table
 

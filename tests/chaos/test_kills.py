@@ -19,7 +19,8 @@ from fsamc.data.category import load_category
 from fsamc.data.textures import load_textures
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
-from sweeps.plan.load import configuration, load_plan
+from sweeps.plan.configurations import configuration
+from sweeps.plan.load import load_plan
 from sweeps.search import make_proposer
 from tests.mlflow_server import mlflow_server
 from tests.ray_cluster import RayCluster

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
+import yaml
 from typer.main import get_command
 
-from fsamc.data.category import load_category
-from fsamc.detectors.residual import Maps
-from fsamc.fold.config import FoldConfig
-from fsamc.fold.run import run_fold
-from fsamc.heads import HEADS
-from fsamc.store.store import Store
 from sweeps.cli import app
 from sweeps.plan.load import load_plan
 from tests import one_ray
@@ -178,24 +173,29 @@ def test_links_lead_somewhere(page):
         assert not anchor or generated or anchor in anchors(there), f"{page}: {target}"
 
 
-def test_the_head_of_the_page_names_images(reader, monkeypatch):
-    """It is not installed for workers: here it scores a fold in this process."""
-    file, line = (block.text for block in blocks(HEAD_PAGE) if block.language == "python")
-    module = ModuleType("fsamc.heads.mean")
-    exec(compile(file, "fsamc/heads/mean.py", "exec"), module.__dict__)
-    monkeypatch.setitem(sys.modules, "fsamc.heads.mean", module)
-    monkeypatch.setitem(HEADS, "mean", None)  # so that it is taken out again
-    exec(compile(line, str(HEAD_PAGE), "exec"), {})
-    plan = load_plan("smoke", ["base.head.kind=mean", "space.head.kind={choice: [mean, prototype]}"])
-    assert plan.space["head.kind"].choice == ("mean", "prototype")
-    features = {"backbone": str(reader / "tiny.pt2"), "size": 64, "precision": "fp32"}
-    config = FoldConfig.model_validate({"features": features, "head": {"kind": "mean"}})
-    result = run_fold(load_category(reader / "images", "bolt"), config, seed=1, store=Store(reader / "head_cache"))
-    assert (result.head, result.queries) == ("mean", 8)
-    head = module.MeanHead(config.head, patches=2, dim=2, generator=torch.Generator())
-    encoded = head.encode(Maps(torch.tensor([[[3.0, 0.0], [0.0, 4.0]]]), torch.zeros(1, 2)))
-    assert torch.allclose(encoded, torch.tensor([[0.6, 0.8]]))
-    assert torch.allclose(head.relate(encoded, torch.tensor([[2.0, 0.0], [0.6, 0.8]])), torch.tensor([[0.6, 1.0]]))
+def test_the_head_of_the_page_is_swept_beside_others_and_its_knob_bites(tmp_path):
+    """In a copy, where the page's lines are put where it says."""
+    for name in ("fsamc", "sweeps", "cluster", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    network, settings, knob = (block.text for block in blocks(HEAD_PAGE) if block.language == "python")
+    (tmp_path / "fsamc" / "heads" / "mean.py").write_text(network)
+    union, suite = tmp_path / "fsamc/heads/head_kinds.py", tmp_path / "tests/fsamc/fold/test_knobs.py"
+    text = union.read_text().replace("AnyHead =", f"{settings}\n\nAnyHead =")
+    union.write_text(text.replace("    | VanillaSettings", "    | MeanSettings\n    | VanillaSettings"))
+    (tmp_path / "mean.yaml").write_text(next(block.text for block in blocks(HEAD_PAGE) if block.language == "yaml"))
+    shown = in_copy(tmp_path, "-m", "sweeps", "plan", "show", "mean.yaml")
+    assert yaml.safe_load(shown)["space"]["head.power"] == {"choice": [0.5, 1.0, 2.0], "when": {"head.kind": ["mean"]}}
+    checks = ["-m", "pytest", "-v", "-p", "no:cacheprovider", str(suite), "-k", "every_field_is_declared or mean"]
+    assert "head.power" in in_copy(tmp_path, *checks, expected=1)
+    suite.write_text(suite.read_text().replace("# What a kind needs", f"{knob}\n# What a kind needs"))
+    assert "[mean head.power=2.0] PASSED" in in_copy(tmp_path, *checks)
+
+
+def in_copy(folder: Path, *words: str, expected: int = 0) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == expected, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_table_of_files_names_what_a_sweep_leaves(reader):

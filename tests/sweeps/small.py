@@ -21,6 +21,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from sweeps.cli import app, guarded
+from sweeps.plan.kinds import without_lost
 from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
@@ -66,7 +67,8 @@ class Lab:
     def plan(self, name: str = "plan.yaml", **parts: Any) -> Path:
         """Write PLAN with some of its parts replaced."""
         file = self.root / name
-        file.write_text(yaml.safe_dump({**PLAN, **parts}, sort_keys=False))
+        below = without_lost(PLAN, {**PLAN, **parts})
+        file.write_text(yaml.safe_dump({**below, **parts}, sort_keys=False))
         return file
 
     def words(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> list[str]:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from sweeps.plan.load import config_hash, configuration, to_yaml
+from sweeps.plan.configurations import configuration
+from sweeps.plan.load import config_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.folder import PREDICTIONS

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from sweeps.plan.load import swept
+from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Distribution
 from sweeps.report.document.numbers import shown
 from sweeps.report.evidence import Evidence

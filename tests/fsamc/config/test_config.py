@@ -10,17 +10,24 @@ from pydantic.fields import FieldInfo
 
 from fsamc.config.dotted import flatten, updated, validated
 from fsamc.config.features import Features
+from fsamc.config.kinds import kinds_of
 from fsamc.config.learning import Finetune
 from fsamc.config.settings import Settings
+from fsamc.detectors.detector_kinds import PadimSettings
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
+from fsamc.heads.head_kinds import ContrastiveSettings, VanillaSettings
 from sweeps.plan.settings import Distribution, Plan
 
 
 def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every field below `kind` that is no stage of its own, by dotted key."""
     for name, field in kind.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+        for settings in kinds_of(field).values():
+            yield from ((key, one) for key, one in fields(settings, f"{prefix}{name}.") if not key.endswith(".kind"))
+        if kinds_of(field):
+            yield f"{prefix}{name}", field
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
             yield from fields(field.annotation, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field
@@ -29,7 +36,7 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
 @pytest.mark.parametrize(
     ("key", "value", "told", "expected"),
     [
-        ("head.kind", "vanila", "head.kind: unknown head 'vanila'", "expected one of contrastive"),
+        ("head.kind", "vanila", "head.kind: unknown kind 'vanila'", "expected one of contrastive"),
         ("pretrain.stop_threshold", 1.7, "pretrain.stop_threshold: found 1.7", "less than or equal to 1"),
         ("pretrain.stop_threshold", -0.1, "pretrain.stop_threshold: found -0.1", "greater than or equal to 0"),
         ("pretrain.stop_threshold", math.nan, "pretrain.stop_threshold: found nan", "finite number"),
@@ -111,19 +118,34 @@ def test_every_field_says_what_it_is():
 
 
 def test_every_stage_says_what_it_is():
-    stages: list[Any] = [FoldConfig, *(field.annotation for field in FoldConfig.model_fields.values())]
+    stages: list[Any] = [FoldConfig]
+    for field in FoldConfig.model_fields.values():
+        stages += kinds_of(field).values() or [field.annotation]
     assert [stage for stage in stages if issubclass(stage, Settings) and not stage.__doc__] == []
 
 
 def test_frozen_all_the_way_down():
-    config = FoldConfig()
-    for key, _ in fields(FoldConfig):
-        owner: Any = config
-        *path, name = key.split(".")
-        for part in path:
-            owner = getattr(owner, part)
-        with pytest.raises(ValidationError, match="frozen"):
-            setattr(owner, name, getattr(owner, name))
+    stages = [FoldConfig()]
+    while stages:
+        stage = stages.pop()
+        stages += [value for _, value in stage if isinstance(value, Settings)]
+        for name, value in stage:
+            with pytest.raises(ValidationError, match="frozen"):
+                setattr(stage, name, value)
+
+
+def test_a_change_of_kind_keeps_what_both_have_and_takes_the_defaults_of_the_rest():
+    base = updated(FoldConfig(), {"head.patches": 7, "head.temperature": 0.5, "reference.scale": "none"})
+    changed = updated(base, {"head.kind": "vanilla", "reference.kind": "padim"})
+    assert changed.head == VanillaSettings(patches=7)
+    assert changed.reference == PadimSettings(scale="none")
+    assert updated(changed, {"head.kind": "contrastive"}).head == ContrastiveSettings(patches=7)
+
+
+def test_a_key_of_another_kind_is_unknown():
+    with pytest.raises(BadInput, match=r"^head\.relation: unknown key"):
+        updated(FoldConfig(), {"head.relation": [8, 4]})
+    assert FoldConfig.model_validate({"head": {"temperature": 0.5}}).head == ContrastiveSettings(temperature=0.5)
 
 
 def test_equal_settings_are_equal_and_can_key_a_cache():

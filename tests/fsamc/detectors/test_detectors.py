@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from fsamc.detectors import DETECTORS
 from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_spread, detector_class
 from fsamc.detectors.cpr import Cpr, histograms, visual_words
-from fsamc.detectors.detector_kinds import Reference
+from tests.fsamc.kinds import DETECTORS, settings_of
 
 G, SIDE, D, N = 9, 4, 6, 5
 P = SIDE * SIDE
@@ -31,19 +29,13 @@ GOOD, QUERIES = patches(G, 1), patches(N, 2)
 
 
 def detector(kind: str, good: np.ndarray = GOOD, *, seed: int = 1, **values) -> Detector:
-    settings = Reference(kind=kind, **{**SETTINGS, **values})
-    found = detector_class(kind)
-    return found(found.learn(good, settings, seed=seed), good, settings)
+    settings = settings_of(DETECTORS, kind, **{**SETTINGS, **values})
+    made = detector_class(settings)
+    return made(made.learn(good, settings, seed=seed), good, settings)
 
 
 def lengths(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.linalg.norm(features.astype(float) - rows.astype(float), axis=-1)
-
-
-def test_the_registry_knows_every_kind_and_every_setting():
-    assert {*DETECTORS} == {*get_args(Reference.model_fields["kind"].annotation)}
-    used = [name for entry in DETECTORS.values() for name in (*entry.learns, *entry.asks)]
-    assert {*used, "kind", "scale"} == {*Reference.model_fields}
 
 
 @pytest.mark.parametrize("kind", DETECTORS)
@@ -73,16 +65,18 @@ class TestEveryDetector:
             DETECTORS[kind].drawn
         )
 
-    def test_what_it_keeps_depends_on_what_the_registry_says(self, kind):
+    def test_what_it_keeps_depends_on_what_its_settings_say(self, kind):
         others = {"ratio": 0.4, "projection": 2, "starts": 1, "channels": 2, "ridge": 1.0, "images": 1}
         others |= {"words": 3, "blocks": 1, "window": 0, "scale": "none"}
         first, answer = detector(kind).kept, detector(kind).compare(QUERIES)
         for name, value in others.items():
+            if name not in DETECTORS[kind].model_fields:
+                continue
             changed = detector(kind, **{name: value})
             learnt = any(not np.array_equal(first[key], changed.kept[key]) for key in first)
             answers = any(not np.array_equal(a, b) for a, b in zip(answer, changed.compare(QUERIES), strict=True))
-            assert learnt == (name in DETECTORS[kind].learns), name
-            assert answers == (name in (*DETECTORS[kind].learns, *DETECTORS[kind].asks)), name
+            assert learnt == (name not in {"scale"} | DETECTORS[kind].query_settings), name
+            assert answers == (name != "scale"), name
 
     def test_each_image_is_compared_by_itself(self, kind):
         one = detector(kind)
@@ -98,14 +92,15 @@ class TestEveryDetector:
         files = {path.stem: np.load(path, mmap_mode="r") for path in tmp_path.iterdir()}
         good, queries = files.pop("good"), files.pop("queries")
         assert all(np.array_equal(files[name], kept) for name, kept in detector(kind, good).kept.items())
-        settings = Reference(kind=kind, **SETTINGS)
-        mapped = detector_class(kind)(files, good, settings).compare(queries)
+        settings = settings_of(DETECTORS, kind, **SETTINGS)
+        mapped = detector_class(settings)(files, good, settings).compare(queries)
         assert all(np.array_equal(a, b) for a, b in zip(mapped, detector(kind).compare(QUERIES), strict=True))
 
     def test_the_disk_estimate_is_about_what_it_keeps(self, kind):
         good = patches(60, 3)
         kept = sum(array.nbytes for array in detector(kind, good).kept.values())
-        estimate = detector_class(kind).bytes_kept(Reference(kind=kind, **SETTINGS), good.shape)
+        settings = settings_of(DETECTORS, kind, **SETTINGS)
+        estimate = detector_class(settings).bytes_kept(settings, good.shape)
         assert 0.5 * estimate <= kept <= 2 * estimate + 100
 
 
@@ -265,8 +260,9 @@ def test_cpr_looks_at_the_same_place_and_spade_anywhere():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_the_device_changes_rounding_alone(kind):
-    settings, found = Reference(kind=kind, **SETTINGS), detector_class(kind)
-    there = found(found.learn(GOOD, settings, seed=1, device="cuda"), GOOD, settings, device="cuda").compare(QUERIES)
+    settings = settings_of(DETECTORS, kind, **SETTINGS)
+    made = detector_class(settings)
+    there = made(made.learn(GOOD, settings, seed=1, device="cuda"), GOOD, settings, device="cuda").compare(QUERIES)
     here = detector(kind).compare(QUERIES)
     np.testing.assert_allclose(there[0], here[0], rtol=1e-3)
     assert np.array_equal(there[1], here[1])

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from fsamc.config.dotted import updated
-from fsamc.detectors import DETECTORS
 from fsamc.detectors.residual import Maps
 from fsamc.fold.costs import (
     DetectorCost,
@@ -16,11 +15,11 @@ from fsamc.fold.costs import (
     pseudo_cost,
 )
 from fsamc.fold.inputs import FoldInputs
-from fsamc.heads import HEADS
-from fsamc.heads.base import head_class
+from fsamc.heads.base import make_head
 from fsamc.training import loop as training
+from tests.fsamc.kinds import DETECTORS, HEADS
 
-TRAINED = [kind for kind, entry in HEADS.items() if entry.trained]
+TRAINED = [kind for kind, settings in HEADS.items() if settings.trained]
 
 
 @pytest.mark.parametrize("kind", TRAINED)
@@ -34,7 +33,7 @@ def test_the_steps_counted_are_those_taken(tiny_config, monkeypatch, kind, shots
             taken.append(1)
 
     monkeypatch.setattr(training, "adam", lambda head, lr: Counting(head.parameters(), lr))
-    head = head_class(kind)(config.head, patches=4, dim=6, generator=torch.Generator().manual_seed(0))
+    head = make_head(config.head, n_patches=4, dim=6, generator=torch.Generator().manual_seed(0))
     support = [Maps(torch.randn(shots, 4, 6), torch.rand(shots, 4)) for _ in range(3)]
     training.finetune(head, support, config.finetune)
     assert finetuning_steps(config, n_classes=3) == len(taken)
@@ -42,11 +41,11 @@ def test_the_steps_counted_are_those_taken(tiny_config, monkeypatch, kind, shots
 
 def test_what_does_not_learn_takes_no_step_and_a_classifier_of_images_one_per_image_and_pass(tiny_config):
     assert finetuning_steps(updated(tiny_config, {"head.kind": "prototype"}), n_classes=3) == 0
-    direct = {"head.kind": "direct", "head.direct.epochs": 7, "features.backbone": "resnet18", "shots": 2}
+    direct = {"head.kind": "direct", "head.epochs": 7, "features.backbone": "resnet18", "shots": 2}
     assert finetuning_steps(updated(tiny_config, direct), n_classes=3) == 7 * 2 * 3
 
 
-@pytest.mark.parametrize("kind", [kind for kind, entry in HEADS.items() if entry.sees == "maps"])
+@pytest.mark.parametrize("kind", [kind for kind, settings in HEADS.items() if settings.sees == "maps"])
 def test_every_head_can_be_timed(tiny_config, kind):
     cost = head_cost(updated(tiny_config, {"head.kind": kind}), n_classes=3)
     assert cost.image > 0
@@ -85,7 +84,7 @@ def test_images_and_pseudo_defects_can_be_timed(tiny_category, tiny_config, tiny
 
 def test_a_classifier_of_images_can_be_timed(tiny_category, tiny_config):
     direct = {"head.kind": "direct", "features.backbone": "resnet18", "features.weights": "random"}
-    cost = direct_cost(tiny_category, updated(tiny_config, {**direct, "head.direct.trainable": "all"}))
+    cost = direct_cost(tiny_category, updated(tiny_config, {**direct, "head.trainable": "all"}))
     assert cost.step >= 0  # the difference of two times
     assert cost.image > 0
     assert cost.round == 0

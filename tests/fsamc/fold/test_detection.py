@@ -12,7 +12,6 @@ from PIL import Image
 
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
-from fsamc.detectors import DETECTORS
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.defect_detection import threshold
@@ -20,6 +19,7 @@ from fsamc.fold.inputs import FoldInputs, held_out_rows
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
+from tests.fsamc.kinds import DETECTORS, changes_to
 from tests.fsamc.layouts import write_category
 
 DETECTION = {"head.kind": "prototype", "head.patches": 8, "detection.enabled": True}
@@ -131,7 +131,7 @@ def test_what_is_held_out_teaches_no_detector(tmp_path, category, tiny_config, s
 
     It is replaced by a copy of its neighbour, which is not held out, and so looks much more normal.
     """
-    config = updated(tiny_config, {**DETECTION, "reference.kind": kind, "reference.images": 3, "reference.words": 3})
+    config = updated(tiny_config, {**DETECTION, **changes_to("reference", kind, images=3, words=3)})
     scores, _, rows = good_scores(category, config, store)
     folder = write_category(tmp_path, "plates", good=10, test_good=4, classes={"crack": 5, "dent": 4})
     strange = folder / "train/good" / f"{rows[0]:03}.png"
@@ -143,7 +143,7 @@ def test_what_is_held_out_teaches_no_detector(tmp_path, category, tiny_config, s
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_obvious_defects_are_detected(run, kind):
-    result = run({"reference.kind": kind, "reference.images": 3})
+    result = run(changes_to("reference", kind, images=3))
     assert result.detection_recall == 1
     assert result.auroc == 1
     assert result.good_images == tuple(f"test/good/{number:03}.png" for number in range(4))
@@ -232,7 +232,7 @@ def test_results_from_before_detection_are_still_read():
 def test_the_head_has_no_part_in_it(category, tiny_config):
     """Not even one that sees images alone, and so has no bank of its own."""
     resnet = {"features.backbone": "resnet18", "features.weights": "random"}
-    config = updated(tiny_config, {**DETECTION, **resnet, "head.kind": "direct"})
+    config = updated(tiny_config, {**resnet, "head.kind": "direct", "detection.enabled": True})
     inputs = FoldInputs(category, config, seed=1)
     read = {artifact.key for artifact in (*inputs.artifacts, inputs.bank)}
     maps = (inputs.nearest(inputs.defects), inputs.nearest(inputs.test_good), inputs.good_scores)

@@ -23,7 +23,6 @@ from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
 from fsamc.data.textures import Textures
-from fsamc.detectors import DETECTORS
 from fsamc.detectors.residual import Maps
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
@@ -31,11 +30,12 @@ from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.hardware import threads
-from fsamc.heads.base import Head, head_class
+from fsamc.heads.base import Head, make_head
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training.episodes import pretraining_round
 from tests.fsamc.features.test_patches import long_way
+from tests.fsamc.kinds import DETECTORS, changes_to
 from tests.fsamc.layouts import TinyNetwork
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -286,8 +286,8 @@ def test_a_prototype_fold_is_the_definitions(run, tiny_category, tiny_config, ch
 
 
 def test_a_fold_with_each_detector_is_another(run):
-    base = {"head.kind": "prototype", "reference.images": 2, "reference.words": 4}
-    results = [run({**base, "reference.kind": kind}) for kind in DETECTORS]
+    changes = [changes_to("reference", kind, images=2, words=4) for kind in DETECTORS]
+    results = [run({"head.kind": "prototype", **change}) for change in changes]
     assert len({result.scores for result in results}) == len({result.key for result in results}) == len(DETECTORS)
 
 
@@ -318,7 +318,7 @@ def as_maps(values: np.ndarray, distances: np.ndarray) -> Maps:
 
 def fresh_head(config: FoldConfig, seed: int) -> Head:
     generator = torch_generator(seed, "head weights")
-    return head_class(config.head.kind)(config.head, patches=64, dim=16, generator=generator)
+    return make_head(config.head, n_patches=64, dim=16, generator=generator)
 
 
 def step(head: Head, optimiser: torch.optim.Optimizer, query: Maps, labels: Tensor, support: Maps) -> Tensor:

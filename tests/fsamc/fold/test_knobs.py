@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -14,15 +14,16 @@ from PIL import Image
 from torchvision.models import get_model
 
 from fsamc.config.dotted import flatten, updated
+from fsamc.config.kinds import kinds_of
 from fsamc.config.settings import Settings
 from fsamc.data.category import load_category
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
-from fsamc.heads import HEADS
 from fsamc.seeds import numpy_generator
 from fsamc.store.store import Store
+from tests.fsamc.kinds import DETECTORS, HEADS, changes_to
 from tests.fsamc.layouts import TinyNetwork, export_program
 
 CLASSES = ("crack", "dent", "hole")
@@ -49,14 +50,12 @@ class NoOp:
 
 
 PROTOTYPE = {"head.kind": "prototype", "head.patches": 8}
-PADIM = {**PROTOTYPE, "reference.kind": "padim"}
-SPADE, CPR = ({**PROTOTYPE, "reference.kind": kind, "reference.images": 2} for kind in ("spade", "cpr"))
 FLATTEN = {"head.pool": "flatten"}
-VANILLA, SIAMESE = ({"head.kind": kind} for kind in ("vanilla", "siamese"))
+VANILLA = {"head.kind": "vanilla"}
 MAML = {"head.kind": "maml", "pretrain.maml.tasks": 2, "pretrain.maml.inner_lr": 0.1}
-NAMED = {"features.backbone": "resnet18", "features.weights": "random", "head.direct.epochs": 1, "head.direct.lr": 1e-3}
-DIRECT = {**NAMED, "head.kind": "direct"}
-RESNET = {**PROTOTYPE, "features.backbone": "resnet18", "features.weights": "random"}
+NAMED = {"features.backbone": "resnet18", "features.weights": "random"}
+DIRECT = {**NAMED, "head.kind": "direct", "head.epochs": 1, "head.lr": 1e-3}
+RESNET = {**PROTOTYPE, **NAMED}
 FLOOD, CENTRE, GRABCUT, AUTO = (
     {"pseudo.foreground": method} for method in ("flood", "flood_centre", "grabcut", "auto")
 )
@@ -82,16 +81,16 @@ KNOBS: dict[str, Bites | NoOp] = {
     "features.precision": Bites(("bf16",), PROTOTYPE),
     "features.batch": NoOp("images per forward pass bound the memory", (3, 16)),
     "reference.kind": Bites(("padim", "spade", "cpr"), PROTOTYPE),
-    "reference.ratio": Bites((0.05, 0.3), PROTOTYPE),
-    "reference.projection": Bites((4,), PROTOTYPE),
-    "reference.starts": Bites((1,), PROTOTYPE),
-    "reference.channels": Bites((4,), PADIM),
-    "reference.ridge": Bites((1.0,), PADIM),
-    "reference.images": Bites((1, 6), SPADE),
-    "reference.words": Bites((3,), CPR),
-    "reference.blocks": Bites((1,), CPR),
-    "reference.window": Bites((0, 3), CPR),
-    "reference.scale": Bites(("none",), PROTOTYPE),
+    "reference.ratio": Bites((0.05, 0.3)),
+    "reference.projection": Bites((4,)),
+    "reference.starts": Bites((1,)),
+    "reference.channels": Bites((4,)),
+    "reference.ridge": Bites((1.0,)),
+    "reference.images": Bites((1, 6)),
+    "reference.words": Bites((3,)),
+    "reference.blocks": Bites((1,)),
+    "reference.window": Bites((0, 3)),
+    "reference.scale": Bites(("none",)),
     "detection.enabled": NoOp("it says which images are defective; the head classifies them all", (True,)),
     "detection.held_out": NoOp("it moves the threshold of detection, and that no score", (0.4,)),
     "detection.false_alarms": NoOp("it moves the threshold of detection, and that no score", (0.3,)),
@@ -143,12 +142,12 @@ KNOBS: dict[str, Bites | NoOp] = {
     "head.hidden": Bites(((9, 4), (8, 5))),
     "head.pool": Bites(("flatten",)),
     "head.embedding": Bites((9,), FLATTEN),
-    "head.patches": Bites((7, 1), PROTOTYPE),
-    "head.weights": Bites(("uniform",), PROTOTYPE),
-    "head.relation": Bites(((9, 4), (8, 5)), {**VANILLA, "head.relation": (8, 4)}),
-    "head.direct.trainable": Bites(("all",), DIRECT),
-    "head.direct.epochs": Bites((0, 2), DIRECT),
-    "head.direct.lr": Bites((1e-2,), DIRECT),
+    "head.patches": Bites((7, 1)),
+    "head.weights": Bites(("uniform",)),
+    "head.relation": Bites(((9, 4), (8, 5)), {"head.relation": (8, 4)}),
+    "head.trainable": Bites(("all",)),
+    "head.epochs": Bites((0, 2)),
+    "head.lr": Bites((1e-2,)),
     "scoring.by": Bites(("support",)),
     "scoring.measure": Bites((("support",), ("pseudo",)), {"pseudo.per_class": 8}),
     "scoring.held_out": Bites((0.7,), PSEUDO),
@@ -156,17 +155,39 @@ KNOBS: dict[str, Bites | NoOp] = {
 }
 
 
-def leaves(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted key and the type of every field below `kind`."""
-    for name, found in kind.model_fields.items():
-        if isinstance(found.annotation, type) and issubclass(found.annotation, Settings):
-            yield from leaves(found.annotation, f"{prefix}{name}.")
+# What a kind needs so that its knobs can bite.
+OF_KIND: dict[str, Mapping[str, Any]] = {"direct": DIRECT, "maml": MAML, "prototype": PROTOTYPE}
+OF_KIND |= {kind: {**PROTOTYPE, **changes_to("reference", kind, images=2)} for kind in DETECTORS}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A field that is no group: its type, its default and, of a head or a detector, the kinds that have it."""
+
+    kind: Any
+    default: Any
+    having: list[str] = field(default_factory=list)
+
+
+def leaves(model: type[Settings], prefix: str = "") -> dict[str, Leaf]:
+    """Every field below `model` by dotted key."""
+    found: dict[str, Leaf] = {}
+    for name, one in model.model_fields.items():
+        key = f"{prefix}{name}"
+        if kinds := kinds_of(one):
+            for kind, settings in kinds.items():
+                for below, leaf in leaves(settings, f"{key}.").items():
+                    found.setdefault(below, leaf).having.append(kind)
+            found[f"{key}.kind"] = Leaf(Literal[*kinds], one.default.kind)
+        elif isinstance(one.annotation, type) and issubclass(one.annotation, Settings):
+            found |= leaves(one.annotation, f"{key}.")
         else:
-            yield f"{prefix}{name}", found.annotation
+            found[key] = Leaf(one.annotation, one.default)
+    return found
 
 
-FIELDS = dict(leaves(FoldConfig))
-CHOICES = {key: get_args(kind) for key, kind in FIELDS.items() if get_origin(kind) is Literal}
+FIELDS = leaves(FoldConfig)
+CHOICES = {key: get_args(leaf.kind) for key, leaf in FIELDS.items() if get_origin(leaf.kind) is Literal}
 
 
 def write_parts(root: Path) -> None:
@@ -222,24 +243,27 @@ def test_every_choice_of_a_field_is_tried(tiny_config):
     for key, choices in CHOICES.items():
         knob = KNOBS[key]
         base = knob.base.get(key) if isinstance(knob, Bites) else None
-        default = base or flatten(tiny_config.model_dump())[key]
+        default = base or flatten(tiny_config.model_dump()).get(key, FIELDS[key].default)
         untried = {*choices} - {default, *knob.values} - {"cuda", "fp32"}  # `auto` is fp32 within a fold
         assert not untried, f"{key}: {untried}"
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "kind"),
     [
-        pytest.param(key, value, id=f"{key}={value}".replace("parts/test/", ""))
+        pytest.param(key, value, kind, id=" ".join(filter(None, [kind, f"{key}={value}".replace("parts/test/", "")])))
         for key, knob in KNOBS.items()
         if isinstance(knob, Bites)
         for value in knob.values
+        for kind in FIELDS[key].having or [""]
     ],
 )
-def test_a_knob_bites(run, key, value):
+def test_a_knob_bites(run, key, value, kind):
+    """Of each kind that has it."""
     knob = KNOBS[key]
     assert isinstance(knob, Bites)
-    before, after = run(knob.base), run({**knob.base, key: value, **knob.with_it})
+    base = {f"{key.partition('.')[0]}.kind": kind, **OF_KIND.get(kind, {}), **knob.base} if kind else knob.base
+    before, after = run(base), run({**base, key: value, **knob.with_it})
     assert before.key != after.key
     assert (before.scores, before.measured) != (after.scores, after.measured)
 
@@ -270,15 +294,13 @@ def test_precision_auto_is_fp32_within_a_fold(run):
 
 
 LEARNING = [key for key in KNOBS if key.startswith(("pretrain.", "finetune.", "pseudo."))]
-META, OF_DIRECT = ([key for key in KNOBS if key.startswith(group)] for group in ("pretrain.maml.", "head.direct."))
-OF_ENCODERS = ["head.temperature", "head.hidden", "head.embedding", "head.pool"]
+META = [key for key in KNOBS if key.startswith("pretrain.maml.")]
 IGNORED = {
-    "prototype": (PROTOTYPE, [*LEARNING, *OF_DIRECT, *OF_ENCODERS, "head.relation"]),
+    "prototype": (PROTOTYPE, LEARNING),
     "contrastive, flatten": (FLATTEN, ["head.patches", "head.weights"]),
-    "contrastive, anomalous": ({}, [*META, *OF_DIRECT, "pretrain.stop_metric", "head.relation", "head.embedding"]),
-    "siamese": (SIAMESE, [*META, "head.relation", "head.temperature"]),
-    "vanilla, flatten": ({**VANILLA, **FLATTEN}, ["head.hidden", "head.temperature", "head.patches", "head.weights"]),
-    "direct": (DIRECT, [*OF_ENCODERS, "reference.kind", "residual", "features.dim", "pretrain.enabled", "finetune.lr"]),
+    "contrastive, anomalous": ({}, [*META, "pretrain.stop_metric", "head.embedding"]),
+    "vanilla, flatten": ({**VANILLA, **FLATTEN}, ["head.patches", "head.weights"]),
+    "direct": (DIRECT, ["reference.kind", "residual", "features.dim", "pretrain.enabled", "finetune.lr"]),
     "no pretraining": ({"pretrain.enabled": False}, [key for key in LEARNING if key.startswith("p")]),
     "one shot": ({"shots": 1}, ["finetune.episodes", "finetune.epochs", "finetune.lr"]),
     "poisson": ({}, [key for key in LEARNING if key.startswith(("pseudo.perlin.", "pseudo.polygon."))]),

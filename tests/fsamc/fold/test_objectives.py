@@ -174,7 +174,7 @@ def test_a_shared_pretraining_is_one_from_scratch_each_time(run, tiny_category, 
 
 def test_a_head_that_sees_images_is_left_one_out_too(run):
     direct = {"head.kind": "direct", "features.backbone": "resnet18", "features.weights": "random"}
-    direct |= {"head.direct.epochs": 1, "scoring.measure": ("support",)}
+    direct |= {"head.epochs": 1, "scoring.measure": ("support",)}
     result = run(direct)
     assert result.measured["support"] == run({**direct, **BY_SUPPORT}).accuracy
 

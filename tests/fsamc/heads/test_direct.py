@@ -13,6 +13,7 @@ from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.run import run_fold
 from fsamc.heads.direct import DirectClassifier
+from fsamc.heads.head_kinds import DirectSettings
 from fsamc.seeds import numpy_generator
 from fsamc.store.store import Store
 
@@ -20,15 +21,14 @@ RESNET = {"features.backbone": "resnet18", "features.weights": "random", "featur
 
 
 def config(**direct: Any) -> FoldConfig:
-    return updated(FoldConfig(), {**RESNET, **{f"head.direct.{key}": value for key, value in direct.items()}})
+    return updated(FoldConfig(), {**RESNET, **{f"head.{key}": value for key, value in direct.items()}})
 
 
 def classifier_of(config: FoldConfig, *, n_classes: int, seed: int) -> DirectClassifier:
     generator = torch.Generator().manual_seed(seed)
     device = config.compute.device
-    return DirectClassifier(
-        config.head.direct, config.features, device=device, n_classes=n_classes, generator=generator
-    )
+    assert isinstance(config.head, DirectSettings)
+    return DirectClassifier(config.head, config.features, device=device, n_classes=n_classes, generator=generator)
 
 
 def classifier(*, seed: int = 0, **direct: Any) -> DirectClassifier:

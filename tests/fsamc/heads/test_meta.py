@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fsamc.config.learning import Finetune, Maml, Pretrain
 from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
-from fsamc.heads.head_kinds import HeadSettings
+from fsamc.heads.head_kinds import MamlSettings
 from fsamc.heads.maml import MamlHead
 from fsamc.training import loop as training
 from fsamc.training.episodes import Batch, another_round, pretraining_round
@@ -79,8 +79,8 @@ class Whole(MamlHead):
 
 
 def whole(pool: Literal["flatten", "anomalous"]) -> Head:
-    settings = HeadSettings(kind="maml", pool=pool, hidden=(5, 4), embedding=6, patches=4, temperature=0.5)
-    return Whole(settings, patches=9, dim=6, generator=torch.Generator().manual_seed(0)).double().train()
+    settings = MamlSettings(pool=pool, hidden=(5, 4), embedding=6, patches=4, temperature=0.5)
+    return Whole(settings, n_patches=9, dim=6, generator=torch.Generator().manual_seed(0)).double().train()
 
 
 def batch(seed: int) -> Batch:

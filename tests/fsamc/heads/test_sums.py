@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsamc.detectors.residual import Maps
-from fsamc.heads.base import head_class
-from fsamc.heads.head_kinds import HeadSettings
 from fsamc.heads.sums import SumNorm, relu_linear
 from tests.fsamc.heads.test_heads import make, maps
+from tests.fsamc.kinds import make_head
 
 Q, C, P, D, R = 5, 3, 9, 6, 8
 
@@ -112,8 +111,7 @@ def test_the_pooled_network_is_the_same_on_maps_of_one_patch():
 
 
 def test_sizes_are_the_papers():
-    settings = HeadSettings(kind="vanilla", pool="flatten")
-    head = head_class("vanilla")(settings, patches=784, dim=1024, generator=torch.Generator().manual_seed(0))
+    head = make_head("vanilla", n_patches=784, dim=1024, pool="flatten")
     shapes = {name: tuple(values.shape) for name, values in head.named_parameters() if values.ndim == 2}
     assert shapes == {
         "conv1.weight": (512, 2048),
@@ -147,5 +145,5 @@ def test_the_weight_makes_both_sides_of_the_loss_count_alike(kind, n_classes):
 
 @pytest.mark.parametrize("kind", ["siamese", "vanilla"])
 def test_a_head_of_pairs_says_so(kind):
-    assert head_class(kind).judges_pairs
-    assert not head_class("contrastive").judges_pairs
+    assert make(kind).judges_pairs
+    assert not make("contrastive").judges_pairs

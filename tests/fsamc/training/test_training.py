@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from fsamc.config.learning import Finetune, Pretrain
 from fsamc.detectors.residual import Maps, ResidualMaps
-from fsamc.heads import HEADS
-from fsamc.heads.base import Head, head_class
-from fsamc.heads.head_kinds import HeadSettings
+from fsamc.heads.base import Head
 from fsamc.training import loop as training
 from fsamc.training.episodes import pretraining_round
+from tests.fsamc import kinds
+from tests.fsamc.kinds import HEADS
 
 CLASSES, P, D = 4, 16, 12
 
@@ -33,14 +33,12 @@ def problem(per_class: int, *, seed: int = 0, noise: float = 1.0) -> tuple[Resid
     return maps, labels
 
 
-LEARNERS = [kind for kind, entry in HEADS.items() if entry.trained]
+LEARNERS = [kind for kind, settings in HEADS.items() if settings.trained]
 
 
 def make_head(seed: int = 0, *, kind: str = "contrastive", pool: str = "flatten") -> Head:
-    settings = HeadSettings(
-        kind=kind, pool=pool, hidden=(32, 16), relation=(32, 16), embedding=32, patches=4, weights="uniform"
-    )
-    return head_class(kind)(settings, patches=P, dim=D, generator=torch.Generator().manual_seed(seed))
+    sizes = {"hidden": (32, 16), "relation": (32, 16), "embedding": 32, "patches": 4, "weights": "uniform"}
+    return kinds.make_head(kind, n_patches=P, dim=D, seed=seed, pool=pool, **sizes)
 
 
 def make_still(kind: str = "contrastive") -> Head:

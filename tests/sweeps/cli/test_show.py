@@ -8,7 +8,7 @@ from rich.console import Console
 
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
-from fsamc.config.dotted import flatten
+from fsamc.config.dotted import flatten, with_value
 from fsamc.config.features import Features
 from fsamc.config.learning import Finetune
 from fsamc.data.category import load_category
@@ -16,6 +16,7 @@ from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from sweeps.cli.show import draw_previews, inspect_data, knob_table
 from sweeps.plan.keys import knobs
+from sweeps.plan.kinds import FIELDS, owners
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from tests.fsamc.layouts import write_category, write_textures
@@ -176,26 +177,31 @@ def test_every_key_of_a_plan_is_listed_once_and_described():
     assert len(listed) == len(set(listed))
     tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
     plain = {"base.finetune.epochs" if key.startswith("base.finetune.epochs.") else key for key in flatten(tree)}
-    assert {key for key in listed if "KEY" not in key} == plain
+    fields = [(field, kind) for field, kinds in FIELDS.items() for kind in kinds.values()]
+    of_kinds = {f"base.{field}.{name}" for field, kind in fields for name in kind.model_fields}
+    assert {key for key in listed if "KEY" not in key} == plain | of_kinds
     assert {f"space.KEY.{form}" for form in ("choice", "uniform", "loguniform", "integers")} < set(listed)
     assert all(meaning for _, _, meaning in knobs())
 
 
 @pytest.mark.parametrize(("key", "default"), [(k, d) for k, d, _ in knobs() if d and "KEY" not in k])
 def test_a_listed_default_is_what_the_plan_has_and_what_the_command_line_takes(key, default):
-    plain = Plan(name="x")
-    assert load_plan("smoke", [f"{key}={default}"]) is not None
+    having = owners(key.removeprefix("base."))
+    kind = {f"{key.rpartition('.')[0]}.kind": having[0]} if having else {}
+    plain = Plan.model_validate({"name": "x"} | merged(kind))
+    assert load_plan("smoke", [*(f"{name}={value}" for name, value in kind.items()), f"{key}={default}"]) is not None
     value = plain
     for part in key.split("."):
         value = getattr(value, part)
-    assert plain.model_validate({"name": "x"} | nested(key, yaml.safe_load(default))) == plain
+    assert plain.model_validate({"name": "x"} | merged({**kind, key: yaml.safe_load(default)})) == plain
     assert yaml.safe_load(default) == (list(value) if isinstance(value, tuple) else value)
 
 
-def nested(key, value):
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return value
+def merged(values):
+    tree = {}
+    for key, value in values.items():
+        tree = with_value(tree, key, value)
+    return tree
 
 
 def test_the_table_prints_brackets_as_they_are():

@@ -8,17 +8,8 @@ import yaml
 
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.load import (
-    base_values,
-    config_hash,
-    configuration,
-    load_plan,
-    plan_hash,
-    swept,
-    to_yaml,
-    variants,
-    with_absolute_files,
-)
+from sweeps.plan.configurations import base_values, configuration, swept, variants
+from sweeps.plan.load import config_hash, load_plan, plan_hash, to_yaml, with_absolute_files
 from sweeps.plan.settings import Plan
 from sweeps.search import make_proposer
 
@@ -254,7 +245,7 @@ def test_a_list_and_a_space_exclude_each_other(write):
         ("base.hed.kind=prototype", ["base.hed", "unknown key"]),
         ("fold.seeds=[1]", ["fold", "unknown key"]),
         ("space.head.knid={choice: [a]}", ["space.head.knid", "unknown key"]),
-        ("space.head.kind={choice: [prototype, forest]}", ["space.head.kind.choice.1: ", "unknown head 'forest'"]),
+        ("space.head.kind={choice: [prototype, forest]}", ["space.head.kind.choice.1: ", "unknown kind 'forest'"]),
         ("space.shots={integers: [0, 3]}", ["space.shots.integers.0: found 0"]),
         ("space.shots={choice: []}", ["space.shots", "choice"]),
         ("space.shots={choice: [1], integers: [1, 2]}", ["space.shots", "one of"]),

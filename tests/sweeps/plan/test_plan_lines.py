@@ -75,7 +75,7 @@ def test_every_command_that_reads_a_plan_prints_a_line_for_each(tmp_path, capsys
         ("base: [1\n", "plan.yaml:2:1: not YAML: while parsing a flow sequence"),
         (
             "space:\n  head.kind:\n    choice:\n    - prototype\n    - forest\n",
-            "plan.yaml:5:7: space.head.kind.choice.1: unknown head 'forest'",
+            "plan.yaml:5:7: space.head.kind.choice.1: unknown kind 'forest'",
         ),
         ("space:\n  shots: {integers: [1, 0]}\n", "plan.yaml:2:3: space.shots: integers: [1, 0]: the lower bound"),
         ("space:\n  shots: {choice: [1, 1]}\n", "plan.yaml:2:11: space.shots.choice: [1, 1] names a value twice"),
@@ -114,7 +114,8 @@ def test_keys_that_are_there_twice_are_told_of_every_plan_of_a_chain(told):
         ("base.shots=0", "plan.yaml: base.shots=0: found 0; input should be greater than or equal to 1"),
         (
             "base.head={kind: 3}",
-            "plan.yaml: base.head={kind: 3}: base.head.kind: found 3; input should be a valid string",
+            "plan.yaml: base.head={kind: 3}: base.head.kind: unknown kind '3', expected one of "
+            "contrastive, direct, maml, matchingnet, protonet, prototype, siamese, vanilla",
         ),
         ("folds.seed=[1]", "plan.yaml: folds.seed=[1]: unknown key; did you mean folds.seeds?"),
         (

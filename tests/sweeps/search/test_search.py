@@ -8,7 +8,7 @@ import pytest
 
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
-from sweeps.plan.load import base_values, configuration
+from sweeps.plan.configurations import base_values, configuration
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import active
 from sweeps.search import Home, make_proposer

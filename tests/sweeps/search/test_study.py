@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
 from sweeps.errors import StudyLost
-from sweeps.plan.load import base_values, config_hash, configuration
+from sweeps.plan.configurations import base_values, configuration
+from sweeps.plan.load import config_hash
 from sweeps.plan.settings import Plan
 from sweeps.search import Home, check_search, make_proposer
 from sweeps.search.distributions import as_text

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.load import configuration
+from sweeps.plan.configurations import configuration
 from sweeps.tracking import installed_versions
 from sweeps.tracking import uri as tracking_uri
 from sweeps.tracking.delivery import Delivery

@@ -13,7 +13,8 @@ from cluster.folds import Fold, Outcome
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
 from sweeps.checks.prepare import seed_draw_pairs
-from sweeps.plan.load import configuration, load_plan
+from sweeps.plan.configurations import configuration
+from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan, Search, Stopping
 from sweeps.results import tables
 from sweeps.results.objective import scored
