@@ -1,4 +1,4 @@
-"""What a fold is scored on, and what more it measures."""
+"""Settings of scoring: what a fold is scored on, and what more it measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all settings share: the base class and the checked types."""
+"""Base class of all settings, and the checked types that they share."""
 
 from __future__ import annotations
 

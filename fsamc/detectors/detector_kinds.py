@@ -1,4 +1,4 @@
-"""Settings of the detectors (paper 3.2, 3.4, 5), a class per kind: all that is known of one without loading torch.
+"""Settings of the detectors (paper 3.2, 3.4, 5), a class per kind: all there is to know of one without loading torch.
 
 A detector is added by a class here and its name in `AnyDetector`, and by the file that its `detector` names.
 """

@@ -1,4 +1,4 @@
-"""Settings of the heads, a class per kind: all that is known of a head without loading its network, and so torch.
+"""Settings of the heads, a class per kind: all that there is to know of a head without loading torch.
 
 A head is added by a class here and its name in `AnyHead`, and by the file that its `network` names.
 """

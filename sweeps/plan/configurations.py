@@ -36,20 +36,20 @@ def swept(plan: Plan) -> dict[str, Distribution]:
 def base_values(plan: Plan) -> dict[str, Any]:
     """Return the base's own values of the keys that are swept around it: the configuration of trial 0."""
     if plan.configurations:
-        return values_of(plan.base, _listed_keys(plan))
+        return values_at(plan.base, _listed_keys(plan))
     return settle(plan.space, plan.base, lambda key, _: value_at(plan.base, key))
 
 
 def listed_values(plan: Plan) -> list[dict[str, Any]]:
     """Return each listed configuration's values of the swept keys; where it is silent, the base's."""
-    return [values_of(configuration(plan, entry), _listed_keys(plan)) for entry in plan.configurations]
+    return [values_at(configuration(plan, entry), _listed_keys(plan)) for entry in plan.configurations]
 
 
 def _listed_keys(plan: Plan) -> dict[str, None]:
     return dict.fromkeys(key for entry in plan.configurations for key in entry)
 
 
-def values_of(config: FoldConfig, keys: Iterable[str]) -> dict[str, Any]:
+def values_at(config: FoldConfig, keys: Iterable[str]) -> dict[str, Any]:
     """Return a configuration's values of those keys that its kinds have."""
     return {key: value_at(config, key) for key in keys if has(config, key)}
 

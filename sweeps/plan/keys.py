@@ -64,13 +64,13 @@ def unknown_key(key: str) -> str:
         return "unknown key; it is called head.trainable, head.epochs, head.lr now, of head.kind direct"
     if own != key and owners(own):
         return of_another_kind(own)
-    meant = nearest(key)
+    meant = nearest_key(key)
     if meant == key:  # `head: {kind: …}` in the space
         return f"unknown key; the space takes dotted names: write `{key.partition('.')[2]}` as one key"
     return f"unknown key; did you mean {meant}?" if meant else "unknown key; `fsamc plan show` lists them all"
 
 
-def nearest(key: str) -> str | None:
+def nearest_key(key: str) -> str | None:
     """Return the key that was probably meant: the same name in another place, or nearly the same name."""
     head, dot, knob = key.partition(".")
     if dot and head in ("space", "configurations"):  # their keys are those of the base

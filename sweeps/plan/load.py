@@ -17,7 +17,7 @@ from fsamc.errors import BadInput
 from fsamc.features.weights import identity, is_program
 from fsamc.fold.config import FoldConfig
 from fsamc.store.digests import digest
-from sweeps.plan.configurations import configuration, distinct_of, swept, values_of, variants
+from sweeps.plan.configurations import configuration, distinct_of, swept, values_at, variants
 from sweeps.plan.keys import of_another_kind, unknown_key
 from sweeps.plan.kinds import FIELDS, has, mapping, owners, sweep_kinds
 from sweeps.plan.plan_file import Written, read_plan
@@ -53,11 +53,11 @@ def load_plan(
     plan = _with_scoring(_validated(written))
     written.check(problem for key in plan.aside for problem in _value_problem(plan, _owner(plan, key), _place(key)))
     written.check(_condition_problems(plan))
-    space = {key: _conditioned(plan, key, given) for key, given in plan.space.items()}
+    space = {key: _conditioned(plan, key, distribution) for key, distribution in plan.space.items()}
     plan = plan.model_copy(update={"space": space})
     written.check(_problems(plan))
-    space = {key: _plain(plan, key, given) for key, given in plan.space.items()}
-    entries = tuple(values_of(configuration(plan, entry), entry) for entry in plan.configurations)
+    space = {key: _plain(plan, key, distribution) for key, distribution in plan.space.items()}
+    entries = tuple(values_at(configuration(plan, entry), entry) for entry in plan.configurations)
     return plan.model_copy(update={"space": space, "configurations": entries})
 
 
@@ -86,7 +86,9 @@ def to_yaml(plan: Plan) -> str:
     tree = plan.model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
     for key, value in plan.aside.items():
         tree = with_value(tree, f"base.{key}", value)
-    tree["space"] = {key: given.model_dump(mode="json", exclude_unset=True) for key, given in plan.space.items()}
+    tree["space"] = {
+        key: distribution.model_dump(mode="json", exclude_unset=True) for key, distribution in plan.space.items()
+    }
     text: str = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=120)
     return text
 
@@ -149,10 +151,12 @@ def _joint_problems(plan: Plan) -> Iterator[Problem]:
 
 def _repeated(plan: Plan) -> Iterator[Problem]:
     """Find choices and listed configurations that say the same, however they are written."""
-    for key, given in plan.space.items():
-        values = (_plain(plan, key, given).choice or ()) if given.choice else ()
+    for key, distribution in plan.space.items():
+        values = (_plain(plan, key, distribution).choice or ()) if distribution.choice else ()
         if len(distinct_of(values)) < len(values):
-            yield Problem(("space", key, "choice"), f"{list(given.choice or ())} names a value twice; leave one out")
+            yield Problem(
+                ("space", key, "choice"), f"{list(distribution.choice or ())} names a value twice; leave one out"
+            )
     made = [configuration(plan, entry) for entry in plan.configurations]
     for number, (config, entry) in enumerate(zip(made, plan.configurations, strict=True)):
         if config in made[:number]:
@@ -169,19 +173,21 @@ def _list_problems(plan: Plan) -> Iterator[Problem]:
 
 def _space_problems(plan: Plan) -> Iterator[Problem]:
     keys = _keys(plan)
-    for key, given in plan.space.items():
+    for key, distribution in plan.space.items():
         place = ("space", key)
-        if () in given.when.values() and not _key_problem(keys, key, ("space",)):
+        if () in distribution.when.values() and not _key_problem(keys, key, ("space",)):
             yield Problem(place, f"only {', '.join(owners(key))} has it, and `when` names others; correct one")
-        elif plan.search.algorithm == "grid" and given.choice is None:
+        elif plan.search.algorithm == "grid" and distribution.choice is None:
             yield Problem(place, "a grid needs `choice`; list its values or use random or optuna")
         elif problem := _key_problem(keys, key, ("space",)):
             yield problem
         else:
-            edges = [((*place, given.form, str(number)), value) for number, value in enumerate(given.extremes)]
+            edges = [
+                ((*place, distribution.form, str(number)), value) for number, value in enumerate(distribution.extremes)
+            ]
             tried = (
                 problem
-                for at, value in [*edges, *((place, value) for value in _between(given))]
+                for at, value in [*edges, *((place, value) for value in _between(distribution))]
                 for problem in _value_problem(plan, _meeting(plan, key) | {key: value}, at)
             )
             yield from islice(tried, 1)  # the second end of a range that is wrong says nothing new
@@ -207,19 +213,19 @@ def _key_problem(keys: Collection[str], key: str, place: Place) -> Problem | Non
     return None
 
 
-def _between(given: Distribution) -> tuple[float, ...]:
+def _between(distribution: Distribution) -> tuple[float, ...]:
     """Return a number inside a continuous range: where only whole ones may be, its ends do not show it."""
-    bounds = given.uniform or given.loguniform
+    bounds = distribution.uniform or distribution.loguniform
     return (bounds[0] + (bounds[1] - bounds[0]) / math.pi,) if bounds else ()
 
 
-def _plain(plan: Plan, key: str, given: Distribution) -> Distribution:
+def _plain(plan: Plan, key: str, distribution: Distribution) -> Distribution:
     """Write choices as the configuration holds them: `1e-4`, which YAML takes for text, is the base's 0.0001."""
-    if given.choice is None:
-        return given
+    if distribution.choice is None:
+        return distribution
     meeting = _meeting(plan, key)
-    values = (value_at(configuration(plan, meeting | {key: value}), key) for value in given.choice)
-    return given.model_copy(update={"choice": tuple(values)})
+    values = (value_at(configuration(plan, meeting | {key: value}), key) for value in distribution.choice)
+    return distribution.model_copy(update={"choice": tuple(values)})
 
 
 def _condition_problems(plan: Plan) -> list[Problem]:
@@ -236,8 +242,8 @@ def _condition_problems(plan: Plan) -> list[Problem]:
 
 def _problems_of_conditions(plan: Plan) -> Iterator[Problem]:
     keys = _keys(plan)
-    for key, given in plan.space.items():
-        for other, allowed in given.when.items():
+    for key, distribution in plan.space.items():
+        for other, allowed in distribution.when.items():
             place = ("space", key, "when")
             if problem := _key_problem(keys, other, place):
                 yield problem
@@ -253,17 +259,18 @@ def _problems_of_conditions(plan: Plan) -> Iterator[Problem]:
                 yield Problem((*place, other), f"no trial has one of {list(allowed)} there; correct it or leave it out")
 
 
-def _conditioned(plan: Plan, key: str, given: Distribution) -> Distribution:
+def _conditioned(plan: Plan, key: str, distribution: Distribution) -> Distribution:
     """Write the values of `when` as the configuration holds them; a key that not all kinds have depends on the kind."""
     when = {
-        other: tuple(_plain_value(plan, other, value) for value in allowed) for other, allowed in given.when.items()
+        other: tuple(_plain_value(plan, other, value) for value in allowed)
+        for other, allowed in distribution.when.items()
     }
-    for name in (key, *given.when):
+    for name in (key, *distribution.when):
         field, _, knob = name.partition(".")
         if knob != "kind" and {*plan.kinds.get(field, ())} - {*(having := owners(name))} and having:
             allowed = when.get(f"{field}.kind", plan.kinds[field])
             when[f"{field}.kind"] = tuple(kind for kind in allowed if kind in having)
-    return given.model_copy(update={"when": when}) if when else given
+    return distribution.model_copy(update={"when": when}) if when else distribution
 
 
 def _owner(plan: Plan, key: str) -> dict[str, Any]:

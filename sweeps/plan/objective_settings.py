@@ -1,4 +1,4 @@
-"""What chooses among trials (as opposed to what is reported of the chosen one)."""
+"""Settings of the objective, which chooses among trials (as opposed to what is reported of the chosen one)."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ class Objective(Settings):
 
     def scoring(self, by: Literal["queries", "support"]) -> Scoring:
         """Say what each fold measures; settings of what is not measured stay out, so that they change no fold's key."""
-        asked = Scoring(by=by, measure=self.measures)
+        scoring = Scoring(by=by, measure=self.measures)
         settings = {"held_out": self.held_out, "tasks": self.tasks}
-        return asked.model_copy(update=settings) if "pseudo" in asked.measure else asked
+        return scoring.model_copy(update=settings) if "pseudo" in scoring.measure else scoring

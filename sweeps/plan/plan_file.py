@@ -58,8 +58,8 @@ class Written:
 
     def check(self, problems: Iterable[Problem]) -> None:
         """Raise BadInput with a line for each problem, those of the files by their lines, if there are any."""
-        found = [*self.wrong, *((self._spot(problem), problem) for problem in problems)]
-        lines = [_line(spot, problem) for spot, problem in sorted(found, key=lambda one: _order(one[0]))]
+        wrong = [*self.wrong, *((self._spot(problem), problem) for problem in problems)]
+        lines = [_line(spot, problem) for spot, problem in sorted(wrong, key=lambda one: _order(one[0]))]
         if lines:
             raise BadInputs("\n".join(dict.fromkeys(lines)))
 
@@ -84,8 +84,8 @@ def _order(spot: Spot) -> tuple[bool, str, Mark]:
 
 def preset_names() -> list[str]:
     """List the presets that come with the product."""
-    found = (resources.files("sweeps") / "presets").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in found if file.name.endswith(".yaml"))
+    files = (resources.files("sweeps") / "presets").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
 
 
 def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
@@ -153,21 +153,21 @@ def _read(source: str) -> Written:
         try:
             text = _read_text(Path(source))
         except (OSError, UnicodeDecodeError) as error:
-            known = ", ".join(preset_names())
-            raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {known}") from error
+            presets = ", ".join(preset_names())
+            raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {presets}") from error
     try:
-        found = read_yaml(text)
+        document = read_yaml(text)
     except NotYaml as error:
         raise BadInput(f"{Spot(source, error.mark)}: not YAML: {error}") from None
-    tree = found.value
+    tree = document.value
     if not isinstance(tree, dict):
         raise BadInput(f"{source}: expected a plan with keys base, space, folds, search; found {type(tree).__name__}")
-    spots = {place: Spot(source, mark) for place, mark in found.marks.items()}
-    return Written(source, tree, spots, tuple((Spot(source, mark), problem) for mark, problem in found.twice))
+    spots = {place: Spot(source, mark) for place, mark in document.marks.items()}
+    return Written(source, tree, spots, tuple((Spot(source, mark), problem) for mark, problem in document.twice))
 
 
 def _read_text(file: Path) -> str:
-    """A plan's text. What is no file is not opened: a pipe would wait for ever, a device never end."""
+    """Read a plan's text. What is no file is not opened: a pipe would wait for ever, a device never end."""
     if file.exists() and not file.is_file():
         raise OSError(f"{file} is no file")
     if file.stat().st_size > _LARGEST:

@@ -61,8 +61,8 @@ def settings_schema() -> Schema:
 
 
 def _closed(keys: Mapping[str, Schema], patterns: Mapping[str, Schema], of_value: Any) -> Schema:
-    found = {pattern: of_value(field) for pattern, field in patterns.items()}
-    return {"properties": dict(keys), "patternProperties": found, "additionalProperties": False}
+    by_pattern = {pattern: of_value(field) for pattern, field in patterns.items()}
+    return {"properties": dict(keys), "patternProperties": by_pattern, "additionalProperties": False}
 
 
 def _fields(definitions: Mapping[str, Schema]) -> Iterator[Schema]:

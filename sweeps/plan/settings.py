@@ -30,12 +30,12 @@ class Distribution(Settings):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Distribution:
-        given = sorted(self.model_fields_set - {"when"})
-        if len(given) != 1:
-            raise ValueError(f"expected one of choice, uniform, loguniform, integers; found {given or 'none'}")
+        forms = sorted(self.model_fields_set - {"when"})
+        if len(forms) != 1:
+            raise ValueError(f"expected one of choice, uniform, loguniform, integers; found {forms or 'none'}")
         bounds = self.uniform or self.loguniform or self.integers
         if bounds and bounds[0] >= bounds[1]:
-            raise ValueError(f"{given[0]}: {list(bounds)}: the lower bound must be below the upper one")
+            raise ValueError(f"{forms[0]}: {list(bounds)}: the lower bound must be below the upper one")
         if self.loguniform and self.loguniform[0] <= 0:
             raise ValueError(f"loguniform: {list(self.loguniform)}: a log scale needs bounds above 0")
         return self
@@ -245,8 +245,12 @@ class Plan(Settings):
 
     @model_validator(mode="after")
     def _a_study_is_optunas(self) -> Plan:
-        given = {"sampler": self.search.sampler != "tpe", "storage": self.search.storage, "study": self.search.study}
-        for name, value in given.items():
+        of_optuna = {
+            "sampler": self.search.sampler != "tpe",
+            "storage": self.search.storage,
+            "study": self.search.study,
+        }
+        for name, value in of_optuna.items():
             if value and self.search.algorithm != "optuna":
                 raise ValueError(f"search.{name} goes with search.algorithm: optuna, found {self.search.algorithm}")
         return self
@@ -268,5 +272,5 @@ class Plan(Settings):
 
     @property
     def scoring(self) -> Scoring:
-        """What each fold is asked for."""
+        """What each fold measures."""
         return self.objective.scoring(self.folds.score)

@@ -24,7 +24,7 @@ def value_at(config: FoldConfig, key: str) -> Any:
 
 
 def in_order(space: Space) -> list[str]:
-    """The keys, each after the keys that its `when` names, else as written. Raises BadInput for a circle."""
+    """Return the keys, each after the keys that its `when` names, else as written. Raises BadInput for a circle."""
     ordered: list[str] = []
     while len(ordered) < len(space):
         ready = [key for key in space if key not in ordered and _needs(space, key) <= {*ordered}]
@@ -36,15 +36,15 @@ def in_order(space: Space) -> list[str]:
 
 
 def settle(space: Space, base: FoldConfig, pick: Callable[[str, Distribution], Any]) -> Values:
-    """The values of one trial: `pick` is asked for each key whose condition is met, in the order of dependence.
+    """Settle the values of one trial: `pick` is asked for each key whose condition is met, in the order of dependence.
 
     A key whose condition is not met is left out: it has the base's value. Keys come in the space's order.
     """
-    found: Values = {}
+    values: Values = {}
     for key in in_order(space):
-        if _met(space[key], found, base):
-            found[key] = pick(key, space[key])
-    return {key: found[key] for key in space if key in found}
+        if _met(space[key], values, base):
+            values[key] = pick(key, space[key])
+    return {key: values[key] for key in space if key in values}
 
 
 def active(space: Space, base: FoldConfig, values: Mapping[str, Any]) -> Values:
@@ -56,62 +56,69 @@ def points(space: Space, base: FoldConfig, of: Callable[[str], Sequence[Any]] | 
     """Every combination once, the last key fastest; a key whose condition is not met does not multiply.
 
     Args:
-        space: without continuous ranges, unless `of` is given.
+        space: without continuous ranges, unless there is `of`.
         base: has the values of keys that are not swept.
         of: a key's values; by default all that its distribution holds.
     """
     keys, values_of = in_order(space), of or (lambda key: every_value(space[key]))
 
-    def below(place: int, found: Values) -> Iterator[Values]:
+    def below(place: int, values: Values) -> Iterator[Values]:
         if place == len(keys):
-            yield {key: found[key] for key in space if key in found}
-        elif _met(space[keys[place]], found, base):
+            yield {key: values[key] for key in space if key in values}
+        elif _met(space[keys[place]], values, base):
             for value in values_of(keys[place]):
-                yield from below(place + 1, {**found, keys[place]: value})
+                yield from below(place + 1, {**values, keys[place]: value})
         else:
-            yield from below(place + 1, found)
+            yield from below(place + 1, values)
 
     return below(0, {})
 
 
 def ends(space: Space, base: FoldConfig, keys: Sequence[str]) -> Iterator[Values]:
-    """The ends of the ranges of `keys` in every combination in which all of them are swept.
+    """Yield the ends of the ranges of `keys` in every combination in which all of them are swept.
 
     What their conditions name is set to what meets them, and to nothing else.
     """
     around = {key: space[key] for key in space if key in keys or key in _above(space, keys)}
 
     def of(key: str) -> list[Any]:
-        asked = [value for given in around.values() for value in given.when.get(key, ()) if holds(space[key], value)]
+        needed = [
+            value
+            for distribution in around.values()
+            for value in distribution.when.get(key, ())
+            if holds(space[key], value)
+        ]
         own = list(space[key].extremes) if key in keys else []
-        return own + [value for value in asked if value not in own]
+        return own + [value for value in needed if value not in own]
 
     return (values for values in points(around, base, of) if all(key in values for key in keys))
 
 
-def every_value(given: Distribution) -> Sequence[Any]:
+def every_value(distribution: Distribution) -> Sequence[Any]:
     """All values of a choice or a range of whole numbers."""
-    if given.integers is not None:
-        return range(given.integers[0], given.integers[1] + 1)
-    assert given.choice is not None, "a continuous range has no end of values"
-    return given.choice
+    if distribution.integers is not None:
+        return range(distribution.integers[0], distribution.integers[1] + 1)
+    assert distribution.choice is not None, "a continuous range has no end of values"
+    return distribution.choice
 
 
-def holds(given: Distribution, value: Any) -> bool:
+def holds(distribution: Distribution, value: Any) -> bool:
     """Whether the distribution can give the value."""
-    if given.choice is not None:
-        return value in given.choice
-    number = isinstance(value, int) if given.integers else isinstance(value, int | float)
-    return number and not isinstance(value, bool) and given.extremes[0] <= value <= given.extremes[1]
+    if distribution.choice is not None:
+        return value in distribution.choice
+    number = isinstance(value, int) if distribution.integers else isinstance(value, int | float)
+    return number and not isinstance(value, bool) and distribution.extremes[0] <= value <= distribution.extremes[1]
 
 
 def is_discrete(space: Space) -> bool:
     """Whether there is an end of points."""
-    return all(given.choice is not None or given.integers is not None for given in space.values())
+    return all(distribution.choice is not None or distribution.integers is not None for distribution in space.values())
 
 
-def _met(given: Distribution, found: Mapping[str, Any], base: FoldConfig) -> bool:
-    return all((found[key] if key in found else value_at(base, key)) in allowed for key, allowed in given.when.items())
+def _met(distribution: Distribution, values: Mapping[str, Any], base: FoldConfig) -> bool:
+    return all(
+        (values[key] if key in values else value_at(base, key)) in allowed for key, allowed in distribution.when.items()
+    )
 
 
 def _needs(space: Space, key: str) -> set[str]:
@@ -119,6 +126,6 @@ def _needs(space: Space, key: str) -> set[str]:
 
 
 def _above(space: Space, keys: Sequence[str]) -> set[str]:
-    """The swept keys that conditions of `keys` name, and conditions of those."""
+    """Return the swept keys that conditions of `keys` name, and conditions of those."""
     named = {above for key in keys for above in _needs(space, key)}
     return named | _above(space, sorted(named)) if named else named

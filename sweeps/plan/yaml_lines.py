@@ -22,7 +22,7 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """What a text holds.
 
     Attributes:
@@ -44,17 +44,17 @@ class NotYaml(Exception):
         self.mark = mark
 
 
-def read_yaml(text: str) -> Document:
+def read_yaml(text: str) -> YamlDocument:
     """One document of plain YAML with the places of its keys. Raises NotYaml."""
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            return Document(None, {}, ())
+            return YamlDocument(None, {}, ())
         _check_size(node, {})
         twice = tuple(_twice(node, ()))
         value = loader.construct_document(node)  # puts `<<` where it belongs
-        return Document(value, dict(_marks(node, ())), twice)
+        return YamlDocument(value, dict(_marks(node, ())), twice)
     except yaml.MarkedYAMLError as error:
         raise NotYaml(_mark(error.problem_mark), _what(error)) from None
     except yaml.YAMLError as error:
@@ -63,16 +63,16 @@ def read_yaml(text: str) -> Document:
         raise NotYaml(None, "nested too deeply") from None
 
 
-def _check_size(node: yaml.Node, known: dict[int, int]) -> int:
+def _check_size(node: yaml.Node, sizes: dict[int, int]) -> int:
     """How many nodes there are once every alias is written out. Raises NotYaml for more than any plan has."""
-    if id(node) not in known:
-        known[id(node)] = 0  # being counted
-        known[id(node)] = 1 + sum(_check_size(value, known) for _, _, value in _below(node))
-    if not known[id(node)]:
+    if id(node) not in sizes:
+        sizes[id(node)] = 0  # being counted
+        sizes[id(node)] = 1 + sum(_check_size(value, sizes) for _, _, value in _below(node))
+    if not sizes[id(node)]:
         raise NotYaml(None, "an alias holds itself")
-    if known[id(node)] > _LARGEST:
+    if sizes[id(node)] > _LARGEST:
         raise NotYaml(_mark(node.start_mark), f"more than {_LARGEST} entries once its aliases are written out")
-    return known[id(node)]
+    return sizes[id(node)]
 
 
 def _marks(node: yaml.Node, place: Place) -> Iterator[tuple[Place, Mark]]:

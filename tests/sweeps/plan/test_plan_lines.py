@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fsamc.errors import BadInput
-from sweeps.plan.keys import nearest, unknown_key
+from sweeps.plan.keys import nearest_key, unknown_key
 from sweeps.plan.load import load_plan
 from sweeps.plan.yaml_lines import NotYaml, read_yaml
 from tests.sweeps.small import fsamc
@@ -151,7 +151,7 @@ def test_a_later_word_wins_and_is_the_one_that_is_named(told):
     ],
 )
 def test_the_nearest_key_is_suggested_and_none_where_none_is_near(key, meant):
-    assert nearest(key) == meant
+    assert nearest_key(key) == meant
     assert (f"did you mean {meant}?" if meant else "`fsamc plan show` lists them all") in unknown_key(key)
 
 
