@@ -91,10 +91,6 @@ def test_features_computed_once_are_those_of_every_pass():
     torch.testing.assert_close(state(made), state(by_hand))
 
 
-def test_no_passes_leave_it_as_it_is():
-    assert not changed(trained(epochs=0), classifier())
-
-
 @pytest.mark.parametrize("trainable", ["all", "head"])
 def test_it_is_a_function_of_its_generators(trainable):
     settings = {"trainable": trainable, "epochs": 1, "lr": 1e-3}

@@ -158,12 +158,6 @@ def test_a_mean_of_unit_vectors_is_brought_back_to_the_sphere():
     torch.testing.assert_close(logits, torch.tensor([[0.5**0.5, 0.6], [0.5**0.5, 0.8]]))
 
 
-def test_temperature_divides():
-    cold, warm = make(temperature=0.07).eval(), make(temperature=0.7).eval()
-    one, other = (head.relate(head.encode(maps(3)), head.encode(maps(2, seed=1))) for head in (cold, warm))
-    torch.testing.assert_close(one, 10 * other)
-
-
 def test_prototypical_logits_by_hand():
     head = make("protonet")
     mean = head.represent(torch.tensor([[0.0, 2.0], [4.0, 2.0]]))  # (2, 2)

@@ -141,9 +141,3 @@ def test_the_weight_makes_both_sides_of_the_loss_count_alike(kind, n_classes):
     make(kind).loss(logits, labels).backward()
     same = F.one_hot(labels, n_classes) > 0
     torch.testing.assert_close(logits.grad[same].sum(), -logits.grad[~same].sum())
-
-
-@pytest.mark.parametrize("kind", ["siamese", "vanilla"])
-def test_a_head_of_pairs_says_so(kind):
-    assert make(kind).judges_pairs
-    assert not make("contrastive").judges_pairs

@@ -168,3 +168,9 @@ def test_a_plan_that_an_earlier_version_resolved_is_read(write):
     assert configuration(plan, {"head.kind": "contrastive"}).head == contrastive
     direct = load_plan(write(FLAT.replace("KINDS", "[prototype, direct]"), "direct.yaml"))
     assert configuration(direct, {"head.kind": "direct"}).head == DirectSettings(epochs=3)
+
+
+def test_a_plan_that_varied_what_has_another_name_now_says_so(write):
+    varied = FLAT.replace("KINDS}", "[prototype, direct]}, head.direct.epochs: {choice: [1, 2]}")
+    with pytest.raises(BadInput, match=r"head\.direct\.epochs is one of .* head\.epochs.*: start the sweep anew"):
+        load_plan(write(varied))
