@@ -22,7 +22,7 @@ from cluster.ray_private import largest_package
 from fsamc.errors import BadInput
 from fsamc.store.digests import digest, file_digest
 
-_PARTS = (".py", ".typed", ".yaml", ".j2", ".js", ".csv")  # what belongs to the packages, as in pyproject.toml
+_PARTS = (".py", ".typed", ".yaml", ".toml", ".j2", ".css", ".js", ".csv")  # of the packages, as in pyproject.toml
 _APART = "manifests"  # beside the code, for people
 _KEPT = 30 * 24 * 3600  # seconds
 _ENTRY = 30 + 46  # bytes that a file's two headers take in a zip besides its name

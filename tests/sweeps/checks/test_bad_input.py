@@ -34,12 +34,12 @@ class Bad:
     """A sweep that must be refused.
 
     Attributes:
-        says: what its line holds.
+        says: what its line holds, apart by ` | `.
         words: added to the sweep's, apart by ` | `; ROOT is the lab's, and PLAN=… the plan instead of the lab's.
         spoil: what is done to the lab before.
     """
 
-    says: list[str]
+    says: str
     words: str = ""
     spoil: Spoil = lambda lab: None
 
@@ -89,8 +89,14 @@ def assert_names(line: str, *words: object) -> None:
 # --- what is done to a lab
 
 
-def truncate(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:200])
+def gone(*names: str) -> Spoil:
+    """Remove folders below the lab's root."""
+    return lambda lab: [shutil.rmtree(lab.root / name) for name in names]
+
+
+def cut(name: str) -> Spoil:
+    """Leave 200 bytes of a file."""
+    return lambda lab: (lab.root / name).write_bytes((lab.root / name).read_bytes()[:200])
 
 
 def put(name: str, content: bytes) -> Spoil:
@@ -101,6 +107,16 @@ def put(name: str, content: bytes) -> Spoil:
         (lab.root / name).write_bytes(content)
 
     return write
+
+
+def file_for(name: str) -> Spoil:
+    """Put a file in the place of a folder."""
+    return lambda lab: (gone(name)(lab), put(name, b"x")(lab))
+
+
+def twice(path: Path, name: str) -> None:
+    """Copy a file or folder to a new name beside it."""
+    (shutil.copytree if path.is_dir() else shutil.copy)(path, path.with_name(name))
 
 
 def exported(network: type[torch.nn.Module], name: str = "wrong.pt2", **options: Any) -> Spoil:
@@ -134,196 +150,149 @@ class Vectors(TinyNetwork):
         return {name: maps.mean((2, 3)) for name, maps in super().forward(images).items()}
 
 
+OPTUNA = "search={algorithm: optuna, trials: 3}"
+WEIGHTS = "--backbone | resnet18 | --weights | ROOT/bad.pth"
 BAD: dict[str, Bad] = {
     # data and textures
-    "no folder": Bad(["data", "no such folder"], "", lambda lab: shutil.rmtree(lab.data)),
-    "a file": Bad(["data", "no such folder"], "", lambda lab: (shutil.rmtree(lab.data), lab.data.write_text("x"))),
-    "no category": Bad(["data", "no category"], "", lambda lab: [shutil.rmtree(path) for path in lab.data.iterdir()]),
+    "no folder": Bad("data | no such folder", spoil=gone("data")),
+    "a file": Bad("data | no such folder", spoil=file_for("data")),
+    "no category": Bad("data | no category", spoil=gone("data/cap", "data/tile")),
     "a category itself": Bad(
-        ["data", "is itself a category"],
-        "",
-        lambda lab: (
-            [shutil.move(path, lab.data) for path in (lab.data / "cap").iterdir()]
-            and [shutil.rmtree(lab.data / name) for name in ("cap", "tile")]
+        "data | is itself a category",
+        spoil=lambda lab: (
+            (lab.data / "cap").rename(lab.root / "x"),
+            gone("data")(lab),
+            (lab.root / "x").rename(lab.data),
         ),
     ),
-    "no good image": Bad(
-        ["cap/train/good", "no images"],
-        "",
-        lambda lab: [path.unlink() for path in (lab.data / "cap/train/good").iterdir()],
-    ),
-    "no test folder": Bad(["cap/test", "no defect class"], "", lambda lab: shutil.rmtree(lab.data / "cap/test")),
+    "no good image": Bad("cap/train/good | no images", spoil=gone("data/cap/train/good")),
+    "no test folder": Bad("cap/test | no defect class", spoil=gone("data/cap/test")),
     "a category called average": Bad(
-        ["average", "rename"], "", lambda lab: (lab.data / "cap").rename(lab.data / "average")
+        "average | rename", spoil=lambda lab: (lab.data / "cap").rename(lab.data / "average")
     ),
-    "a truncated good image": Bad(
-        ["cap/train/good/003.png"], "", lambda lab: truncate(lab.data / "cap/train/good/003.png")
-    ),
-    "a truncated defect": Bad(
-        ["tile/test/chip/004.png"], "", lambda lab: truncate(lab.data / "tile/test/chip/004.png")
-    ),
-    "a text named png": Bad(
-        ["cap/test/dent/002.png"], "", lambda lab: (lab.data / "cap/test/dent/002.png").write_text("no picture")
-    ),
-    "an empty png": Bad(
-        ["cap/test/dent/002.png"], "", lambda lab: (lab.data / "cap/test/dent/002.png").write_bytes(b"")
-    ),
+    "a truncated good image": Bad("cap/train/good/003.png", spoil=cut("data/cap/train/good/003.png")),
+    "a truncated defect": Bad("tile/test/chip/004.png", spoil=cut("data/tile/test/chip/004.png")),
+    "a text named png": Bad("cap/test/dent/002.png", spoil=put("data/cap/test/dent/002.png", b"no picture")),
+    "an empty png": Bad("cap/test/dent/002.png", spoil=put("data/cap/test/dent/002.png", b"")),
     "groups of an unknown image": Bad(
-        ["groups.csv", "line 2", "test/dent/x.png"],
-        "",
-        lambda lab: (lab.data / "cap/groups.csv").write_text("path,group\ntest/dent/x.png,a\n"),
+        "groups.csv | line 2 | test/dent/x.png", spoil=put("data/cap/groups.csv", b"path,group\ntest/dent/x.png,a\n")
     ),
     "groups without columns": Bad(
-        ["groups.csv", "path,group"], "", lambda lab: (lab.data / "cap/groups.csv").write_text("test/dent/000.png,a\n")
+        "groups.csv | path,group", spoil=put("data/cap/groups.csv", b"test/dent/000.png,a\n")
     ),
     "one defect class everywhere": Bad(
-        ["no category is large enough", "2 are needed"],
-        "",
-        lambda lab: [shutil.rmtree(lab.data / name) for name in ("cap/test/crack", "cap/test/dent", "tile/test/chip")],
+        "no category is large enough | 2 are needed",
+        spoil=gone("data/cap/test/crack", "data/cap/test/dent", "data/tile/test/chip"),
     ),
-    "no textures": Bad(["textures", "no such folder"], "", lambda lab: shutil.rmtree(lab.textures)),
-    "a file for textures": Bad(
-        ["textures", "no such folder"], "", lambda lab: (shutil.rmtree(lab.textures), lab.textures.write_text("x"))
-    ),
+    "no textures": Bad("textures | no such folder", spoil=gone("textures")),
+    "a file for textures": Bad("textures | no such folder", spoil=file_for("textures")),
     "textures without images": Bad(
-        ["textures", "no texture images"], "", lambda lab: [path.unlink() for path in lab.textures.rglob("*.png")]
+        "textures | no texture images", spoil=lambda lab: [path.unlink() for path in lab.textures.rglob("*.png")]
     ),
-    "too few texture classes": Bad(
-        ["pseudo_classes is 3", "2 texture classes"], "", lambda lab: shutil.rmtree(lab.textures / "woven")
-    ),
-    "a truncated texture": Bad(["woven/000.png"], "", lambda lab: truncate(lab.textures / "woven/000.png")),
+    "too few texture classes": Bad("pseudo_classes is 3 | 2 texture classes", spoil=gone("textures/woven")),
+    "a truncated texture": Bad("woven/000.png", spoil=cut("textures/woven/000.png")),
     # plans
-    "no category large enough": Bad(["no category is large enough", "5 shots"], "base.shots=5 | space.shots=null"),
-    "an unknown category": Bad(["folds.categories", "bolt", "categories=[cap,tile]"], "folds.categories=[cap,bolt]"),
-    "more pseudo-classes than textures": Bad(["pseudo_classes is 4", "3 texture"], "base.pretrain.pseudo_classes=4"),
-    "more textures a class than there are": Bad(["textures_per_class", "2"], "base.pseudo.textures_per_class=2"),
+    "no category large enough": Bad("no category is large enough | 5 shots", "base.shots=5 | space.shots=null"),
+    "an unknown category": Bad("folds.categories | bolt | categories=[cap,tile]", "folds.categories=[cap,bolt]"),
+    "more pseudo-classes than textures": Bad("pseudo_classes is 4 | 3 texture", "base.pretrain.pseudo_classes=4"),
+    "more textures a class than there are": Bad("textures_per_class | 2", "base.pseudo.textures_per_class=2"),
     "support of an unknown image": Bad(
-        ["support.files", "cap/test/dent/9.png"],
+        "support.files | cap/test/dent/9.png",
         "base.support={shots_from: files, files: [cap/test/dent/9.png]} | space.shots=null",
     ),
     "too few images of support": Bad(
-        ["support.files", "2 shots need 2"],
+        "support.files | 2 shots need 2",
         "base.support={shots_from: files, files: [cap/test/dent/000.png]} | space.shots=null",
     ),
-    "files without a list": Bad(["base.support", "go together"], "base.support.shots_from=files"),
+    "files without a list": Bad("base.support | go together", "base.support.shots_from=files"),
     "a list of support and random draws": Bad(
-        ["support.files", "folds.draws"],
+        "support.files | folds.draws",
         "base.support={shots_from: files, files: [cap/test/dent/000.png]} | folds.draws=[1] | space.shots=null",
     ),
-    "a GPU where there is none": Bad(["resources.gpus is 64"], "resources.gpus=64"),
-    "a plan that is bytes": Bad(["spoilt.yaml"], "PLAN=ROOT/spoilt.yaml", put("spoilt.yaml", b"\xff\xfe\x00\x01")),
-    "no plan at missing.yaml": Bad(["missing.yaml: no such plan", "smoke"], "PLAN=missing.yaml"),
-    "no plan at smok": Bad(["smok: no such plan", "smoke"], "PLAN=smok"),
-    "no plan at .": Bad([".: no such plan", "smoke"], "PLAN=."),
+    "a GPU where there is none": Bad("resources.gpus is 64", "resources.gpus=64"),
+    "a plan that is bytes": Bad("spoilt.yaml", "PLAN=ROOT/spoilt.yaml", put("spoilt.yaml", b"\xff\xfe\x00\x01")),
+    "no plan at missing.yaml": Bad("missing.yaml: no such plan | smoke", "PLAN=missing.yaml"),
+    "no plan at smok": Bad("smok: no such plan | smoke", "PLAN=smok"),
+    "no plan at .": Bad(".: no such plan | smoke", "PLAN=."),
     # backbones
-    "a program that gives OneMap": Bad(
-        ["wrong.pt2", "layer2"],
-        "--backbone | ROOT/wrong.pt2",
-        exported(OneMap),
-    ),
-    "a program that gives OneOfTwo": Bad(
-        ["wrong.pt2", "layer3", "layer2"],
-        "--backbone | ROOT/wrong.pt2",
-        exported(OneOfTwo),
-    ),
-    "a program that gives Vectors": Bad(
-        ["wrong.pt2", "[B, C, H, W]"],
-        "--backbone | ROOT/wrong.pt2",
-        exported(Vectors),
-    ),
+    **{
+        f"a program that gives {network.__name__}": Bad(
+            f"wrong.pt2 | {said}", "--backbone | ROOT/wrong.pt2", exported(network)
+        )
+        for network, said in ((OneMap, "layer2"), (OneOfTwo, "layer3 | layer2"), (Vectors, "[B, C, H, W]"))
+    },
     "a program for images of another size": Bad(
-        ["fixed.pt2", "96 x 96", "features.size"],
+        "fixed.pt2 | 96 x 96 | features.size",
         "base.features.size=96 | --backbone | ROOT/fixed.pt2",
         exported(TinyNetwork, "fixed.pt2", fixed=True),
     ),
     "text for a program": Bad(
-        ["text.pt2", "not a torch.export program"], "--backbone | ROOT/text.pt2", put("text.pt2", b"no program")
+        "text.pt2 | not a torch.export program", "--backbone | ROOT/text.pt2", put("text.pt2", b"no program")
     ),
-    "a program that is missing": Bad(["missing.pt2", "no such file"], "--backbone | ROOT/missing.pt2"),
-    "the backbone resnet51": Bad(["'resnet51'", "resnet50"], "--backbone | resnet51"),
-    "the backbone vgg16": Bad(["'vgg16'", "resnet50"], "--backbone | vgg16"),
-    "text for weights": Bad(
-        ["text.pth", "not a state dict"],
-        "--backbone | resnet18 | --weights | ROOT/text.pth",
-        put("text.pth", b"no weights"),
-    ),
-    "weights that are missing": Bad(["none.pth", "no such file"], "--backbone | resnet18 | --weights | ROOT/none.pth"),
+    "a program that is missing": Bad("missing.pt2 | no such file", "--backbone | ROOT/missing.pt2"),
+    "the backbone resnet51": Bad("'resnet51' | resnet50", "--backbone | resnet51"),
+    "the backbone vgg16": Bad("'vgg16' | resnet50", "--backbone | vgg16"),
+    "text for weights": Bad("bad.pth | not a state dict", WEIGHTS, put("bad.pth", b"no weights")),
+    "weights that are missing": Bad("bad.pth | no such file", WEIGHTS),
     "weights of another network": Bad(
-        ["other.pth", "resnet18"],
-        "--backbone | resnet18 | --weights | ROOT/other.pth",
-        lambda lab: torch.save({"fc.weight": torch.zeros(2, 2)}, lab.root / "other.pth"),
+        "bad.pth | resnet18", WEIGHTS, lambda lab: torch.save({"fc.weight": torch.zeros(2, 2)}, lab.root / "bad.pth")
     ),
     # out and cache
-    "--out at file": Bad(["/file", "file is a file", "another folder"], "--out | ROOT/file", put("file", b"x")),
-    "--out at file/below": Bad(
-        ["/file/below", "file is a file", "another folder"], "--out | ROOT/file/below", put("file", b"x")
-    ),
-    "--out at file/below/deeper": Bad(
-        ["/file/below/deeper", "file is a file", "another folder"], "--out | ROOT/file/below/deeper", put("file", b"x")
-    ),
-    "--cache at file": Bad(["/file", "file is a file", "another folder"], "--cache | ROOT/file", put("file", b"x")),
-    "--cache at file/below": Bad(
-        ["/file/below", "file is a file", "another folder"], "--cache | ROOT/file/below", put("file", b"x")
-    ),
-    "--cache at file/below/deeper": Bad(
-        ["/file/below/deeper", "file is a file", "another folder"],
-        "--cache | ROOT/file/below/deeper",
-        put("file", b"x"),
-    ),
-    "a folder that holds other things": Bad(["/out", "not empty"], "", put("out/thesis.tex", b"x")),
-    # resuming
-    "--resume must without a sweep": Bad(["/out", "no sweep to resume"], "--resume | must"),
-    "--resume never with one": Bad(["/out", "holds a sweep already"], "--resume | never", begin),
     **{
-        f"{name} is {content[:5]!r}, --resume {mode}": Bad(
-            [f"/out/{name}", "JSON", "restore it from a copy"],
+        f"--{option} at {place}": Bad(
+            f"/{place} | file is a file | another folder", f"--{option} | ROOT/{place}", put("file", b"x")
+        )
+        for option in ("out", "cache")
+        for place in ("file", "file/below/deeper")
+    },
+    "a folder that holds other things": Bad("/out | not empty", spoil=put("out/thesis.tex", b"x")),
+    # resuming
+    "--resume must without a sweep": Bad("/out | no sweep to resume", "--resume | must"),
+    "--resume never with one": Bad("/out | holds a sweep already", "--resume | never", begin),
+    **{
+        f"{name} is {content[:5]!r}": Bad(
+            f"/out/{name} | JSON | restore it from a copy",
             f"--resume | {mode}",
             lambda lab, name=name, content=content: (begin(lab), (lab.root / "out" / name).write_bytes(content)),
         )
-        for name in ("identity.json", "sweep.json")
+        for name, mode in (("identity.json", "auto"), ("sweep.json", "must"))
         for content in (b'{"run": "3', b"[]", b"\xff")
-        for mode in ("auto", "must")
     },
     **{
-        f"{change}, --resume {mode}": Bad(["another plan", difference], f"{change} | --resume | {mode}", begin)
-        for change, difference in {
-            "base.pretrain.lr=0.5": "base.pretrain.lr was 0.0001 and is 0.5",
-            "folds.seeds=[1,2,3]": "folds.seeds was [1, 2] and is [1, 2, 3]",
-            "space.shots.choice=[2]": "space.shots.choice was [2, 3] and is [2]",
-            "name=other": "name was 'small' and is 'other'",
-            "search.seed=4": "search.seed was 0 and is 4",
-        }.items()
-        for mode in ("auto", "must")
+        f"another plan: {change}, --resume {mode}": Bad(
+            f"another plan | {difference}", f"{change} | --resume | {mode}", begin
+        )
+        for change, mode, difference in (
+            ("base.pretrain.lr=0.5", "auto", "base.pretrain.lr was 0.0001 and is 0.5"),
+            ("base.pretrain.lr=0.5", "must", "base.pretrain.lr was 0.0001 and is 0.5"),
+            ("folds.seeds=[1,2,3]", "auto", "folds.seeds was [1, 2] and is [1, 2, 3]"),
+            ("space.shots.choice=[2]", "auto", "space.shots.choice was [2, 3] and is [2]"),
+            ("name=other", "auto", "name was 'small' and is 'other'"),
+            ("search.seed=4", "auto", "search.seed was 0 and is 4"),
+        )
     },
-    "a grid that is extended": Bad(["--extend 3", "a grid", "another --out"], "--extend | 3", begin),
+    "a grid that is extended": Bad("--extend 3 | a grid | another --out", "--extend | 3", begin),
     "an extension of no sweep": Bad(
-        ["--extend 3", "/out", "no sweep to extend"], "search={algorithm: random, trials: 2} | --extend | 3"
+        "--extend 3 | /out | no sweep to extend", "search={algorithm: random, trials: 2} | --extend | 3"
     ),
-    "other data: a further image": Bad(
-        ["other data", "(category cap differs)"],
-        "",
-        lambda lab: (begin(lab), shutil.copy(lab.data / "cap/train/good/000.png", lab.data / "cap/train/good/9.png")),
-    ),
-    "other data: other groups": Bad(
-        ["other data", "(category tile differs)"],
-        "",
-        lambda lab: (begin(lab), (lab.data / "tile/groups.csv").write_text("path,group\ntest/chip/000.png,a\n")),
-    ),
-    "other data: a further category": Bad(
-        ["other data", "(category nut differs)"],
-        "",
-        lambda lab: (begin(lab), write_category(lab.data, "nut", classes={"a": 5, "b": 5})),
-    ),
-    "other data: a category less": Bad(
-        ["other data", "(category tile differs)"], "", lambda lab: (begin(lab), shutil.rmtree(lab.data / "tile"))
-    ),
-    "other data: a further texture": Bad(
-        ["other data", "(textures differs)"],
-        "",
-        lambda lab: (begin(lab), shutil.copytree(lab.textures / "woven", lab.textures / "zebra")),
-    ),
+    **{
+        f"other data: {change}": Bad(
+            f"other data | ({what} differs)", spoil=lambda lab, spoil=spoil: (begin(lab), spoil(lab))
+        )
+        for change, what, spoil in (
+            ("a further image", "category cap", lambda lab: twice(lab.data / "cap/train/good/000.png", "9.png")),
+            ("other groups", "category tile", put("data/tile/groups.csv", b"path,group\ntest/chip/000.png,a\n")),
+            (
+                "a further category",
+                "category nut",
+                lambda lab: write_category(lab.data, "nut", classes={"a": 5, "b": 5}),
+            ),
+            ("a category less", "category tile", gone("data/tile")),
+            ("a further texture", "textures", lambda lab: twice(lab.textures / "woven", "zebra")),
+        )
+    },
     "another backbone under the same name": Bad(
-        ["another plan"],
+        "another plan",
         "--backbone | ROOT/net.pt2",
         lambda lab: (
             put("net.pt2", lab.backbone.read_bytes())(lab),
@@ -332,34 +301,29 @@ BAD: dict[str, Bad] = {
         ),
     ),
     # tracking, search and cluster
-    "--tracking-uri runs": Bad(["--tracking-uri runs", "sqlite:///"], "--tracking-uri | runs"),
-    "--tracking-uri file:///tmp/runs": Bad(
-        ["--tracking-uri file:///tmp/runs", "sqlite:///"], "--tracking-uri | file:///tmp/runs"
-    ),
-    "--tracking-uri foo://bar": Bad(["--tracking-uri foo://bar", "cannot be reached"], "--tracking-uri | foo://bar"),
-    "--tracking-uri http://127.0.0.1:9": Bad(
-        ["--tracking-uri http://127.0.0.1:9", "cannot be reached"], "--tracking-uri | http://127.0.0.1:9"
-    ),
-    "--tracking-uri sqlite:////proc/none/x.db": Bad(
-        ["--tracking-uri sqlite:////proc/none/x.db", "cannot be reached"], "--tracking-uri | sqlite:////proc/none/x.db"
-    ),
-    "search.storage=postgresql://me:${NO_SUCH}@127.0.0.1:9/db": Bad(
-        ["search.storage", "NO_SUCH"],
-        "search={algorithm: optuna, trials: 3} | search.storage=postgresql://me:${NO_SUCH}@127.0.0.1:9/db",
-    ),
-    "search.storage=postgresql://me@127.0.0.1:9/db": Bad(
-        ["search.storage", "127.0.0.1"],
-        "search={algorithm: optuna, trials: 3} | search.storage=postgresql://me@127.0.0.1:9/db",
-    ),
-    "search.storage=postgresql://me:hush@127.0.0.1:9/db": Bad(
-        ["search.storage", "${NAME}"],
-        "search={algorithm: optuna, trials: 3} | search.storage=postgresql://me:hush@127.0.0.1:9/db",
-    ),
-    "search.sampler=cmaes": Bad(
-        ["search.sampler", "cmaes", "space.head.kind"], "search={algorithm: optuna, trials: 3} | search.sampler=cmaes"
-    ),
-    "--address nonsense": Bad(["--address nonsense"], "--address | nonsense"),
-    "--address 127.0.0.1:port": Bad(["--address 127.0.0.1:port"], "--address | 127.0.0.1:port"),
+    **{
+        f"--tracking-uri {uri}": Bad(f"--tracking-uri {uri} | {said}", f"--tracking-uri | {uri}")
+        for uri, said in {
+            "runs": "sqlite:///",
+            "file:///tmp/runs": "sqlite:///",
+            "foo://bar": "cannot be reached",
+            "http://127.0.0.1:9": "cannot be reached",
+            "sqlite:////proc/none/x.db": "cannot be reached",
+        }.items()
+    },
+    **{
+        f"search.storage=postgresql://{where}": Bad(
+            f"search.storage | {said}", f"{OPTUNA} | search.storage=postgresql://{where}"
+        )
+        for where, said in {
+            "me:${NO_SUCH}@127.0.0.1:9/db": "NO_SUCH",
+            "me@127.0.0.1:9/db": "127.0.0.1",
+            "me:hush@127.0.0.1:9/db": "${NAME}",
+        }.items()
+    },
+    "search.sampler=cmaes": Bad("search.sampler | cmaes | space.head.kind", f"{OPTUNA} | search.sampler=cmaes"),
+    "--address nonsense": Bad("--address nonsense", "--address | nonsense"),
+    "--address 127.0.0.1:port": Bad("--address 127.0.0.1:port", "--address | 127.0.0.1:port"),
 }
 
 
@@ -368,7 +332,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(own, said, case):
     bad = BAD[case]
     bad.spoil(own)
     line = said(own.root, bad.asked(own))
-    assert_names(line, *bad.says)
+    assert_names(line, *bad.says.split(" | "))
     assert "hush" not in line
 
 
@@ -425,9 +389,11 @@ def test_room_is_asked_for_what_the_artifacts_will_take(lab, monkeypatch):
     asked: list[int] = []
     monkeypatch.setattr("sweeps.checks.disk._require", lambda folder, needed, what: asked.append(needed))
     check_space(prepared(lab), cache=lab.root / "cache", out=lab.root / "out")
-    a_picture = 64 * 16 * 2  # 8 x 8 patches, 16 channels, float16
-    pictures = 5 + 15 + 4 + 10 + 2 * 3 * 4  # good and defects of cap and tile, pseudo-defects of both
-    assert asked[0] == pytest.approx(pictures * a_picture, rel=0.1)  # banks and nearest rows beside
+    patches, a_patch = 64, 16 * 2  # 8 x 8, of 16 channels in float16
+    good, defects, pseudo = 5 + 4, 15 + 10, 2 * 3 * 4  # of cap and tile; pseudo-defects of both
+    features = (good + defects + pseudo) * patches * a_patch
+    a_seed = 0.1 * good * patches * a_patch + defects * patches * 8  # a tenth of the rows; a distance and a row each
+    assert asked[0] == pytest.approx(features + 2 * a_seed, rel=0.001)
 
 
 def test_the_same_plan_with_other_workers_or_its_backbone_elsewhere_goes_on(lab, capfd):

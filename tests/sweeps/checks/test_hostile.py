@@ -115,6 +115,9 @@ def tree(lab: Lab, held: dict[str, Any]) -> None:
 
 
 _PROGRAM = "evil.pt2: not a torch.export program"
+PROGRAM = "--backbone | ROOT/evil.pt2"
+PLAN = "PLAN=ROOT/evil.yaml"
+WEIGHTS = "--backbone | resnet18 | --weights | ROOT/evil.pth"
 
 
 def huge_header(lab: Lab) -> None:
@@ -147,9 +150,8 @@ def rename(before: str, after: str | bytes) -> Callable[[Lab], Any]:
     return apply
 
 
-def groups(text: str | bytes) -> Callable[[Lab], Any]:
-    content = text.encode() if isinstance(text, str) else text
-    return lambda lab: (lab.data / "cap/groups.csv").write_bytes(content)
+def groups(text: str) -> Callable[[Lab], Any]:
+    return lambda lab: (lab.data / "cap/groups.csv").write_text(text)
 
 
 # --- plans
@@ -162,157 +164,112 @@ def laughs() -> str:
     return "\n".join(lines)
 
 
-def written(text: str | bytes) -> Callable[[Lab], Any]:
-    content = text.encode() if isinstance(text, str) else text
-    return lambda lab: (lab.root / "evil.yaml").write_bytes(content)
+def written(text: str) -> Callable[[Lab], Any]:
+    return lambda lab: (lab.root / "evil.yaml").write_text(text)
 
 
+def holding(name: str, content: Callable[[Lab], bytes]) -> Callable[[Lab], Any]:
+    """Write `evil.pt2` with a file more."""
+    return program(lambda lab, files: files.update({f"tiny/{name}": content(lab)}))
+
+
+def calling(target: str) -> Callable[[Lab], Any]:
+    return graph(lambda lab, held: first_node(held).update(target=target))
+
+
+def naming(lab: Lab, held: dict[str, Any]) -> None:
+    first_node(held)["outputs"][0]["as_tensor"]["name"] = f"x={code(lab)}"
+
+
+def bomb(lab: Lab, files: dict[str, bytes]) -> None:
+    files["tiny/data/weights/weight_0"] = bytes(1 << 24)
+
+
+SVG = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'
+PROGRAMS: dict[str, tuple[str, Callable[[Lab], Any]]] = {
+    "with pickled weights": ("holds 'tiny/data/weights/model.pt', which", holding("data/weights/model.pt", pickled)),
+    "with one pickled weight": ("'stem.weight' is pickled", program(named)),
+    "with a pickled constant": (
+        "holds 'tiny/data/constants/opaque_obj_0'",
+        holding("data/constants/opaque_obj_0", bare_pickle),
+    ),
+    "with a compiled library": (
+        "holds 'tiny/data/aotinductor/x.so'",
+        holding("data/aotinductor/x.so", lambda lab: b"\x7fELF"),
+    ),
+    "with a traversal": ("holds 'tiny/../../evil'", holding("../../evil", lambda lab: b"")),
+    "with code for a size": ("expr_str is \"__import__('os')", graph(sizes)),
+    "with code for a guard": ("guards_code is", graph(lambda lab, held: held.update(guards_code=[code(lab)]))),
+    "with code for a name": ("name is", graph(naming)),
+    "that calls os.system": ("target is 'torch.os.system', which is no tensor operation", calling("torch.os.system")),
+    "that writes files": ("target is 'torch.ops.aten.save.default'", calling("torch.ops.aten.save.default")),
+    "that imports a module": ("in_spec is", graph(tree)),
+    "that is a bomb": ("", program(bomb, packed=True)),
+}
+IMAGES: dict[str, bytes] = {
+    "of 50,000 x 50,000": png(50_000, 50_000),
+    "that ends before its header says": png(64, 64, os.urandom(65 * 64))[:3000],
+    "of no pixels": png(0, 64),
+    "that is PostScript": b"%!PS\n(x) run\n",
+    "that is SVG": SVG,
+}
+NAMES: dict[str, tuple[str, str, str | bytes]] = {
+    "a class with an end of line": (r"the name 'de\nnt' holds control", "cap/test/dent", "de\nnt"),
+    "a class that paints the terminal": (r"'\x1b[31mdent' holds control", "cap/test/dent", "\x1b[31mdent"),
+    "a class that is no UTF-8": (r"'de\udcffnt' holds control characters or", "cap/test/dent", b"de\xffnt"),
+    "a class that reads backwards": (r"'de\u202ent' holds control", "cap/test/dent", "de\u202ent"),
+    "a category that is a formula": ("begins as a spreadsheet's formula does", "cap", "=cmd|'calc'!A0"),
+    "a class that is a formula": ("begins as a spreadsheet's formula does", "cap/test/dent", "@SUM(1)"),
+    "an image with an end of line": (r"the name 'a\nb.png' holds", "cap/test/dent/001.png", "a\nb.png"),
+}
+GROUPS: dict[str, tuple[str, str]] = {
+    "that lead elsewhere": ("line 2 names ../../../etc/passwd, no image of cap", "../../../etc/passwd"),
+    "with an escape": (r"names \x1b]0;x\x07, no image of cap", "\x1b]0;x\x07"),
+    "with a field of 200 kB": ("groups.csv: is no UTF-8 csv", "x" * 200_000),
+    "with NUL": (r"names test/dent/001.png\x00, no image", "test/dent/001.png\0"),
+}
+PLANS: dict[str, tuple[str, str]] = {
+    "that calls os.system": ("not YAML: could not determine", 'base: !!python/object/apply:os.system ["true"]\n'),
+    "of a billion laughs": ("more than 100000 entries once its aliases", laughs()),
+    "nested 5,000 deep": ("evil.yaml: not YAML: nested too deeply", "a: " + "[" * 5000 + "]" * 5000),
+    "of 5 MB": ("5242880 bytes, 4194304 are the most", "#" * (5 << 20)),
+}
+WORDS: dict[str, tuple[str, str]] = {
+    "a plan without end": ("/dev/zero is no file", "PLAN=/dev/zero"),
+    "a category elsewhere": ("no such category", "folds.categories=[../data/cap]"),
+    "support from elsewhere": (
+        "cap/../../x.png is no defect image of this category",
+        "base.support={shots_from: files, files: [cap/../../x.png]} | space.shots=null",
+    ),
+    "an address with a secret": ("the s3:// address holds credentials", "--data | s3://key:hush@bucket/data"),
+    "an address of another kind": ("--data ftp://...: no such kind of address", "--data | ftp://hush@host/x"),
+    "a tracking URI with a password": ("http://...: holds a password", "--tracking-uri | http://me:hush@host:5000"),
+    "and one that is for later": ("PGPASSWORD for", "--offline | --tracking-uri | postgresql://me:hush@host/runs"),
+}
 HOSTILE: dict[str, Bad] = {
     # networks: what torch would run when it loads them
     "weights that are a pickle of os.system": Bad(
-        ["evil.pth: holds more than tensors, which may run anything; save the network's state_dict() alone"],
-        "--backbone | resnet18 | --weights | ROOT/evil.pth",
+        "evil.pth: holds more than tensors, which may run anything; save the network's state_dict() alone",
+        WEIGHTS,
         lambda lab: (lab.root / "evil.pth").write_bytes(pickled(lab)),
     ),
     "weights that are a bare pickle": Bad(
-        ["evil.pth: "],
-        "--backbone | resnet18 | --weights | ROOT/evil.pth",
-        lambda lab: (lab.root / "evil.pth").write_bytes(bare_pickle(lab)),
+        "evil.pth: ", WEIGHTS, lambda lab: (lab.root / "evil.pth").write_bytes(bare_pickle(lab))
     ),
     "safetensors whose header has 4 EiB": Bad(
-        ["evil.safetensors: not a state dict"], "--backbone | resnet18 | --weights | ROOT/evil.safetensors", huge_header
+        "evil.safetensors: not a state dict", "--backbone | resnet18 | --weights | ROOT/evil.safetensors", huge_header
     ),
-    "weights that are a pipe": Bad(
-        ["evil.pth: no such file"],
-        "--backbone | resnet18 | --weights | ROOT/evil.pth",
-        lambda lab: os.mkfifo(lab.root / "evil.pth"),
-    ),
-    "a program with pickled weights": Bad(
-        [f"{_PROGRAM} (holds 'tiny/data/weights/model.pt', which belongs to no program"],
-        "--backbone | ROOT/evil.pt2",
-        program(lambda lab, files: files.update({"tiny/data/weights/model.pt": pickled(lab)})),
-    ),
-    "a program with one pickled weight": Bad(
-        [f"{_PROGRAM} ('stem.weight' is pickled"], "--backbone | ROOT/evil.pt2", program(named)
-    ),
-    "a program with a pickled constant": Bad(
-        [f"{_PROGRAM} (holds 'tiny/data/constants/opaque_obj_0'"],
-        "--backbone | ROOT/evil.pt2",
-        program(lambda lab, files: files.update({"tiny/data/constants/opaque_obj_0": bare_pickle(lab)})),
-    ),
-    "a program with a compiled library": Bad(
-        [f"{_PROGRAM} (holds 'tiny/data/aotinductor/model/x.so'"],
-        "--backbone | ROOT/evil.pt2",
-        program(lambda lab, files: files.update({"tiny/data/aotinductor/model/x.so": b"\x7fELF"})),
-    ),
-    "a program with a traversal": Bad(
-        [f"{_PROGRAM} (holds 'tiny/../../evil'"],
-        "--backbone | ROOT/evil.pt2",
-        program(lambda lab, files: files.update({"tiny/../../evil": b""})),
-    ),
-    "a program with code for a size": Bad(
-        [f"{_PROGRAM} (expr_str is \"__import__('os')"], "--backbone | ROOT/evil.pt2", graph(sizes)
-    ),
-    "a program with code for a guard": Bad(
-        [f"{_PROGRAM} (guards_code is"],
-        "--backbone | ROOT/evil.pt2",
-        graph(lambda lab, held: held.update(guards_code=[code(lab)])),
-    ),
-    "a program that calls os.system": Bad(
-        [f"{_PROGRAM} (target is 'torch.os.system', which is no tensor operation"],
-        "--backbone | ROOT/evil.pt2",
-        graph(lambda lab, held: first_node(held).update(target="torch.os.system")),
-    ),
-    "a program that writes files": Bad(
-        [f"{_PROGRAM} (target is 'torch.ops.aten.save.default'"],
-        "--backbone | ROOT/evil.pt2",
-        graph(lambda lab, held: first_node(held).update(target="torch.ops.aten.save.default")),
-    ),
-    "a program with code for a name": Bad(
-        [f"{_PROGRAM} (name is"],
-        "--backbone | ROOT/evil.pt2",
-        graph(lambda lab, held: first_node(held)["outputs"][0]["as_tensor"].update(name=f"x={code(lab)}")),
-    ),
-    "a program that imports a module": Bad([f"{_PROGRAM} (in_spec is"], "--backbone | ROOT/evil.pt2", graph(tree)),
-    "a program that is a bomb": Bad(
-        [f"{_PROGRAM} ("],
-        "--backbone | ROOT/evil.pt2",
-        program(lambda lab, files: files.update({"tiny/data/weights/weight_0": bytes(1 << 24)}), packed=True),
-    ),
-    # images
-    "an image of 50,000 x 50,000": Bad(["cap/test/dent/001.png: cannot be read as"], "", image(png(50_000, 50_000))),
-    "an image that ends before its header says": Bad(
-        ["cap/test/dent/001.png: cannot be read as"], "", image(png(64, 64, os.urandom(65 * 64))[:3000])
-    ),
-    "an image of no pixels": Bad(["cap/test/dent/001.png: cannot be read as"], "", image(png(0, 64))),
-    "PostScript named png": Bad(["cap/test/dent/001.png: cannot be read as"], "", image(b"%!PS\n(x) run\n")),
-    "SVG named png": Bad(
-        ["cap/test/dent/001.png: cannot be read as"],
-        "",
-        image(b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'),
-    ),
-    # names
-    "a class with an end of line": Bad([r"the name 'de\nnt' holds control"], "", rename("cap/test/dent", "de\nnt")),
-    "a class that paints the terminal": Bad(
-        [r"'\x1b[31mdent' holds control"], "", rename("cap/test/dent", "\x1b[31mdent")
-    ),
-    "a class that is no UTF-8": Bad(
-        [r"'de\udcffnt' holds control characters or"], "", rename("cap/test/dent", b"de\xffnt")
-    ),
-    "a class that reads backwards": Bad([r"'de\u202ent' holds control"], "", rename("cap/test/dent", "de\u202ent")),
-    "a category that is a formula": Bad(
-        ["begins as a spreadsheet's formula does"], "", rename("cap", "=cmd|'calc'!A0")
-    ),
-    "a class that is a formula": Bad(
-        ["begins as a spreadsheet's formula does"], "", rename("cap/test/dent", "@SUM(1)")
-    ),
-    "an image with an end of line": Bad(
-        [r"the name 'a\nb.png' holds"], "", rename("cap/test/dent/001.png", "a\nb.png")
-    ),
-    # groups.csv
-    "groups that lead elsewhere": Bad(
-        ["line 2 names ../../../etc/passwd, no image of cap"], "", groups("path,group\n../../../etc/passwd,a\n")
-    ),
-    "groups with an escape": Bad([r"names \x1b]0;x\x07, no image of cap"], "", groups("path,group\n\x1b]0;x\x07,a\n")),
-    "groups with a field of 200 kB": Bad(
-        ["groups.csv: is no UTF-8 csv"], "", groups(f"path,group\n{'x' * 200_000},a\n")
-    ),
-    "groups with NUL": Bad(
-        [r"names test/dent/001.png\x00, no image"], "", groups(b"path,group\ntest/dent/001.png\0,a\n")
-    ),
-    # plans
-    "a plan that calls os.system": Bad(
-        ["not YAML: could not determine a constructor"],
-        "PLAN=ROOT/evil.yaml",
-        written('base: !!python/object/apply:os.system ["true"]\n'),
-    ),
-    "a plan of a billion laughs": Bad(
-        ["more than 100000 entries once its aliases"], "PLAN=ROOT/evil.yaml", written(laughs())
-    ),
-    "a plan nested 5,000 deep": Bad(
-        ["evil.yaml: not YAML: nested too deeply"], "PLAN=ROOT/evil.yaml", written("a: " + "[" * 5000 + "]" * 5000)
-    ),
-    "a plan of 5 MB": Bad(["5242880 bytes, 4194304 are the most"], "PLAN=ROOT/evil.yaml", written("#" * (5 << 20))),
-    "a plan that is a pipe": Bad(
-        ["evil.yaml is no file"], "PLAN=ROOT/evil.yaml", lambda lab: os.mkfifo(lab.root / "evil.yaml")
-    ),
-    "a plan without end": Bad(["/dev/zero is no file"], "PLAN=/dev/zero"),
-    "a category elsewhere": Bad(["no such category"], "folds.categories=[../data/cap]"),
-    "support from elsewhere": Bad(
-        ["cap/../../x.png is no defect image of this category"],
-        "base.support={shots_from: files, files: [cap/../../x.png]} | space.shots=null",
-    ),
-    # addresses
-    "an address with a secret": Bad(
-        ["--data: the s3:// address holds credentials"], "--data | s3://key:hush@bucket/data"
-    ),
-    "an address of another kind": Bad(["--data ftp://...: no such kind of address"], "--data | ftp://hush@host/x"),
-    "a tracking URI with a password": Bad(
-        ["--tracking-uri http://...: holds a password"], "--tracking-uri | http://me:hush@host:5000"
-    ),
-    "an offline tracking URI with a password": Bad(
-        ["PGPASSWORD for PostgreSQL"], "--offline | --tracking-uri | postgresql://me:hush@host/runs"
-    ),
+    "weights that are a pipe": Bad("evil.pth: no such file", WEIGHTS, lambda lab: os.mkfifo(lab.root / "evil.pth")),
+    "a plan that is a pipe": Bad("evil.yaml is no file", PLAN, lambda lab: os.mkfifo(lab.root / "evil.yaml")),
+    **{f"a program {name}": Bad(f"{_PROGRAM} ({text}", PROGRAM, spoil) for name, (text, spoil) in PROGRAMS.items()},
+    **{
+        f"an image {name}": Bad("cap/test/dent/001.png: cannot be read as", spoil=image(content))
+        for name, content in IMAGES.items()
+    },
+    **{name: Bad(line, spoil=rename(before, after)) for name, (line, before, after) in NAMES.items()},
+    **{f"groups {name}": Bad(line, spoil=groups(f"path,group\n{path},a\n")) for name, (line, path) in GROUPS.items()},
+    **{f"a plan {name}": Bad(line, PLAN, written(text)) for name, (line, text) in PLANS.items()},
+    **{name: Bad(line, words) for name, (line, words) in WORDS.items()},
 }
 
 
@@ -321,7 +278,7 @@ def test_a_hostile_file_gets_its_line_and_runs_nothing(own: Lab, said, case):  #
     bad = HOSTILE[case]
     bad.spoil(own)
     line = said(own.root, bad.asked(own))
-    assert_names(line, *bad.says)
+    assert_names(line, *bad.says.split(" | "))
     assert line[:-1].isprintable()
     assert "hush" not in line
     assert not marker(own).exists(), "it was run"
