@@ -113,7 +113,7 @@ class PseudoSet(PatchFeatures):
         return preview_sheet(made, good, foregrounds, rows=rows), foregrounds.method
 
     def foregrounds(self, good: np.ndarray) -> Foregrounds:
-        """Return the object's masks in good images uint8 [G, S, S, 3], each found when it is first read."""
+        """Return the object's masks in good images uint8 [G, S, S, 3], each found at its first use."""
         from fsamc.pseudo.foreground import Foregrounds
 
         return Foregrounds(good, self.foreground_method(), self.pseudo.segmentation)

@@ -232,8 +232,8 @@ def scan_category(root: Path, name: str) -> Category:
     folder = root / name
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder; expected a category with train/good and test/CLASS")
-    found = {label: _images(folder, f"test/{label}") for label in subfolders(folder / "test") if label != "good"}
-    classes = {label: paths for label, paths in found.items() if paths}
+    folders = {label: _images(folder, f"test/{label}") for label in subfolders(folder / "test") if label != "good"}
+    classes = {label: paths for label, paths in folders.items() if paths}
     masks = {path: mask for label in classes for path, mask in _masks(folder, label, classes[label]).items()}
     return Category(
         folder=folder,

@@ -51,8 +51,8 @@ def load_textures(folder: Path) -> Textures:
         raise BadInput(f"{folder}: no such folder; expected a folder of texture images per class")
     inner = (folder / "images", folder / "dtd" / "images")
     root = next((path for path in inner if subfolders(path)), folder)
-    found = {name: image_files(root, name) for name in subfolders(root)}
-    classes = {name: paths for name, paths in found.items() if paths}
+    folders = {name: image_files(root, name) for name in subfolders(root)}
+    classes = {name: paths for name, paths in folders.items() if paths}
     if not classes:
         raise BadInput(f"{root}: no texture images; expected a folder of texture images per class")
     paths = [path for images in classes.values() for path in images]

@@ -36,8 +36,8 @@ def check_file(path: str) -> str:
     """Hash of a weights file's content, read again once the file has changed. Raises BadInput if it is not there."""
     if not Path(path).is_file():
         raise BadInput(f"{path}: no such file; give the path of a .pt2 program, .pth or .safetensors weights")
-    found = Path(path).stat()
-    return _digest(path, found.st_size, found.st_mtime_ns)
+    status = Path(path).stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)

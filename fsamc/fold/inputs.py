@@ -25,7 +25,7 @@ from fsamc.store.store import Store
 
 
 class FoldInputs:
-    """What one fold reads: each property is worked out when it is first asked for, and once.
+    """What one fold reads: each property is computed at its first use, and once.
 
     Args:
         category: images in MVTec layout.
@@ -100,7 +100,7 @@ class FoldInputs:
     def pseudo(self) -> PseudoSet | None:
         """The pseudo-defects, where the head is pretrained or measured on them.
 
-        Raises BadInput if there are no textures, or fewer classes than asked for.
+        Raises BadInput if there are no textures, or fewer classes than a round draws.
         """
         if not takes_pseudo_defects(self.config):
             return None

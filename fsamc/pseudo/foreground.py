@@ -28,7 +28,7 @@ class Images(Protocol):
 
 
 class Foregrounds:
-    """The foreground of each of a category's images, bool [S, S] by index, found when it is first asked for."""
+    """The foreground of each of a category's images, bool [S, S] by index, found at its first use."""
 
     def __init__(self, images: Images, method: Method, settings: Segmentation) -> None:
         self.method, self._images, self._settings = method, images, settings

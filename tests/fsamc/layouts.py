@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsamc.data.category import Category
 from fsamc.data.images import image_size
 from fsamc.seeds import numpy_generator, torch_generator
 
@@ -81,6 +82,16 @@ def write_category_3d(root: Path, name: str, **settings: Any) -> Path:
     (folder / "calibration").mkdir()
     (folder / "calibration" / "camera_parameters.json").write_text("{}")
     return folder
+
+
+def copy_category(category: Category, root: Path, *, name: str = "tiles") -> Path:
+    """Copy a category's files below another root, in the reverse order and with other times; return the root."""
+    for file in sorted(category.folder.rglob("*"), reverse=True):
+        if file.is_file():
+            place = root / name / file.relative_to(category.folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+    return root
 
 
 def write_textures(root: Path, classes: Mapping[str, int], *, size: int = 64, seed: int = 0) -> Path:

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import json
 import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +29,7 @@ from fsamc.fold.inputs import FoldInputs
 from fsamc.store.store import Store
 from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.kinds import DETECTORS, changes_to
-from tests.fsamc.layouts import TinyNetwork, write_textures
+from tests.fsamc.layouts import TinyNetwork, copy_category, write_textures
 
 
 def good_set(category: Category, config: FoldConfig) -> FeatureSet:
@@ -335,6 +332,7 @@ def test_a_detectors_artifacts_are_what_it_says(tiny_category, tiny_config, stor
         ({"reference.projection": 4}, OF_BANK),
         ({"reference.starts": 3}, OF_BANK),
         ({"reference.scale": "none"}, set()),
+        ({"pseudo.residual": "source"}, set()),
         ({"pseudo.beta": [0.1, 0.5]}, OF_PSEUDO),
         ({"pseudo.per_class": 5}, OF_PSEUDO),
         ({"pseudo.textures_per_class": 2}, OF_PSEUDO),
@@ -357,30 +355,8 @@ def test_an_artifact_is_another_where_it_depends_on_it_and_only_there(
     assert {name for name in before if before[name] != after[name]} == changed
 
 
-def test_what_is_done_with_pseudo_features_is_no_part_of_them(tiny_category, tiny_textures, tiny_config):
-    source, rows = (updated(tiny_config, {"pseudo.residual": way}) for way in ("source", "bank"))
-    keys = [keys_of(tiny_category, tiny_textures, config)["pseudo"] for config in (source, rows)]
-    assert keys[0] == keys[1]
-
-
-def test_the_seed_changes_the_bank_alone(tiny_category, tiny_textures, tiny_config):
-    config = updated(tiny_config, {"pseudo.residual": "bank"})
-    before, after = (keys_of(tiny_category, tiny_textures, config, seed=seed) for seed in (1, 2))
-    assert {name for name in before if before[name] != after[name]} == OF_BANK
-
-
-def copy_of(category: Category, root: Path, *, name: str = "tiles") -> Path:
-    """The category's files under another root, written in the reverse order and with other times."""
-    for file in sorted(category.folder.rglob("*"), reverse=True):
-        if file.is_file():
-            place = root / name / file.relative_to(category.folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
-    return root
-
-
 def test_equal_content_gives_equal_keys_in_another_process(tmp_path, tiny_category, tiny_textures, tiny_config):
-    root = copy_of(tiny_category, tmp_path / "data")
+    root = copy_category(tiny_category, tmp_path / "data")
     backbone = shutil.copy(tiny_config.features.backbone, tmp_path / "renamed.pt2")
     textures = shutil.copytree(tiny_textures.folder, tmp_path / "textures")
     config = updated(tiny_config, {"features.backbone": str(backbone)})
@@ -414,7 +390,7 @@ print(key, *keys)
     ],
 )
 def test_another_image_gives_other_keys(tmp_path, tiny_category, tiny_textures, tiny_config, file, changed):
-    root, config = copy_of(tiny_category, tmp_path), updated(tiny_config, {"pseudo.residual": "bank"})
+    root, config = copy_category(tiny_category, tmp_path), updated(tiny_config, {"pseudo.residual": "bank"})
     (root / "tiles" / file).parent.mkdir(exist_ok=True)
     shutil.copyfile(tiny_category.folder / "test/crack/000.png", root / "tiles" / file)
     before = keys_of(tiny_category, tiny_textures, config)
@@ -431,7 +407,7 @@ def test_another_texture_gives_other_pseudo_defects(tmp_path, tiny_category, tin
 
 def test_pseudo_defects_are_a_function_of_their_key(tmp_path, tiny_category, tiny_textures, tiny_config, pseudo):
     """The category's name is what the random numbers are for: under another name there are others."""
-    renamed = load_category(copy_of(tiny_category, tmp_path, name="plates"), "plates")
+    renamed = load_category(copy_category(tiny_category, tmp_path, name="plates"), "plates")
     other = pseudo_set(renamed, tiny_textures, tiny_config)
     drawn = [[one.beta for one in wanted.defects()] for wanted in (pseudo, other)]
     assert drawn[0] != drawn[1]
@@ -445,25 +421,14 @@ def test_the_foreground_is_the_categorys_own(tiny_category, tiny_textures, tiny_
         assert pseudo_set(tiny_category, tiny_textures, config).foreground == method
 
 
-def fold_keys(category: Category, textures: Textures, configs: Iterable[FoldConfig]) -> list[str]:
-    return [FoldInputs(category, config, seed=1, textures=textures).key for config in configs]
-
-
 def test_a_folds_key_is_all_that_it_depends_on(tiny_category, tiny_textures, tiny_config):
-    changes = ({}, {"head.temperature": 0.1}, {"finetune.epochs.2": 3}, {"shots": 3})
-    keys = fold_keys(tiny_category, tiny_textures, (updated(tiny_config, change) for change in changes))
-    for seed, draw in ((2, 0), (1, 1)):
-        keys.append(FoldInputs(tiny_category, tiny_config, seed=seed, draw=draw, textures=tiny_textures).key)
-    keys += fold_keys(replace(tiny_category, groups={}), tiny_textures, [tiny_config])
+    def key(changes=(), *, category=tiny_category, **which):
+        config = updated(tiny_config, dict(changes))
+        return FoldInputs(category, config, **{"seed": 1, "textures": tiny_textures, **which}).key
+
+    changes = ({}, {"head.temperature": 0.1}, {"finetune.epochs.2": 3}, {"shots": 3}, {"pseudo.foreground": "flood"})
+    keys = [key(each) for each in changes]
+    keys += [key(seed=2), key(draw=1), key(category=replace(tiny_category, groups={}))]
     assert len(set(keys)) == len(keys)
-
-
-def test_a_folds_key_knows_how_the_object_is_found_here_and_not_elsewhere(tiny_category, tiny_textures, tiny_config):
-    foregrounds = ("whole", {"tiles": "whole"}, {"tiles": "whole", "screws": "flood"}, "flood")
-    configs = (updated(tiny_config, {"pseudo.foreground": one}) for one in foregrounds)
-    keys = fold_keys(tiny_category, tiny_textures, configs)
-    assert keys[0] == keys[1] == keys[2] != keys[3]
-
-
-def test_configurations_survive_json(tiny_config):
-    assert FoldConfig.model_validate(json.loads(tiny_config.model_dump_json())) == tiny_config
+    here, elsewhere = {"tiles": "whole"}, {"tiles": "whole", "screws": "flood"}
+    assert len({key({"pseudo.foreground": each}) for each in ("whole", here, elsewhere)}) == 1

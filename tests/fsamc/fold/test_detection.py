@@ -220,8 +220,9 @@ def test_mistakes_by_hand():
     assert RESULT.auroc == pytest.approx(beaten / 15)
 
 
-def test_results_from_before_detection_are_still_read():
+def test_results_of_earlier_versions_are_still_read():
     raw = json.loads(RESULT.to_json())
+    raw["left_out"] = raw.pop("excluded")
     for name in ("threshold", "anomaly", "good_images", "good_anomaly"):
         del raw[name]
     old = FoldResult.from_json(json.dumps(raw))

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -36,7 +35,7 @@ from fsamc.store.store import Store
 from fsamc.training.episodes import pretraining_round
 from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.kinds import DETECTORS, changes_to
-from tests.fsamc.layouts import TinyNetwork
+from tests.fsamc.layouts import TinyNetwork, copy_category
 
 CHANGES: dict[str, dict[str, Any]] = {
     "contrastive": {},
@@ -118,20 +117,13 @@ for text in reversed(configs):
 """
 
 
-def copied(category: Category, root: Path) -> Path:
-    """The category's files under another root, made in the reverse order."""
-    for file in sorted(category.folder.rglob("*"), reverse=True):
-        if file.is_file():
-            place = root / "tiles" / file.relative_to(category.folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
-    return root
-
-
 def test_the_same_bit_for_bit_in_another_process_from_files_made_in_another_order(
     run, tmp_path, tiny_category, tiny_textures, tiny_config
 ):
-    data, textures = copied(tiny_category, tmp_path / "data"), shutil.copytree(tiny_textures.folder, tmp_path / "dtd")
+    data, textures = (
+        copy_category(tiny_category, tmp_path / "data"),
+        shutil.copytree(tiny_textures.folder, tmp_path / "dtd"),
+    )
     configs = [updated(tiny_config, changes).model_dump_json() for changes in CHANGES.values()]
     command = [sys.executable, "-c", OTHER_PROCESS, str(data), str(textures), str(tmp_path / "cache"), *configs]
     environment = {**os.environ, "PYTHONHASHSEED": "5"}
@@ -195,18 +187,6 @@ def test_what_a_result_says_hangs_together(run, tiny_category, tiny_config, tiny
     assert set(result.stages) == stages
     assert result.seconds == pytest.approx(sum(result.stages.values()))
     assert FoldResult.from_json(result.to_json()) == result
-
-
-def test_a_result_by_hand():
-    result = FoldResult(
-        key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
-        classes=("a", "b"), support={"a": (), "b": ()},
-        images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 0, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-        excluded=0, rounds=0, learning=(), stages={"inputs": 1.0, "classify": 0.5},
-    )  # fmt: skip
-    assert (result.queries, result.correct, result.accuracy) == (5, 3, 0.6)
-    assert result.balanced_accuracy == 0.75  # half of the first class, all of the second
-    assert result.seconds == 1.5
 
 
 def squares(category: Category, pictures: list[tuple[str, ...]]) -> np.ndarray:
@@ -405,7 +385,7 @@ def test_one_shot_uses_the_pretrained_head_without_finetuning(run):
 
 
 def test_a_copy_of_the_support_among_the_queries_is_recognised(run, tmp_path, tiny_category):
-    root = copied(tiny_category, tmp_path)
+    root = copy_category(tiny_category, tmp_path)
     for name in tiny_category.classes:
         shutil.copyfile(root / "tiles/test" / name / "000.png", root / "tiles/test" / name / "099.png")
     result = run({"head.kind": "prototype", "shots": 1}, category=load_category(root, "tiles"))
@@ -416,13 +396,13 @@ def test_a_copy_of_the_support_among_the_queries_is_recognised(run, tmp_path, ti
 
 
 def test_names_of_classes_and_order_of_images_mean_nothing(run, tmp_path, tiny_category):
-    root = copied(tiny_category, tmp_path)
+    root = copy_category(tiny_category, tmp_path)
     tests = root / "tiles/test"
     (root / "tiles/groups.csv").unlink()
     (tests / "crack").rename(tests / "z crack")
     for number, new in ((2, 13), (3, 12), (4, 11)):
         (tests / "hole" / f"00{number}.png").rename(tests / "hole" / f"0{new}.png")
-    plain = load_category(copied(tiny_category, tmp_path / "plain"), "tiles")
+    plain = load_category(copy_category(tiny_category, tmp_path / "plain"), "tiles")
     (plain.folder / "groups.csv").unlink()
     one = run({"head.kind": "prototype"}, category=load_category(tmp_path / "plain", "tiles"))
     other = run({"head.kind": "prototype"}, category=load_category(root, "tiles"))

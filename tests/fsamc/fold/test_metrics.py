@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as reference_matrix
 
 from fsamc.fold.metrics import balanced_accuracy, confusion_matrix, macro_f1, recalls, wilson_interval
@@ -43,20 +42,6 @@ def test_they_are_what_their_definitions_say(pairs):
     assert macro_f1(truth, predicted, 4) == pytest.approx(sum(f1) / len(f1))
 
 
-@given(st.lists(st.integers(0, 2), min_size=3, max_size=30))
-def test_where_every_class_is_true_balanced_accuracy_is_scikit_learns(predicted):
-    truth = [place % 3 for place in range(len(predicted))]
-    assert balanced_accuracy(truth, predicted, 3) == pytest.approx(balanced_accuracy_score(truth, predicted))
-
-
-def test_renaming_classes_changes_no_score():
-    rename = [2, 3, 1, 0]
-    renamed = ([rename[label] for label in side] for side in (TRUTH, PREDICTED))
-    truth, predicted = renamed
-    assert balanced_accuracy(truth, predicted, 4) == pytest.approx(balanced_accuracy(TRUTH, PREDICTED, 4))
-    assert macro_f1(truth, predicted, 4) == pytest.approx(macro_f1(TRUTH, PREDICTED, 4))
-
-
 @pytest.mark.parametrize(("correct", "queries"), [(0, 5), (5, 5), (3, 10), (81, 263)])
 def test_wilsons_ends_are_where_the_accuracy_is_as_many_deviations_away(correct, queries):
     low, high = wilson_interval(correct, queries)
@@ -65,11 +50,6 @@ def test_wilsons_ends_are_where_the_accuracy_is_as_many_deviations_away(correct,
     for end in (low, high):
         if 0 < end < 1:  # z^2 = (share - end)^2 n / (end (1 - end)), z = 1.96
             assert (share - end) ** 2 * queries / (end * (1 - end)) == pytest.approx(1.959964**2, rel=1e-5)
-
-
-def test_more_queries_make_the_interval_narrower():
-    widths = [np.ptp(wilson_interval(n // 4, n)) for n in (8, 40, 400)]
-    assert widths == sorted(widths, reverse=True)
 
 
 @pytest.mark.parametrize(("correct", "queries"), [(3, 2), (-1, 2), (0, 0)])
@@ -83,8 +63,11 @@ def test_a_fold_shows_its_measures():
         key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
         classes=("a", "b"), support={"a": (), "b": ()},
         images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 0, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-        excluded=0, rounds=0, learning=(), stages={},
+        excluded=0, rounds=0, learning=(), stages={"inputs": 1.0, "classify": 0.5},
     )  # fmt: skip
+    assert (result.queries, result.correct, result.accuracy) == (5, 3, 0.6)
+    assert result.balanced_accuracy == 0.75  # half of the first class, all of the second
+    assert result.seconds == 1.5
     assert result.confusion == [[2, 2], [0, 1]]
     assert result.recalls == {"a": 0.5, "b": 1.0}
     assert result.macro_f1 == pytest.approx((2 / 3 + 1 / 2) / 2)  # precision 1 and recall 1/2; 1/3 and 1

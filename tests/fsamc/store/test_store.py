@@ -31,8 +31,6 @@ from fsamc.store.store import Store
 
 class Slow:
     kind, key, about = "numbers", "slow", "a test"
-    def needs(self):
-        return ()
     def build(self, store, into):
         np.save(into / "first.npy", np.arange(3))
         print("building", flush=True)
@@ -61,9 +59,6 @@ class Numbers:
     @property
     def about(self) -> str:
         return f"up to {self.n}"
-
-    def needs(self) -> tuple[Numbers, ...]:
-        return self.needed
 
     def build(self, store: Store, into: Path) -> None:
         for need in self.needed:
