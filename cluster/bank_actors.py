@@ -82,7 +82,7 @@ class BankActor(Builder):
         return _put(await asyncio.to_thread(self._store.get, artifact))
 
     def release(self, keys: Iterable[str]) -> None:
-        """Serve these no longer: their memory is free as soon as no fold reads them."""
+        """Stop serving these: their memory is free as soon as no fold reads them."""
         for key in keys:
             self._served.forget(key)
 

@@ -113,7 +113,7 @@ class FoldService(Builder):
         return [f"{artifact.kind} of {artifact.about}" for artifact in self._under_way.values()]
 
     async def in_memory(self) -> int:
-        """Bytes of what the bank actors serve."""
+        """Return the bytes of what the bank actors serve."""
         return self._working_set.bytes
 
     async def _run_once(self, fold: Fold, artifacts: Sequence[Artifact]) -> str | None:
@@ -169,7 +169,7 @@ class FoldService(Builder):
 
     @contextmanager
     def _reading(self, offers: Mapping[str, Offer]) -> Iterator[None]:
-        """While a fold reads what is offered it stays in memory; whatever nobody reads goes when there is too much.
+        """Keep what is offered in memory while a fold reads it; what nobody reads goes when there is too much.
 
         What the fold lost goes at once, unless it has come anew since.
         """

@@ -59,7 +59,7 @@ def _to_itself() -> Iterator[None]:
 
 
 def smallest_object_store() -> float:
-    """Bytes of the smallest object store among the nodes that run folds."""
+    """Return the bytes of the smallest object store among the nodes that run folds."""
     nodes = [node.resources for node in alive_nodes()]
     return float(min(has.get("object_store_memory", 0.0) for has in nodes if has.get("CPU")))
 
@@ -111,7 +111,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def full_disk(error: BaseException) -> str | None:
-    """In one line where the disk is full or may not be written to, if that is what was raised."""
+    """Say in one line where the disk is full or may not be written to; None for any other error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return f"{error.filename or 'the disk'}: {error.strerror}"
     return None

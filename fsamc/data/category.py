@@ -201,7 +201,7 @@ class Category:
 
 
 def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsByClass]]:
-    """For k = 1 to n: the k-th support image of every class, left out, and the n - 1 others."""
+    """Yield, for k = 1 to n, the k-th support image of every class, left out, and the n - 1 others."""
     for k in range(min(map(len, support.values()))):
         left_out: PathsByClass = {name: (paths[k],) for name, paths in support.items()}
         yield left_out, {name: (*paths[:k], *paths[k + 1 :]) for name, paths in support.items()}
@@ -267,7 +267,7 @@ def _images(folder: Path, part: str) -> tuple[str, ...]:
 
 
 def _masks(folder: Path, name: str, images: Sequence[str]) -> dict[str, str]:
-    """Image -> mask: `<stem>_mask.png` as in MVTec AD, or `<stem>.png`."""
+    """Map images to masks: `<stem>_mask.png` as in MVTec AD, or `<stem>.png`."""
     by_stem = {Path(path).stem: path for path in image_files(folder, mask_folder(name, images))}
     pairs = ((path, by_stem.get(f"{Path(path).stem}_mask") or by_stem.get(Path(path).stem)) for path in images)
     return {path: mask for path, mask in pairs if mask}

@@ -70,7 +70,7 @@ def _save(path: Path, pixels: np.ndarray) -> None:
 
 
 def _write_texture(folder: Path, name: str, number: int, seed: int, size: int = 160) -> None:
-    """One texture: its pattern runs from one random colour to another."""
+    """Write one texture: its pattern runs from one random colour to another."""
     random = numpy_generator("demo texture", seed, name, number)
     pattern = TEXTURE_PATTERNS[name](random, size).clip(0, 1)[..., None]
     dark, light = random.uniform(0, 0.45, 3), random.uniform(0.55, 1, 3)
@@ -79,7 +79,7 @@ def _write_texture(folder: Path, name: str, number: int, seed: int, size: int = 
 
 
 def _plane(random: Generator, size: int, *, tilt: float = 180, sway: float = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates [S, S] of a surface turned by up to `tilt` degrees and warped by `sway` pixels."""
+    """Return coordinates [S, S] of a surface turned by up to `tilt` degrees and warped by `sway` pixels."""
     y, x = np.mgrid[:size, :size] + sway * np.stack([smooth_noise(random, size, size, 20, 20) for _ in range(2)])
     turn = np.deg2rad(random.uniform(0, tilt))
     return y * np.cos(turn) - x * np.sin(turn), y * np.sin(turn) + x * np.cos(turn)
@@ -90,7 +90,7 @@ def _wave(position: np.ndarray, period: float) -> np.ndarray:
 
 
 def _cells(random: Generator, size: int, count: int) -> np.ndarray:
-    """Distances [2, S, S] to the nearest and to the second nearest of `count` random points."""
+    """Return distances [2, S, S] to the nearest and to the second nearest of `count` random points."""
     y, x = np.mgrid[:size, :size]
     points = random.uniform(0, size, (count, 2))
     return np.partition(np.hypot(y - points[:, :1, None], x - points[:, 1:, None]), 1, axis=0)[:2]

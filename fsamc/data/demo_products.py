@@ -51,7 +51,7 @@ def photograph(scene: Scene, random: Generator) -> np.ndarray:
 
 
 def smooth_noise(random: Generator, height: int, width: int, along_x: float, along_y: float) -> np.ndarray:
-    """Blurred white noise [H, W] of mean 0 and deviation 1; sigmas in pixels."""
+    """Return blurred white noise [H, W] of mean 0 and deviation 1; sigmas in pixels."""
     noise = cv2.GaussianBlur(random.standard_normal((height, width)), (0, 0), sigmaX=along_x, sigmaY=along_y)
     return (noise - noise.mean()) / noise.std()
 
@@ -212,7 +212,7 @@ def chip(scene: Scene, random: Generator) -> np.ndarray:
 
 
 def dirt(scene: Scene, random: Generator) -> np.ndarray:
-    """One to three dark crumbs."""
+    """Draw one to three dark crumbs."""
     crumbs = np.zeros(scene.foreground.shape, dtype=bool)
     for _ in range(random.integers(1, 4)):
         crumbs |= _blob(scene, random, random.uniform(2, 7), ragged=0.4) & scene.foreground

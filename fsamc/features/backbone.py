@@ -36,7 +36,7 @@ class Backbone:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """Images float32 [B, 3, S, S] to float32 maps [B, C, H, W], one per layer, on the backbone's device."""
+        """Turn images float32 [B, 3, S, S] into float32 maps [B, C, H, W], one per layer, on the backbone's device."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._low):
             maps = self._network(images.to(self._device))
         return [one.float() for one in maps]
@@ -143,7 +143,7 @@ def _load_weights(network: nn.Module, features: Features) -> None:
 
 
 def _pretrained(name: str) -> dict[str, Tensor]:
-    """ImageNet weights by torchvision: from its cache, else from the network."""
+    """Return ImageNet weights by torchvision: from its cache, else from the network."""
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(name)["IMAGENET1K_V1"]
@@ -182,7 +182,7 @@ def _what_pickle(path: str, text: str) -> str:
 
 
 def _randomise(network: nn.Module) -> None:
-    """Weights of a fixed seed, scaled so that activations keep their size through the depth."""
+    """Set weights of a fixed seed, scaled so that activations keep their size through the depth."""
     from torchvision.models.resnet import BasicBlock, Bottleneck
 
     generator = torch_generator(0, "random backbone")
@@ -194,7 +194,7 @@ def _randomise(network: nn.Module) -> None:
 
 
 def _check_maps(backbone: Backbone, features: Features) -> None:
-    """One blank image and, as a program may have been exported for just one, two."""
+    """Try one blank image and, as a program may have been exported for just one, two."""
     blank = torch.zeros(min(2, features.batch), 3, features.size, features.size)
     try:
         backbone(blank[:1])

@@ -25,7 +25,7 @@ PATCH = 9  # numbers of a 3x3 patch in one channel
 
 
 def patch_features(layer2: Tensor | np.ndarray, layer3: Tensor | np.ndarray, *, dim: int = 1024) -> Tensor:
-    """Patch features of two feature maps: `patch_features_of([layer2, layer3], dim)`.
+    """Return the patch features of two feature maps: `patch_features_of([layer2, layer3], dim)`.
 
     Args:
         layer2: [B, C2, H, W], any float dtype, torch or NumPy; its grid is the result's.
@@ -39,7 +39,7 @@ def patch_features(layer2: Tensor | np.ndarray, layer3: Tensor | np.ndarray, *, 
 
 
 def patch_features_of(maps: Sequence[Tensor | np.ndarray], dim: int) -> Tensor:
-    """Patch features of one or more feature maps (paper 3.2).
+    """Return the patch features of one or more feature maps (paper 3.2).
 
     Args:
         maps: one [B, C, H, W] per layer, any float dtype, torch or NumPy; the first one's grid is the result's.
@@ -94,7 +94,7 @@ class _LayerPart(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _layer_part(n_channels: int, position: int, n_layers: int, dim: int) -> _LayerPart:
-    """Both poolings of the `position`-th layer as one sparse convolution.
+    """Return both poolings of the `position`-th layer as one sparse convolution.
 
     The second pooling's bins are whole: output o averages the numbers o*L .. o*L + L-1 of the L stacked layers.
     """

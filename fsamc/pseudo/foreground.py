@@ -119,7 +119,7 @@ def _flood(image: ImageArray, seeds: Iterable[int], tolerance: tuple[int, int]) 
 
 
 def _grabcut(image: ImageArray, iterations: int) -> Mask:
-    """GrabCut from the whole image but its outermost pixels, without which the background has no sample."""
+    """Run GrabCut from the whole image but its outermost pixels, without which the background has no sample."""
     side = image.shape[0]
     labels = np.zeros((side, side), np.uint8)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
@@ -132,7 +132,7 @@ def _grabcut(image: ImageArray, iterations: int) -> Mask:
 
 
 def _tidy(mask: Mask, part: float) -> Mask:
-    """Without specks, and without parts and holes below `part` of the largest part: a ring keeps its hole."""
+    """Remove specks, and parts and holes below `part` of the largest part: a ring keeps its hole."""
     opened = np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _NEIGHBOURS), np.uint8)
     labels, areas = _parts(opened)
     smallest = part * areas.max(initial=0)

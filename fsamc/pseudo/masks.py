@@ -14,7 +14,7 @@ from fsamc.pseudo.polygon import polygon
 
 
 def poisson_mask(side: int, rng: np.random.Generator, config: Pseudo) -> Mask:
-    """Blobs, bool [side, side]: Poisson noise, blurred, above `config.threshold` standard deviations over its mean.
+    """Draw blobs, bool [side, side]: blurred Poisson noise above `config.threshold` standard deviations over its mean.
 
     The blur is a share of the side, so that a blob is as large beside the object whatever the side in pixels.
     """
@@ -27,7 +27,7 @@ def poisson_mask(side: int, rng: np.random.Generator, config: Pseudo) -> Mask:
 
 
 def perlin_mask(side: int, rng: np.random.Generator, config: Pseudo) -> Mask:
-    """Blobs or stripes, bool [side, side]: Perlin noise above `config.perlin.threshold`.
+    """Draw blobs or stripes, bool [side, side]: Perlin noise above `config.perlin.threshold`.
 
     There are 2^a cells down and 2^b across, a and b drawn from `config.perlin.scales`, both ends included.
     """

@@ -9,7 +9,7 @@ Noise = NDArray[np.float64]
 
 
 def perlin_noise(side: int, cells: tuple[int, int], rng: np.random.Generator) -> Noise:
-    """Smooth noise, float64 [side, side], between -1 and 1, and 0 wherever a pixel lies on a corner of a cell.
+    """Draw smooth noise, float64 [side, side], between -1 and 1, and 0 wherever a pixel lies on a corner of a cell.
 
     Each corner has a random unit gradient. A pixel's value is the mean of what the gradients of its cell's corners
     predict, weighted by a quintic fade, times the square root of 2, which makes the range what it is.
@@ -34,13 +34,13 @@ def perlin_noise(side: int, cells: tuple[int, int], rng: np.random.Generator) ->
 
 
 def _cells(side: int, count: int) -> tuple[NDArray[np.intp], Noise]:
-    """Of each pixel along a side of `count` cells: its cell, and how far into it it lies, in [0, 1)."""
+    """Return of each pixel along a side of `count` cells its cell, and how far into it it lies, in [0, 1)."""
     scaled = np.arange(side) * count
     return scaled // side, scaled % side / side
 
 
 def _fade(t: Noise) -> Noise:
-    """6t^5 - 15t^4 + 10t^3, whose first two derivatives vanish at 0 and 1: no cell shows its edges."""
+    """Return 6t^5 - 15t^4 + 10t^3, whose first two derivatives vanish at 0 and 1: no cell shows its edges."""
     return t * t * t * (t * (6.0 * t - 15.0) + 10.0)
 
 
