@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.category_bank import Bank
@@ -392,7 +393,7 @@ print(key, *keys)
 def test_another_image_gives_other_keys(tmp_path, tiny_category, tiny_textures, tiny_config, file, changed):
     root, config = copy_category(tiny_category, tmp_path), updated(tiny_config, {"pseudo.residual": "bank"})
     (root / "tiles" / file).parent.mkdir(exist_ok=True)
-    shutil.copyfile(tiny_category.folder / "test/crack/000.png", root / "tiles" / file)
+    Image.fromarray(255 - images.read_image(tiny_category.folder / "test/crack/000.png")).save(root / "tiles" / file)
     before = keys_of(tiny_category, tiny_textures, config)
     after = keys_of(load_category(root, "tiles"), tiny_textures, config)
     assert {name for name in before if before[name] != after[name]} == changed
