@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from fsamc.artifacts.patch_features import PatchFeatures
-from fsamc.data.squares import read_squares
+from fsamc.features.squares import read_squares
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 

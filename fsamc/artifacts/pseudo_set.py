@@ -13,8 +13,8 @@ import numpy as np
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.config.features import Features
 from fsamc.config.pseudo import Foreground, Pseudo
-from fsamc.data.squares import read_squares
 from fsamc.data.textures import Textures
+from fsamc.features.squares import read_squares
 from fsamc.pseudo.classes import PseudoClass, pseudo_classes
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest

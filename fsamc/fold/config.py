@@ -43,7 +43,7 @@ class FoldConfig(Settings):
     @field_validator("head", "reference", mode="before")
     @classmethod
     def _of_the_default_kind(cls, settings: Any, info: ValidationInfo) -> Any:
-        """Settings without a kind are of the default's."""
+        """Read settings without a kind as those of the default."""
         default = cls.model_fields[str(info.field_name)].default
         return {"kind": default.kind, **settings} if isinstance(settings, Mapping) else settings
 

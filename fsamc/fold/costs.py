@@ -16,11 +16,11 @@ from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.data.category import Category
-from fsamc.data.squares import read_squares
 from fsamc.detectors.base import detector_class
 from fsamc.detectors.residual import ResidualMaps
 from fsamc.features.backbone import load_backbone
 from fsamc.features.extraction import square_features
+from fsamc.features.squares import read_squares
 from fsamc.fold.config import FoldConfig
 from fsamc.hardware import threads
 from fsamc.heads.base import Head, head_class, make_head

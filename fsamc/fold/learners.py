@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from fsamc.data.category import PathsByClass
-from fsamc.data.squares import read_squares
 from fsamc.detectors.residual import Maps, concatenate, mean
+from fsamc.features.squares import read_squares
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import BATCH, FoldImages
 from fsamc.fold.inputs import FoldInputs, pretrains
