@@ -34,7 +34,7 @@ def doctor(
     from json import dumps
 
     from fsamc.data.remote import source
-    from sweeps.doctor import DoctorOptions, examine_all
+    from sweeps.doctor import DoctorOptions, run_examinations
 
     options = DoctorOptions(
         data=source(data, "--data") if data else None,
@@ -47,7 +47,7 @@ def doctor(
         weights=weights,
     )
     with console.status("looking"):
-        found = list(examine_all(options))
+        found = list(run_examinations(options))
     if json:
         rows = [{"subject": c.subject, "level": c.level, "found": c.finding, "mend": c.mend} for c in found]
         typer.echo(dumps(rows, indent=2))

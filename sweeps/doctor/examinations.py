@@ -12,7 +12,7 @@ from sweeps.doctor.packages import examine_packages
 from sweeps.doctor.tracking import examine_tracking
 
 
-def examine_all(options: DoctorOptions) -> Iterator[Check]:
+def run_examinations(options: DoctorOptions) -> Iterator[Check]:
     """Yield the findings, subject by subject, as they come."""
     examinations: dict[str, Callable[[], Iterator[Check]]] = {
         "packages": examine_packages,

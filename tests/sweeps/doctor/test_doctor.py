@@ -281,7 +281,7 @@ def test_what_goes_wrong_in_one_examination_does_not_keep_from_the_next(tmp_path
 
     monkeypatch.setattr(examinations, "examine_packages", sick)
     monkeypatch.setattr(examinations, "examine_weights", lambda *_: iter(()))
-    first, *others = examinations.examine_all(DoctorOptions(cache=tmp_path))
+    first, *others = examinations.run_examinations(DoctorOptions(cache=tmp_path))
     assert_told(first, "problem", "OSError: the disk is on fire", "report")
     assert {"open files", "cache", "cluster"} <= {check.subject for check in others}
 
