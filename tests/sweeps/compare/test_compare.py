@@ -36,12 +36,6 @@ def changed(out: Path, change) -> Path:
     return out
 
 
-def shifted(out: Path, points: float) -> Path:
-    """The same folds, all better by so many points."""
-    better = lambda folds: (folds["accuracy"].astype(float) + points).astype(str)  # noqa: E731
-    return changed(out, lambda folds: folds.assign(accuracy=better))
-
-
 def renumbered(folds: pd.DataFrame) -> pd.DataFrame:
     return folds.assign(trial=folds["trial"].map(lambda number: str(9 - int(number))), seconds="1.5")
 
@@ -63,12 +57,19 @@ def test_the_plans_differ_in_dotted_keys(first, tmp_path):
     assert rows(compare_sweeps([first, copy]), "Plans") == [["base.shots", "2", "5"], ["search.trials", "20", "40"]]
 
 
-@pytest.mark.parametrize(("points", "conclusion"), [(0.1, "better"), (-0.1, "worse")])
-def test_the_conclusion_is_the_second_sweeps(first, tmp_path, points, conclusion):
-    copy = shifted(write_synthetic(tmp_path / "copy", trials=6), points)
+@pytest.mark.parametrize(
+    ("seed_1", "seed_2", "conclusion"),
+    [(0.1, 0.1, "better"), (-0.1, -0.1, "worse"), (0.1, -0.1, "cannot be told apart")],
+)
+def test_the_conclusion_is_the_second_sweeps(first, tmp_path, seed_1, seed_2, conclusion):
+    def shift(folds: pd.DataFrame) -> pd.DataFrame:
+        points = folds["seed"].map({"1": seed_1, "2": seed_2})
+        return folds.assign(accuracy=(folds["accuracy"].astype(float) + points).astype(str))
+
+    copy = changed(write_synthetic(tmp_path / "copy", trials=6), shift)
     (row,) = rows(compare_sweeps([first, copy]), "Best against best")
     assert row == ["copy", "8", row[2], row[3], conclusion]
-    assert float(row[2].replace("\N{MINUS SIGN}", "-")) == pytest.approx(100 * points)
+    assert float(row[2].replace("\N{MINUS SIGN}", "-")) == pytest.approx(50 * (seed_1 + seed_2))
 
 
 def test_the_interval_is_that_of_the_differences_per_category_and_seed(first, other):
