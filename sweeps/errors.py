@@ -1,4 +1,4 @@
-"""What can happen to a sweep that was asked rightly."""
+"""Error of a sweep whose request was right."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class SweepRun:
             propose=recorder.propose,
             folds=lambda values: by_block(self.prepared.folds(configuration(self.plan, values)), blocks),
             passes=passes(self.prepared, blocks),
-            halted=lambda: self.interrupts.asked,
+            halted=lambda: self.interrupts.requested,
         )
         with (
             self._runner() as runner,
@@ -162,7 +162,7 @@ class SweepRun:
     def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:
         self.usage.peak_memory = max(self.usage.peak_memory, tree_memory())
         with suppress(RayError):  # the fold service is starting again, or is busy
-            if self.interrupts.asked:
+            if self.interrupts.requested:
                 runner.halt(timeout=5)  # one that has started again has not heard of it
             progress.builds(runner.under_way(timeout=5), builds_since(self.built_before, self.store))
 

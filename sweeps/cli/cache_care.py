@@ -75,7 +75,7 @@ def _leftovers(cache: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _mirrors(cache: Path) -> list[Path]:
-    """What was fetched, a folder for each address."""
+    """List what was fetched, a folder for each address."""
     return sorted(path for path in (cache / MIRRORS).glob("*") if path.is_dir())
 
 

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _data(folder: Path) -> Path:
-    """The demo data, there whole or not at all."""
+    """Return the folder of the demo data, which is there whole or not at all."""
     if not folder.exists():
         beside = folder.with_name(f"{folder.name}.part")
         console.print(f"writing three procedural products to {folder}")

@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and a line for what a user can mend."""
+"""Ends of a command: exit codes, and a line for what a user can mend."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def guarded(command: Callable[[], object]) -> None:
 
 
 def _usage(error: Any) -> str:
-    """What is wrong with the words, and where the right ones are listed."""
+    """Say what is wrong with the words, and where the right ones are listed."""
     command = error.ctx.command_path if error.ctx else "fsamc"
     return f"{error.format_message().rstrip('.') or 'no command'}; `{command} --help` lists what there is"
 
@@ -52,5 +52,5 @@ def _fail(code: int, *lines: str) -> NoReturn:
 
 
 def _printable(line: str) -> str:
-    """The line with what a terminal would obey, or cannot show, written out."""
+    """Return the line with what a terminal would obey, or cannot show, written out."""
     return "".join(one if unicodedata.category(one) not in ("Cc", "Cf", "Cs") else ascii(one)[1:-1] for one in line)

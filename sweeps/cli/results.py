@@ -1,4 +1,4 @@
-"""What can be done with the results of sweeps: `fsamc report`, `compare`, `track`, `figures`."""
+"""Commands on the results of sweeps: `fsamc report`, `compare`, `track`, `figures`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one looks at before a sweep: the images, the pseudo-defects, the knobs."""
+"""Looks before a sweep: at the images, the pseudo-defects, the knobs."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from sweeps.plan.keys import knobs
 from sweeps.plan.load import load_plan
 
 
-def inspect_data(given: Source, features: Features, console: Console, *, cache: Path) -> bool:
+def inspect_data(source: Source, features: Features, console: Console, *, cache: Path) -> bool:
     """Print what each category holds, how many shots it can serve and every problem; whether none is serious.
 
     What lies at an address is mirrored in `cache`.
 
     Raises BadInput if there is no such folder or it holds no category.
     """
-    data = local(given, cache, "DATA")
+    data = local(source, cache, "DATA")
     names = find_categories(data)
-    found = {name: inspect_category(data, name, features) for name in names}
+    inspected = {name: inspect_category(data, name, features) for name in names}
     console.print(
-        _image_table(row for name in names for row in folder_summaries(found[name][0] or scan_category(data, name)))
+        _image_table(row for name in names for row in folder_summaries(inspected[name][0] or scan_category(data, name)))
     )
-    for name, (category, problems) in found.items():
+    for name, (category, problems) in inspected.items():
         if category is not None:
             console.print(_shots(category), highlight=False, soft_wrap=True)
         for problem in problems:
             console.print(_problem(data / name, problem), soft_wrap=True)
-    problems = [problem for _, of_category in found.values() for problem in of_category]
+    problems = [problem for _, of_category in inspected.values() for problem in of_category]
     serious = sum(problem.serious for problem in problems)
     console.print(f"problems: {len(problems)}, serious: {serious}")
     return serious == 0
@@ -62,13 +62,13 @@ def draw_previews(
     folder = local(data, cache, "DATA")
     names = find_categories(folder) if loaded.folds.categories == "all" else loaded.folds.categories
     categories = [load_category(folder, name) for name in names]
-    given = find_textures(textures, cache)
-    given.chosen(loaded.base.pseudo.textures_per_class)
+    found = find_textures(textures, cache)
+    found.chosen(loaded.base.pseudo.textures_per_class)
     check_writable(out)
     base = loaded.base
     for category in categories:
         pseudo_set = PseudoSet(
-            category=category, textures=given, pseudo=base.pseudo, features=base.features, compute=Compute()
+            category=category, textures=found, pseudo=base.pseudo, features=base.features, compute=Compute()
         )
         yield _draw_preview(pseudo_set, out, rows)
 

@@ -1,4 +1,4 @@
-"""What `--dry-run` shows: the size of a sweep, and the time, memory and disk that it would take here."""
+"""Dry run: the size of a sweep, and the time, memory and disk that it would take here."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.checks.prepare import Prepared
 from sweeps.estimate.estimate import Estimate, Seconds, estimate
-from sweeps.estimate.probes import Measured
+from sweeps.report.document.numbers import duration
 from sweeps.request import CheckedRequest
 from sweeps.results.usage import KINDS
 from sweeps.search import Proposer
@@ -19,89 +18,70 @@ from sweeps.trials.monitor import Monitor
 
 _ACTOR = 100 << 20  # bytes of a process that runs Ray and no torch: an actor, a trial
 _RAY = 700 << 20  # bytes of Ray's own processes
-_AT_ONCE = 3  # trials under way, and the keeper
+_AT_ONCE = 3  # trials under way, and the fold service
 
 
 def dry_run(checked: CheckedRequest, proposer: Proposer, console: Console) -> None:
-    """Measure the parts of a sweep and print what they add up to. Starts no Ray and writes nothing."""
-    request, prepared, cache, process = checked.request, checked.prepared, checked.places.cache, psutil.Process()
-    before = process.memory_info().rss
-    own = [_own(process)]
-    counts = [
-        len(category.with_classes(good=prepared.plan.base.good).classes) for category in prepared.categories.values()
-    ]
-    results = (cache, request.out / ".folds") if request.reuse else (request.out / ".folds",)
+    """Measure a fold of each kind and print what the sweep adds up to. Starts no Ray and leaves nothing behind."""
+    process = psutil.Process()
+    before, peaks = process.memory_info().rss, [_unshared(process)]
     with (
-        console.status("measuring what the parts of a fold take on this machine"),
-        Monitor(lambda: own.append(_own(process)), period=0.05),
+        console.status("measuring what a fold of each kind takes on this machine"),
+        Monitor(lambda: peaks.append(_unshared(process)), period=0.05),
     ):
-        found = estimate(
-            prepared,
-            proposer,
-            Measured((min(counts), max(counts))),
-            workers=checked.workers,
-            cache=cache,
-            results=results,
-        )
-    memory = _memory(found, prepared, process=before, worker=max(own))
-    console.print(_table(found))
-    for line in _lines(found, prepared, memory):
+        size = estimate(checked, proposer)
+    console.print(_table(size))
+    for line in _lines(checked, size, before + _beside_the_driver(checked, size, worker=max(peaks))):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _own(process: psutil.Process) -> int:
-    """Bytes that are not a file's: the libraries' are shared by all processes that load them."""
-    found = process.memory_info()
-    return int(found.rss - getattr(found, "shared", 0))
+def _unshared(process: psutil.Process) -> int:
+    """Count the process's bytes that are not a file's: the libraries' are shared by all processes that load them."""
+    memory = process.memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))
 
 
-def _memory(found: Estimate, prepared: Prepared, *, process: int, worker: int) -> int:
-    """Bytes of the driver, the workers, Ray and its actors, and of the arrays that they share.
+def _beside_the_driver(checked: CheckedRequest, size: Estimate, *, worker: int) -> int:
+    """Count the bytes of the workers, Ray and its actors, and of the arrays that they share.
 
     A worker is taken for as large as this process was while it measured: it loads the same and does the same. Features
     are counted as if all of their pages were read, so this is an upper bound.
     """
-    actors = len(prepared.categories) * len(prepared.plan.folds.seeds) + _AT_ONCE
-    return process + found.workers * worker + _RAY + actors * _ACTOR + found.served + found.mapped
+    actors = len(checked.prepared.categories) * len(checked.prepared.plan.folds.seeds) + _AT_ONCE
+    return size.workers * worker + _RAY + actors * _ACTOR + size.served + size.mapped
 
 
-def _table(found: Estimate) -> Table:
+def _table(size: Estimate) -> Table:
     table = Table(title="estimate", title_justify="left")
     for name in ("", "to do", "in the cache", "seconds, one by one"):
         table.add_column(name, justify="right" if name else "left")
-    for kind in dict.fromkeys([*KINDS, *found.there, *found.missing]):
-        seconds = f"{found.builds.get(kind, 0.0):.0f}"
-        table.add_row(f"build {kind}", str(found.missing.get(kind, 0)), str(found.there.get(kind, 0)), seconds)
-    table.add_row("run folds", f"{found.left:.0f}", str(found.finished), _range(found.folds, "{:.0f}".format))
+    for kind in dict.fromkeys([*KINDS, *size.cached, *size.missing]):
+        table.add_row(
+            f"build {kind}", str(size.missing[kind]), str(size.cached[kind]), f"{size.builds.get(kind, 0.0):.0f}"
+        )
+    table.add_row("run folds", str(size.left), str(size.finished), _range(size.folds, "{:.0f}".format))
     return table
 
 
-def _lines(found: Estimate, prepared: Prepared, memory: int) -> Iterator[str]:
-    yield f"time     {_range(found.wall, duration)} with {found.workers} side by side, besides starting and reporting"
-    there = psutil.virtual_memory().total
-    yield f"memory   up to about {memory / 2**30:.1f} GiB, of {there / 2**30:.1f} GiB"
-    yield f"disk     about {found.disk / 1e9:.1f} GB"
-    yield "An estimate: each part was measured once, alone, at its real size, and scaled by how often it occurs."
-    if found.folds.low < found.folds.high:
-        yield "Pretraining stops somewhere between its first round and pretrain.max_rounds: hence the range."
-    if not found.exact:
-        yield "Which trials there will be is not known: they were taken for the base and the ends of each range."
-    if prepared.plan.search.stops_by != "none":
+def _lines(checked: CheckedRequest, size: Estimate, memory: int) -> Iterator[str]:
+    plan = checked.prepared.plan
+    yield f"time     {_range(size.wall, duration)} with {size.workers} side by side, besides starting and reporting"
+    yield f"memory   up to about {memory / 2**30:.1f} GiB, of {psutil.virtual_memory().total / 2**30:.1f} GiB"
+    yield f"disk     about {size.disk / 1e9:.1f} GB"
+    yield "An estimate: a fold of each head and number of shots was run, alone; all others are taken to be like it."
+    if size.folds.least < size.folds.most:
+        yield "Pretraining stops somewhere between its first rounds and pretrain.max_rounds: hence the range."
+    if not size.exact:
+        yield "Trials are not known yet, or too many to look at: builds are those of the base and of each range's ends."
+    if plan.search.stops_by != "none":
         yield "Trials may be stopped early (search.stopping), which saves folds; they are counted as if none was."
-    cpus = found.workers * prepared.plan.resources.cpus
+    cpus = size.workers * plan.resources.cpus
     if cpus > 1:
         yield f"Side by side they share caches and memory: on {cpus} of {os.cpu_count()} CPUs expect up to twice that."
-    if prepared.plan.resources.gpus:
+    if plan.resources.gpus:
         yield "Folds that share a GPU slow each other down, which is not counted."
 
 
 def _range(seconds: Seconds, write: Callable[[float], str]) -> str:
-    low, high = write(seconds.low), write(seconds.high)
-    return low if low == high else f"{low} to {high}"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    least, most = write(seconds.least), write(seconds.most)
+    return least if least == most else f"{least} to {most}"

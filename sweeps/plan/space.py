@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from fsamc.errors import BadInput
@@ -72,6 +72,26 @@ def points(space: Space, base: FoldConfig, of: Callable[[str], Sequence[Any]] | 
             yield from below(place + 1, values)
 
     return below(0, {})
+
+
+def weighed_points(space: Space, base: FoldConfig, keys: Collection[str]) -> list[tuple[Values, int]]:
+    """For each combination of the values of `keys` a point that has it, and how many points have it.
+
+    Takes no longer where the other keys have more values: their points are counted, not listed.
+    """
+    apart = {*keys, *(key for distribution in space.values() for key in distribution.when)}
+    weighed: list[tuple[Values, int]] = [({}, 1)]
+    for key in in_order(space):
+        values, before = every_value(space[key]), weighed
+        weighed = []
+        for point, count in before:
+            if not _met(space[key], point, base):
+                weighed.append((point, count))
+            elif key in apart:
+                weighed += [({**point, key: value}, count) for value in values]
+            else:
+                weighed.append(({**point, key: values[0]}, count * len(values)))
+    return [({key: point[key] for key in space if key in point}, count) for point, count in weighed]
 
 
 def ends(space: Space, base: FoldConfig, keys: Sequence[str]) -> Iterator[Values]:

@@ -1,4 +1,4 @@
-"""How far a sweep is, counted while it runs; its size before, and its tables afterwards."""
+"""Count of what a sweep has done while it runs; its size before, and its tables afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from sweeps.checks.disk import missing_artifacts
 from sweeps.checks.prepare import Prepared
-from sweeps.progress.eta import Eta, Kind, folds_ahead, folds_of
+from sweeps.progress.eta import Eta, Kind, folds_left, folds_of
 from sweeps.progress.events import (
     Best,
     Building,
@@ -45,7 +45,7 @@ class SweepProgress:
     Args:
         view: is told.
         name: of the sweep.
-        eta: knows what lies ahead.
+        eta: estimates the time that is left.
         folds, trials: how many there are in all.
         folds_done, trials_done: of these, in earlier runs of a resumed sweep.
         best: the best trial of earlier runs.
@@ -72,10 +72,10 @@ class SweepProgress:
     def of(
         cls, view: View, prepared: Prepared, proposer: Proposer, folder: SweepFolder, *, cache: Path, workers: int
     ) -> SweepProgress:
-        """Of a sweep that is begun or goes on, from what its folder holds."""
+        """Count a sweep that is begun or goes on, from what its folder holds."""
         records = folder.records()
         done = [record for record in records if record.done]
-        before, left = folds_of(prepared, done).total(), folds_ahead(prepared, proposer, records)
+        before, left = folds_of(prepared, done).total(), folds_left(prepared, proposer, records)
         missing = Counter(artifact.kind for artifact in missing_artifacts(prepared, cache))
         return cls(
             view,
@@ -99,7 +99,7 @@ class SweepProgress:
 
     @property
     def far(self) -> Far:
-        """How far the sweep is."""
+        """Progress of the sweep."""
         return Far(
             folds_done=self._folds_done,
             folds=self._folds,
@@ -109,7 +109,7 @@ class SweepProgress:
         )
 
     def fold(self, row: Mapping[str, Any], *, reused: bool = False) -> None:
-        """A fold has finished; `row` is its line of folds.csv."""
+        """Count a fold that has finished; `row` is its line of folds.csv."""
         self._folds_done += 1
         accuracy, seconds = (None if row[name] == "" else float(row[name]) for name in ("accuracy", "seconds"))
         self._eta.fold((row["head"], row["shots"]), seconds, reused=reused)
@@ -117,7 +117,7 @@ class SweepProgress:
         self._view.tell(FoldDone(**where, accuracy=accuracy, seconds=seconds, reused=reused, far=self.far))
 
     def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
-        """A trial has finished with this average accuracy over its categories, and this score by the objective."""
+        """Count a trial that has finished, with its average accuracy over categories and its score by the objective."""
         self._trials_done += 1
         better = not pd.isna(score) and (self.best is None or score > self.best.score)
         if better:
@@ -127,24 +127,24 @@ class SweepProgress:
             self._view.tell(NewBest(best=self.best))
 
     def stopped(self, number: int, label: str, reason: str, saved: Counter[Kind]) -> None:
-        """A trial was stopped early, which saved so many folds."""
+        """Count a trial that was stopped early, and take off the folds that this saved."""
         self._trials_done += 1
         self._folds -= saved.total()
         self._eta.saved(saved)
         self._view.tell(TrialStopped(trial=number, configuration=label, reason=reason, best=self.best, far=self.far))
 
     def lost(self, number: int) -> None:
-        """A trial ended without its folds, because its own process died again and again."""
+        """Tell of a trial that ended without its folds, because its own process died again and again."""
         self._view.tell(TrialLost(trial=number))
 
     def builds(self, under_way: Sequence[str], built: Mapping[str, tuple[int, float]] | None = None) -> None:
-        """What is being built at this moment, and what was built so far: number and seconds by kind."""
+        """Tell what is being built at this moment, and learn from what was built so far: number and seconds by kind."""
         if built is not None:
             self._eta.built(built)
         self._view.tell(Building(under_way=tuple(under_way), far=self.far))
 
     def finishing(self, reason: str, folds: int) -> None:
-        """No fold is started any more; so many are running."""
+        """Tell that no fold is started any more, and how many are running."""
         self._view.tell(Finishing(reason=reason, folds=folds))
 
     def done(
@@ -158,7 +158,7 @@ class SweepProgress:
         seconds: float,
         files: Mapping[str, str],
     ) -> None:
-        """The sweep has come to an end: see `Done`."""
+        """Tell that the sweep has come to an end: see `Done`."""
         told = Done(
             name=self._name,
             status=status,
@@ -175,7 +175,7 @@ class SweepProgress:
 
 
 def best_so_far(folder: SweepFolder) -> Best | None:
-    """The trial that the objective would choose of the folds that are there."""
+    """Return the trial that the objective would choose of the folds that are there."""
     if not folder.has_rows():
         return None
     board = ranking_by_objective(folder.plan, folder.saved.folds, folder.saved.measured)
@@ -186,7 +186,7 @@ def best_so_far(folder: SweepFolder) -> Best | None:
 
 
 def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -> None:
-    """The sweep's size, and what to beware of."""
+    """Tell the sweep's size, and what to beware of."""
     for warning in prepared.warnings:
         view.tell(Warned(text=warning))
     for line in lost_query_lines(splits(prepared)):
@@ -200,7 +200,7 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
             out=str(out),
             algorithm=plan.search.algorithm,
             trials=proposer.count(),
-            folds=folds_ahead(prepared, proposer, []).total(),
+            folds=folds_left(prepared, proposer, []).total(),
             categories=tuple(prepared.categories),
             seeds=plan.folds.seeds,
             draws=plan.folds.draws,
@@ -209,7 +209,7 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
 
 
 def summary_table(summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> Table:
-    """Trial by category: mean ± std over seeds in percent, best of each column marked."""
+    """Make a table of trial by category: mean ± std over seeds in percent, best of each column marked."""
     text = tables.format_table(summary)
     table = Table(
         title=escape(title), title_justify="left", caption="accuracy in %, mean ± std over seeds; * best of a column"
@@ -224,7 +224,7 @@ def summary_table(summary: pd.DataFrame, labels: Mapping[int, str], *, title: st
 
 
 def stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, float]]) -> Table:
-    """Where the time went: shared builds by kind, and the folds' own stages with their shares."""
+    """Make a table of where the time went: shared builds by kind, and the folds' own stages with their shares."""
     table = Table(title="where the time went", title_justify="left")
     for name, side in (("stage", "left"), ("builds", "right"), ("seconds", "right"), ("of fold time", "right")):
         table.add_column(name, justify=side)  # type: ignore[arg-type]

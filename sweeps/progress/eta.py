@@ -1,14 +1,15 @@
-"""What lies ahead of a sweep: folds by what they are like, what is to be built, and about how long it will take."""
+"""Estimate of the time that is left: folds by what they are like, and what is to be built."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fsamc.fold.config import FoldConfig
 from sweeps.checks.prepare import Prepared
-from sweeps.plan.configurations import configuration
+from sweeps.plan.configurations import configuration, swept
+from sweeps.plan.space import Values
 from sweeps.results.reader import TrialRecord
 from sweeps.search import Proposer
 
@@ -17,24 +18,38 @@ UNKNOWN: Kind = ("", 0)
 
 
 def folds_of(prepared: Prepared, records: Iterable[TrialRecord]) -> Counter[Kind]:
-    """How many folds of each kind the trials have."""
-    return _count(prepared, (configuration(prepared.plan, record.values) for record in records))
+    """Count the trials' folds by kind."""
+    return _count(prepared, ((record.values, 1) for record in records))
 
 
-def folds_ahead(prepared: Prepared, proposer: Proposer, records: Iterable[TrialRecord]) -> Counter[Kind]:
-    """Folds of the trials that are not done, by kind; where nobody knows them yet, as many as the base has."""
-    ahead = folds_of(prepared, (record for record in records if not record.done))
-    foreseen = proposer.foreseen()
-    if foreseen is None:
-        return ahead + Counter({UNKNOWN: proposer.left() * len(prepared.folds(prepared.plan.base))})
-    return ahead + _count(prepared, (configuration(prepared.plan, values) for values in foreseen))
+def folds_left(prepared: Prepared, proposer: Proposer, records: Sequence[TrialRecord]) -> Counter[Kind]:
+    """Count the folds of the trials that are not done, by kind; where a trial is not foreseen, as many as of the base.
+
+    `records`: the trials that have been proposed.
+    """
+    trials = proposer.counted_by([key for key in swept(prepared.plan) if _sets_a_kind(key)])
+    if trials is None:
+        not_done = folds_of(prepared, (record for record in records if not record.done))
+        return not_done + Counter({UNKNOWN: proposer.left() * len(prepared.folds(prepared.plan.base))})
+    return _count(prepared, trials) - folds_of(prepared, (record for record in records if record.done))
 
 
-def _count(prepared: Prepared, configs: Iterable[FoldConfig]) -> Counter[Kind]:
-    found: Counter[Kind] = Counter()
-    for config in configs:
-        found[config.head.kind, config.shots] += len(prepared.folds(config))
-    return found
+def kind_of(config: FoldConfig) -> Kind:
+    """Return the kind of a configuration's folds."""
+    return config.head.kind, config.shots
+
+
+def _sets_a_kind(key: str) -> bool:
+    """Whether a swept key, or a part of it, says of what kind the folds are, or how many."""
+    return any(f"{name}.".startswith(f"{key}.") for name in ("head.kind", "shots", "support.files", "good"))
+
+
+def _count(prepared: Prepared, trials: Iterable[tuple[Values, int]]) -> Counter[Kind]:
+    counts: Counter[Kind] = Counter()
+    for values, count in trials:
+        config = configuration(prepared.plan, values)
+        counts[kind_of(config)] += count * len(prepared.folds(config))
+    return counts
 
 
 class Eta:
@@ -54,25 +69,24 @@ class Eta:
         self._built: Mapping[str, tuple[int, float]] = {}
 
     def fold(self, kind: Kind, seconds: float | None, *, reused: bool) -> None:
-        """A fold was told; `seconds` as it took, None if it failed."""
-        known = kind if self._folds[kind] > 0 else UNKNOWN
-        self._folds[known] = max(0, self._folds[known] - 1)
+        """Count a fold that has finished; `seconds` as it took, None if it failed."""
+        self.saved(Counter({kind: 1}))
         if seconds is not None and not reused:
             count, total = self._taken.get(kind, (0, 0.0))
             self._taken[kind] = count + 1, total + seconds
 
     def saved(self, folds: Counter[Kind]) -> None:
-        """So many folds need not be run."""
+        """Take off folds that need not be run any more."""
         for kind, count in folds.items():
-            known = kind if self._folds[kind] > 0 else UNKNOWN
-            self._folds[known] = max(0, self._folds[known] - count)
+            foreseen = kind if self._folds[kind] > 0 else UNKNOWN
+            self._folds[foreseen] = max(0, self._folds[foreseen] - count)
 
     def built(self, builds: Mapping[str, tuple[int, float]]) -> None:
-        """What this run has built so far: number and seconds by kind."""
+        """Take note of what this run has built so far: number and seconds by kind."""
         self._built = builds
 
     def seconds(self) -> float | None:
-        """Seconds left, or None."""
+        """Return the seconds that are left; None before a fold was run."""
         if not any(self._folds.values()):
             return 0.0
         if not self._taken:
@@ -84,9 +98,9 @@ class Eta:
         return self._add_up(left, self._built)
 
     @staticmethod
-    def _add_up(left: Mapping[Any, int], known: Mapping[Any, tuple[int, float]]) -> float:
-        """Seconds of what is left; of a kind that nothing is known of, each takes as long as one does on average."""
-        count, spent = (sum(each) for each in zip((0, 0.0), *known.values(), strict=True))
+    def _add_up(left: Mapping[Any, int], taken: Mapping[Any, tuple[int, float]]) -> float:
+        """Return the seconds of what is left, as those like it have taken; where there are none, as the average."""
+        count, spent = (sum(each) for each in zip((0, 0.0), *taken.values(), strict=True))
         average = spent / count if count else 0.0
-        means = {kind: seconds / number for kind, (number, seconds) in known.items() if number}
+        means = {kind: seconds / number for kind, (number, seconds) in taken.items() if number}
         return sum(number * means.get(kind, average) for kind, number in left.items())

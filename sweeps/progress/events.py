@@ -1,4 +1,4 @@
-"""What a sweep tells while it goes on, an event each. A view shows them: the screen, quietly, or as lines of JSON."""
+"""Events of a sweep while it goes on. A view shows them: the screen, quietly, or as lines of JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views of a sweep that only lines are wanted of: the fewest, for a cron job, and JSON, for another program."""
+"""Views of a sweep as lines: the fewest, for a cron job, and JSON, for another program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sweeps.request import Mode
 
 
 def make_view(mode: Mode, console: Console) -> View:
-    """The view of that name; the screen's and the quiet one's words go to `console`."""
+    """Make the view of that name; the screen's and the quiet one's words go to `console`."""
     if mode == "json":
         return JsonLines(sys.stdout)
     return Quiet(console, sys.stderr) if mode == "quiet" else Screen(console)
@@ -83,21 +83,21 @@ def _name(event: Event) -> str:
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Far):
-            found |= dataclasses.asdict(value)
+            fields |= dataclasses.asdict(value)
         elif field.name == "best":
             names = ("trial", "mean", "std", "score")
-            found |= {f"best_{name}": _plain(getattr(value, name)) if value else None for name in names}
+            fields |= {f"best_{name}": _plain(getattr(value, name)) if value else None for name in names}
         else:
-            found[field.name] = _plain(value)
-    return found
+            fields[field.name] = _plain(value)
+    return fields
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Return the value as JSON has it."""
     if isinstance(value, pd.DataFrame):
         return [{str(name): _plain(cell) for name, cell in row.items()} for row in value.to_dict("records")]
     if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):

@@ -1,4 +1,4 @@
-"""What the screen shows when a sweep has come to its end: the table, what chose, what was spent, where to look."""
+"""Summary on the screen when a sweep has come to its end: the table, what chose, what was spent, where to look."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def show_results(
 
 
 def labels_of(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:
-    """The trials' configurations in words, by number."""
+    """Return the trials' configurations in words, by number."""
     return {one.number: label(configuration(plan, one.values), one.values) for one in records}
 
 
 def mlflow_lines(out: Path, where: str, page: str | None, undelivered: str | None) -> list[str]:
-    """How to see the runs at the tracking URI `where`, or how to deliver them: the results are whole in OUT anyway."""
+    """Say how to see the runs at the tracking URI `where`, or how to deliver them: OUT has all results anyway."""
     if undelivered or page is None:
         why = undelivered or "nothing is delivered"
         return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: fsamc track {out}"]

@@ -1,4 +1,4 @@
-"""What the screen shows while a sweep runs: a bar and a line per trial in a terminal, lines only elsewhere."""
+"""Screen of a running sweep: a bar and a line per trial in a terminal, lines only elsewhere."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Screen(View):
 
 
 def _building(under_way: Sequence[str]) -> str:
-    """What is being built, in the room that there is."""
+    """Return what is being built, in the room that there is."""
     text = f"building {under_way[0]}"
     more = f" (+{len(under_way) - 1})" if len(under_way) > 1 else ""
     return text + more if len(text) + len(more) <= _WIDTH else f"{text[: _WIDTH - len(more) - 3]}...{more}"
@@ -138,7 +138,7 @@ def _size(started: Started) -> str:
 
 
 def failure(fold: FoldDone) -> str:
-    """Which fold failed, and why."""
+    """Return which fold failed, and why."""
     reason = fold.status.removeprefix("failed: ")
     return f"trial {fold.trial}, {fold.category}, seed {fold.seed}, draw {fold.draw}: {reason}"
 

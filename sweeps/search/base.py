@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -77,9 +78,22 @@ class Proposer(ABC):
             std: the score's standard deviation over seeds.
         """
 
-    def foreseen(self) -> list[Values] | None:
-        """List the trials that are still to be proposed, in order; None where that depends on what is told."""
+    def foreseen(self) -> Iterator[Values] | None:
+        """Yield the trials of the whole search, in order; None where they depend on what is told."""
         return None
+
+    def counted_by(self, keys: Collection[str]) -> Iterable[tuple[Values, int]] | None:
+        """Yield a trial for each combination of the values of `keys`, and how many have it, those that came before too.
+
+        None where that depends on what is told.
+        """
+        if (foreseen := self.foreseen()) is None:
+            return None
+        counted: dict[str, tuple[Values, int]] = {}
+        for values in foreseen:
+            combination = as_text({key: values.get(key) for key in keys})
+            counted[combination] = values, counted.get(combination, (values, 0))[1] + 1
+        return counted.values()
 
     def count(self) -> int:
         """Count the trials there will be in all, the base among them."""

@@ -3,64 +3,72 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
 from sweeps.plan.configurations import base_values, listed_values
-from sweeps.plan.space import Values, points
+from sweeps.plan.settings import Plan
+from sweeps.plan.space import Values, every_value, points, weighed_points
 from sweeps.search.base import Proposal, Proposer
 from sweeps.search.distributions import as_text
 
 
 class Enumerated(Proposer):
-    """All trials are known from the start: the base, then the others; one that comes again is not run again."""
+    """All trials are known from the start: the base, then the others; the base is not run again among these."""
 
-    _next = 0
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._coming, self._next = self.foreseen(), 0
 
     @abstractmethod
     def others(self) -> Iterable[Values]:
-        """List the trials after the base, in order; the base may be among them."""
+        """Yield the trials after the base, in order and each once; the base may be among them."""
 
-    @cached_property
-    def _points(self) -> list[Values]:
+    def foreseen(self) -> Iterator[Values]:
+        """Yield the base, then the others."""
         base = base_values(self.plan)
-        return list({as_text(point): point for point in [base, *self.others()]}.values())
+        yield base
+        yield from (values for values in self.others() if as_text(values) != as_text(base))
 
     def propose(self) -> Proposal | None:
         """Give the next of them."""
-        if not self.left():
+        values = next(self._coming, None)
+        if values is None:
             return None
         self._next += 1
-        return Proposal(self._next - 1, self._points[self._next - 1])
+        return Proposal(self._next - 1, values)
 
     def replay(self, number: int, values: Values) -> None:
         """Go on after it."""
-        self._next = max(self._next, number + 1)
+        skipped = islice(self._coming, max(0, number + 1 - self._next))
+        self._next += sum(1 for _ in skipped)
 
     def left(self) -> int:
-        """Count or list those that have not come yet."""
-        return max(0, self.count() - self._next)
-
-    def foreseen(self) -> list[Values]:
-        """Count or list those that have not come yet."""
-        return self._points[self._next :]
+        """Count those that have not come yet."""
+        return self.count() - self._next
 
     def count(self) -> int:
         """Count the base and the others."""
-        return len(self._points)
+        return sum(count for _, count in self.counted_by(()) or ())
 
 
 class GridSearch(Enumerated):
     """Every combination of the choices, the last key fastest; a key whose condition is not met does not multiply."""
 
     def others(self) -> Iterable[Values]:
-        """List the grid's points."""
+        """Yield the grid's points."""
         return points(self.plan.space, self.plan.base)
+
+    def counted_by(self, keys: Collection[str]) -> Iterable[tuple[Values, int]]:
+        """Yield a point for each combination of the keys' values, and how many have it: counted, not listed."""
+        space, base = self.plan.space, base_values(self.plan)
+        inside = all(as_text(value) in map(as_text, every_value(space[key])) for key, value in base.items())
+        return [*([] if inside else [(base, 1)]), *weighed_points(space, self.plan.base, keys)]
 
 
 class ListSearch(Enumerated):
     """The plan's `configurations`, in their order."""
 
     def others(self) -> Iterable[Values]:
-        """Give the list, with the base's values where an entry is silent."""
+        """Yield the list, with the base's values where an entry is silent."""
         return listed_values(self.plan)

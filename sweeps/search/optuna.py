@@ -112,7 +112,7 @@ class Optuna(Proposer):
             trial = self._copy.ask(make_sampler(self.plan, seed))
             values = settle(self.plan.space, self.plan.base, partial(suggest, trial))
             if as_text(values) not in tried:
-                return values, self._copy.asked(trial)
+                return values, self._copy.template(trial)
         generator = numpy_generator(self.plan.search.seed, *parts, "drawn")
         while as_text(values := draw(self.plan, generator)) in tried:
             pass  # comes to an end, since not all of the space has been tried

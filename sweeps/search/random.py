@@ -1,4 +1,4 @@
-"""RandomSearch search: independent draws, each configuration once."""
+"""Random search: independent draws, each configuration once."""
 
 from __future__ import annotations
 
@@ -36,3 +36,7 @@ class RandomSearch(Enumerated):
                     break
             seen.add(as_text(values))
             yield values
+
+    def count(self) -> int:
+        """Count without a draw."""
+        return distinct(self.plan)

@@ -39,8 +39,8 @@ class StudyCopy:
         self._asked += 1
         return self._study.ask()
 
-    def asked(self, trial: optuna.Trial) -> FrozenTrial:
-        """Give the asked trial as it can be entered: with what the sampler keeps in it for the next time."""
+    def template(self, trial: optuna.Trial) -> FrozenTrial:
+        """Return the trial as it can be entered: with what the sampler keeps in it for the next time."""
         frozen = self._study.get_trials(deepcopy=False)[
             trial.number
         ]  # a copy of all would take longer than the sampler

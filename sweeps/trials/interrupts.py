@@ -82,7 +82,7 @@ class Interrupts:
             self._ask = None
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Whether no more trials are to be started."""
         return bool(self.reason)
 

@@ -80,7 +80,11 @@ def test_ctrl_c_in_a_terminal_finishes_the_running_folds_of_a_random_search_and_
 def assert_as_without_ray(out: Path, lab: Lab) -> None:
     """Every row is what the plan's trials and a fold by itself say."""
     plan = load_plan(str(out / "plan.yaml"))
-    proposed, store, textures = make_proposer(plan).foreseen(), Store(lab.root / "cache"), load_textures(lab.textures)
+    proposed, store, textures = (
+        [*make_proposer(plan).foreseen()],
+        Store(lab.root / "cache"),
+        load_textures(lab.textures),
+    )
     folds = pd.read_csv(out / "folds.csv")
     assert len(folds) == N_FOLDS
     for row in folds.to_dict("records"):

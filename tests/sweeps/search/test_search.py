@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 
 import optuna
 import pytest
@@ -162,10 +163,20 @@ class TestEveryProposer:
 
     def test_what_is_foreseen_is_what_comes(self, case):
         proposer = make_proposer(case[0]())
+        proposer.propose()
         if (foreseen := proposer.foreseen()) is not None:
-            assert foreseen == [values for _, values in case[1]]
-            proposer.propose()
-            assert proposer.foreseen() == foreseen[1:]
+            assert [*foreseen] == [values for _, values in case[1]]
+
+    @pytest.mark.parametrize("keys", [(), ("head.kind",), ("shots", "head.kind")])
+    def test_what_is_counted_by_some_keys_is_what_comes(self, case, keys):
+        counted = make_proposer(case[0]()).counted_by(keys)
+        if counted is not None:
+            trials = [values for _, values in case[1]]
+            counts: Counter[str] = Counter()
+            for values, count in counted:
+                assert values in trials
+                counts[as_text({key: values.get(key) for key in keys})] += count
+            assert counts == Counter(as_text({key: values.get(key) for key in keys}) for values in trials)
 
 
 # --- searches of a space that may be endless

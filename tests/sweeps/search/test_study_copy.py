@@ -41,7 +41,7 @@ def again(copy: StudyCopy, *, seed: int) -> FrozenTrial:
     trial = copy.ask(make_sampler(PLAN, seed))
     for key, distribution in PLAN.space.items():
         suggest(trial, key, distribution)
-    return copy.asked(trial)
+    return copy.template(trial)
 
 
 def test_asking_leaves_no_trace_in_the_study_and_gives_what_can_be_entered_there():

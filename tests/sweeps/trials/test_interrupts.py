@@ -48,7 +48,7 @@ def test_the_first_signal_asks_and_the_second_cuts_short(number):
         with interrupts.ending(asked.set):
             press(number)
             assert asked.wait(5)
-            assert (interrupts.reason, interrupts.now, interrupts.asked) == (INTERRUPTED, False, True)
+            assert (interrupts.reason, interrupts.now, interrupts.requested) == (INTERRUPTED, False, True)
             went_on = True
             press(number)
             raise AssertionError("cut short")
@@ -81,7 +81,7 @@ def test_the_budget_counts_from_the_start_of_the_run():
 
 def test_without_a_budget_nothing_is_asked():
     with Interrupts(None, started=time.monotonic() - 1e6) as interrupts:
-        assert not interrupts.asked
+        assert not interrupts.requested
 
 
 DONE, OPEN = TrialRecord(0, {}, done=True), TrialRecord(1, {})
