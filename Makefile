@@ -29,11 +29,12 @@ docs: $(INSTALLED)  ## the site in site/, every warning an error; needs no netwo
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "site/index.html"
 
-check: $(INSTALLED)  ## lint, format, types, import contract
+check: $(INSTALLED)  ## lint, format, types, import contract, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house
 
 audit: $(INSTALLED)  ## constraints.txt against the known vulnerabilities; needs the network
 	@$(PYTHON) -m venv $(VENV)-audit

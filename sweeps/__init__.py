@@ -1,1 +1,1 @@
-"""What is asked: plans, search, trials, tracking, report, the command line."""
+"""Sweeps, what is asked for: plans, search, trials, tracking, report, the command line."""

@@ -95,5 +95,5 @@ def _of_public_names(root: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     lines = list(violations(Path(__file__).parents[1]))
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(lines) or "house rules: kept", file=sys.stderr)
     sys.exit(bool(lines))
