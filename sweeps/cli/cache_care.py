@@ -108,8 +108,8 @@ def _remove_locks(cache: Path, *, before: float) -> None:
 
 
 def _bytes(place: Path) -> int:
-    found = (path.lstat() for path in _all_below(place))
-    sizes = {(one.st_dev, one.st_ino): one.st_size for one in found if stat.S_ISREG(one.st_mode)}
+    entries = (path.lstat() for path in _all_below(place))
+    sizes = {(one.st_dev, one.st_ino): one.st_size for one in entries if stat.S_ISREG(one.st_mode)}
     return sum(sizes.values())  # links to one file count once
 
 

@@ -47,18 +47,18 @@ def doctor(
         weights=weights,
     )
     with console.status("looking"):
-        found = list(run_examinations(options))
+        checks = list(run_examinations(options))
     if json:
-        rows = [{"subject": c.subject, "level": c.level, "found": c.finding, "mend": c.mend} for c in found]
+        rows = [{"subject": c.subject, "level": c.level, "found": c.finding, "mend": c.mend} for c in checks]
         typer.echo(dumps(rows, indent=2))
     else:
         table = Table("what", "", "found, and the mend", box=None, pad_edge=False)
-        for check in found:
+        for check in checks:
             text = Text(check.finding)
             if check.mend:
                 text.append(f"\n{check.mend}", style="dim")
             table.add_row(Text(check.subject), Text(check.level, style=_STYLES[check.level]), text)
         console.print(table)
-        problems = sum(check.level == "problem" for check in found)
-        console.print(f"problems: {problems}, warnings: {sum(check.level == 'warning' for check in found)}")
-    raise typer.Exit(1 if any(check.level == "problem" for check in found) else 0)
+        problems = sum(check.level == "problem" for check in checks)
+        console.print(f"problems: {problems}, warnings: {sum(check.level == 'warning' for check in checks)}")
+    raise typer.Exit(1 if any(check.level == "problem" for check in checks) else 0)

@@ -18,8 +18,8 @@ from sweeps.progress.eta import Eta, Kind, folds_left, folds_of
 from sweeps.progress.events import (
     Best,
     Building,
+    Counts,
     Done,
-    Far,
     Finishing,
     FoldDone,
     NewBest,
@@ -89,18 +89,18 @@ class SweepProgress:
         )
 
     def __enter__(self) -> SweepProgress:
-        self._view.tell(Running(far=self.far, best=self.best, on=True))
+        self._view.tell(Running(counts=self.counts, best=self.best, on=True))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._view.tell(Running(far=self.far, best=self.best, on=False))
+        self._view.tell(Running(counts=self.counts, best=self.best, on=False))
 
     @property
-    def far(self) -> Far:
+    def counts(self) -> Counts:
         """Progress of the sweep."""
-        return Far(
+        return Counts(
             folds_done=self._folds_done,
             folds=self._folds,
             trials_done=self._trials_done,
@@ -114,7 +114,7 @@ class SweepProgress:
         accuracy, seconds = (None if row[name] == "" else float(row[name]) for name in ("accuracy", "seconds"))
         self._eta.fold((row["head"], row["shots"]), seconds, reused=reused)
         where = {name: row[name] for name in ("trial", "category", "seed", "draw", "status")}
-        self._view.tell(FoldDone(**where, accuracy=accuracy, seconds=seconds, reused=reused, far=self.far))
+        self._view.tell(FoldDone(**where, accuracy=accuracy, seconds=seconds, reused=reused, counts=self.counts))
 
     def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
         """Count a trial that has finished, with its average accuracy over categories and its score by the objective."""
@@ -122,7 +122,9 @@ class SweepProgress:
         better = not pd.isna(score) and (self.best is None or score > self.best.score)
         if better:
             self.best = Best(trial=number, mean=mean, std=std, score=score)
-        self._view.tell(TrialDone(trial=number, configuration=label, mean=mean, std=std, best=self.best, far=self.far))
+        self._view.tell(
+            TrialDone(trial=number, configuration=label, mean=mean, std=std, best=self.best, counts=self.counts)
+        )
         if better and self.best:
             self._view.tell(NewBest(best=self.best))
 
@@ -131,7 +133,9 @@ class SweepProgress:
         self._trials_done += 1
         self._folds -= saved.total()
         self._eta.saved(saved)
-        self._view.tell(TrialStopped(trial=number, configuration=label, reason=reason, best=self.best, far=self.far))
+        self._view.tell(
+            TrialStopped(trial=number, configuration=label, reason=reason, best=self.best, counts=self.counts)
+        )
 
     def lost(self, number: int) -> None:
         """Tell of a trial that ended without its folds, because its own process died again and again."""
@@ -141,7 +145,7 @@ class SweepProgress:
         """Tell what is being built at this moment, and learn from what was built so far: number and seconds by kind."""
         if built is not None:
             self._eta.built(built)
-        self._view.tell(Building(under_way=tuple(under_way), far=self.far))
+        self._view.tell(Building(under_way=tuple(under_way), counts=self.counts))
 
     def finishing(self, reason: str, folds: int) -> None:
         """Tell that no fold is started any more, and how many are running."""
@@ -163,7 +167,7 @@ class SweepProgress:
             name=self._name,
             status=status,
             reason=reason,
-            far=self.far,
+            counts=self.counts,
             best=self.best,
             seconds=round(seconds, 1),
             summary=summary,

@@ -11,8 +11,8 @@ from rich.console import Console
 
 
 @dataclass(frozen=True, kw_only=True)
-class Far:
-    """How far the sweep is, earlier runs of a resumed one included.
+class Counts:
+    """Counts of folds and trials, done and in all, earlier runs of a resumed one included.
 
     Attributes:
         eta: seconds left, as far as they can be known: None until a fold was run here.
@@ -68,7 +68,7 @@ class Started:
 class Running:
     """Trials begin to run, or do no longer."""
 
-    far: Far
+    counts: Counts
     best: Best | None
     on: bool
 
@@ -78,7 +78,7 @@ class Building:
     """What is being built at this moment: a cold sweep does little else for its first minutes."""
 
     under_way: tuple[str, ...]
-    far: Far
+    counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class FoldDone:
     accuracy: float | None
     seconds: float | None
     reused: bool
-    far: Far
+    counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class TrialDone:
     mean: float
     std: float
     best: Best | None
-    far: Far
+    counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class TrialStopped:
     configuration: str
     reason: str
     best: Best | None
-    far: Far
+    counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ class Done:
     name: str
     status: str
     reason: str
-    far: Far
+    counts: Counts
     best: Best | None
     seconds: float
     summary: pd.DataFrame | None

@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 from sweeps.progress.counter import summary_table
-from sweeps.progress.events import Building, Done, Event, Far, FoldDone, Running, TrialLost, View, Warned
+from sweeps.progress.events import Building, Counts, Done, Event, FoldDone, Running, TrialLost, View, Warned
 from sweeps.progress.terminal import Screen, failure
 from sweeps.request import Mode
 
@@ -56,7 +56,7 @@ class Quiet(View):
 class JsonLines(View):
     """An object per line, and nothing else: `event` is the name of the event, the other keys are its fields.
 
-    `far` and `best` are spread: `folds_done`, `folds`, `trials_done`, `trials`, `eta` in seconds; `best_trial`,
+    `counts` and `best` are spread: `folds_done`, `folds`, `trials_done`, `trials`, `eta` in seconds; `best_trial`,
     `best_mean`, `best_std`, `best_score`. What is not a number is null. `summary` lists the rows of summary.csv.
     """
 
@@ -86,7 +86,7 @@ def _fields(event: Event) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
-        if isinstance(value, Far):
+        if isinstance(value, Counts):
             fields |= dataclasses.asdict(value)
         elif field.name == "best":
             names = ("trial", "mean", "std", "score")

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sweeps.progress.events import (
     Best,
     Building,
+    Counts,
     Done,
     Event,
-    Far,
     Finishing,
     FoldDone,
     Noted,
@@ -64,18 +64,18 @@ class Screen(View):
                 self._line(escape(text))
             case Running(on=on):
                 self._doing = _doing(event.best)
-                self._update(event.far, self._doing)
+                self._update(event.counts, self._doing)
                 self._bar.start() if on else self._bar.stop()
-            case Building(under_way=under_way, far=far):
-                self._builds(under_way, far)
+            case Building(under_way=under_way, counts=counts):
+                self._builds(under_way, counts)
             case FoldDone():
-                self._update(event.far)
+                self._update(event.counts)
                 if event.status != "ok":
                     self._line(f"[red]failed[/red] {escape(failure(event))}")
             case TrialDone():
                 self._trial(event)
             case TrialStopped(trial=trial, configuration=words, reason=reason):
-                self._line(f"trial {trial:>3}  {escape(words)}  [dim]{escape(reason)}, {_counts(event.far)}[/dim]")
+                self._line(f"trial {trial:>3}  {escape(words)}  [dim]{escape(reason)}, {_counts(event.counts)}[/dim]")
             case TrialLost(trial=trial):
                 self._line(f"[red]failed[/red] trial {trial}: its process died")
             case Finishing():
@@ -89,28 +89,28 @@ class Screen(View):
     def _trial(self, trial: TrialDone) -> None:
         score = tables.percent(trial.mean, trial.std)
         best = f"best {_best(trial.best)}, " if trial.best else ""
-        left = f", {_left(trial.far)}" if trial.far.eta else ""
+        left = f", {_left(trial.counts)}" if trial.counts.eta else ""
         words = f"trial {trial.trial:>3}  {escape(trial.configuration)}  {score} %"
-        self._line(f"{words}   [dim]{best}{_counts(trial.far)}{left}[/dim]")
+        self._line(f"{words}   [dim]{best}{_counts(trial.counts)}{left}[/dim]")
         self._doing = _doing(trial.best)
-        self._update(trial.far, self._doing)
+        self._update(trial.counts, self._doing)
 
-    def _builds(self, under_way: Sequence[str], far: Far) -> None:
-        self._update(far, _building(under_way) if under_way else self._doing)
+    def _builds(self, under_way: Sequence[str], counts: Counts) -> None:
+        self._update(counts, _building(under_way) if under_way else self._doing)
         if not self.console.is_terminal:
             for name in under_way:
                 if name not in self._told:
                     self._line(f"building {escape(name)}")
         self._told.update(under_way)
 
-    def _update(self, far: Far, doing: str | None = None) -> None:
+    def _update(self, counts: Counts, doing: str | None = None) -> None:
         self._bar.update(
             self._task,
-            total=far.folds,
-            completed=far.folds_done,
+            total=counts.folds,
+            completed=counts.folds_done,
             description=None if doing is None else escape(doing),
-            counts=_counts(far),
-            left=_left(far),
+            counts=_counts(counts),
+            left=_left(counts),
         )
 
 
@@ -153,11 +153,11 @@ def _best(best: Best | None) -> str:
     return f"{tables.percent(best.mean, best.std)} %" if best else tables.DASH
 
 
-def _counts(far: Far) -> str:
-    return f"{far.folds_done}/{far.folds} folds, {far.trials_done}/{far.trials} trials"
+def _counts(counts: Counts) -> str:
+    return f"{counts.folds_done}/{counts.folds} folds, {counts.trials_done}/{counts.trials} trials"
 
 
-def _left(far: Far) -> str:
-    if far.eta is None:
+def _left(counts: Counts) -> str:
+    if counts.eta is None:
         return "time left: not known yet"
-    return f"about {duration(far.eta)} left" if far.eta else ""
+    return f"about {duration(counts.eta)} left" if counts.eta else ""

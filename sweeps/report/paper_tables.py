@@ -122,13 +122,13 @@ def printed_average(config: FoldConfig, categories: Iterable[str]) -> float:
 
 def facts(config: FoldConfig) -> dict[str, Any]:
     """Return what tells the paper's cells apart."""
-    found: dict[str, Any] = {"head": config.head.kind, "shots": config.shots, "good": config.good}
+    cell: dict[str, Any] = {"head": config.head.kind, "shots": config.shots, "good": config.good}
     if config.head.sees == "images":
-        return found
+        return cell
     pretrained = pretrains(config)
     polygons = pretrained and config.pseudo.mask == "polygon"
     reference = config.reference.kind if config.residual else None
-    return found | {"pretrained": pretrained, "polygons": polygons, "reference": reference}
+    return cell | {"pretrained": pretrained, "polygons": polygons, "reference": reference}
 
 
 @cache

@@ -193,8 +193,8 @@ def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
 
 
 def _detection(number: int, result: FoldResult) -> list[Any]:
-    found = (getattr(result, name) for name in tables.DETECTED)
-    return [number, result.category, result.seed, result.draw, result.threshold, *found]
+    measures = (getattr(result, name) for name in tables.DETECTED)
+    return [number, result.category, result.seed, result.draw, result.threshold, *measures]
 
 
 def _scores(classes: tuple[str, ...], scores: tuple[float, ...]) -> str:

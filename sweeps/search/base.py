@@ -101,9 +101,9 @@ class Proposer(ABC):
 
     def notice(self) -> str:
         """Say where there are fewer trials than were asked for; empty where there are as many."""
-        asked, there = self.plan.search.trials, self.count()
-        if self.plan.space and there < asked and self.plan.search.algorithm in ("random", "optuna"):
-            return f"the space holds {there} configurations, fewer than search.trials {asked}: each is tried once"
+        trials, there = self.plan.search.trials, self.count()
+        if self.plan.space and there < trials and self.plan.search.algorithm in ("random", "optuna"):
+            return f"the space holds {there} configurations, fewer than search.trials {trials}: each is tried once"
         return ""
 
 

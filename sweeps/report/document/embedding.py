@@ -15,12 +15,12 @@ QUALITY = 85
 
 
 def embedded(files: Sequence[Path]) -> list[str]:
-    """Each picture as a `data:` address, none wider than it was; a file that is gone has none ("")."""
+    """Return each picture as a `data:` address, none wider than it was; a file that is gone has none ("")."""
     for width in WIDTHS:
-        found = [_packed(file, width) for file in files]
-        if sum(map(len, found)) <= BUDGET:
+        packed = [_packed(file, width) for file in files]
+        if sum(map(len, packed)) <= BUDGET:
             break
-    return ["data:image/webp;base64," + base64.b64encode(picture).decode() if picture else "" for picture in found]
+    return ["data:image/webp;base64," + base64.b64encode(picture).decode() if picture else "" for picture in packed]
 
 
 def _packed(file: Path, width: int) -> bytes:

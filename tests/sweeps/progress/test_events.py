@@ -84,7 +84,7 @@ def test_counts_and_the_best_are_kept_and_told():
             progress.trial(number, "x", mean, 0.1, score=mean)
     assert [event.best.trial for event in heard.events if isinstance(event, NewBest)] == [0, 2]
     assert (progress.best.mean, progress.best.std) == (0.6, 0.1)
-    assert (progress.far.folds_done, progress.far.trials_done, progress.far.eta) == (6, 4, 0.0)
+    assert (progress.counts.folds_done, progress.counts.trials_done, progress.counts.eta) == (6, 4, 0.0)
 
 
 # --- how long it will take
@@ -135,19 +135,19 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
     names = "warning note started building building fold fold trial best fold finishing fold trial trial_lost done"
     assert [event["event"] for event in events] == names.split()
     by_name = {event["event"]: event for event in events}
-    far = {"folds_done", "folds", "trials_done", "trials", "eta"}
+    counts = {"folds_done", "folds", "trials_done", "trials", "eta"}
     best = {"best_trial", "best_mean", "best_std", "best_score"}
     assert {name: set(event) - {"event"} for name, event in by_name.items()} == {
         "warning": {"text", "caveat"},
         "note": {"text"},
         "started": {"name", "out", "algorithm", "trials", "folds", "categories", "seeds", "draws"},
-        "building": {"under_way", *far},
-        "fold": {"trial", "category", "seed", "draw", "status", "accuracy", "seconds", "reused", *far},
-        "trial": {"trial", "configuration", "mean", "std", *best, *far},
+        "building": {"under_way", *counts},
+        "fold": {"trial", "category", "seed", "draw", "status", "accuracy", "seconds", "reused", *counts},
+        "trial": {"trial", "configuration", "mean", "std", *best, *counts},
         "best": best,
         "finishing": {"reason", "folds"},
         "trial_lost": {"trial"},
-        "done": {"name", "status", "reason", "seconds", "summary", "labels", "caveats", "files", *best, *far},
+        "done": {"name", "status", "reason", "seconds", "summary", "labels", "caveats", "files", *best, *counts},
     }
     assert by_name["done"]["summary"][1] == {
         "trial": 0,
@@ -203,7 +203,7 @@ def test_a_sweep_that_ends_without_a_fold_is_told_too():
         name="s",
         status="paused",
         reason="later",
-        far=SweepProgress(Heard(), Eta({}, {}, workers=1), name="s", folds=1, trials=1).far,
+        counts=SweepProgress(Heard(), Eta({}, {}, workers=1), name="s", folds=1, trials=1).counts,
         best=None,
         seconds=0.0,
         summary=None,
@@ -220,8 +220,8 @@ def test_folds_that_a_stopped_trial_saves_are_no_longer_ahead():
     with SweepProgress(heard, eta, name="s", folds=8, trials=2) as progress:
         progress.fold(row(0))
         progress.stopped(0, "prototype, 2 shots", "stopped after 1 of 4 folds: worse", Counter({A: 3}))
-        assert (progress.far.folds_done, progress.far.folds, progress.far.trials_done) == (1, 5, 1)
-        assert progress.far.eta == 4 * row(0)["seconds"]
+        assert (progress.counts.folds_done, progress.counts.folds, progress.counts.trials_done) == (1, 5, 1)
+        assert progress.counts.eta == 4 * row(0)["seconds"]
     assert [event.reason for event in heard.events if isinstance(event, TrialStopped)] == [
         "stopped after 1 of 4 folds: worse"
     ]
