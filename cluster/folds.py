@@ -59,3 +59,12 @@ def find_result(key: str, results: Iterable[Path]) -> str | None:
     """Return the result of the fold with this key as JSON, if one of the stores has it."""
     texts = (Store(root).get_text("fold", key) for root in results)
     return next((text for text in texts if text is not None), None)
+
+
+def find_outcome(fold: Fold, shared: Materials) -> Outcome | None:
+    """Return the finished fold from the stores; None if none of them has a result that can be read."""
+    text = find_result(fold.inputs(shared.categories, shared.textures).key, shared.results)
+    try:
+        return Outcome(fold=fold, result=FoldResult.from_json(text), reused=True) if text else None
+    except (ValueError, TypeError, KeyError):
+        return None

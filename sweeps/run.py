@@ -10,8 +10,9 @@ import pandas as pd
 from ray.exceptions import RayError
 
 from cluster.fold_service import FoldRunner
-from cluster.folds import Fold, Materials
+from cluster.folds import Fold, Materials, Outcome, find_outcome
 from fsamc.data.remote import Address
+from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps import tracking
 from sweeps.checks.pictures import remember_pictures
@@ -21,7 +22,7 @@ from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
 from sweeps.plan.configurations import configuration
 from sweeps.progress.counter import SweepProgress
-from sweeps.progress.events import View
+from sweeps.progress.events import Noted, View
 from sweeps.progress.summary import labels_of, mlflow_lines, show_results
 from sweeps.request import CheckedRequest
 from sweeps.results.folder import SweepFolder
@@ -36,7 +37,7 @@ from sweeps.trials.interrupts import BUDGET, Interrupts
 from sweeps.trials.monitor import Monitor, tree_memory
 from sweeps.trials.recorder import Recorder
 from sweeps.trials.status import MEND, sweep_status
-from sweeps.trials.stopping import EarlyStopping
+from sweeps.trials.stopping import EarlyStopping, fold_place
 from sweeps.trials.trial import PlanSearch
 from sweeps.trials.tuner import run_trials
 
@@ -48,12 +49,14 @@ class SweepRun:
         self.checked, self.interrupts, self.view, self.console = checked, interrupts, view, view.console
         self.request, self.prepared, self.plan = checked.request, checked.prepared, checked.prepared.plan
         self.out, self.cache = checked.request.out, checked.places.cache
+        self.working_set = working_set(self.plan)
         self.folder = SweepFolder(self.out, self.plan)
-        self.records = self.folder.open(self.prepared.contents, extending=self.request.extend)
+        self.records = self.folder.open(
+            self.prepared.contents, extending=self.request.extend, mode=self.request.resume, find=self._find
+        )
         self.store = Store(self.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
         self.usage = Usage.going_on(self.folder.notes)
-        self.working_set = working_set(self.plan)
         self.n_folds = len(self.prepared.folds(self.plan.base))
         self.stopping = EarlyStopping(self.plan, folds=self.n_folds)
 
@@ -72,6 +75,8 @@ class SweepRun:
             raise Unfinished(f"{reason}; {MEND}") from error
 
     def _run(self) -> None:
+        for line in self.folder.repairs():
+            self.view.tell(Noted(text=line))
         remember_pictures(self.prepared.examined, self.store)
         write_splits(splits(self.prepared), self.out)
         self._replay()
@@ -234,6 +239,13 @@ class SweepRun:
     def _folds(self, record: TrialRecord) -> list[Fold]:
         return self.prepared.folds(configuration(self.plan, record.values))
 
+    def _find(self, record: TrialRecord) -> list[Outcome] | None:
+        """Return what the stores have of a finished trial; None where a fold is missing."""
+        folds = [fold for fold in self._folds(record) if not record.folds or fold_place(fold) in record.folds]
+        shared = self._materials()
+        outcomes = [outcome for fold in folds if (outcome := find_outcome(fold, shared)) is not None]
+        return outcomes if len(outcomes) == len(record.folds or folds) else None
+
     def _saved(self) -> dict[str, int]:
         stopped = [record for record in self.folder.records() if record.stopped]
         planned = {record.number: len(self._folds(record)) for record in stopped}
@@ -266,6 +278,7 @@ class SweepRun:
                 "versions": tracking.installed_versions(),
                 "commit": tracking.commit(),
                 "fingerprint": self.prepared.fingerprint,
+                "support": digest((self.out / "support.csv").read_text(encoding="utf-8")),
                 "tracking_uri": self.checked.runs_at,
                 "offline": self.request.offline,
                 "materials": self._where(),

@@ -13,7 +13,7 @@ from cluster import runtime
 from fsamc.data.remote import source
 from fsamc.errors import BadInput
 from fsamc.store.store import Store
-from sweeps.checks.disk import check_space, check_writable
+from sweeps.checks.disk import check_databases, check_space, check_writable
 from sweeps.checks.nodes import check_nodes
 from sweeps.checks.prepare import prepare
 from sweeps.checks.resources import resolve_resources
@@ -23,8 +23,7 @@ from sweeps.progress.counter import announce
 from sweeps.progress.events import Noted
 from sweeps.progress.lines import make_view
 from sweeps.request import CheckedRequest, Places, Request, default_cache
-from sweeps.results.extend import extended
-from sweeps.results.identity import check_resumable
+from sweeps.results.identity import check_resumable, extended
 from sweeps.results.lock import lock
 from sweeps.results.saved_settings import SavedSettings, read_saved_settings, saved_changes
 from sweeps.run import SweepRun
@@ -88,6 +87,7 @@ def check(request: Request) -> CheckedRequest:
         random=request.random_backbone,
     )
     check_resumable(out, prepared.plan, prepared.contents, request.resume)
+    check_databases(out)
     if request.extend:
         prepared = replace(prepared, plan=extended(prepared.plan, out, request.extend))
     check_search(prepared.plan, Home(out=out, run="", data=prepared.fingerprint))

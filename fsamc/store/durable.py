@@ -16,7 +16,7 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     except OSError as error:
         if not (path.is_dir() and error.errno in _NOT_OFFERED):
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 

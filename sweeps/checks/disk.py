@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from fsamc.artifacts.base import Artifact
@@ -29,6 +32,31 @@ def missing_artifacts(prepared: Prepared, cache: Path) -> list[Artifact]:
 def is_cached(artifact: Artifact, cache: Path) -> bool:
     """Whether the artifact seems to be there: its checksums are not looked at, and nothing is touched."""
     return (cache / artifact.kind / artifact.key).is_dir()
+
+
+def check_databases(out: Path) -> None:
+    """Raise BadInput if a database of OUT is damaged: what it holds can be made again from OUT's other files."""
+    made_again = {
+        "mlflow.db": "all that OUT holds is delivered to a new one",
+        "study.db": "the search enters what trials.jsonl says into a new one",
+    }
+    for name, how in made_again.items():
+        path = out / name
+        if os.path.lexists(path) and (problem := _damage(path)):
+            raise BadInput(f"{path}: {problem}; move it away and run the same command again: {how}")
+
+
+def _damage(database: Path) -> str | None:
+    if not database.is_file():
+        return "is not a file"
+    try:
+        with closing(sqlite3.connect(database, timeout=30)) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:  # somebody writes to it
+        return None if "locked" in str(error) else str(error)
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == "ok" else " ".join(str(found).split())
 
 
 def check_writable(folder: Path) -> None:

@@ -21,6 +21,7 @@ from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.folder import FIGURES, SweepFolder
 from sweeps.results.identity import check_resumable
+from sweeps.results.lock import lock
 from sweeps.results.objective import chosen_trial
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import read_saved_settings, saved_changes
@@ -87,17 +88,20 @@ def redraw(
     `data`, `textures` and `cache` are by default those that the sweep ran on.
 
     Raises:
-        BadInput: `out` holds no sweep with finished folds, no such trial, or the data are others.
+        BadInput: `out` holds no sweep with finished folds, no such trial, the data are others, or a sweep writes to it.
         Unfinished: the figures are drawn, and could not be delivered to MLflow.
     """
     figures = _open(out, data=data, textures=textures, cache=cache)
-    chosen = figures.best() if trial is None else trial
-    if chosen is None:
-        raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
-    noted = figures.record(chosen, draw_here)
-    from sweeps.report.write import write_report  # here, because it loads Matplotlib
+    with lock(out):
+        check_resumable(out, figures.prepared.plan, figures.prepared.contents, "must")  # a sweep may have been there
+        figures.folder.notes = SweepReader(out).notes
+        chosen = figures.best() if trial is None else trial
+        if chosen is None:
+            raise BadInput(f"{out}: has no best trial to draw; give one by --trial, or resume the sweep")
+        noted = figures.record(chosen, draw_here)
+        from sweeps.report.write import write_report  # here, because it loads Matplotlib
 
-    write_report(out)
+        write_report(out)
     if not figures.folder.notes.get("offline"):
         _deliver(out)
     return [out / name for name in noted["files"]]

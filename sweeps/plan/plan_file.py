@@ -19,6 +19,8 @@ from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
 
 Tree = dict[Any, Any]
 _LARGEST = 4 << 20  # bytes
+# A plan that is cut short is YAML still, of another plan.
+_WHOLE, _END = "# whole if it ends with: # end of the plan", "# end of the plan"
 
 
 class Spot(NamedTuple):
@@ -80,6 +82,17 @@ def _line(spot: Spot, problem: Problem) -> str:
 
 def _order(spot: Spot) -> tuple[bool, str, Mark]:
     return bool(spot.word), spot.source, spot.mark or Mark(0, 0)
+
+
+def complete_plan(text: str, comment: str = "") -> str:
+    """Make of a plan's YAML a file that cannot be cut short unnoticed, with a comment on top."""
+    return "\n".join([*([f"# {comment}"] if comment else []), _WHOLE, text.rstrip("\n"), _END, ""])
+
+
+def check_complete(text: str) -> None:
+    """Raise ValueError for what `complete_plan` made and something has cut short."""
+    if f"{_WHOLE}\n" in text and not text.rstrip().endswith(f"\n{_END}"):
+        raise ValueError(f"is cut short: it does not end with a line {_END!r}")
 
 
 def preset_names() -> list[str]:
@@ -152,9 +165,12 @@ def _read(source: str) -> Written:
     else:
         try:
             text = _read_text(Path(source))
+            check_complete(text)
         except (OSError, UnicodeDecodeError) as error:
             presets = ", ".join(preset_names())
             raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {presets}") from error
+        except ValueError as error:
+            raise BadInput(f"{source}: {error}; restore it from a copy") from error
     try:
         document = read_yaml(text)
     except NotYaml as error:

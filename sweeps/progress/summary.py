@@ -11,11 +11,11 @@ from rich.console import Console
 from sweeps.checks.prepare import Prepared
 from sweeps.figures.sweep_figures import figures_line
 from sweeps.plan.configurations import configuration
+from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table, summary_table
 from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
-from sweeps.results.labels import label
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage, saved_line
 

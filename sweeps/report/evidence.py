@@ -89,8 +89,10 @@ def gather(out: Path) -> Evidence:
 
 
 def _notes(saved: SweepReader) -> dict[str, Any]:
-    """Take sweep.json, or nothing where it is torn or cannot be read: the report can do without."""
-    try:
-        return saved.notes
-    except (BadInput, OSError):
-        return {}
+    """Take sweep.json: without the caveats in it no number may be shown. Raises BadInput if it is missing or torn."""
+    if not saved.notes:
+        raise BadInput(
+            f"{saved.out / 'sweep.json'}: is missing, and with it what must stand beside the numbers; give the sweep's "
+            "whole command again: it is written anew"
+        )
+    return saved.notes

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cluster.folds import Outcome
-from fsamc.fold.result import FoldResult
+from fsamc.store.durable import sync
 from sweeps.plan.configurations import configuration, swept, variants
-from sweeps.plan.load import config_hash, to_yaml
+from sweeps.plan.load import to_yaml
+from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.files import append, write_whole
+from sweeps.results.files import append, read_lines, write_whole
+from sweeps.results.fold_rows import DETECTION, PREDICTIONS, fold_row, table_rows
 from sweeps.results.identity import claim
-from sweeps.results.reader import SweepReader, TrialRecord, read_rows
+from sweeps.results.reader import SweepReader, TrialRecord, trial_records
+from sweeps.results.rows import Seal, as_csv, read_rows, readable_rows, seals
 
-DETECTION = ["trial", "category", "seed", "draw", "threshold", *tables.DETECTED]
 FIGURES = "figures"
-PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
+
+
+Finder = Callable[[TrialRecord], Sequence[Outcome] | None]  # the folds of a finished trial; None where one is not there
 
 
 class SweepFolder:
     """Writes OUT and reads it back. Rows are appended as folds finish, and sorted when the sweep ends.
 
+    A trial is done when all its rows are on the disk: its line in trials.jsonl, which says so and seals them, is
+    written after they have been flushed. A fold's result is in a store, flushed, before its rows are written; so rows
+    need not be flushed one by one.
+
     Attributes:
         run: what tells this sweep from others of the same plan; an interrupted sweep goes on under the same.
         notes: sweep.json, what was spent, what to beware of.
         saved: what is in the folder by now; each file is parsed at most once between two rows written.
+        restored: numbers of the trials whose rows the folder had lost, and has again.
+        lost: numbers of the trials whose rows it has lost, and that are to be run again.
     """
 
     def __init__(self, root: Path, plan: Plan) -> None:
@@ -42,51 +51,84 @@ class SweepFolder:
         self.run = ""
         self.notes: dict[str, Any] = {}
         self.saved = SweepReader(root)
+        self.restored: list[int] = []
+        self.lost: list[int] = []
         self._columns = list(dict.fromkeys([*tables.FIXED, *swept(plan)]))
         self._tables = {"folds.csv": self._columns, "predictions.csv": PREDICTIONS}
         if any(config.detection.enabled for config in variants(plan)):
             self._tables["detection.csv"] = DETECTION
         if plan.scoring.measure:
             self._tables[objective.OBJECTIVES] = objective.OBJECTIVE_COLUMNS
+        self._running: dict[int, _Reported] = {}
 
-    def open(self, contents: Mapping[str, str], *, extending: int | None = None) -> list[TrialRecord]:
-        """Start or continue the sweep; return the trials that were proposed before, with their reported folds kept."""
-        self.run = claim(self.root, self.plan, contents, extending=extending)
-        earlier = SweepReader(self.root)
-        self.notes, records = earlier.notes, earlier.trials
-        write_whole(self.root / "trials.jsonl", "".join(map(_line, records)))  # a torn line must not take in the next
-        done = {str(record.number) for record in records if record.done}
-        kept = {name: self._keep(name, columns, done) for name, columns in self._tables.items()}
-        self.saved = SweepReader(self.root, fold_rows=kept["folds.csv"])
+    def open(
+        self,
+        contents: Mapping[str, str],
+        *,
+        extending: int | None = None,
+        mode: str = "auto",
+        find: Finder = lambda _: None,
+    ) -> list[TrialRecord]:
+        """Start or continue the sweep, as `claim` does; return the trials that were proposed before.
+
+        Of a trial that is done its rows are kept. Where some are missing or changed, all are written anew from what
+        `find` gives, or the trial is not done. The folds of other trials are reported again.
+        """
+        self.run = claim(self.root, self.plan, contents, extending=extending, mode=mode)
+        self.notes = SweepReader(self.root).notes
+        records = trial_records(read_lines(self.root / "trials.jsonl"))
+        rows = {name: readable_rows(self.root / name, columns) for name, columns in self._tables.items()}
+        whole = self._whole(records, {name: seals(table) for name, table in rows.items()})
+        kept = {name: [table[table["trial"].isin(whole)]] for name, table in rows.items()}
+        for record in records:
+            if record.done and str(record.number) not in whole:
+                for name, restored in self._restore(record, find(record) or ()).items():
+                    kept[name].append(pd.DataFrame(restored, columns=self._tables[name], dtype=str))
+        for name, parts in kept.items():
+            _write_rows(self.root / name, pd.concat(parts))
+        write_whole(self.root / "trials.jsonl", "".join(map(_line, records)))
+        if self.notes:
+            self.note({"status": "running", "trials": len(records)})
+        self.saved = SweepReader(self.root)
         return records
+
+    def repairs(self) -> list[str]:
+        """Say of which trials rows had been lost, and what becomes of them."""
+        told = {"are written again from their results": self.restored, "are lost: it is run again": self.lost}
+        return [
+            f"{self.root}: rows of trial {number} were missing or changed; they {how}"
+            for how, numbers in told.items()
+            for number in numbers
+        ]
 
     def proposed(self, record: TrialRecord) -> None:
         """Note a new trial before it starts, so that a resumed sweep asks the same."""
         record.started = time.time()
-        self._append("trials.jsonl", _line(record))
+        self._log(_line(record))
 
     def done(self, number: int, *, stopped: str | None = None) -> None:
         """Note that all of a trial's folds have been reported, or that it was stopped early, and why."""
-        self._ended(number, {"done": True} | ({} if stopped is None else {"stopped": stopped}))
+        trial = self._running.pop(number, _Reported.nothing(self._tables))
+        for name in trial.seals:
+            sync(self.root / name)
+        how = {"stopped": stopped, "folds": trial.folds} if stopped is not None else {}
+        self._ended(number, {"done": True, "rows": trial.sealed(), **how})
 
     def failed(self, number: int) -> None:
         """Note that a trial came to its end without a score. The next run of the sweep tries it again."""
+        self._running.pop(number, None)
         self._ended(number, {"failed": True})
-
-    def _ended(self, number: int, how: Mapping[str, Any]) -> None:
-        entry = {"trial": number, **how, "ended": round(time.time(), 3)}
-        self._append("trials.jsonl", json.dumps(entry) + "\n")
 
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """Append a finished fold's row, its predictions, what was detected and measured; return the row."""
-        row = self._row(number, values, outcome)
-        if outcome.result is not None:
-            self._append("predictions.csv", _csv(_predictions(number, outcome.result)))
-            if outcome.result.threshold is not None:
-                self._append("detection.csv", _csv([_detection(number, outcome.result)]))
-            if outcome.result.measured:
-                self._append(objective.OBJECTIVES, _csv([objective.measured_row(number, outcome.result)]))
-        self._append("folds.csv", _csv([[row.get(name, "") for name in self._columns]]))
+        trial = self._running.setdefault(number, _Reported.nothing(self._tables))
+        row = fold_row(number, values, outcome)
+        rows = table_rows(row, outcome, self._columns)
+        for name in rows:
+            append(self.root / name, as_csv(rows[name]))
+        trial.add(rows)
+        trial.folds.append([row[name] for name in tables.FOLD])
+        self.saved = SweepReader(self.root)
         return row
 
     def has_rows(self) -> bool:
@@ -109,8 +151,9 @@ class SweepFolder:
 
     def finish(self) -> pd.DataFrame:
         """Sort the tables, write summary.csv and best.yaml; return the summary."""
-        by_name = {name: self._sort(name, columns) for name, columns in self._tables.items()}
-        self.saved = SweepReader(self.root, fold_rows=by_name["folds.csv"])
+        for name, columns in self._tables.items():
+            self._sort(name, columns)
+        self.saved = SweepReader(self.root)
         folds = self.saved.folds
         summary = tables.summarise(folds)
         tables.write_summary(summary, self.root)
@@ -129,31 +172,13 @@ class SweepFolder:
                 }
             )
             chosen = " ".join(f"trial {best}, chosen by {objective.what_chooses(self.plan)}".split())
-            write_whole(self.root / "best.yaml", f"# {chosen}\n{to_yaml(plan)}")
+            write_whole(self.root / "best.yaml", complete_plan(to_yaml(plan), chosen))
         return summary
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Enter facts into sweep.json."""
         self.notes |= facts
         write_whole(self.root / "sweep.json", json.dumps(self.notes, indent=2))
-
-    def _row(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-        fold, result = outcome.fold, outcome.result
-        return {
-            "trial": number,
-            "config": config_hash(fold.config),
-            "category": fold.category,
-            "seed": fold.seed,
-            "draw": fold.draw,
-            "shots": fold.config.shots,
-            "head": fold.config.head.kind,
-            "accuracy": result.accuracy if result else "",
-            "correct": result.correct if result else "",
-            "queries": result.queries if result else "",
-            "status": "ok" if result else f"failed: {outcome.error}",
-            "seconds": round(result.seconds, 3) if result else "",
-            **{key: _cell(value) for key, value in values.items()},
-        }
 
     def records(self) -> list[TrialRecord]:
         """Every trial that was proposed, by number."""
@@ -163,46 +188,67 @@ class SweepFolder:
         """Scored folds that have a say, with their score by the objective as their accuracy."""
         return objective.scored(self.plan, self.saved.finished, self.saved.measured)
 
-    def _append(self, name: str, text: str) -> None:
-        append(self.root / name, text)
+    def _ended(self, number: int, how: Mapping[str, Any]) -> None:
+        self._log(json.dumps({"trial": number, **how, "ended": round(time.time(), 3)}) + "\n")
+
+    def _log(self, line: str) -> None:
+        """Append a line to trials.jsonl, and have it on the disk."""
+        append(self.root / "trials.jsonl", line)
+        sync(self.root / "trials.jsonl")
         self.saved = SweepReader(self.root)
 
-    def _keep(self, name: str, columns: list[str], done: set[str]) -> pd.DataFrame:
-        """Rewrite a table with the rows of finished trials only; the others' folds are reported again."""
-        path = self.root / name
-        rows = read_rows(path) if path.exists() else pd.DataFrame(columns=columns)
-        kept = rows[rows["trial"].isin(done)]
-        _write_rows(path, kept)
-        return kept
+    def _whole(self, records: Iterable[TrialRecord], there: Mapping[str, Mapping[int, str]]) -> set[str]:
+        """List, as text, the numbers of finished trials of which every table has all rows, as `there` seals them."""
+        whole = set()
+        for record in records:
+            seals_there = {name: there[name].get(record.number, str(Seal())) for name in self._tables}
+            if not record.seals and record.number in there["folds.csv"]:
+                record.seals = seals_there  # an earlier version did not seal them: what is there is all that is known
+            if record.done and record.seals == seals_there:
+                whole.add(str(record.number))
+        return whole
 
-    def _sort(self, name: str, columns: list[str]) -> pd.DataFrame:
+    def _restore(self, record: TrialRecord, outcomes: Sequence[Outcome]) -> dict[str, list[list[str]]]:
+        """Make a finished trial's rows anew, and seal them; without outcomes there are none, and it is not done."""
+        trial = _Reported.nothing(self._tables)
+        made: dict[str, list[list[str]]] = {name: [] for name in self._tables}
+        for outcome in outcomes:
+            rows = table_rows(fold_row(record.number, record.values, outcome), outcome, self._columns)
+            trial.add(rows)
+            for name in rows:
+                made[name] += rows[name]
+        if outcomes:
+            self.restored.append(record.number)
+            record.seals = trial.sealed()
+        else:
+            self.lost.append(record.number)
+            record.done, record.stopped, record.folds = False, None, []
+        return made
+
+    def _sort(self, name: str, columns: list[str]) -> None:
         rows = read_rows(self.root / name)
         rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in ("trial", "seed", "draw")})
-        rows = rows.sort_values(columns[:1] + tables.FOLD, kind="stable")
-        _write_rows(self.root / name, rows)
-        return rows
+        _write_rows(self.root / name, rows.sort_values(columns[:1] + tables.FOLD, kind="stable"))
 
 
-def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
-    where = [number, result.category, result.seed, result.draw]
-    answers = zip(result.images, result.truth, result.predicted, result.scores, strict=True)
-    return [
-        [*where, image, result.classes[truth], result.classes[predicted], _scores(result.classes, scores)]
-        for image, truth, predicted, scores in answers
-    ]
+@dataclass
+class _Reported:
+    """Rows that a trial has given so far, by table, as seals; and what identifies its folds."""
 
+    seals: dict[str, Seal]
+    folds: list[list[Any]] = field(default_factory=list)
 
-def _detection(number: int, result: FoldResult) -> list[Any]:
-    measures = (getattr(result, name) for name in tables.DETECTED)
-    return [number, result.category, result.seed, result.draw, result.threshold, *measures]
+    @classmethod
+    def nothing(cls, names: Iterable[str]) -> _Reported:
+        return cls({name: Seal() for name in names})
 
+    def add(self, rows: Mapping[str, Iterable[list[str]]]) -> None:
+        for name in rows:
+            for cells in rows[name]:
+                self.seals[name].add(cells)
 
-def _scores(classes: tuple[str, ...], scores: tuple[float, ...]) -> str:
-    return json.dumps({name: float(f"{score:.6g}") for name, score in zip(classes, scores, strict=True)})
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | tuple | dict | bool) or value is None else value
+    def sealed(self) -> dict[str, str]:
+        return {name: str(seal) for name, seal in self.seals.items()}
 
 
 def _line(record: TrialRecord) -> str:
@@ -210,15 +256,15 @@ def _line(record: TrialRecord) -> str:
     if record.started is not None:
         entry["started"] = round(record.started, 3)
     if record.done:
-        told = {"done": True, "stopped": record.stopped, "ended": record.ended}
-        entry |= {name: value for name, value in told.items() if value is not None}
+        told = {
+            "done": True,
+            "rows": record.seals,
+            "stopped": record.stopped,
+            "folds": record.folds,
+            "ended": record.ended,
+        }
+        entry |= {name: value for name, value in told.items() if value not in (None, [], {})}
     return json.dumps(entry) + "\n"
-
-
-def _csv(rows: Iterable[list[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _write_rows(path: Path, rows: pd.DataFrame) -> None:

@@ -1,4 +1,8 @@
-"""Identity of an OUT folder: the plan and the data that a sweep there ran on, and must go on with."""
+"""Identity of an OUT folder: the plan and the data that a sweep there ran on, must go on with, and may be extended by.
+
+The new number of trials of `--extend N` is written to identity.json, with the plan's hash, in one piece and before any
+work starts. An extension is open until the sweep is done: the same command goes on with it and adds nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,12 @@ import yaml
 
 from fsamc.config.dotted import flatten
 from fsamc.errors import BadInput
+from fsamc.store.durable import make_folder
 from sweeps.plan.kinds import is_earlier
 from sweeps.plan.load import plan_hash, to_yaml
+from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_json, write_whole
+from sweeps.results.files import read_file, read_json, write_whole
 
 IDENTITY = "identity.json"
 
@@ -46,13 +52,18 @@ def read_identity(out: Path) -> Identity | None:
     return Identity(**{one.name: saved[one.name] for one in fields(Identity) if one.name in saved}) if saved else None
 
 
+def read_notes(out: Path) -> dict[str, Any]:
+    """Read sweep.json; empty where no sweep has started. Raises BadInput where it is torn."""
+    return read_json(out / "sweep.json", mend="remove it and give the sweep's whole command again: it is written anew")
+
+
 def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: str) -> None:
     """Raise BadInput where `--resume MODE` does not go with what OUT holds, or that cannot be read.
 
     `contents`: as `Identity.data`.
     """
     was = read_identity(out)
-    read_json(out / "sweep.json")  # which is needed only after work has started
+    read_notes(out)  # which are needed only after work has started
     if was is None:
         if mode == "must":
             raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")
@@ -77,13 +88,24 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
         )
 
 
-def claim(out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int | None = None) -> str:
-    """Make OUT this sweep's, or check that it is; return what tells the sweep from others of the same plan.
+def claim(
+    out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int | None = None, mode: str = "auto"
+) -> str:
+    """Make OUT this sweep's, or go on there; return what tells the sweep from others of the same plan.
 
-    `extending`: as `Identity.extending`; None leaves that as it is.
+    OUT's lock is held by now, and another sweep may have come and gone since it was checked: it is checked again.
+
+    Args:
+        out: the folder.
+        plan: with the trials that it is extended by.
+        contents: as `Identity.data`.
+        extending: as `Identity.extending`; None leaves that as it is.
+        mode: as of `check_resumable`, which raises BadInput.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     was = read_identity(out) or Identity()
+    more = extending if extending and extending != was.extending else 0
+    check_resumable(out, with_trials(plan, plan.search.trials - more) if more else plan, contents, mode)
     identity = Identity(
         plan=plan_hash(plan),
         data=dict(contents),
@@ -92,7 +114,7 @@ def claim(out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int 
         extending=was.extending if extending is None else extending,
     )
     _write(out, identity)
-    write_whole(out / "plan.yaml", to_yaml(plan))
+    write_whole(out / "plan.yaml", complete_plan(to_yaml(plan)))
     return identity.run
 
 
@@ -105,14 +127,48 @@ def _write(out: Path, identity: Identity) -> None:
     write_whole(out / IDENTITY, json.dumps(asdict(identity)))
 
 
+def with_trials(plan: Plan, trials: int) -> Plan:
+    """Change the plan's number of trials."""
+    return plan.model_copy(update={"search": plan.search.model_copy(update={"trials": trials})})
+
+
+def extended(plan: Plan, out: Path, more: int) -> Plan:
+    """Give the plan of the sweep in OUT `more` trials, or leave it where an extension by as many is open.
+
+    `plan`: with all extensions so far.
+
+    Raises BadInput where there is nothing to extend, or an extension by another number is open.
+    """
+    was = read_identity(out)
+    if was is None:
+        raise BadInput(f"--extend {more}: {out} holds no sweep to extend; leave out --extend, or give its folder")
+    if plan.search.algorithm in ("grid", "list") or not plan.space:
+        reason = f"a {plan.search.algorithm}" if plan.space or plan.configurations else "a plan without a space"
+        raise BadInput(
+            f"--extend {more}: {reason} has all of its trials; change the plan and give another --out: folds that are "
+            "finished are taken from the cache"
+        )
+    if was.extending not in (0, more):
+        raise BadInput(
+            f"--extend {more}: {out} is being extended by {was.extending}; finish that first: fsamc sweep --out {out}"
+        )
+    return plan if was.extending else with_trials(plan, plan.search.trials + more)
+
+
 def _written_plan(out: Path) -> Mapping[str, Any]:
-    plan: Mapping[str, Any] = yaml.safe_load((out / "plan.yaml").read_text(encoding="utf-8"))
-    return plan
+    """Read plan.yaml; empty where that is missing or torn."""
+    try:
+        plan = yaml.safe_load(read_file(out / "plan.yaml") or b"")
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return plan if isinstance(plan, dict) else {}
 
 
 def _difference(out: Path, plan: Plan) -> str:
     """Name the first dotted key in which the plan in OUT and this one differ."""
-    old: dict[str, Any] = flatten(_written_plan(out))
+    old = flatten(_written_plan(out))
+    if not old:
+        return "plan.yaml there cannot be read"
     new: dict[str, Any] = flatten(yaml.safe_load(to_yaml(plan)))
     for key in [*new, *old]:
         if old.get(key) != new.get(key) and not key.startswith("resources."):

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fsamc.errors import BadInput
+from fsamc.store.durable import make_folder
 from sweeps.results.files import write_whole
 from sweeps.results.identity import IDENTITY
 
@@ -20,16 +21,18 @@ LOCK, HOLDER = f"{IDENTITY}.lock", f"{IDENTITY}.holder"
 @contextmanager
 def lock(out: Path) -> Iterator[None]:
     """Hold OUT while a sweep writes to it. Raises BadInput where another one does, and says which."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     file_lock = FileLock(out / LOCK)
     try:
         file_lock.acquire(timeout=0)
     except Timeout:
         holder = out / HOLDER
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        who = holder.read_text(encoding="utf-8", errors="replace") if holder.exists() else "another process"
         raise BadInput(
             f"{out}: a sweep is writing to it ({who}); wait for it, stop it, or take another --out"
         ) from None
+    except OSError as error:
+        raise BadInput(f"{out / LOCK}: {error.strerror or error}; remove it, or take another --out") from error
     try:
         write_whole(out / HOLDER, f"process {os.getpid()} on {socket.gethostname()}")
         yield

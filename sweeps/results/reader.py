@@ -1,33 +1,32 @@
-"""Reader of OUT: the one place where the files of a sweep's folder are parsed, whole or while they grow."""
+"""Reader of OUT: the one place where the files of a sweep's folder are parsed, and what they lost is missed."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydantic
 import yaml
 
 from fsamc.config.scoring import MEASURES
 from fsamc.errors import BadInput
+from fsamc.store.digests import digest
+from sweeps.plan.plan_file import check_complete
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.files import read_json, read_lines
-from sweeps.results.identity import Identity, read_identity
+from sweeps.results.files import read_file, read_lines
+from sweeps.results.identity import Identity, read_identity, read_notes
 from sweeps.results.objective import OBJECTIVE_COLUMNS, OBJECTIVES
+from sweeps.results.rows import Seal, read_rows, seals
 
 WHOLE = ["trial", "seed", "draw", "shots"]
 NUMBERS = ["accuracy", "correct", "queries", "seconds"]
 TABLES = ("folds.csv", "predictions.csv", "detection.csv", OBJECTIVES)
-Row = dict[str, str]
+SUPPORT_COLUMNS = ["category", "good", "shots", "draw", "role", "image"]
 
 
 @dataclass
@@ -39,6 +38,8 @@ class TrialRecord:
         stopped: why it was stopped before it had all its folds, if it was.
         failed: it came to its end without a score; a resumed sweep tries it again.
         started, ended: seconds since 1970; None in what earlier versions wrote.
+        seals: of its rows in each table, by the table's name, once it is done; empty in what earlier versions wrote.
+        folds: what identifies its folds (`tables.FOLD`), where it was stopped before it had all; as `seals`.
     """
 
     number: int
@@ -48,32 +49,54 @@ class TrialRecord:
     failed: bool = field(default=False, compare=False)
     started: float | None = field(default=None, compare=False)
     ended: float | None = field(default=None, compare=False)
+    seals: dict[str, str] = field(default_factory=dict, compare=False)
+    folds: list[tuple[Any, ...]] = field(default_factory=list, compare=False)
+
+    def learn(self, entry: Mapping[str, Any]) -> None:
+        """Take in what a later line of trials.jsonl says."""
+        self.done |= entry.get("done", False)
+        self.failed |= entry.get("failed", False)
+        self.stopped = entry.get("stopped", self.stopped)
+        self.ended = entry.get("ended", self.ended)
+        self.seals = entry.get("rows", self.seals)
+        self.folds = [tuple(fold) for fold in entry.get("folds", self.folds)]
+
+
+def trial_records(entries: Iterable[Mapping[str, Any] | None]) -> list[TrialRecord]:
+    """Put together the trials, by number, from lines of trials.jsonl; a trial whose values are lost is left out."""
+    records: dict[int, TrialRecord] = {}
+    for entry in entries:
+        if entry is None or not isinstance(number := entry.get("trial"), int):
+            continue
+        if "values" in entry:
+            records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))
+        if number in records:
+            records[number].learn(entry)
+    return [records[number] for number in sorted(records)]
 
 
 class SweepReader:
     """One sweep's folder, each of its files parsed when it is first asked for, and once.
 
     What is written later is seen by another reader. A last line that a kill has torn, or that is being written, is
-    left out of every file.
-
-    Args:
-        out: the folder.
-        fold_rows: the rows of folds.csv as text, where whoever has just written it has them at hand.
+    left out of every file. Whatever else is missing, of what trials.jsonl says is done, is BadInput: a table is whole
+    or it is none.
     """
 
-    def __init__(self, out: Path, *, fold_rows: pd.DataFrame | None = None) -> None:
+    def __init__(self, out: Path) -> None:
         self.out = out
-        self._fold_rows = fold_rows
 
     @cached_property
     def plan(self) -> Plan:
         """The plan that the sweep ran. Raises BadInput if there is none, or it is torn."""
         path = self.out / "plan.yaml"
+        text = read_file(path)
+        if text is None:
+            raise BadInput(f"{path}: No such file or directory; give the OUT folder of a sweep")
         try:
-            return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror}; give the OUT folder of a sweep") from error
-        except (yaml.YAMLError, pydantic.ValidationError) as error:
+            check_complete(text.decode())
+            return Plan.model_validate(yaml.safe_load(text))
+        except (yaml.YAMLError, ValueError) as error:  # pydantic's ValidationError is a ValueError
             line = " ".join(str(error).split())
             raise BadInput(f"{path}: {line}; expected the plan that the sweep wrote, restore it") from error
 
@@ -85,23 +108,16 @@ class SweepReader:
     @cached_property
     def notes(self) -> dict[str, Any]:
         """sweep.json: status, what was spent, what to beware of; any key may be absent. Raises BadInput if torn."""
-        return read_json(self.out / "sweep.json")
+        return read_notes(self.out)
 
     @cached_property
     def trials(self) -> list[TrialRecord]:
-        """Every trial that was proposed, by number; none before the first."""
-        records: dict[int, TrialRecord] = {}
-        for entry in read_lines(self.out / "trials.jsonl"):  # a trial whose line is torn is proposed again
-            number = entry["trial"]
-            if "values" in entry:
-                records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))
-            if (record := records.get(number)) is None:  # nobody knows its values
-                continue
-            record.done |= entry.get("done", False)
-            record.failed |= entry.get("failed", False)
-            record.stopped = entry.get("stopped", record.stopped)
-            record.ended = entry.get("ended", record.ended)
-        return [records[number] for number in sorted(records)]
+        """Every trial that was proposed, by number; none before the first. Raises BadInput if a line is damaged."""
+        path = self.out / "trials.jsonl"
+        entries = list(read_lines(path))
+        if None in entries:
+            raise BadInput(f"{path}: line {entries.index(None) + 1} is no JSON object; {self._mend}")
+        return trial_records(entries)
 
     @cached_property
     def folds(self) -> pd.DataFrame:
@@ -110,17 +126,21 @@ class SweepReader:
         Its columns as `typed_folds` makes them, and `stopped`, which trials.jsonl knows: why the fold's trial was
         stopped before its other folds were scored, empty if it was not.
 
-        Raises BadInput if the file is missing, lacks a column or holds a value of the wrong type.
+        Raises BadInput if the file is missing, has lost rows, lacks a column or holds a value of the wrong type.
         """
         path = self.out / "folds.csv"
-        rows = read_rows(path) if self._fold_rows is None else self._fold_rows
+        ended = self.notes.get("status") == "done"
+        records = {record.number: record for record in self.trials}  # before their rows, which may be being added
+        rows = read_rows(path)
         if missing := [name for name in tables.FIXED if name not in rows]:
             raise BadInput(f"{path}: no column {missing[0]!r}; expected the folds.csv of a sweep, give its OUT folder")
+        self._check_seals("folds.csv", rows, records)
         try:
             folds = typed_folds(rows)
         except ValueError as error:
             raise BadInput(f"{path}: {error}; expected numbers, restore the file or resume the sweep") from error
-        reasons = {record.number: record.stopped or "" for record in self.trials}
+        self._check_proposed(set(folds["trial"]), records, ended=ended)
+        reasons = {number: record.stopped or "" for number, record in records.items()}
         stopped = pd.Series([reasons.get(trial, "") for trial in folds["trial"]], folds.index, dtype=str)
         return folds.assign(**{tables.STOPPED: stopped})
 
@@ -146,17 +166,55 @@ class SweepReader:
 
     @cached_property
     def support(self) -> pd.DataFrame:
-        """support.csv, as text: category, good, shots, draw, role, image."""
-        return self._rows("support.csv", ["category", "good", "shots", "draw", "role", "image"])
+        """support.csv, as text: category, good, shots, draw, role, image. Raises BadInput if it is not as written."""
+        content = read_file(self.out / "support.csv")
+        written = self.notes.get("support")
+        if written is not None and (content is None or digest(content.decode(errors="replace")) != written):
+            raise BadInput(f"{self.out / 'support.csv'}: is missing or not as the sweep wrote it; {self._mend}")
+        return pd.DataFrame(columns=SUPPORT_COLUMNS) if content is None else read_rows(self.out / "support.csv")
+
+    def check(self) -> None:
+        """Raise BadInput where a file of the folder has lost something that a finished trial had."""
+        _ = self.plan, self.folds, self.support
+        for name in TABLES:
+            self._rows(name, ["trial"])
+
+    @property
+    def _mend(self) -> str:
+        return f"to restore it: fsamc sweep --out {shlex.quote(str(self.out))}"
 
     def _rows(self, name: str, columns: list[str], trial: int | None = None) -> pd.DataFrame:
         """Read a table that may not be there, as text; with `trial`, only the rows that begin with its number."""
         path = self.out / name
-        return read_rows(path, columns, trial=trial) if path.exists() else pd.DataFrame(columns=columns)
+        records = {record.number: record for record in self.trials if trial in (None, record.number)}
+        rows = read_rows(path, trial=trial) if path.exists() else pd.DataFrame(columns=columns, dtype=str)
+        if missing := [column for column in columns if column not in rows]:
+            raise BadInput(f"{path}: no column {missing[0]!r}; {self._mend}")
+        self._check_seals(name, rows, records)
+        return rows[columns]
 
     def _of_trial(self, name: str, columns: list[str], trial: int | None) -> pd.DataFrame:
         every = ["trial", *tables.FOLD, *columns]
         return pd.DataFrame(columns=every) if trial is None else self._rows(name, every, trial)
+
+    def _check_seals(self, name: str, rows: pd.DataFrame, records: Mapping[int, TrialRecord]) -> None:
+        """Raise BadInput where a finished trial's rows are not those that it was finished with."""
+        expected = {number: record.seals[name] for number, record in records.items() if name in record.seals}
+        if not expected:
+            return
+        there = seals(rows)
+        lost = [number for number, seal in expected.items() if there.get(number, str(Seal())) != seal]
+        if lost:
+            raise BadInput(f"{self.out / name}: rows of trial {lost[0]} are missing or changed; {self._mend}")
+
+    def _check_proposed(self, numbers: set[int], records: Mapping[int, TrialRecord], *, ended: bool) -> None:
+        """Raise BadInput where trials.jsonl has lost lines of trials that have rows."""
+        if unknown := numbers - records.keys():
+            records = {record.number: record for record in SweepReader(self.out).trials}  # may have been added since
+            unknown -= records.keys()
+        unfinished = [number for number in numbers & records.keys() if ended and not records[number].done]
+        if lost := sorted({*unknown, *unfinished}):
+            raise BadInput(f"{self.out / 'trials.jsonl'}: has lost lines of trial {lost[0]}; {self._mend}")
 
 
 def typed_folds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -181,71 +239,6 @@ def typed_measured(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.astype(dict.fromkeys(("trial", "seed", "draw"), "int64"))
     numbers = {name: pd.to_numeric(rows[name]).astype("float64") for name in ("query", *MEASURES)}
     return rows.assign(**numbers).drop_duplicates(["trial", *tables.FOLD], keep="last", ignore_index=True)
-
-
-def read_rows(path: Path, columns: list[str] | None = None, *, trial: int | None = None) -> pd.DataFrame:
-    """Read a CSV file's complete rows as text, empty fields as "". Raises BadInput if it is missing or no CSV.
-
-    With `trial`, only the rows that begin with its number: of a long table that is many times faster.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}; give the OUT folder of a sweep that has started") from error
-    complete, _ = _split_torn(content if trial is None else _rows_of(content, trial))
-    text = complete.decode("utf-8", errors="replace")
-    try:
-        return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, usecols=columns)
-    except ValueError as error:  # ParserError and EmptyDataError are ValueErrors
-        raise BadInput(f"{path}: {' '.join(str(error).split())}; expected a table, one line per row") from error
-
-
-class Replaced(Exception):
-    """A table is another file than it was."""
-
-
-class GrowingTable:
-    """The rows of a table that is appended to, each once; a torn last line waits for its end."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._inode: int | None = None
-        self._place = 0
-        self._columns: list[str] = []
-        self._torn = b""
-
-    def new_rows(self) -> Iterator[Row]:
-        """Yield the rows that have come since the last call. Raises Replaced."""
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if self._inode not in (None, status.st_ino) or status.st_size < self._place:
-                raise Replaced
-            self._inode = status.st_ino
-            file.seek(self._place)
-            while block := file.read(1 << 24):
-                self._place += len(block)
-                complete, self._torn = _split_torn(self._torn + block)
-                for cells in csv.reader(io.StringIO(complete.decode(errors="replace"), newline="")):
-                    if self._columns:
-                        yield dict(zip(self._columns, cells, strict=True))
-                    else:
-                        self._columns = cells
-
-
-def _split_torn(content: bytes) -> tuple[bytes, bytes]:
-    """Split a table into its complete rows and what follows them; a quoted field may hold line breaks."""
-    end = content.rfind(b"\n") + 1
-    while content.count(b'"', 0, end) % 2:
-        end = content.rfind(b"\n", 0, end - 1) + 1
-    return content[:end], content[end:]
-
-
-def _rows_of(content: bytes, trial: int) -> bytes:
-    """Pick the header and the whole rows of one trial; a quoted field may hold line breaks."""
-    rows = re.findall(rb'^%d,(?:[^"\r\n]|"[^"]*")*\r?\n' % trial, content, flags=re.MULTILINE)
-    return b"".join([content[: content.find(b"\n") + 1], *rows])
 
 
 def _numbers_if_all(values: pd.Series) -> pd.Series:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
 
 from sweeps.plan.configurations import base_values, listed_values
 from sweeps.plan.settings import Plan
@@ -18,7 +17,8 @@ class Enumerated(Proposer):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self._coming, self._next = self.foreseen(), 0
+        self._coming = enumerate(self.foreseen())
+        self._proposed: set[int] = set()
 
     @abstractmethod
     def others(self) -> Iterable[Values]:
@@ -31,21 +31,20 @@ class Enumerated(Proposer):
         yield from (values for values in self.others() if as_text(values) != as_text(base))
 
     def propose(self) -> Proposal | None:
-        """Give the next of them."""
-        values = next(self._coming, None)
-        if values is None:
-            return None
-        self._next += 1
-        return Proposal(self._next - 1, values)
+        """Give the next that has not been proposed: what a damaged OUT has forgotten comes again, with its number."""
+        for number, values in self._coming:
+            if number not in self._proposed:
+                self._proposed.add(number)
+                return Proposal(number, values)
+        return None
 
     def replay(self, number: int, values: Values) -> None:
-        """Go on after it."""
-        skipped = islice(self._coming, max(0, number + 1 - self._next))
-        self._next += sum(1 for _ in skipped)
+        """Do not propose it again."""
+        self._proposed.add(number)
 
     def left(self) -> int:
         """Count those that have not come yet."""
-        return self.count() - self._next
+        return max(0, self.count() - len(self._proposed))
 
     def count(self) -> int:
         """Count the base and the others."""

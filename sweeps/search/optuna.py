@@ -20,6 +20,8 @@ from sweeps.search.samplers import check_sampler, make_sampler
 from sweeps.search.shared_study import SharedStudy, configurations_tried, values_of
 from sweeps.search.study_copy import StudyCopy
 
+_PASSED_OVER = ("surplus", "tried as")  # outcomes of trials that another driver was faster with
+
 
 class Optuna(Proposer):
     """Ask and tell. What is asked depends on the study's trials and their number, and on nothing else.
@@ -70,7 +72,8 @@ class Optuna(Proposer):
             if (first := configurations_tried(trials, self._count).get(as_text(values))) == number:
                 return Proposal(number, values)
             # Another driver was faster: with the same configuration, or with the last trial that was asked for.
-            why = "surplus" if first is None else f"tried as trial {first}"
+            surplus, tried_as = _PASSED_OVER
+            why = surplus if first is None else f"{tried_as} trial {first}"
             self._study.close(trials[number], None, outcome=why)
 
     def replay(self, number: int, values: Values) -> None:
@@ -127,11 +130,14 @@ class Optuna(Proposer):
         return self._study.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)
 
     def _left_behind(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """List trials of an earlier run of this sweep that it was killed before writing down."""
+        """List trials of earlier runs of this sweep that OUT does not know: a kill came first, or it was damaged."""
         return [
             trial
             for trial in trials
-            if trial.state == TrialState.RUNNING and self._study.is_own(trial) and trial.number not in self._handed_out
+            if trial.number not in self._handed_out
+            and self._study.is_own(trial)
+            and "again" not in trial.user_attrs
+            and not trial.user_attrs.get("outcome", "").startswith(_PASSED_OVER)
         ]
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from fsamc.errors import BadInput
+from sweeps.checks.disk import check_databases
 from sweeps.errors import Unfinished
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
@@ -116,6 +117,8 @@ def track(out: Path, uri: str | None) -> int:
     """
     if not (out / "plan.yaml").exists() or not (out / "sweep.json").exists():
         raise BadInput(f"{out}: holds no sweep that has started; give the folder of results of one")
+    SweepReader(out).check()
+    check_databases(out)
     plan, where = load_plan(str(out / "plan.yaml")), uri or runs_at(out)
     check_tracking(where, plan.name)
     with MlflowSync(out, plan, None):  # for its lock

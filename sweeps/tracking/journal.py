@@ -12,7 +12,8 @@ import pandas as pd
 from fsamc.fold.metrics import confusion_matrix
 from sweeps.results import tables
 from sweeps.results.objective import OBJECTIVES
-from sweeps.results.reader import TABLES, GrowingTable, Replaced, Row, SweepReader, TrialRecord, typed_folds
+from sweeps.results.reader import TABLES, SweepReader, TrialRecord, typed_folds
+from sweeps.results.rows import GrowingTable, Replaced, Row
 
 Where = tuple[str, int, int]  # category, seed, draw
 

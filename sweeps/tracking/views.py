@@ -16,11 +16,11 @@ from mlflow.utils.mlflow_tags import (
 
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.configurations import configuration, swept
+from sweeps.plan.labels import label
 from sweeps.plan.load import config_hash
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.labels import label
-from sweeps.results.reader import SweepReader, read_rows
+from sweeps.results.reader import SweepReader
 from sweeps.tracking.inputs import categories_of
 from sweeps.tracking.journal import Trial
 from sweeps.tracking.trial_run import clean
@@ -92,9 +92,9 @@ def parent_note(out: Path, plan: Plan, best: int | None) -> str:
 
 
 def _best(out: Path, plan: Plan, best: int) -> str:
-    summary = read_rows(out / "summary.csv")
-    mine = summary[(summary["trial"] == str(best)) & (summary["category"] == tables.AVERAGE)].iloc[0]
-    score = tables.percent(float(mine["mean"]), float(mine["std"] or "nan"))
+    summary = tables.summarise(SweepReader(out).folds)
+    mine = summary[(summary["trial"] == best) & (summary["category"] == tables.AVERAGE)].iloc[0]
+    score = tables.percent(mine["mean"], mine["std"])
     values = next(record.values for record in SweepReader(out).trials if record.number == best)
     name = label(configuration(plan, values), values)
     return f"Best: trial {best} ({name}), {score} %, chosen on the queries that it is reported on."

@@ -14,10 +14,10 @@ from ray import tune
 
 from cluster.folds import Fold, Outcome
 from fsamc.fold.config import FoldConfig
+from sweeps.plan.labels import label
 from sweeps.progress.counter import SweepProgress
 from sweeps.results import tables
 from sweeps.results.folder import SweepFolder
-from sweeps.results.labels import label
 from sweeps.results.objective import fold_score
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage

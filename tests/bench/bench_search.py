@@ -30,7 +30,8 @@ from fsamc.seeds import numpy_generator
 from sweeps.checks.prepare import seed_draw_pairs
 from sweeps.plan.settings import Distribution, Plan, Search, Stopping
 from sweeps.results import tables
-from sweeps.results.reader import SweepReader, read_rows
+from sweeps.results.reader import typed_folds
+from sweeps.results.rows import read_rows
 from sweeps.search import Proposer, make_proposer
 from sweeps.trials.racing import Rule, Standings
 from sweeps.trials.stopping import make_rule
@@ -77,7 +78,7 @@ class Table:
 def read_table(path: Path) -> Table:
     """The folds.csv of a grid."""
     rows = read_rows(path)
-    folds = tables.finished(SweepReader(path.parent).folds)
+    folds = tables.finished(typed_folds(rows))
     keys = tables.swept_keys(folds)
     values, scores = {}, {}
     where = [

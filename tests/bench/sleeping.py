@@ -23,7 +23,11 @@ from sweeps.sweep import run_sweep
 from tests.sweeps.asleep import made_up
 from tests.sweeps.small import PLAN, n_rows, title, write_materials
 
-SPACE = {"head.patches": {"integers": [1, 400]}, "finetune.lr": {"loguniform": [1e-5, 1e-1]}}
+SPACE = {
+    "head.kind": {"choice": ["prototype", "contrastive"]},
+    "head.patches": {"integers": [1, 400]},
+    "finetune.lr": {"loguniform": [1e-5, 1e-1]},
+}
 
 
 @ray.remote(num_cpus=0)

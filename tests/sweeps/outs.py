@@ -108,14 +108,16 @@ class Out:
         self.note(status)
 
 
-def outcome(plan: Plan, values: Mapping[str, object], where: tuple[str, int, int], right: int | None) -> Outcome:
-    """Of ten queries, five of each class, the first `right` are named rightly."""
+def outcome(
+    plan: Plan, values: Mapping[str, object], where: tuple[str, int, int], right: int | None, *, queries: int = 10
+) -> Outcome:
+    """Of ten queries or fewer, of one class and the other in turn, the first `right` are named rightly."""
     config = updated(plan.base, values)
     category, seed, draw = where
     fold = Fold(category=category, seed=seed, draw=draw, config=config)
     if right is None:
         return Outcome(fold=fold, result=None, error="it broke")
-    truth = (0, 1) * 5
+    truth = ((0, 1) * 5)[:queries]
     predicted = tuple(label if place < right else 1 - label for place, label in enumerate(truth))
     result = FoldResult(
         key="k",
@@ -129,7 +131,7 @@ def outcome(plan: Plan, values: Mapping[str, object], where: tuple[str, int, int
         images=tuple(f"test/{('crack', 'dent')[label]}/{n}.png" for n, label in enumerate(truth)),
         truth=truth,
         predicted=predicted,
-        scores=((0.25, 0.75),) * 10,
+        scores=((0.25, 0.75),) * queries,
         excluded=0,
         rounds=0,
         learning=(),

@@ -16,7 +16,7 @@ from sweeps.plan.configurations import configuration
 from sweeps.plan.load import config_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.folder import PREDICTIONS
+from sweeps.results.fold_rows import PREDICTIONS
 from sweeps.results.reader import SweepReader
 
 CATEGORIES = {

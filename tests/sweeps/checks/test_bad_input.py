@@ -251,11 +251,11 @@ BAD: dict[str, Bad] = {
     "--resume never with one": Bad("/out | holds a sweep already", "--resume | never", begin),
     **{
         f"{name} is {content[:5]!r}": Bad(
-            f"/out/{name} | JSON | restore it from a copy",
+            f"/out/{name} | JSON | {mend}",
             f"--resume | {mode}",
             lambda lab, name=name, content=content: (begin(lab), (lab.root / "out" / name).write_bytes(content)),
         )
-        for name, mode in (("identity.json", "auto"), ("sweep.json", "must"))
+        for name, mode, mend in (("identity.json", "auto", "from a copy"), ("sweep.json", "must", "remove it"))
         for content in (b'{"run": "3', b"[]", b"\xff")
     },
     **{

@@ -37,7 +37,7 @@ def changed(out: Path, change) -> Path:
 
 
 def renumbered(folds: pd.DataFrame) -> pd.DataFrame:
-    return folds.assign(trial=folds["trial"].map(lambda number: str(9 - int(number))), seconds="1.5")
+    return folds.assign(trial=folds["trial"].map(lambda number: str(5 - int(number))), seconds="1.5")
 
 
 @pytest.mark.parametrize("change", [lambda folds: folds, renumbered])

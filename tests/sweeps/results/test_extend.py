@@ -10,9 +10,8 @@ from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
 from sweeps.plan.load import load_plan, plan_hash, to_yaml
 from sweeps.plan.settings import Plan
-from sweeps.results.extend import extended, with_trials
 from sweeps.results.files import read_json, write_whole
-from sweeps.results.identity import IDENTITY, check_resumable, claim, end_extension
+from sweeps.results.identity import IDENTITY, check_resumable, claim, end_extension, extended, with_trials
 from sweeps.results.saved_settings import SavedSettings, read_saved_settings, saved_changes
 
 DATA = {"category cap": "c1"}
@@ -84,7 +83,7 @@ def test_the_number_of_trials_is_all_that_may_differ(out):
     with pytest.raises(BadInput, match=r"search.trials was 7 and is 4.*fsamc sweep --out"):
         check_resumable(out, PLAN, DATA, "auto")
     assert plan_hash(with_trials(PLAN, 7)) == read_json(out / IDENTITY)["plan"]
-    assert (out / "plan.yaml").read_text() == to_yaml(with_trials(PLAN, 7))
+    assert to_yaml(with_trials(PLAN, 7)) in (out / "plan.yaml").read_text()
 
 
 def test_what_has_all_its_trials_cannot_be_extended(out):

@@ -136,8 +136,13 @@ def test_a_failed_fold_is_a_row_with_its_reason_and_no_prediction(folder):
 
 
 def test_the_tables_are_sorted_at_the_end_whatever_the_order_of_arrival(folder, tmp_path):
+    values = {"shots": 2, "residual": True}
+    for number in (2, 10):
+        folder.proposed(TrialRecord(number, values))
     for number, seed in [(10, 2), (2, 2), (10, 1), (2, 1)]:
-        tell(folder, number, outcome(seed), shots=2, residual=True)
+        folder.fold(number, values, outcome(seed))
+    folder.done(10)
+    folder.done(2)
     summary = folder.finish()
     assert [(row["trial"], row["seed"]) for row in rows(folder)] == [("2", "1"), ("2", "2"), ("10", "1"), ("10", "2")]
     assert [row["trial"] for row in rows(folder, "predictions.csv")] == ["2"] * 4 + ["10"] * 4
@@ -254,7 +259,8 @@ def test_notes_add_up_over_the_runs(folder):
     folder.note({"status": "running", "seconds": 3})
     folder.note({"status": "done"})
     opened, _ = again(folder)
-    assert opened.notes == read_json(folder.root / "sweep.json") == {"status": "done", "seconds": 3}
+    now = {"status": "running", "seconds": 3, "trials": 0}  # until it is done again
+    assert opened.notes == read_json(folder.root / "sweep.json") == now
 
 
 # --- whose the folder is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,11 +10,18 @@ import pandas as pd
 import pytest
 
 from fsamc.errors import BadInput
-from sweeps.results import reader, tables
-from sweeps.results.reader import GrowingTable, Replaced, SweepReader, read_rows
+from sweeps.results import rows, tables
+from sweeps.results.reader import SweepReader
+from sweeps.results.rows import GrowingTable, Replaced, read_rows
 from tests.sweeps.outs import Out
 
 HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.kind,pretrain.lr\n"
+
+
+def propose(out: Path, *numbers: int) -> None:
+    """Write trials.jsonl."""
+    lines = (json.dumps({"trial": number, "values": {}}) + "\n" for number in numbers)
+    (out / "trials.jsonl").write_text("".join(lines))
 
 
 def folds_of(out: Path) -> pd.DataFrame:
@@ -28,6 +36,7 @@ def out(tmp_path: Path) -> Path:
         '0,aaaa,"b, c",1,0,2,contrastive,0.25,1,4,ok,1.5,contrastive,0.001\n',
     ]
     (tmp_path / "folds.csv").write_text(HEADER + "".join(lines))
+    propose(tmp_path, 0, 1)
     return tmp_path
 
 
@@ -54,7 +63,7 @@ def test_a_torn_last_line_is_left_out(out: Path, torn: str):
 def test_reading_learns_from_trials_jsonl_who_was_stopped(out: Path):
     assert folds_of(out)["stopped"].tolist() == ["", "", ""]
     (out / "trials.jsonl").write_text(
-        '{"trial": 0, "values": {}, "done": true, "stopped": "x"}\n{"trial": 1, "done": true, "sto'
+        '{"trial": 0, "values": {}, "done": true, "stopped": "x"}\n{"trial": 1, "values": {}}\n{"trial": 1, "sto'
     )
     assert folds_of(out)["stopped"].tolist() == ["x", "x", ""]
 
@@ -79,6 +88,7 @@ def test_bad_files_are_one_line_that_names_the_file(out: Path, tmp_path_factory)
 def test_a_key_that_some_trials_lack_is_a_number_where_all_others_are(tmp_path):
     lines = ["0,a,pcb,1,0,2,prototype,0.5,5,10,ok,1.0,prototype,", "1,b,pcb,1,0,2,maml,0.5,5,10,ok,1.0,maml,0.001"]
     (tmp_path / "folds.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    propose(tmp_path, 0, 1)
     folds = folds_of(tmp_path)
     assert folds["pretrain.lr"].isna().to_list() == [True, False]
     assert folds["pretrain.lr"].iloc[1] == 0.001
@@ -86,16 +96,16 @@ def test_a_key_that_some_trials_lack_is_a_number_where_all_others_are(tmp_path):
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_rows_of_one_trial_are_those_among_all_rows(tmp_path: Path, ending: str):
-    rows = ["trial,image", "1,a", '11,"b, ""c"""', '1,"two\nlines"', "2,d", "1,", "21,e", "1,torn"]
+    lines = ["trial,image", "1,a", '11,"b, ""c"""', '1,"two\nlines"', "2,d", "1,", "21,e", "1,torn"]
     file = tmp_path / "predictions.csv"
-    file.write_bytes(ending.join(rows).encode())
+    file.write_bytes(ending.join(lines).encode())
     every = read_rows(file)
     for trial in (1, 11, 2, 3):
         expected = every[every["trial"] == str(trial)].reset_index(drop=True)
         pd.testing.assert_frame_equal(read_rows(file, trial=trial), expected, check_dtype=False)
 
 
-def test_a_resumed_sweep_parses_its_folds_once(tmp_path: Path, monkeypatch):
+def test_a_resumed_sweep_parses_its_folds_twice_to_check_and_to_use_them(tmp_path: Path, monkeypatch):
     before = Out(tmp_path / "out")
     for number in range(2):
         before.trial(number)
@@ -104,15 +114,14 @@ def test_a_resumed_sweep_parses_its_folds_once(tmp_path: Path, monkeypatch):
     parsed = []
     parse = pd.read_csv
     monkeypatch.setattr(
-        reader.pd, "read_csv", lambda text, **options: parsed.append(text.getvalue()) or parse(text, **options)
+        rows.pd, "read_csv", lambda text, **options: parsed.append(text.getvalue()) or parse(text, **options)
     )
     before.reopen()
     folder = before.folder
     assert set(folder.scores()) == set(folder.fold_scores()) == {0, 1}
     assert folder.has_rows()
     assert len(folder.saved.folds) == 16
-    assert len([text for text in parsed if text.startswith("trial,config")]) == 1
-    pd.testing.assert_frame_equal(folder.saved.folds, folds_of(before.root))
+    assert len([text for text in parsed if text.startswith(b"trial,config")]) == 2
 
 
 def test_what_is_written_is_in_the_folder_s_next_look(tmp_path: Path):
@@ -121,6 +130,7 @@ def test_what_is_written_is_in_the_folder_s_next_look(tmp_path: Path):
     out.trial(0)
     assert len(out.folder.saved.folds) == 8
     assert out.folder.records()[0].done
+    out.propose(1)
     out.fold(1, ("cap", 1, 0), None)
     assert len(out.folder.saved.folds) == 9
     assert len(out.folder.saved.finished) == 8

@@ -149,6 +149,19 @@ class TestEveryProposer:
         assert resumed.left() == len(found) - known
         assert run(resumed) == found[known:]
 
+    @pytest.mark.parametrize("forgotten", [{0}, {1, 3}])
+    def test_what_a_damaged_out_has_forgotten_is_proposed_again_with_its_number(self, case, forgotten, tmp_path):
+        make, found = case
+        home = Home(out=tmp_path, run="a", data="d")
+        run(make_proposer(make(), home), 5)
+        resumed = make_proposer(make(), home)
+        for number, values in found[:5]:
+            if number not in forgotten:
+                resumed.replay(number, values)
+        assert resumed.left() == len(found) - 5 + len(forgotten)
+        assert run(resumed, len(forgotten)) == [one for one in found if one.number in forgotten]
+        assert run(resumed) == found[5:]
+
     def test_what_is_under_way_is_not_proposed_again(self, case):
         proposer = make_proposer(case[0]())
         at_once = list(iter(proposer.propose, None))
