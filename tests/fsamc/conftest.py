@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,10 @@ from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
 from fsamc.data.textures import Textures, load_textures
 from fsamc.fold.config import FoldConfig
+from fsamc.fold.result import FoldResult
+from fsamc.fold.run import run_fold
 from fsamc.hardware import threads
+from fsamc.store.store import Store
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
 SETTINGS = {
@@ -64,3 +68,20 @@ def tiny_textures(tmp_path_factory) -> Textures:
 def tiny_config(tiny_backbone: str) -> FoldConfig:
     """Contrastive head, pretrained for three rounds and fine-tuned for one epoch at two shots."""
     return updated(FoldConfig(), {**SETTINGS, "features.backbone": tiny_backbone})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """One that the tests of a file share."""
+    return Store(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def run(tiny_category, tiny_textures, tiny_config, store) -> Callable[..., FoldResult]:
+    """Run a fold of the tiny category, or of another, with changes to the tiny configuration."""
+
+    def run(changes: dict[str, Any] | None = None, *, seed: int = 1, **which: Any) -> FoldResult:
+        given = {"category": tiny_category, "textures": tiny_textures, "store": store, **which}
+        return run_fold(config=updated(tiny_config, changes or {}), seed=seed, **given)
+
+    return run

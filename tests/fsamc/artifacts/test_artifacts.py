@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,6 @@ from fsamc.data import images
 from fsamc.data.category import Category, load_category
 from fsamc.data.textures import Textures, load_textures
 from fsamc.detectors.base import detector_class
-from fsamc.detectors.coreset import choose_bank
-from fsamc.errors import BadInput
 from fsamc.features import extraction
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import FoldInputs
@@ -61,11 +60,6 @@ def assert_close_halves(found: np.ndarray, expected: np.ndarray) -> None:
 
 def square_of(category: Category, path: str) -> np.ndarray:
     return images.read_image(category.folder / path)  # 64 x 64 already
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
@@ -147,33 +141,6 @@ def test_pseudo_defects_are_their_sources_with_their_textures_in_the_mask(pseudo
         np.testing.assert_allclose(one.image[one.mask], blended[one.mask], atol=0.501)
 
 
-def test_a_bank_is_rows_of_the_good_features(bank, store):
-    arrays = store.get(bank)
-    good = store.get(bank.good)["features"].reshape(-1, 16)
-    assert len(arrays["rows"]) == len(good) // 10 == 32
-    assert len(set(arrays["indices"].tolist())) == 32
-    np.testing.assert_array_equal(arrays["indices"], choose_bank(good, ratio=0.1, projection=8, starts=10, seed=1))
-    np.testing.assert_array_equal(arrays["rows"], good[arrays["indices"]])
-
-
-def test_another_seed_is_another_bank(bank, store):
-    assert (store.get(bank)["indices"] != store.get(replace(bank, seed=2))["indices"]).any()
-
-
-def test_nearest_rows_are_those_of_brute_force(bank, pseudo, store):
-    found, rows, features = (store.get(one) for one in (NearestRows(bank=bank, queries=pseudo), bank, pseudo))
-    apart = features["features"].astype(float)[:, :, None] - rows["rows"].astype(float)
-    distances = np.sqrt((apart**2).sum(-1))  # [n, P, K]
-    assert (found["indices"].dtype, found["distances"].dtype) == (np.int32, np.float32)
-    np.testing.assert_array_equal(found["indices"], distances.argmin(-1))
-    np.testing.assert_allclose(found["distances"], distances.min(-1), rtol=1e-5, atol=1e-6)
-
-
-def test_artifacts_travel_to_other_processes(bank, pseudo):
-    for artifact in (bank, bank.good, pseudo, NearestRows(bank=bank, queries=pseudo)):
-        assert pickle.loads(pickle.dumps(artifact)).key == artifact.key
-
-
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_artifacts_know_their_size_and_what_runs_and_serves_them(tiny_category, pseudo, tiny_config, store, kind):
     settings = updated(tiny_config, changes_to("reference", kind, images=2)).reference
@@ -219,86 +186,95 @@ def test_a_fold_reads_no_more_than_it_uses(tiny_category, tiny_textures, tiny_co
     assert [artifact.kind for artifact in inputs.artifacts] == kinds
 
 
-def test_pretraining_needs_textures_enough(tiny_category, tiny_textures, tiny_config):
-    with pytest.raises(BadInput, match="give --textures DIR, or switch it off"):
-        _ = FoldInputs(tiny_category, tiny_config, seed=1).artifacts
-    many = updated(tiny_config, {"pretrain.pseudo_classes": 4})
-    with pytest.raises(BadInput, match=r"pretrain\.pseudo_classes is 4, but .* holds 3 texture classes"):
-        _ = FoldInputs(tiny_category, many, seed=1, textures=tiny_textures).artifacts
-    assert FoldInputs(tiny_category, updated(many, {"head.kind": "prototype"}), seed=1).pseudo is None
+@pytest.fixture
+def keys(tiny_category, tiny_textures, tiny_config) -> Callable[..., dict[str, str]]:
+    """Keys of a fold's artifacts by what they are, with changes to the tiny configuration."""
+
+    def keys(
+        changes: dict[str, Any] | None = None,
+        *,
+        category: Category = tiny_category,
+        textures: Textures = tiny_textures,
+        seed: int = 1,
+    ) -> dict[str, str]:
+        config = updated(tiny_config, {"pseudo.residual": "bank", "detection.enabled": True, **(changes or {})})
+        inputs = FoldInputs(category, config, seed=seed, textures=textures)
+        named: dict[str, Artifact] = {
+            "good": inputs.bank.good,
+            "test": inputs.defects,
+            "bank": inputs.bank,
+            "nearest": inputs.nearest(inputs.defects),
+            "pseudo": inputs.pseudo,
+            "pseudo nearest": inputs.nearest(inputs.pseudo),
+            "good scores": inputs.good_scores,
+        }
+        return {name: artifact.key for name, artifact in named.items()}
+
+    return keys
 
 
-def keys_of(category: Category, textures: Textures, config: FoldConfig, *, seed: int = 1) -> dict[str, str]:
-    inputs = FoldInputs(category, config, seed=seed, textures=textures)
-    named: dict[str, Artifact] = {
-        "good": inputs.bank.good,
-        "test": inputs.defects,
-        "bank": inputs.bank,
-        "nearest": inputs.nearest(inputs.defects),
-        "pseudo": inputs.pseudo,
-        "pseudo nearest": inputs.nearest(inputs.pseudo),
-    }
-    return {name: artifact.key for name, artifact in named.items()}
+def differing(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before if before[name] != after[name]}
 
 
-EVERYTHING = {"good", "test", "bank", "nearest", "pseudo", "pseudo nearest"}
-OF_BANK = {"bank", "nearest", "pseudo nearest"}
+OF_NEAREST = {"nearest", "pseudo nearest", "good scores"}
+OF_BANK = {"bank", *OF_NEAREST}
 OF_PSEUDO = {"pseudo", "pseudo nearest"}
-
-
-OF_NEAREST = {"nearest", "pseudo nearest"}
+EVERYTHING = {"good", "test", *OF_BANK, *OF_PSEUDO}
+CHANGED: dict[str, list[tuple[dict[str, Any], set[str]]]] = {  # by the kind of detector
+    "patchcore": [
+        ({"features.size": 96}, EVERYTHING),
+        ({"features.dim": 8}, EVERYTHING),
+        ({"features.fit": "letterbox"}, EVERYTHING),
+        ({"features.precision": "bf16"}, EVERYTHING),
+        ({"features.batch": 3}, EVERYTHING),
+        ({"features.fit": "crop", "features.resize": 80}, EVERYTHING),
+        ({"features.layers": ["layer2"]}, EVERYTHING),
+        ({"compute.threads": 2}, EVERYTHING),
+        ({"reference.ratio": 0.2}, OF_BANK),
+        ({"reference.projection": 4}, OF_BANK),
+        ({"reference.starts": 3}, OF_BANK),
+        ({"reference.scale": "none"}, set()),
+        ({"reference.kind": "padim"}, OF_BANK),
+        ({"detection.held_out": 0.6}, {"good scores"}),
+        ({"detection.false_alarms": 0.6}, set()),
+        ({"pseudo.residual": "source"}, set()),
+        ({"pseudo.beta": [0.1, 0.5]}, OF_PSEUDO),
+        ({"pseudo.per_class": 5}, OF_PSEUDO),
+        ({"pseudo.textures_per_class": 2}, OF_PSEUDO),
+        ({"pseudo.foreground": "flood"}, OF_PSEUDO),
+        ({"pseudo.foreground": {"tiles": "flood"}}, OF_PSEUDO),
+        ({"pseudo.foreground": {"tiles": "whole", "screws": "flood"}}, set()),
+        ({"pseudo.segmentation.part": 0.2}, OF_PSEUDO),
+        ({"pseudo.rate": 9.0}, OF_PSEUDO),
+        ({"pseudo.threshold": 0.8}, OF_PSEUDO),
+        ({"shots": 3, "residual": False, "pretrain.lr": 0.1, "finetune.lr": 0.1, "head.temperature": 1.0}, set()),
+    ],
+    "padim": [({"reference.channels": 5}, OF_BANK), ({"reference.ridge": 0.1}, OF_BANK)],
+    "spade": [({"reference.images": 5}, OF_NEAREST)],
+    "cpr": [
+        ({"reference.words": 5}, OF_BANK),
+        ({"reference.blocks": 2}, OF_BANK),
+        ({"reference.images": 5}, OF_NEAREST),
+        ({"reference.window": 2}, OF_NEAREST),
+    ],
+}
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "value", "changed"),
-    [
-        ("patchcore", "ratio", 0.2, OF_BANK),
-        ("padim", "channels", 5, OF_BANK),
-        ("padim", "ridge", 0.1, OF_BANK),
-        ("padim", "kind", "patchcore", OF_BANK),
-        ("spade", "images", 5, OF_NEAREST),
-        ("cpr", "words", 5, OF_BANK),
-        ("cpr", "blocks", 2, OF_BANK),
-        ("cpr", "images", 5, OF_NEAREST),
-        ("cpr", "window", 2, OF_NEAREST),
-        ("cpr", "scale", "none", set()),
-    ],
+    ("kind", "changes", "changed"), [(kind, *row) for kind, rows in CHANGED.items() for row in rows]
 )
-def test_each_setting_of_a_detector_is_in_the_keys_that_it_changes(
-    tiny_category, tiny_textures, tiny_config, kind, name, value, changed
-):
-    base = updated(tiny_config, {"pseudo.residual": "bank", "reference.kind": kind})
-    before = keys_of(tiny_category, tiny_textures, base)
-    after = keys_of(tiny_category, tiny_textures, updated(base, {f"reference.{name}": value}))
-    assert {key for key in before if before[key] != after[key]} == changed
+def test_an_artifact_is_another_where_it_depends_on_it_and_only_there(keys, kind, changes, changed):
+    base = {"reference.kind": kind}
+    assert differing(keys(base), keys(base | changes)) == changed
 
 
 @pytest.mark.parametrize(
     ("kind", "changed"), [("patchcore", OF_BANK), ("padim", OF_BANK), ("cpr", OF_BANK), ("spade", set())]
 )
-def test_the_seed_is_in_the_key_of_what_is_drawn(tiny_category, tiny_textures, tiny_config, kind, changed):
-    config = updated(tiny_config, {"pseudo.residual": "bank", "reference.kind": kind})
-    before, after = (keys_of(tiny_category, tiny_textures, config, seed=seed) for seed in (1, 2))
-    assert {name for name in before if before[name] != after[name]} == changed
-
-
-@pytest.mark.parametrize(
-    ("changes", "changed"),
-    [
-        ({"detection.held_out": 0.6}, True),
-        ({"detection.false_alarms": 0.6}, False),
-        ({"reference.kind": "padim"}, True),
-        ({"reference.ratio": 0.3}, True),
-        ({"reference.scale": "none"}, False),
-        ({"head.kind": "prototype", "pretrain.enabled": False, "shots": 1}, False),
-        ({"features.size": 96}, True),
-    ],
-)
-def test_scores_of_good_images_are_others_where_they_depend_on_it(tiny_category, tiny_config, changes, changed):
-    base = updated(tiny_config, {"detection.enabled": True})
-    one, other = (FoldInputs(tiny_category, each, seed=1).good_scores.key for each in (base, updated(base, changes)))
-    assert (one != other) == changed
-    assert one != FoldInputs(tiny_category, base, seed=2).good_scores.key
+def test_the_seed_is_in_the_key_of_what_is_drawn(keys, kind, changed):
+    base = {"reference.kind": kind}
+    assert differing(keys(base), keys(base, seed=2)) == changed
 
 
 @pytest.mark.parametrize("kind", DETECTORS)
@@ -316,44 +292,6 @@ def test_a_detectors_artifacts_are_what_it_says(tiny_category, tiny_config, stor
     assert np.array_equal(nearest["indices"], indices)
     assert (nearest["distances"].dtype, nearest["indices"].dtype) == (np.float32, np.int32)
     assert np.array_equal(bank.load(store).rows, detector_class(config.reference)(learnt, good, config.reference).rows)
-
-
-@pytest.mark.parametrize(
-    ("changes", "changed"),
-    [
-        ({"features.size": 96}, EVERYTHING),
-        ({"features.dim": 8}, EVERYTHING),
-        ({"features.fit": "letterbox"}, EVERYTHING),
-        ({"features.fit": "crop", "features.resize": 80}, EVERYTHING),
-        ({"features.layers": ["layer2"]}, EVERYTHING),
-        ({"features.precision": "bf16"}, EVERYTHING),
-        ({"features.batch": 3}, EVERYTHING),
-        ({"compute.threads": 2}, EVERYTHING),
-        ({"reference.ratio": 0.2}, OF_BANK),
-        ({"reference.projection": 4}, OF_BANK),
-        ({"reference.starts": 3}, OF_BANK),
-        ({"reference.scale": "none"}, set()),
-        ({"pseudo.residual": "source"}, set()),
-        ({"pseudo.beta": [0.1, 0.5]}, OF_PSEUDO),
-        ({"pseudo.per_class": 5}, OF_PSEUDO),
-        ({"pseudo.textures_per_class": 2}, OF_PSEUDO),
-        ({"pseudo.foreground": "flood"}, OF_PSEUDO),
-        ({"pseudo.foreground": {"tiles": "flood"}}, OF_PSEUDO),
-        ({"pseudo.foreground": {"tiles": "whole", "screws": "flood"}}, set()),
-        ({"pseudo.segmentation.part": 0.2}, OF_PSEUDO),
-        ({"pseudo.rate": 9.0}, OF_PSEUDO),
-        ({"pseudo.threshold": 0.8}, OF_PSEUDO),
-        ({"shots": 3, "residual": False, "pretrain.lr": 0.1, "finetune.lr": 0.1, "head.temperature": 1.0}, set()),
-    ],
-)
-def test_an_artifact_is_another_where_it_depends_on_it_and_only_there(
-    tiny_category, tiny_textures, tiny_config, changes, changed
-):
-    base = updated(tiny_config, {"pseudo.residual": "bank"})
-    before = keys_of(tiny_category, tiny_textures, base)
-    after = keys_of(tiny_category, tiny_textures, updated(base, changes))
-    assert set(before) == set(after) == EVERYTHING
-    assert {name for name in before if before[name] != after[name]} == changed
 
 
 def test_equal_content_gives_equal_keys_in_another_process(tmp_path, tiny_category, tiny_textures, tiny_config):
@@ -390,20 +328,17 @@ print(key, *keys)
         ("test/good/000.png", set()),
     ],
 )
-def test_another_image_gives_other_keys(tmp_path, tiny_category, tiny_textures, tiny_config, file, changed):
-    root, config = copy_category(tiny_category, tmp_path), updated(tiny_config, {"pseudo.residual": "bank"})
+def test_another_image_gives_other_keys(tmp_path, tiny_category, keys, file, changed):
+    root = copy_category(tiny_category, tmp_path)
     (root / "tiles" / file).parent.mkdir(exist_ok=True)
     Image.fromarray(255 - images.read_image(tiny_category.folder / "test/crack/000.png")).save(root / "tiles" / file)
-    before = keys_of(tiny_category, tiny_textures, config)
-    after = keys_of(load_category(root, "tiles"), tiny_textures, config)
-    assert {name for name in before if before[name] != after[name]} == changed
+    assert differing(keys(), keys(category=load_category(root, "tiles"))) == changed
 
 
-def test_another_texture_gives_other_pseudo_defects(tmp_path, tiny_category, tiny_textures, tiny_config):
+def test_another_texture_gives_other_pseudo_defects(tmp_path, keys):
     classes = {"banded": 2, "dotted": 2, "woven": 2}
     other = load_textures(write_textures(tmp_path / "other", classes, seed=1))
-    before, after = (keys_of(tiny_category, textures, tiny_config) for textures in (tiny_textures, other))
-    assert {name for name in before if before[name] != after[name]} == OF_PSEUDO
+    assert differing(keys(), keys(textures=other)) == OF_PSEUDO
 
 
 def test_pseudo_defects_are_a_function_of_their_key(tmp_path, tiny_category, tiny_textures, tiny_config, pseudo):
@@ -422,14 +357,13 @@ def test_the_foreground_is_the_categorys_own(tiny_category, tiny_textures, tiny_
         assert pseudo_set(tiny_category, tiny_textures, config).foreground == method
 
 
-def test_a_folds_key_is_all_that_it_depends_on(tiny_category, tiny_textures, tiny_config):
-    def key(changes=(), *, category=tiny_category, **which):
-        config = updated(tiny_config, dict(changes))
-        return FoldInputs(category, config, **{"seed": 1, "textures": tiny_textures, **which}).key
+def test_a_folds_key_knows_seed_draw_groups_and_the_foreground_of_its_category(
+    tiny_category, tiny_textures, tiny_config
+):
+    def key(foreground="whole", *, category=tiny_category, seed=1, draw=0):
+        config = updated(tiny_config, {"pseudo.foreground": foreground})
+        return FoldInputs(category, config, seed=seed, draw=draw, textures=tiny_textures).key
 
-    changes = ({}, {"head.temperature": 0.1}, {"finetune.epochs.2": 3}, {"shots": 3}, {"pseudo.foreground": "flood"})
-    keys = [key(each) for each in changes]
-    keys += [key(seed=2), key(draw=1), key(category=replace(tiny_category, groups={}))]
+    keys = [key(), key("flood"), key(seed=2), key(draw=1), key(category=replace(tiny_category, groups={}))]
     assert len(set(keys)) == len(keys)
-    here, elsewhere = {"tiles": "whole"}, {"tiles": "whole", "screws": "flood"}
-    assert len({key({"pseudo.foreground": each}) for each in ("whole", here, elsewhere)}) == 1
+    assert key() == key({"tiles": "whole"}) == key({"tiles": "whole", "screws": "flood"})

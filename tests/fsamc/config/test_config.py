@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from fsamc.config.dotted import flatten, updated, validated
-from fsamc.config.features import Features
 from fsamc.config.kinds import kinds_of
 from fsamc.config.learning import Finetune
 from fsamc.config.settings import Settings
@@ -148,12 +147,6 @@ def test_a_key_of_another_kind_is_unknown():
     assert FoldConfig.model_validate({"head": {"temperature": 0.5}}).head == ContrastiveSettings(temperature=0.5)
 
 
-def test_equal_settings_are_equal_and_can_key_a_cache():
-    assert FoldConfig() == FoldConfig()
-    assert hash(Features(size=64)) == hash(Features(size=64))
-    assert Features(size=64) != Features(size=96)
-
-
 def test_the_papers_values_are_the_defaults_where_nothing_better_was_measured():
     flat = flatten(FoldConfig().model_dump())
     paper = {
@@ -202,13 +195,6 @@ def test_epochs_for(epochs, passes):
 def test_settings_that_do_not_go_together(changes, problem):
     with pytest.raises(BadInput, match=problem):
         updated(FoldConfig(), changes)
-
-
-def test_settings_that_do():
-    crop = updated(FoldConfig(), {"features.resize": 256, "features.fit": "crop"})
-    assert (crop.features.resize, crop.features.fit) == (256, "crop")
-    listed = updated(FoldConfig(), {"support.shots_from": "files", "support.files": ["a/test/b/c.png"]})
-    assert listed.support.files == ("a/test/b/c.png",)
 
 
 @pytest.mark.parametrize(

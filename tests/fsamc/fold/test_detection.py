@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +16,10 @@ from fsamc.fold.config import FoldConfig
 from fsamc.fold.defect_detection import threshold
 from fsamc.fold.inputs import FoldInputs, held_out_rows
 from fsamc.fold.result import FoldResult
-from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
 from tests.fsamc.kinds import DETECTORS, changes_to
 from tests.fsamc.layouts import write_category
+from tests.fsamc.results import RESULT
 
 DETECTION = {"head.kind": "prototype", "head.patches": 8, "detection.enabled": True}
 
@@ -33,22 +32,10 @@ def category(tmp_path_factory) -> Category:
     return load_category(folder.parent, "plates")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture
-def run(category, tiny_config, store):
+def run(run, category):
     """Run a fold with detection and changes to the tiny configuration."""
-
-    def run(
-        changes: dict[str, Any] | None = None, *, category: Category = category, store: Store = store, draw: int = 0
-    ) -> FoldResult:
-        config = updated(tiny_config, {**DETECTION, **(changes or {})})
-        return run_fold(category, config, seed=1, draw=draw, store=store)
-
-    return run
+    return lambda changes=None, **which: run({**DETECTION, **(changes or {})}, **{"category": category, **which})
 
 
 def named(count: int, *, group_of=lambda number: number) -> Category:
@@ -188,10 +175,6 @@ def test_nothing_is_computed_twice(run, tmp_path):
     assert built == {"features": 3, "bank": 1, "nearest": 2, "goodscores": 1}  # good, defects and test/good
 
 
-def test_a_fold_with_detection_is_the_same_with_a_cold_store(run, tmp_path):
-    assert replace(run(), stages={}) == replace(run(store=Store(tmp_path)), stages={})
-
-
 def test_without_images_in_test_good_only_defects_count(run, category):
     result = run(category=replace(category, good=()))
     assert (result.false_alarm_rate, result.auroc, result.good_images) == (None, None, ())
@@ -199,35 +182,38 @@ def test_without_images_in_test_good_only_defects_count(run, category):
     assert result.workflow_accuracy == result.accuracy
 
 
-RESULT = FoldResult(
-    key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
-    classes=("a", "b"), support={"a": (), "b": ()},
-    images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 1, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-    excluded=0, rounds=0, learning=(), stages={"detect": 1.0},
-    threshold=3.0, anomaly=(4.0, 3.0, 5.0, 3.5, 9.0),
-    good_images=("6", "7", "8"), good_anomaly=(1.0, 3.0, 4.5),
-)  # fmt: skip
+MISTAKEN = replace(
+    RESULT,
+    images=("1", "2", "3", "4", "5"),
+    truth=(0, 0, 0, 1, 1),
+    predicted=(0, 0, 1, 1, 1),
+    scores=((0.0, 1.0),) * 5,
+    threshold=3.0,
+    anomaly=(4.0, 3.0, 5.0, 3.5, 9.0),
+    good_images=("6", "7", "8"),
+    good_anomaly=(1.0, 3.0, 4.5),
+)
 
 
 def test_mistakes_by_hand():
     """The second is right but missed, the third found but wrong; the last good image raises an alarm."""
-    assert RESULT.accuracy == 4 / 5
-    assert RESULT.detected == (True, False, True, True, True)
-    assert RESULT.detection_recall == 4 / 5
-    assert RESULT.false_alarm_rate == pytest.approx(1 / 3)
-    assert RESULT.workflow_accuracy == (3 + 2) / 8
-    beaten = sum((one > other) + (one == other) / 2 for one in RESULT.anomaly for other in RESULT.good_anomaly)
-    assert RESULT.auroc == pytest.approx(beaten / 15)
+    assert MISTAKEN.accuracy == 4 / 5
+    assert MISTAKEN.detected == (True, False, True, True, True)
+    assert MISTAKEN.detection_recall == 4 / 5
+    assert MISTAKEN.false_alarm_rate == pytest.approx(1 / 3)
+    assert MISTAKEN.workflow_accuracy == (3 + 2) / 8
+    beaten = sum((one > other) + (one == other) / 2 for one in MISTAKEN.anomaly for other in MISTAKEN.good_anomaly)
+    assert MISTAKEN.auroc == pytest.approx(beaten / 15)
 
 
 def test_results_of_earlier_versions_are_still_read():
-    raw = json.loads(RESULT.to_json())
+    raw = json.loads(MISTAKEN.to_json())
     raw["left_out"] = raw.pop("excluded")
     for name in ("threshold", "anomaly", "good_images", "good_anomaly"):
         del raw[name]
     old = FoldResult.from_json(json.dumps(raw))
-    assert old == replace(RESULT, threshold=None, anomaly=(), good_images=(), good_anomaly=())
-    assert FoldResult.from_json(RESULT.to_json()) == RESULT
+    assert old == replace(MISTAKEN, threshold=None, anomaly=(), good_images=(), good_anomaly=())
+    assert FoldResult.from_json(MISTAKEN.to_json()) == MISTAKEN
 
 
 def test_the_head_has_no_part_in_it(category, tiny_config):

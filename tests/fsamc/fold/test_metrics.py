@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix as reference_matrix
 
 from fsamc.fold.metrics import balanced_accuracy, confusion_matrix, macro_f1, recalls, wilson_interval
-from fsamc.fold.result import FoldResult
+from tests.fsamc.results import RESULT
 
 # true 0: right, right, taken for 2; true 1: taken for 0; true 2: right. Class 3 is not there at all.
 TRUTH, PREDICTED, CLASSES = [0, 0, 0, 1, 2], [0, 0, 2, 0, 2], 4
@@ -59,12 +60,13 @@ def test_an_impossible_count_is_an_error(correct, queries):
 
 
 def test_a_fold_shows_its_measures():
-    result = FoldResult(
-        key="k", category="c", seed=1, draw=0, shots=2, head="prototype",
-        classes=("a", "b"), support={"a": (), "b": ()},
-        images=("1", "2", "3", "4", "5"), truth=(0, 0, 0, 0, 1), predicted=(0, 0, 1, 1, 1), scores=((0.0, 1.0),) * 5,
-        excluded=0, rounds=0, learning=(), stages={"inputs": 1.0, "classify": 0.5},
-    )  # fmt: skip
+    result = replace(
+        RESULT,
+        images=("1", "2", "3", "4", "5"),
+        truth=(0, 0, 0, 0, 1),
+        predicted=(0, 0, 1, 1, 1),
+        stages={"inputs": 1.0, "classify": 0.5},
+    )
     assert (result.queries, result.correct, result.accuracy) == (5, 3, 0.6)
     assert result.balanced_accuracy == 0.75  # half of the first class, all of the second
     assert result.seconds == 1.5

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from fsamc.config.dotted import updated
 from fsamc.config.scoring import Scoring
-from fsamc.data.category import Category, leave_one_out, load_category
+from fsamc.data.category import leave_one_out, load_category
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import FoldImages
@@ -31,23 +31,6 @@ from tests.fsamc.layouts import write_category
 PROTOTYPE = {"head.kind": "prototype", "head.patches": 8}
 BOTH = {"scoring.measure": ("support", "pseudo"), "pseudo.per_class": 8}
 BY_SUPPORT = {"scoring.by": "support"}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("cache"))
-
-
-Run = Callable[..., FoldResult]
-
-
-@pytest.fixture
-def run(tiny_category, tiny_textures, tiny_config, store) -> Run:
-    def run(changes: Mapping[str, Any], *, category: Category = tiny_category, seed: int = 1, draw: int = 0):
-        config = updated(tiny_config, changes)
-        return run_fold(category, config, seed=seed, draw=draw, store=store, textures=tiny_textures)
-
-    return run
 
 
 @pytest.fixture

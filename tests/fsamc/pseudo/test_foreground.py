@@ -160,31 +160,29 @@ def discs(background, colour, count=4):
     return [draw(disc(0.3, centre), background, colour, seed) for seed, centre in enumerate(centres)]
 
 
-@pytest.mark.parametrize(("background", "colour"), [(120, 215), (245, 50), (30, 140)])
-def test_auto_takes_flood_for_an_object_on_a_plain_background(background, colour):
-    assert choose_foreground(discs(background, colour), SETTINGS) == "flood"
+BAND = (COLUMNS > 0.3 * SIDE) & (COLUMNS < 0.7 * SIDE)
+IN_A_CORNER = (COLUMNS > 0.5 * SIDE) & (ROWS < 0.5 * SIDE)
+AUTO = {
+    "bright on grey": (discs(120, 215), "flood"),
+    "dark on bright": (discs(245, 50), "flood"),
+    "grey on dark": (discs(30, 140), "flood"),
+    "a band across the image": ([draw(BAND, 240, 60, seed) for seed in range(4)], "flood"),
+    "in a corner, where flood looks for the background": (
+        [draw(IN_A_CORNER, 240, 60, seed) for seed in range(4)],
+        "whole",
+    ),
+    "within the tolerance of flood": (discs(120, 155), "grabcut"),
+} | {
+    f"a surface, grain {grain}, vignette {vignette}": ([surface(seed, grain, vignette) for seed in range(4)], "whole")
+    for grain in (1.0, 3.0, 8.0)
+    for vignette in (0.0, 1.2)
+}
 
 
-def test_auto_takes_flood_for_a_band_that_crosses_the_image():
-    band = (COLUMNS > 0.3 * SIDE) & (COLUMNS < 0.7 * SIDE)
-    assert choose_foreground([draw(band, 240, 60, seed) for seed in range(4)], SETTINGS) == "flood"
-
-
-def test_auto_takes_the_whole_where_the_object_fills_a_corner():
-    plate = (COLUMNS > 0.5 * SIDE) & (ROWS < 0.5 * SIDE)
-    images = [draw(plate, 240, 60, seed) for seed in range(4)]
-    assert iou(find_object(images[0], "flood", SETTINGS), plate) > 0.97
-    assert choose_foreground(images, SETTINGS) == "whole"
-
-
-def test_auto_takes_grabcut_where_the_object_is_within_the_flood_tolerance():
-    assert choose_foreground(discs(120, 155), SETTINGS) == "grabcut"
-
-
-@pytest.mark.parametrize("grain", [1.0, 3.0, 8.0])
-@pytest.mark.parametrize("vignette", [0.0, 1.2])
-def test_auto_takes_the_whole_of_a_surface(grain, vignette):
-    assert choose_foreground([surface(seed, grain, vignette) for seed in range(4)], SETTINGS) == "whole"
+@pytest.mark.parametrize("case", AUTO)
+def test_auto_takes_what_finds_the_object_or_the_whole(case):
+    images, method = AUTO[case]
+    assert choose_foreground(images, SETTINGS) == method
 
 
 def test_auto_needs_the_share_of_images_that_must_agree():

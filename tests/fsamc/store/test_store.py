@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -146,16 +147,6 @@ def test_digest_is_a_function_of_content_alone():
         digest(object())
 
 
-def test_digests_are_the_same_in_another_process(tmp_path):
-    (tmp_path / "file").write_bytes(b"some bytes")
-    code = "import sys, pathlib; from fsamc.store.digests import digest, file_digest\n"
-    code += "print(digest('kind', 1, {'b': 2.5, 'a': None}), file_digest(pathlib.Path(sys.argv[1])))"
-    command = [sys.executable, "-c", code, str(tmp_path / "file")]
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
-    assert found == [digest("kind", 1, {"a": None, "b": 2.5}), file_digest(tmp_path / "file")]
-
-
 def test_file_digest_reads_the_whole_file(tmp_path):
     block = bytes(1 << 20)
     digests = set()
@@ -165,18 +156,10 @@ def test_file_digest_reads_the_whole_file(tmp_path):
     assert len(digests) == 5
 
 
-def truncate(folder: Path) -> None:
-    os.truncate(folder / "values.npy", 150)
-
-
 def flip_a_bit(folder: Path) -> None:
     content = bytearray((folder / "values.npy").read_bytes())
     content[-8] ^= 1
     (folder / "values.npy").write_bytes(content)
-
-
-def swap_files(folder: Path) -> None:
-    shutil.copyfile(folder / "squares.npy", folder / "values.npy")
 
 
 def write_sums(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
@@ -184,20 +167,16 @@ def write_sums(folder: Path, change: Callable[[dict[str, str]], object]) -> None
     (folder / CHECKSUMS).write_text(json.dumps(change(sums)))
 
 
-def leave_the_folder(folder: Path) -> None:
+def leave_the_folder(folder: Path, *, absolutely: bool = False) -> None:
     outside = folder.parent.parent / "outside.npy"
     np.save(outside, np.arange(2))
-    write_sums(folder, lambda sums: {**sums, "../../outside.npy": file_digest(outside)})
+    name = str(outside) if absolutely else "../../outside.npy"
+    write_sums(folder, lambda sums: {**sums, name: file_digest(outside)})
 
 
-def leave_the_folder_absolutely(folder: Path) -> None:
-    outside = folder.parent.parent / "outside.npy"
-    np.save(outside, np.arange(2))
-    write_sums(folder, lambda sums: {**sums, str(outside): file_digest(outside)})
-
-
-def put_a_sealed_picture(folder: Path) -> None:
-    (folder / "values.npy").write_bytes(b"\x89PNG no array at all")
+def seal(folder: Path, content: bytes) -> None:
+    """Write one of the artifact's files with a checksum that is right."""
+    (folder / "values.npy").write_bytes(content)
     write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
 
 
@@ -224,17 +203,9 @@ STRANGE: dict[str, Callable[[Path], object]] = {
 def claim(shape: tuple[int, ...]) -> Callable[[Path], None]:
     """Seal an array whose header claims a shape that its file has not."""
 
-    def damage(folder: Path) -> None:
-        with (folder / "values.npy").open("wb") as file:
-            npy.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
-        write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
-
-    return damage
-
-
-def nest_deeply(folder: Path) -> None:
-    (folder / "values.npy").write_bytes(b"\x93NUMPY\x01\x00" + (8000).to_bytes(2, "little") + b"(" * 8000)
-    write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return lambda folder: seal(folder, header.getvalue())
 
 
 def empty_it(folder: Path) -> None:
@@ -261,14 +232,14 @@ DAMAGES = [
         for kind, make in (("pipe", os.mkfifo), ("device", STRANGE["link to a device"]), ("folder", Path.mkdir))
     ),
     *(pytest.param(claim(shape), id=f"shape {shape}") for shape in ((2**70,), (2**40,), (2**62, 2**62), (-1,), (6,))),
-    nest_deeply,
+    pytest.param(lambda folder: seal(folder, b"\x93NUMPY\x01\x00@\x1f" + b"(" * 8000), id="deeply nested header"),
+    pytest.param(lambda folder: seal(folder, b"\x89PNG no array at all"), id="picture"),
     empty_it,
-    truncate,
     flip_a_bit,
-    swap_files,
     leave_the_folder,
-    leave_the_folder_absolutely,
-    put_a_sealed_picture,
+    pytest.param(lambda folder: leave_the_folder(folder, absolutely=True), id="leave the folder absolutely"),
+    pytest.param(lambda folder: os.truncate(folder / "values.npy", 150), id="truncated file"),
+    pytest.param(lambda folder: shutil.copyfile(folder / "squares.npy", folder / "values.npy"), id="files swapped"),
     pytest.param(lambda folder: (folder / "values.npy").write_bytes(b""), id="empty file"),
     pytest.param(lambda folder: (folder / "values.npy").unlink(), id="file gone"),
     pytest.param(lambda folder: np.save(folder / "foreign.npy", np.arange(9)), id="foreign file"),
@@ -286,10 +257,9 @@ DAMAGES = [
 def test_what_is_damaged_is_set_aside_and_built_again(store, caplog, damage):
     expected = {name: array.tolist() for name, array in store.get(Numbers()).items()}
     damage(folder_of(store, Numbers()))
-    assert not again(store).has(Numbers())
+    assert {name: array.tolist() for name, array in again(store).get(Numbers()).items()} == expected
     assert "set aside a damaged artifact" in caplog.text
     assert Numbers().key in caplog.text
-    assert {name: array.tolist() for name, array in again(store).get(Numbers()).items()} == expected
     assert again(store).has(Numbers())
     assert len(store.builds()) == 2
     assert len(list((store.root / "damaged").iterdir())) == 1
@@ -324,13 +294,6 @@ def test_a_record_of_a_build_that_cannot_be_read_is_not_counted(store, caplog, c
     assert first.name in caplog.text
 
 
-def test_a_damaged_file_is_met_by_get_as_well(store, caplog):
-    store.get(Numbers())
-    flip_a_bit(folder_of(store, Numbers()))
-    assert again(store).get(Numbers())["values"].tolist() == [0, 1, 2, 3, 4]
-    assert "values.npy is not as it was written" in caplog.text
-
-
 class Trap:
     """Pickled, a command that runs when it is read."""
 
@@ -348,8 +311,8 @@ def test_nothing_is_ever_unpickled(store, tmp_path, caplog):
     sprung.unlink()
     store.get(Numbers())
     folder = folder_of(store, Numbers())
-    np.save(folder / "values.npy", np.array([Trap(sprung)], dtype=object), allow_pickle=True)
-    write_sums(folder, lambda sums: {**sums, "values.npy": file_digest(folder / "values.npy")})
+    np.save(trap := tmp_path / "trap.npy", np.array([Trap(sprung)], dtype=object), allow_pickle=True)
+    seal(folder, trap.read_bytes())
     assert again(store).get(Numbers())["values"].tolist() == [0, 1, 2, 3, 4]
     assert not sprung.exists()
     assert "set aside" in caplog.text

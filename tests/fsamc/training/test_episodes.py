@@ -8,56 +8,25 @@ import torch
 
 from fsamc.training.episodes import Round, algorithm_1, algorithm_2, another_round, pretraining_round
 
-
-def test_algorithm_1_at_two_shots_of_three_classes():
-    # (class of the query, which of its shots, which shot of every class is the support)
-    assert list(algorithm_1(3, 2)) == [
-        (0, 0, 1), (0, 1, 0),
-        (1, 0, 1), (1, 1, 0),
-        (2, 0, 1), (2, 1, 0),
-    ]  # fmt: skip
-
-
-def test_algorithm_1_at_three_shots_of_three_classes():
-    assert list(algorithm_1(3, 3)) == [
-        (0, 0, 1), (0, 0, 2), (0, 1, 0), (0, 1, 2), (0, 2, 0), (0, 2, 1),
-        (1, 0, 1), (1, 0, 2), (1, 1, 0), (1, 1, 2), (1, 2, 0), (1, 2, 1),
-        (2, 0, 1), (2, 0, 2), (2, 1, 0), (2, 1, 2), (2, 2, 0), (2, 2, 1),
-    ]  # fmt: skip
-
-
-def test_algorithm_1_at_five_shots_of_three_classes():
-    of_a_class = [
+# (which shot of a class is the query, which shot of every class is the support), of each class in turn
+ALGORITHM_1 = {
+    2: [(0, 1), (1, 0)],
+    3: [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)],
+    5: [
         (0, 1), (0, 2), (0, 3), (0, 4),
         (1, 0), (1, 2), (1, 3), (1, 4),
         (2, 0), (2, 1), (2, 3), (2, 4),
         (3, 0), (3, 1), (3, 2), (3, 4),
         (4, 0), (4, 1), (4, 2), (4, 3),
-    ]  # fmt: skip
-    found = list(algorithm_1(3, 5))
-    assert found[:20] == [(0, query, support) for query, support in of_a_class]
-    assert found[20:40] == [(1, query, support) for query, support in of_a_class]
-    assert found[40:] == [(2, query, support) for query, support in of_a_class]
+    ],
+}  # fmt: skip
+ALGORITHM_2 = {2: [(1, 0)], 3: [(1, 0), (2, 0)], 5: [(1, 0), (2, 0), (3, 0), (4, 0)]}
 
 
-def test_algorithm_2_at_two_shots_of_three_classes():
-    assert list(algorithm_2(3, 2)) == [(0, 1, 0), (1, 1, 0), (2, 1, 0)]
-
-
-def test_algorithm_2_at_three_shots_of_three_classes():
-    assert list(algorithm_2(3, 3)) == [
-        (0, 1, 0), (0, 2, 0),
-        (1, 1, 0), (1, 2, 0),
-        (2, 1, 0), (2, 2, 0),
-    ]  # fmt: skip
-
-
-def test_algorithm_2_at_five_shots_of_three_classes():
-    assert list(algorithm_2(3, 5)) == [
-        (0, 1, 0), (0, 2, 0), (0, 3, 0), (0, 4, 0),
-        (1, 1, 0), (1, 2, 0), (1, 3, 0), (1, 4, 0),
-        (2, 1, 0), (2, 2, 0), (2, 3, 0), (2, 4, 0),
-    ]  # fmt: skip
+@pytest.mark.parametrize(("algorithm", "episodes"), [(algorithm_1, ALGORITHM_1), (algorithm_2, ALGORITHM_2)])
+@pytest.mark.parametrize("shots", [2, 3, 5])
+def test_the_papers_episodes_of_three_classes(algorithm, episodes, shots):
+    assert list(algorithm(3, shots)) == [(label, *pair) for label in range(3) for pair in episodes[shots]]
 
 
 @pytest.mark.parametrize(("classes", "shots"), [(3, 5), (6, 5), (2, 4), (5, 1), (1, 2)])
