@@ -20,8 +20,11 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from fsamc.store.store import Store
+from sweeps.checks.prepare import Prepared, prepare
 from sweeps.cli import app, guarded
 from sweeps.plan.kinds import without_lost
+from sweeps.plan.load import load_plan
 from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
@@ -70,6 +73,12 @@ class Lab:
         below = without_lost(PLAN, {**PLAN, **parts})
         file.write_text(yaml.safe_dump({**below, **parts}, sort_keys=False))
         return file
+
+    def prepared(self, *changes: str, **parts: Any) -> Prepared:
+        """Check PLAN with some of its parts replaced, as a sweep does before it starts."""
+        plan = load_plan(str(self.plan(**parts)), changes, backbone=str(self.backbone))
+        store = Store(self.root / "cache")
+        return prepare(plan, data=self.data, textures=self.textures, store=store, device="cpu", random=False)
 
     def words(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> list[str]:
         """The words after `fsamc` of a sweep from `root / cache` to `root / out`; no figures unless `more` asks."""

@@ -12,12 +12,10 @@ import pytest
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
-from sweeps.checks.prepare import prepare
 from sweeps.estimate import estimate as module
 from sweeps.estimate.estimate import Estimate, Seconds, estimate
 from sweeps.estimate.measure import Measured, measure
 from sweeps.plan.configurations import configuration, variants
-from sweeps.plan.load import load_plan
 from sweeps.progress.eta import kind_of
 from sweeps.request import CheckedRequest, Places, Request
 from sweeps.search import make_proposer
@@ -34,10 +32,8 @@ FIXED = Measured(
 
 
 def checked(lab: Lab, *changes: str, workers: int = 1, **parts: Any) -> CheckedRequest:
-    plan = load_plan(str(lab.plan(**parts)), changes, backbone=str(lab.backbone))
-    store = Store(lab.root / "cache")
-    prepared = prepare(plan, data=lab.data, textures=lab.textures, store=store, device="cpu", random=False)
-    places = Places(plan="", data=lab.data, textures=lab.textures, cache=store.root, tracking_uri=None)
+    prepared = lab.prepared(*changes, **parts)
+    places = Places(plan="", data=lab.data, textures=lab.textures, cache=lab.root / "cache", tracking_uri=None)
     request = Request(out=lab.root / "new")
     return CheckedRequest(request=request, places=places, prepared=prepared, workers=workers, seconds=None)
 

@@ -8,14 +8,13 @@ import pytest
 
 from sweeps.trials.blocks import blocks_of, by_block, passes
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
-from tests.sweeps.estimate.test_estimate import prepared
 from tests.sweeps.small import Lab, table, without_numbers
 
 GRID = {"algorithm": "grid"}
 
 
 def test_as_many_categories_are_in_a_block_as_fit(lab):
-    found = prepared(lab, search=GRID)
+    found = lab.prepared(search=GRID)
     assert [sorted(block) for block in blocks_of(found, 1 << 30)] == [["cap", "tile"]]
     assert [sorted(block) for block in blocks_of(found, 1)] == [["cap"], ["tile"]]
 
@@ -27,7 +26,7 @@ def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
         ({"algorithm": "random", "trials": 3, "stopping": {"kind": "median"}}, False),
         ({"algorithm": "optuna", "trials": 3}, False),
     ):
-        found = prepared(lab, search=search)
+        found = lab.prepared(search=search)
         blocks = blocks_of(found, 1)
         assert len(passes(found, blocks)) == (2 if several else 1)
         folds = by_block(found.folds(found.plan.base), blocks)
