@@ -9,6 +9,8 @@ from pathlib import Path
 
 from fsamc.data.category import Category
 from fsamc.data.textures import Textures
+from fsamc.errors import BadInput
+from fsamc.features.weights import identity, named_file
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
@@ -37,9 +39,14 @@ class Fold:
     seed: int
     draw: int
     config: FoldConfig
+    network: str = ""  # what the backbone was when the sweep began (`identity`); empty: whatever it is
 
     def inputs(self, categories: Mapping[str, Category], textures: Textures | None) -> FoldInputs:
-        """Return what the fold reads, and the address of its result."""
+        """Return what the fold reads, and the address of its result. Raises BadInput if the backbone has changed."""
+        if self.network and identity(self.config.features) != self.network:
+            raise BadInput(
+                f"{named_file(self.config.features)}: has changed since the sweep began; start another sweep"
+            )
         category = categories[self.category]
         return FoldInputs(category, self.config, seed=self.seed, draw=self.draw, textures=textures)
 

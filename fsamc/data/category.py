@@ -16,7 +16,7 @@ from typing import Literal
 
 import xxhash
 
-from fsamc.data.folders import digest_files, image_files, subfolders
+from fsamc.data.folders import composed, digest_files, image_files, subfolders
 from fsamc.data.groups import check_contradictions, copies, joined, read_groups
 from fsamc.errors import BadInput
 from fsamc.seeds import numpy_generator
@@ -182,7 +182,9 @@ class Category:
     def _listed(self, shots: int, draw: int, files: Sequence[str]) -> PathsByClass:
         if draw:
             raise BadInput(f"support.files is one fixed choice, found draw {draw}: set folds.draws to [0]")
-        ours = [file.partition("/")[2] for file in files if file.partition("/")[0] == self.name]
+        by_name = {composed(path): path for path in self.defects}
+        parts = (file.partition("/") for file in files)
+        ours = [by_name.get(composed(path), path) for name, _, path in parts if composed(name) == composed(self.name)]
         for path in ours:
             if path not in self.defects:
                 raise BadInput(f"support.files: {self.name}/{path} is no defect image of this category; correct it")
@@ -268,6 +270,7 @@ def _images(folder: Path, part: str) -> tuple[str, ...]:
 
 def _masks(folder: Path, name: str, images: Sequence[str]) -> dict[str, str]:
     """Map images to masks: `<stem>_mask.png` as in MVTec AD, or `<stem>.png`."""
-    by_stem = {Path(path).stem: path for path in image_files(folder, mask_folder(name, images))}
-    pairs = ((path, by_stem.get(f"{Path(path).stem}_mask") or by_stem.get(Path(path).stem)) for path in images)
+    by_stem = {composed(Path(path).stem): path for path in image_files(folder, mask_folder(name, images))}
+    stems = ((path, composed(Path(path).stem)) for path in images)
+    pairs = ((path, by_stem.get(f"{stem}_mask") or by_stem.get(stem)) for path, stem in stems)
     return {path: mask for path, mask in pairs if mask}

@@ -27,7 +27,7 @@ class Examined(NamedTuple):
     problem: str | None
 
 
-def examine(file: Path, digest: str | None = None) -> Examined:
+def examine_picture(file: Path, digest: str | None = None) -> Examined:
     """Decode a picture. `digest` is that of its bytes when it was listed. Raises BadInput as `read_pixels` does."""
     pixels = read_pixels(file, digest)
     image = pixels.rgb()
@@ -40,7 +40,7 @@ def examine(file: Path, digest: str | None = None) -> Examined:
 def examine_all(images: Category | Textures) -> dict[str, Examined]:
     """Decode every image. Raises BadInput for the first, in path order, that cannot be read or has changed."""
     with ThreadPoolExecutor(max_workers=4) as pool:
-        results = pool.map(lambda path: examine(images.folder / path, images.digests[path]), images.images)
+        results = pool.map(lambda path: examine_picture(images.folder / path, images.digests[path]), images.images)
         return dict(zip(images.images, results, strict=True))
 
 

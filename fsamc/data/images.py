@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from fsamc.config.features import Features
-from fsamc.data.decoding import MOST_PIXELS, decode, header_size, picture_digest
-from fsamc.data.pixels import Pixels
+from fsamc.data.pictures.decoding import MOST_PIXELS, decode, header_size, picture_digest
+from fsamc.data.pictures.pixels import Pixels
 from fsamc.errors import BadInput
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def read_pixels(path: Path, digest: str | None = None) -> Pixels:
         path: the file.
         digest: its `picture_digest` when it was listed; None: whatever it holds now.
 
-    Raises BadInput for what cannot be opened, is refused by `fsamc.data.decoding.decode`, or has changed.
+    Raises BadInput for what cannot be opened, is refused by `fsamc.data.pictures.decoding.decode`, or has changed.
     """
     content = _content(path)
     if digest is not None and picture_digest(content) != digest:

@@ -12,7 +12,7 @@ from natsort import natsorted
 
 from fsamc.config.features import Features
 from fsamc.data.category import Category, load_category, mask_folder, scan_category
-from fsamc.data.examination import Examined, examine, exposure_problems
+from fsamc.data.examination import Examined, examine_picture, exposure_problems
 from fsamc.data.folders import OTHER_PICTURES, is_of_a_system, subfolders
 from fsamc.data.groups import copies, read_groups
 from fsamc.data.images import IMAGE_SUFFIXES, image_size, kept_share, read_mask
@@ -103,7 +103,7 @@ def _examine(category: Category, problems: list[DataProblem]) -> dict[str, Exami
 
     def look(path: str) -> Examined | BadInput:
         try:
-            return examine(category.folder / path)
+            return examine_picture(category.folder / path)
         except BadInput as error:
             return error
 

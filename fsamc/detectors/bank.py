@@ -42,6 +42,9 @@ class MemoryBank:
             projection: channels of the random projection in which distances are compared.
             starts: random points whose mean distance decides the first choice.
             device: where the arithmetic runs, `cpu` or `cuda`.
+
+        Raises:
+            ValueError: `ratio` is not in (0, 1].
         """
         indices = choose_bank(features, ratio=ratio, projection=projection, starts=starts, seed=seed, device=device)
         return cls(rows=np.array(features[indices]), indices=indices)

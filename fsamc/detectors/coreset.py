@@ -13,6 +13,8 @@ for every choice would take.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ SEGMENT = 512  # choices per matrix product: 1024 rows by 512 choices stay in a 
 CHUNK = 1024  # rows per matrix product
 NOISE = 4 * float(np.finfo(np.float32).eps)  # error of |a|^2 + |b|^2 - 2ab, as a share of |a|^2 + |b|^2
 TOLERANCE = 1e-5  # relative error of a squared distance from which on it is computed again
+SMALLEST, LARGEST = 2.0**-40, 2.0**50  # between which squares of distances are far from float32's ends
 PAIRS = 16384  # differences of rows held at once
 
 
@@ -42,7 +45,12 @@ def choose_bank(
 
     Returns:
         int64 [K], row numbers in order of choice.
+
+    Raises:
+        ValueError: `ratio` is not in (0, 1].
     """
+    if not 0 < ratio <= 1:
+        raise ValueError(f"expected a ratio in (0, 1], found {ratio}")
     n, channels = features.shape
     count = max(1, int(n * ratio))
     gaussian = torch.randn(channels, projection, generator=torch_generator(seed, "coreset projection"))
@@ -83,10 +91,19 @@ def greedy_coreset(points: Tensor | np.ndarray, count: int, starts: np.ndarray, 
         raise ValueError(f"expected one or more starts in 0..{len(rows) - 1}, found {first.tolist()}")
     if not torch.stack(rows.aminmax()).isfinite().all():
         raise ValueError("expected finite points, found NaN or infinity")
-    search = _FarthestFirst(rows, count, torch.from_numpy(first))
+    search = _FarthestFirst(_within_range(rows), count, torch.from_numpy(first))
     while search.done < count:
         search.play_round(block)
     return search.chosen
+
+
+def _within_range(rows: Tensor) -> Tensor:
+    """Scale rows by a power of two, which changes no choice, where float32 does not hold the squares of distances."""
+    largest = float(rows.abs().max())
+    if largest == 0 or SMALLEST < largest < LARGEST:
+        return rows
+    halvings = math.frexp(largest)[1]
+    return rows.ldexp(torch.tensor(-(halvings // 2))).ldexp(torch.tensor(-(halvings - halvings // 2)))
 
 
 class _FarthestFirst:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from fsamc.config.features import Features
 from fsamc.errors import BadInput
 from fsamc.features.program import checked_program
-from fsamc.features.weights import check_file, identity, is_program, is_random
+from fsamc.features.weights import identity, is_program, is_random, read_checked
 from fsamc.seeds import torch_generator
 
 _RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2")
@@ -62,10 +63,10 @@ def _loaded(features: Features, device: str, _content: str) -> Backbone:
 
 def _load_program(features: Features, device: str) -> Callable[[Tensor], Sequence[Tensor]]:
     path = features.backbone
-    check_file(path)
+    content = read_checked(path)
     try:
         with _silent("torch.export"):
-            module = torch.export.load(checked_program(Path(path))).module().to(device)
+            module = torch.export.load(checked_program(content)).module().to(device)
     except Exception as error:  # torch raises a different type for every way in which a file can be wrong
         raise BadInput(f"{path}: not a torch.export program ({_brief(error)}); export it again") from error
 
@@ -158,13 +159,13 @@ def _pretrained(name: str) -> dict[str, Tensor]:
 
 
 def _state_from(path: str) -> dict[str, Tensor]:
-    check_file(path)
+    content = read_checked(path)
     try:
         if path.endswith(".safetensors"):
-            from safetensors.torch import load_file
+            from safetensors.torch import load
 
-            return load_file(path)
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+            return load(content)
+        state: dict[str, Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # both loaders raise many types
         if isinstance(error, UnpicklingError):  # torch's own text advises to let it run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from fsamc.features.backbone import load_backbone
 from fsamc.features.patches import patch_features_of
 from fsamc.hardware import shrinking_batches
 from fsamc.store.arrays import create_array
+
+_FLOAT16 = torch.finfo(torch.float16)
 
 
 def write_features(squares: Iterator[np.ndarray], count: int, features: Features, device: str, file: Path) -> None:
@@ -36,9 +39,31 @@ def write_features(squares: Iterator[np.ndarray], count: int, features: Features
 
 def square_features(squares: np.ndarray, features: Features, device: str) -> np.ndarray:
     """Extract the patch features of pictures uint8 [n, S, S, 3], float16 [n, P, D]."""
+    return _features(squares, features, device).half().cpu().numpy()
+
+
+def range_problem(squares: np.ndarray, features: Features) -> str | None:
+    """Say why float16 cannot hold the features of pictures uint8 [n, S, S, 3], and what to do; None if it can."""
+    sizes = _features(squares, features, "cpu").abs()
+    positive = sizes[sizes > 0]
+    if not sizes.isfinite().all():
+        return "gives NaN or infinity; mend the network, or give other weights"
+    if not len(positive):
+        return "gives nothing but zeros; mend the network, or give other weights"
+    largest, middle = float(sizes.max()), float(positive.median())
+    if largest > _FLOAT16.max:
+        factor = 2.0 ** -math.ceil(math.log2(largest))
+        return f"gives features up to {largest:.1e}, float16 holds {_FLOAT16.max}; multiply its outputs by {factor:.1e}"
+    if middle < _FLOAT16.tiny:
+        factor = 2.0 ** -math.ceil(math.log2(largest))
+        return f"gives features around {middle:.1e}, which float16 rounds off; multiply its outputs by {factor:.1e}"
+    return None
+
+
+def _features(squares: np.ndarray, features: Features, device: str) -> torch.Tensor:
     network = load_backbone(features, device)
     with torch.inference_mode():
-        return patch_features_of(network(to_tensor(squares)), dim=features.dim).half().cpu().numpy()
+        return patch_features_of(network(to_tensor(squares)), dim=features.dim)
 
 
 def _batches(

@@ -13,5 +13,8 @@ from fsamc.data.textures import Textures
 
 
 def read_squares(images: Category | Textures, paths: Sequence[str], features: Features) -> np.ndarray:
-    """Read images at `paths`, relative to the folder, as squares uint8 [n, S, S, 3] with S = `features.size`."""
-    return np.stack([to_square(read_image(images.folder / path), features) for path in paths])
+    """Read images at `paths`, relative to the folder, as squares uint8 [n, S, S, 3] with S = `features.size`.
+
+    Raises BadInput for a file whose bytes are no longer those that were hashed.
+    """
+    return np.stack([to_square(read_image(images.folder / path, images.digests[path]), features) for path in paths])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+import xxhash
+
 from fsamc.config.features import Features
 from fsamc.errors import BadInput
 from fsamc.store.digests import file_digest
@@ -32,12 +34,26 @@ def identity(features: Features) -> str:
     return f"torchvision:{features.backbone}:{weights}"
 
 
+def named_file(features: Features) -> str:
+    """Return the file that the network is read from, or its name where torchvision has it."""
+    return features.backbone if is_program(features) else features.weights or features.backbone
+
+
 def check_file(path: str) -> str:
-    """Hash of a weights file's content, read again once the file has changed. Raises BadInput if it is not there."""
+    """Hash a weights file's content, read again once the file has changed. Raises BadInput if it is not there."""
     if not Path(path).is_file():
         raise BadInput(f"{path}: no such file; give the path of a .pt2 program, .pth or .safetensors weights")
     status = Path(path).stat()
     return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+def read_checked(path: str) -> bytes:
+    """Read a weights file whole: the bytes that `check_file` has hashed. Raises BadInput if they are others now."""
+    expected = check_file(path)
+    content = Path(path).read_bytes()
+    if xxhash.xxh3_128_hexdigest(content) != expected:
+        raise BadInput(f"{path}: has changed since it was hashed; start again, and leave the file as it is")
+    return content
 
 
 @lru_cache(maxsize=16)

@@ -24,7 +24,7 @@ class Pictures:
 
     Attributes:
         categories: as loaded, with images that are the same picture in one group.
-        examined: what is to be remembered once the sweep writes (JSON), by the hash of the contents.
+        examined: what is to be remembered once the sweep writes: JSON by `KIND/KEY` of the store.
         warnings: one line each.
         caveats: what must stand beside every number.
     """
@@ -71,8 +71,9 @@ def overlooked(data: Path, categories: Iterable[Category]) -> Iterator[str]:
 
 def remember_pictures(examined: Mapping[str, str], store: Store) -> None:
     """Keep what the examination gave, so that the next sweep on these images starts at once."""
-    for key, text in examined.items():
-        store.put_text(_KIND, key, text)
+    for name, text in examined.items():
+        kind, key = name.split("/")
+        store.put_text(kind, key, text)
 
 
 def contents(images: Category | Textures) -> str:
@@ -84,7 +85,7 @@ def _examined(images: Category | Textures, store: Store, remembered: dict[str, s
     key = contents(images)
     text = store.get_text(_KIND, key)
     examined = examine_all(images) if text is None else {path: Examined(*one) for path, one in json.loads(text).items()}
-    remembered[key] = json.dumps(examined)
+    remembered[f"{_KIND}/{key}"] = json.dumps(examined)
     return examined
 
 

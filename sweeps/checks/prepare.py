@@ -9,16 +9,19 @@ from pathlib import Path
 
 from cluster.folds import Fold
 from fsamc.config.dotted import updated
+from fsamc.config.features import Features
 from fsamc.data.category import Category, load_category
-from fsamc.data.folders import find_categories
+from fsamc.data.folders import composed, find_categories
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
-from fsamc.features.weights import RANDOM_WEIGHTS, is_random
+from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
+from sweeps.checks.feature_range import KIND as RANGES
+from sweeps.checks.feature_range import check_feature_range
 from sweeps.checks.pictures import contents, examine_pictures, overlooked
 from sweeps.checks.textures import find_textures
 from sweeps.plan.configurations import variants
@@ -38,7 +41,8 @@ class Prepared:
         textures: None where nothing is pretrained.
         warnings: one line each.
         caveats: what must stand on everything that shows a number.
-        examined: what the examination of images gave (JSON), by the hash of their contents.
+        examined: what was examined and is to be remembered: JSON by `KIND/KEY` of the store.
+        networks: what each backbone was (`identity`) when it was checked, by the file or name that it is read from.
     """
 
     plan: Plan
@@ -47,6 +51,7 @@ class Prepared:
     warnings: tuple[str, ...]
     caveats: tuple[str, ...]
     examined: dict[str, str] = field(default_factory=dict)
+    networks: dict[str, str] = field(default_factory=dict)
 
     @property
     def contents(self) -> dict[str, str]:
@@ -65,8 +70,9 @@ class Prepared:
         In the order in which they are run, the same for every trial: one of each category first, then the next seed and
         the next draw, and so on. So the first few folds tell most, and trials that are stopped early share them.
         """
+        network = self.networks.get(named_file(config.features), "")
         return [
-            Fold(category=name, seed=seed, draw=draw, config=config)
+            Fold(category=name, seed=seed, draw=draw, config=config, network=network)
             for seed, draw in seed_draw_pairs(self.plan.folds.seeds, self.plan.folds.draws)
             for name, category in self.categories.items()
             if fold_problem(self.plan, category.with_classes(good=config.good), config, draw) is None
@@ -109,6 +115,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         warnings = list(dict.fromkeys([*warnings, *_too_small(plan, categories)]))
     warnings += [*pictures.warnings, *overlooked(folder, categories.values())]
     caveats += pictures.caveats
+    ranges = check_feature_range(_networks(plan), categories, store)
     plan = _resolve_foreground(plan, categories, loaded)
     return Prepared(
         plan=plan,
@@ -116,20 +123,23 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         textures=loaded,
         warnings=tuple(warnings),
         caveats=tuple(caveats),
-        examined=pictures.examined,
+        examined=pictures.examined | {f"{RANGES}/{key}": "{}" for key in ranges},
+        networks={named_file(one): identity(one) for one in _networks(plan) if Path(named_file(one)).is_file()},
     )
 
 
 def _chosen(plan: Plan, names: list[str], data: Path) -> list[str]:
     if plan.folds.categories == "all":
         return names
+    by_name = {composed(name): name for name in names}
     for name in plan.folds.categories:
-        if name not in names:
+        if composed(name) not in by_name:
             raise BadInput(
                 f"folds.categories: {data / name}: no such category; "
                 f"to run on what is there, folds.categories=[{','.join(names)}]"
             )
-    return [name for name in names if name in plan.folds.categories]
+    chosen = {composed(name) for name in plan.folds.categories}
+    return [name for name in names if composed(name) in chosen]
 
 
 def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
@@ -215,9 +225,14 @@ def _check_backbones(plan: Plan) -> list[str]:
     """Load every backbone that a trial may use; return the caveats of their weights."""
     from fsamc.features.backbone import load_backbone
 
-    for features in dict.fromkeys(config.features for config in variants(plan, changed=2)):
+    for features in _networks(plan):
         load_backbone(features, "cpu")
     return [RANDOM_WEIGHTS] if any(is_random(config.features) for config in variants(plan)) else []
+
+
+def _networks(plan: Plan) -> list[Features]:
+    """List the backbones that a trial may use, each with its settings."""
+    return list(dict.fromkeys(config.features for config in variants(plan, changed=2)))
 
 
 def _resolve_foreground(plan: Plan, categories: dict[str, Category], textures: Textures | None) -> Plan:

@@ -16,6 +16,7 @@ from fsamc.config.dotted import flatten
 from fsamc.config.scoring import MEASURES
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.metrics import balanced_accuracy, macro_f1
+from fsamc.store.digests import digest
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
 from sweeps.results.reader import SweepReader, typed_measured
@@ -73,8 +74,12 @@ def read_support(out: Path) -> Support:
 
 
 def clean(text: str) -> str:
-    """Write a name as MLflow allows it; a category is called whatever its folder is."""
-    return re.sub(r"[^\w/.\- :]", "_", text)
+    """Write a name as MLflow allows it; a category is called whatever its folder is.
+
+    A name with other characters ends with a hash of it, so that `a#b` and `a%b` stay two names.
+    """
+    allowed = re.sub(r"[^\w/.\- :]", "_", text)
+    return allowed if allowed == text else f"{allowed}-{digest(text)[:6]}"
 
 
 def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pickle
 import re
 import shutil
+import subprocess
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsamc.data.category import Category, load_category
-from fsamc.data.folders import find_categories
+from fsamc.data.folders import find_categories, nested_categories
+from fsamc.data.groups import joined
 from fsamc.errors import BadInput
 from tests.fsamc.layouts import write_category, write_category_3d
 
@@ -411,3 +414,102 @@ def test_one_defect_class_beside_good_is_something_to_tell_apart(tmp_path):
     brush = load_category(tmp_path, "brush")
     assert "1 defect class" in brush.problem(1)
     assert brush.with_classes(good=True).problem(1) is None
+
+
+# --- folders as people have them
+
+
+@pytest.mark.parametrize("name", ["groups.csv", "Groups.csv", "GROUPS.CSV"])
+@pytest.mark.parametrize("text", ["path,group\n{},a\n{},a \n", " path , group \n {} , a\n{},a\t\n"])
+def test_groups_have_any_capitals_and_blanks(tiles, name, text):
+    (tiles / "tiles" / name).write_text(text.format("test/crack/000.png", "test/crack/001.png"))
+    assert load_category(tiles, "tiles").groups == {"test/crack/000.png": "a", "test/crack/001.png": "a"}
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_groups_name_files_in_either_form_of_unicode(tiles, forms):
+    written, on_disk = (unicodedata.normalize(form, "größe-é.png") for form in forms)
+    folder = tiles / "tiles"
+    (folder / "test/crack/000.png").rename(folder / "test/crack" / on_disk)
+    (folder / "groups.csv").write_text(f"path,group\ntest/crack/{written},a\n", encoding="utf-8")
+    loaded = load_category(tiles, "tiles")
+    assert loaded.groups == {f"test/crack/{on_disk}": "a"}
+    files = [f"tiles/test/crack/{written}", "tiles/test/dent/000.png"]
+    assert loaded.support(1, files=files)["crack"] == (f"test/crack/{on_disk}",)
+
+
+def test_two_files_of_groups_are_one_too_many(tiles):
+    for name in ("groups.csv", "Groups.csv"):
+        (tiles / "tiles" / name).write_text("path,group\n")
+    with pytest.raises(BadInput, match=r"Groups\.csv and groups\.csv: one too many; merge them"):
+        load_category(tiles, "tiles")
+
+
+@pytest.mark.parametrize(
+    "name", ["test/ok", "test/OK", "test/Good", "test/GOOD", "test/normal", "train/Good", "train/ok"]
+)
+def test_good_images_under_another_name_are_no_defect_class(tiles, name):
+    shutil.copytree(tiles / "tiles/test/good", tiles / "tiles" / name)
+    with pytest.raises(BadInput, match=f"tiles/{name}: good images are expected in .*/good; rename the folder"):
+        load_category(tiles, "tiles")
+
+
+def test_a_category_one_folder_too_deep_can_be_moved_by_the_command_that_is_printed(tiles):
+    before = load_category(tiles, "tiles").digests
+    (tiles / "tiles").rename(tiles / "moved")
+    (tiles / "tiles").mkdir()
+    (tiles / "moved").rename(tiles / "tiles/tiles")
+    with pytest.raises(BadInput, match="the category lies one folder deeper; move it up: ") as told:
+        find_categories(tiles)
+    subprocess.run(str(told.value).partition("move it up: ")[2], shell=True, check=True)
+    (tiles / "tiles/tiles").rmdir()
+    assert find_categories(tiles) == ["tiles"]
+    assert load_category(tiles, "tiles").digests == before
+
+
+def test_categories_in_a_folder_of_another_name_are_told_of(tiles):
+    shutil.copytree(tiles / "tiles", tiles / "archive/bolt")
+    assert find_categories(tiles) == ["tiles"]
+    assert nested_categories(tiles) == [f"{tiles}/archive/bolt: a category that is one folder too deep is not read"]
+    shutil.rmtree(tiles / "tiles")
+    with pytest.raises(BadInput, match=r"no category in it; .*archive/bolt: a category that is one folder too deep"):
+        find_categories(tiles)
+
+
+# --- copies
+
+
+def test_copies_are_one_group_with_the_groups_that_they_are_in():
+    groups = {"test/a/0": "x", "test/a/1": "y", "test/a/2": "y"}
+    same = [("test/a/0", "test/a/1"), ("test/a/4", "test/a/5", "test/a/6")]
+    assert joined(groups, same) == {
+        "test/a/0": "x", "test/a/1": "x", "test/a/2": "x",
+        "test/a/4": "test/a/4", "test/a/5": "test/a/4", "test/a/6": "test/a/4",
+    }  # fmt: skip
+    assert joined({}, [("a", "b"), ("b", "c")]) == {"a": "a", "b": "a", "c": "a"}
+
+
+def test_a_copy_of_a_support_image_is_no_query(tiles):
+    folder = tiles / "tiles"
+    shutil.copy(folder / "test/crack/000.png", folder / "test/crack/005.png")
+    loaded = load_category(tiles, "tiles")
+    assert loaded.support(2)["crack"] == ("test/crack/000.png", "test/crack/001.png")
+    assert "test/crack/005.png" not in loaded.queries(2)["crack"]
+    assert loaded.excluded(2) == ("test/crack/005.png",)
+    assert load_category(tiles, "tiles").fingerprint == loaded.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("source", "copy", "labels"),
+    [
+        ("test/crack/000.png", "test/dent/000.png", "as crack and as dent"),
+        ("train/good/000.png", "test/dent/000.png", "as good and as dent"),
+        ("test/good/000.png", "test/crack/000.png", "as good and as crack"),
+    ],
+)
+def test_a_picture_in_two_classes_is_refused(tiles, source, copy, labels):
+    shutil.copy(tiles / "tiles" / source, tiles / "tiles" / copy)
+    with pytest.raises(
+        BadInput, match=f"{source} and .*{copy} are the same picture, {labels}: one of them must be wrong"
+    ):
+        load_category(tiles, "tiles")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from fsamc.detectors.bank import MemoryBank, anomaly_score
 from fsamc.detectors.coreset import choose_bank
@@ -40,3 +41,9 @@ def test_the_anomaly_score_is_the_largest_patch_distance():
     scores = anomaly_score(np.array([[0.0, 3.0, 1.0], [2.0, 0.5, 0.25]]))
     assert scores.dtype == np.float32
     assert scores.tolist() == [3.0, 2.0]
+
+
+@pytest.mark.parametrize("ratio", [0.0, -0.1, 1.5, float("nan")])
+def test_a_ratio_that_is_no_share_is_refused(ratio):
+    with pytest.raises(ValueError, match=r"expected a ratio in \(0, 1\], found"):
+        MemoryBank.build(np.ones((4, 3), np.float32), ratio)

@@ -200,3 +200,20 @@ class TestChooseBank:
     def test_half_precision_is_read_as_it_is(self):
         wide = choose_bank(self.features.astype(np.float32), ratio=0.1, projection=8, starts=10, seed=1)
         assert np.array_equal(self.choose(), wide)
+
+
+@pytest.mark.parametrize("scale", [1e25, 3e37, 1e-25, 1e-38, 2.0**60])
+def test_points_of_any_finite_size_are_chosen_as_small_ones_are(scale):
+    points = np.random.default_rng(0).standard_normal((200, 8)).astype(np.float32)
+    chosen = greedy_coreset((points * np.float32(scale)).astype(np.float32), 60, np.array([0, 5]))
+    assert len(set(chosen.tolist())) == 60
+    if scale == 2.0**60:
+        assert chosen.tolist() == greedy_coreset(points, 60, np.array([0, 5])).tolist()
+
+
+def test_one_point_far_beyond_the_others_is_chosen_first_and_none_twice():
+    points = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float32)
+    points[70] = 1e25
+    chosen = greedy_coreset(points, 100, np.array([0]))
+    assert chosen[0] == 70
+    assert sorted(chosen.tolist()) == list(range(100))

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_space
@@ -150,6 +151,22 @@ class Vectors(TinyNetwork):
         return {name: maps.mean((2, 3)) for name, maps in super().forward(images).items()}
 
 
+class Scaled(TinyNetwork):
+    """Features of another size."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, images):
+        return {name: maps * self.factor for name, maps in super().forward(images).items()}
+
+
+def reencoded(source: str, copy: str) -> Spoil:
+    """Put a picture in place of another, in a file of other bytes."""
+    return lambda lab: Image.open(lab.data / source).save(lab.data / copy, compress_level=1)
+
+
 OPTUNA = "search={algorithm: optuna, trials: 3}"
 WEIGHTS = "--backbone | resnet18 | --weights | ROOT/bad.pth"
 BAD: dict[str, Bad] = {
@@ -183,6 +200,27 @@ BAD: dict[str, Bad] = {
     "one defect class everywhere": Bad(
         "no category is large enough | 2 are needed",
         spoil=gone("data/cap/test/crack", "data/cap/test/dent", "data/tile/test/chip"),
+    ),
+    "a file in two classes": Bad(
+        "cap/test/crack/001.png and | cap/test/dent/002.png are the same picture, as crack and as dent",
+        spoil=lambda lab: shutil.copy(lab.data / "cap/test/crack/001.png", lab.data / "cap/test/dent/002.png"),
+    ),
+    "a picture in two classes": Bad(
+        "cap/test/crack/001.png and | cap/test/dent/002.png are the same picture, as crack and as dent",
+        spoil=reencoded("cap/test/crack/001.png", "cap/test/dent/002.png"),
+    ),
+    "copies that leave no query": Bad(
+        "no category is large enough | class crack has 5 images of 2 groups",
+        "folds.categories=[cap]",
+        lambda lab: [reencoded("cap/test/crack/000.png", f"cap/test/crack/00{one}.png")(lab) for one in (1, 2, 3)],
+    ),
+    "good images called ok": Bad(
+        "cap/test/ok: good images are expected in | rename the folder",
+        spoil=lambda lab: shutil.copytree(lab.data / "cap/train/good", lab.data / "cap/test/ok"),
+    ),
+    "a category one folder too deep": Bad(
+        "nut: the category lies one folder deeper; move it up: mv ",
+        spoil=lambda lab: shutil.copytree(lab.data / "cap", lab.data / "nut/nut"),
     ),
     "no textures": Bad("textures | no such folder", spoil=gone("textures")),
     "a file for textures": Bad("textures | no such folder", spoil=file_for("textures")),
@@ -220,6 +258,19 @@ BAD: dict[str, Bad] = {
             f"wrong.pt2 | {said}", "--backbone | ROOT/wrong.pt2", exported(network)
         )
         for network, said in ((OneMap, "layer2"), (OneOfTwo, "layer3 | layer2"), (Vectors, "[B, C, H, W]"))
+    },
+    **{
+        f"a program whose features are {factor} times as large": Bad(
+            f"wrong.pt2: on | cap/train/good/000.png it gives {said}",
+            "--backbone | ROOT/wrong.pt2",
+            lambda lab, factor=factor: export_program(Scaled(factor), lab.root / "wrong.pt2"),
+        )
+        for factor, said in (
+            (float("nan"), "NaN or infinity"),
+            (1e8, "features up to | float16 holds 65504.0; multiply its outputs by"),
+            (1e-9, "features around | which float16 rounds off; multiply its outputs by"),
+            (0.0, "nothing but zeros"),
+        )
     },
     "a program for images of another size": Bad(
         "fixed.pt2 | 96 x 96 | features.size",

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy.exc import OperationalError
 
 from fsamc.config.dotted import updated
@@ -19,6 +20,7 @@ from sweeps.plan.configurations import configuration
 from sweeps.tracking import installed_versions
 from sweeps.tracking import uri as tracking_uri
 from sweeps.tracking.delivery import Delivery
+from sweeps.tracking.trial_run import clean
 from sweeps.tracking.uri import check_uri, obstacle
 from tests.sweeps.outs import PLAN, Out
 
@@ -174,8 +176,8 @@ def test_categories_may_be_called_anything_and_lists_may_be_long(tmp_path, reque
     out.trial(0, {(ODD, 1, 0): 5})
     run = deliver(out)["0"]
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["accuracy/größe _1 _neu_"] == 0.5
-    assert run.data.params["pseudo.foreground.größe _1 _neu_"] == "whole"
+    assert run.data.metrics[f"accuracy/{clean(ODD)}"] == 0.5
+    assert run.data.params[clean(f"pseudo.foreground.{ODD}")] == "whole"
     assert len(run.data.params["support.files"]) == 6000
 
 
@@ -230,3 +232,11 @@ def test_what_stops_a_sweep_is_told_in_one_line():
 
 def test_versions_are_those_of_what_numbers_depend_on():
     assert {"fsamc", "ray", "torch", "mlflow", "optuna", "numpy"} <= set(installed_versions())
+
+
+def test_names_that_mlflow_does_not_allow_stay_apart():
+    names = [clean(name) for name in ("a#b", "a%b", "a,b", "a_b", "a b")]
+    assert len(set(names)) == 5
+    assert names[3:] == ["a_b", "a b"]
+    for name in names:
+        _validate_metric_name(name)

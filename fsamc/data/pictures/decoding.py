@@ -20,8 +20,8 @@ import numpy as np
 import xxhash
 from PIL import Image, UnidentifiedImageError
 
-from fsamc.data.pixels import Pixels, Unsupported, upright
-from fsamc.data.tiff import TIFF_MAGIC, read_tiff, tiff_size
+from fsamc.data.pictures.pixels import Pixels, Unsupported, upright
+from fsamc.data.pictures.tiff import TIFF_MAGIC, read_tiff, tiff_size
 from fsamc.errors import BadInput
 
 MOST_PIXELS = 178_956_970  # from which on Pillow takes a picture for a bomb

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tifffile import PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage
 
-from fsamc.data.pixels import Pixels, Unsupported, upright
+from fsamc.data.pictures.pixels import Pixels, Unsupported, upright
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 
@@ -64,6 +64,9 @@ def _page(content: bytes) -> Iterator[TiffPage]:
         pages = [page for page in listed if not (page.is_reduced or page.is_mask)]
         if len(pages) != 1:
             raise Unsupported(f"holds {len(pages) or 'no'} pages, expected one; save the one that is meant by itself")
+        # Two programs write one page's tags for many, and tell of the others in the description.
+        if (file.is_imagej or file.is_shaped) and file.series[0].size > pages[0].size:
+            raise Unsupported("holds a stack of pictures, expected one; save the one that is meant by itself")
         yield pages[0]
 
 

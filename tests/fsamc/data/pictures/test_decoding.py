@@ -20,8 +20,8 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from fsamc.data.decoding import decode
 from fsamc.data.images import image_size, read_image, read_mask, read_pixels
+from fsamc.data.pictures.decoding import decode
 from fsamc.errors import BadInput
 
 RANDOM = np.random.default_rng(0)
@@ -254,6 +254,9 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "tif of two pages": (tiff(np.stack([DEEP, DEEP])), "holds 2 pages, expected one; save the one that is meant"),
+    "tif of a stack": (tiff(np.stack([DEEP, DEEP]), imagej=True, truncate=True), "holds a stack of pictures"),
+    "tif of two pages with one's tags": (tiff(np.stack([DEEP, DEEP]), truncate=True), "holds a stack of pictures"),
+    "tif of a volume": (tiff(np.stack([DEEP] * 3), volumetric=True), "is a TIFF of 1 channels"),
     "tif of two pages of different sizes": (pillow("TIFF", GREY, GREY[:5]), "holds 2 pages"),
     "tif of floats": (tiff(DEEP.astype(np.float32)), "is a TIFF of floating-point values; save it with unsigned"),
     "tif of half floats": (tiff(DEEP.astype(np.float16)), "is a TIFF of floating-point values"),
