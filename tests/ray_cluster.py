@@ -6,12 +6,11 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from urllib.request import Request, urlopen
@@ -19,7 +18,7 @@ from urllib.request import Request, urlopen
 import psutil
 
 from tests import one_ray
-from tests.servers import wait
+from tests.servers import free_port, free_ports, wait
 
 HERE = "127.0.0.1"
 STORE = 80 << 20  # bytes of a node's object store: a little above the least that Ray takes
@@ -88,7 +87,7 @@ class RayCluster:
         port, dashboard = self.gcs.rpartition(":")[2], self.jobs.rpartition(":")[2]
         words = ["--head", "--port", port, "--temp-dir", str(self.folder / "head")]
         words += ["--dashboard-host", HERE, "--dashboard-port", dashboard, "--include-dashboard", "true"]
-        words += ["--ray-client-server-port", str(free_ports(1)[0])]
+        words += ["--ray-client-server-port", str(free_port())]
         process = self._start("head", words, cpus=self.cpus)
         asked = Request(f"{self.jobs}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
         wait(lambda: urlopen(asked, timeout=30), process, self.folder / "head.log", seconds=120)
@@ -132,15 +131,6 @@ class RayCluster:
                 command, env=self.environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
             )
         return self.nodes[name]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HERE, 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

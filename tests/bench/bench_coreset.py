@@ -3,10 +3,9 @@
     python tests/bench/bench_coreset.py                                    random clustered points
     python tests/bench/bench_coreset.py --data CATEGORY --backbone F.pt2   real patches of CATEGORY/train/good
 
-The one-at-a-time forms take minutes: by default their first `--picks` choices are timed and the time of all is
-extrapolated (and so labelled), which is fair because every choice costs them the same. `--full` runs them to the end,
-and replays every order in double precision: how far its choices fall short of the farthest point at worst, relative.
-Orders differ where distances agree to rounding; one such swap can shift all places after it.
+One at a time takes minutes: its first `--picks` choices are timed and the time of all is extrapolated, which is fair
+because every choice costs it the same. Orders differ where distances agree to rounding, and one such swap can shift all
+places after it.
 """
 
 from __future__ import annotations
@@ -23,29 +22,9 @@ from torch import Tensor
 from fsamc.detectors.coreset import greedy_coreset
 from fsamc.seeds import numpy_generator, torch_generator
 
-Form = Callable[[Tensor, int, np.ndarray], np.ndarray]
 
-
-def recomputing(points: Tensor, count: int, starts: np.ndarray) -> np.ndarray:
-    """PatchCore's released form, chosen rows masked: norms anew for every choice, minimum by concatenation."""
-
-    def distances_to(others: Tensor) -> Tensor:
-        norms = points.unsqueeze(1).bmm(points.unsqueeze(2)).reshape(-1, 1)
-        other_norms = others.unsqueeze(1).bmm(others.unsqueeze(2)).reshape(1, -1)
-        return (-2 * points.mm(others.T) + norms + other_norms).clamp(0, None).sqrt()
-
-    chosen = np.empty(count, dtype=np.int64)
-    nearest = distances_to(points[starts]).mean(dim=1, keepdim=True)
-    for i in range(count):
-        pick = int(nearest.argmax())
-        chosen[i] = pick
-        nearest = torch.cat([nearest, distances_to(points[[pick]])], dim=1).min(dim=1).values[:, None]
-        nearest[chosen[: i + 1]] = -torch.inf
-    return chosen
-
-
-def lean(points: Tensor, count: int, starts: np.ndarray) -> np.ndarray:
-    """One at a time with nothing wasted: norms once, no roots, minima in place."""
+def one_at_a_time(points: Tensor, count: int, starts: np.ndarray) -> np.ndarray:
+    """Farthest-first with nothing wasted: norms once, no roots, minima in place."""
     chosen = np.empty(count, dtype=np.int64)
     norms = points.square().sum(dim=1)
     nearest = torch.cdist(points, points[starts]).mean(dim=1).square()
@@ -69,38 +48,21 @@ def main() -> None:
     print(f"{source}: {len(points)} points of {points.shape[1]} channels, {count} choices, {options.threads} thread(s)")
     greedy_coreset(points[:2000], 100, np.arange(10))  # the first matrix products of a process are slow
     seconds, chosen = _timed(greedy_coreset, points, count, starts)
-    replay = f"; worst shortfall {_shortfall(points, chosen, starts):.1e}" if options.full else ""
-    print(f"{'lazy blocked (fsamc.detectors.coreset)':38} {seconds:8.2f} s{replay}")
-    for name, form in (("one at a time, lean", lean), ("one at a time, recomputing norms", recomputing)):
-        picks = count if options.full else min(options.picks, count)
-        measured, expected = _timed(form, points, picks, starts)
-        whole = measured * count / picks
-        label = "measured" if picks == count else f"extrapolated from {picks} choices in {measured:.2f} s"
-        places, others = int((chosen[:picks] != expected).sum()), len(np.setdiff1d(expected, chosen[:picks]))
-        replay = f"; worst shortfall {_shortfall(points, expected, starts):.1e}" if options.full else ""
-        print(f"{name:38} {whole:8.2f} s  {whole / seconds:6.1f} times as long ({label})")
-        print(f"{'':38} {places} places differ, {others} points are others{replay}")
+    print(f"{'lazy blocked (fsamc.detectors.coreset)':38} {seconds:8.2f} s")
+    picks = min(options.picks, count)
+    measured, expected = _timed(one_at_a_time, points, picks, starts)
+    whole = measured * count / picks
+    places, others = int((chosen[:picks] != expected).sum()), len(np.setdiff1d(expected, chosen[:picks]))
+    print(f"{'one at a time':38} {whole:8.2f} s  {whole / seconds:6.1f} times as long, from {picks} choices")
+    print(f"{'':38} {places} of their places differ, {others} points are others")
 
 
-def _timed(form: Form, points: Tensor, count: int, starts: np.ndarray) -> tuple[float, np.ndarray]:
+def _timed(
+    form: Callable[[Tensor, int, np.ndarray], np.ndarray], points: Tensor, count: int, starts: np.ndarray
+) -> tuple[float, np.ndarray]:
     started = time.perf_counter()
     chosen = form(points, count, starts)
     return time.perf_counter() - started, chosen
-
-
-def _shortfall(points: Tensor, chosen: np.ndarray, starts: np.ndarray) -> float:
-    """The most by which a choice is nearer than the farthest point, given the choices before it, relative."""
-    wide = (points - points.mean(dim=0)).double()
-    norms = wide.square().sum(dim=1)
-    exact = torch.cdist(wide, wide[starts], compute_mode="donot_use_mm_for_euclid_dist")
-    distances, worst = exact.mean(dim=1).square().numpy(), 0.0
-    for picks in np.array_split(chosen, -(-len(chosen) // 128)):
-        apart = torch.addmm(norms, wide[picks], wide.T, alpha=-2).add_(norms[picks, None]).clamp_(min=0).numpy()
-        for pick, to_pick in zip(picks, apart, strict=True):
-            worst = max(worst, 1.0 - float(distances[pick] / distances.max()) ** 0.5)
-            np.minimum(distances, to_pick, out=distances)
-            distances[pick] = -np.inf
-    return worst
 
 
 def _points(options: argparse.Namespace) -> tuple[Tensor, str]:
@@ -142,8 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--projection", type=int, default=128, help="channels of a point")
     parser.add_argument("--ratio", type=float, default=0.1, help="share of the points chosen")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
-    parser.add_argument("--picks", type=int, default=200, help="choices by which one-at-a-time forms are timed")
-    parser.add_argument("--full", action="store_true", help="run the one-at-a-time forms to the end")
+    parser.add_argument("--picks", type=int, default=200, help="choices by which one at a time is timed")
     options = parser.parse_args()
     if (options.data is None) != (options.backbone is None):
         parser.error("--data and --backbone go together")

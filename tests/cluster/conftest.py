@@ -9,6 +9,7 @@ import ray
 
 from cluster.folds import Fold, Materials
 from fsamc.config.dotted import updated, validated
+from fsamc.config.kinds import without_other_kinds
 from fsamc.data.category import load_category
 from fsamc.data.textures import load_textures
 from fsamc.fold.config import FoldConfig
@@ -30,7 +31,7 @@ def started() -> None:
 
 @pytest.fixture(scope="session")
 def base(materials) -> FoldConfig:
-    config = validated(FoldConfig, PLAN["base"])
+    config = validated(FoldConfig, without_other_kinds(FoldConfig, PLAN["base"]))
     return updated(config, {"features.backbone": str(materials / "tiny.pt2"), "features.precision": "fp32"})
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import psutil
@@ -54,9 +56,13 @@ def builds(shared) -> Counter[str]:
 
 def bank_pids() -> dict[str, int]:
     """Process of every living bank actor, by name."""
-    found = ray.util.list_named_actors(all_namespaces=True)
-    handles = {each["name"]: ray.get_actor(each["name"], each["namespace"]) for each in found}
-    return {name: ray.get(handle.__ray_call__.remote(lambda _: os.getpid())) for name, handle in handles.items()}
+    return {name: ray.get(actor.__ray_call__.remote(lambda _: os.getpid())) for name, actor in bank_actors().items()}
+
+
+def bank_actors() -> dict[str, Any]:
+    """Every living bank actor, by name."""
+    named = ray.util.list_named_actors(all_namespaces=True)
+    return {each["name"]: ray.get_actor(each["name"], each["namespace"]) for each in named}
 
 
 def answer(result: FoldResult) -> FoldResult:
@@ -86,7 +92,7 @@ def test_a_fold_on_ray_is_the_fold_without_it(runner, shared, fold, tmp_path):
         assert answer(FoldResult.from_json(text)) == answer(plain)
 
 
-def test_each_artifact_is_built_once_however_many_ask_at_the_same_time(runner, shared, fold):
+def test_each_artifact_is_built_once_and_served_by_one_actor_per_category_and_seed(runner, shared, fold):
     heads = [{"head__patches": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
     asked = [fold(category, seed, **head) for head in heads for category in ("cap", "tile") for seed in (1, 2)]
     ray.get([runner.submit(one) for one in asked])
@@ -99,11 +105,6 @@ def test_each_artifact_is_built_once_however_many_ask_at_the_same_time(runner, s
             *("pseudo of cap, 3 pseudo-classes", "pseudo of tile, 3 pseudo-classes"),
         ]
     )
-
-
-def test_there_is_one_actor_per_category_and_seed(runner, fold):
-    asked = [fold(name, seed, head__patches=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
-    ray.get([runner.submit(one) for one in asked])
     assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2", "bank:tile:1", "bank:tile:2"]
 
 
@@ -113,14 +114,6 @@ def test_a_detector_that_draws_nothing_has_one_bank_for_all_seeds(runner, shared
     assert list(bank_pids()) == ["bank:cap:0"]
     built = builds(shared)
     assert (built["bank of cap, seed 0, spade"], built["nearest of cap, seed 0, spade, features"]) == (1, 1)
-
-
-def test_good_images_are_held_out_once_for_all_folds(runner, shared, fold):
-    more = [{"head__patches": n, "detection__false_alarms": share} for n in (3, 4) for share in (0.1, 0.2)]
-    ray.get([runner.submit(fold(seed=seed, detection__enabled=True, **each)) for seed in (1, 2) for each in more])
-    built = builds(shared)
-    assert [built[f"goodscores of cap, seed {seed}, 1 good images"] for seed in (1, 2)] == [1, 1]
-    assert built["features of cap, 5 images"] == 1
 
 
 def test_the_actors_go_with_their_sweep(started, shared, fold):
@@ -194,8 +187,7 @@ def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(start
 
 def kill(name: str, pid: int, how: str) -> None:
     if how == "ray":
-        (found,) = [each for each in ray.util.list_named_actors(all_namespaces=True) if each["name"] == name]
-        ray.kill(ray.get_actor(name, found["namespace"]), no_restart=False)
+        ray.kill(bank_actors()[name], no_restart=False)
     else:
         os.kill(pid, signal.SIGKILL)
     wait_until_gone([pid])
@@ -211,16 +203,17 @@ def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, 
     assert held == sum(np.load(path).nbytes for path in on_disk)
     ray.get([short.submit(one) for one in asked])
     assert ray.get(short.service.in_memory.remote()) == 0
-    assert sorted(served_by_all()) == sorted({path.parent.name for path in on_disk})  # the first service's alone
+    of_the_first, end = sorted({path.parent.name for path in on_disk}), time.monotonic() + 20
+    while sorted(served_by_all()) != of_the_first:  # an actor is told to release, and not waited for
+        assert time.monotonic() < end
     assert all(count == 1 for count in builds(shared).values())
 
 
 def served_by_all() -> list[str]:
-    """Keys of what every living bank actor serves."""
-    found = ray.util.list_named_actors(all_namespaces=True)
-    handles = [ray.get_actor(each["name"], each["namespace"]) for each in found]
-    calls = [handle.__ray_call__.remote(lambda actor: list(actor._served)) for handle in handles]
-    return [key for keys in ray.get(calls) for key in keys]
+    """Keys of what every living bank actor serves; those of two services may have one name."""
+    named = ray.util.list_named_actors(all_namespaces=True)
+    actors = [ray.get_actor(each["name"], each["namespace"]) for each in named]
+    return [key for one in actors for key in ray.get(one.__ray_call__.remote(lambda actor: list(actor._served)))]
 
 
 def test_a_service_that_dies_comes_back_and_goes_on(started, shared, fold):

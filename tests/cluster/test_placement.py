@@ -14,7 +14,7 @@ from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
 from sweeps.cli import quiet_ray
-from tests.cluster.test_banks import answer, builds
+from tests.cluster.test_banks import answer, bank_actors, builds
 from tests.ray_cluster import RayCluster
 from tests.sweeps.small import titles
 
@@ -48,11 +48,6 @@ def wait_for(count: int) -> None:
         time.sleep(0.2)
 
 
-def ids() -> dict[str, str]:
-    """The living nodes' ids by their names."""
-    return {node["NodeName"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
-
-
 def running(cluster: RayCluster) -> dict[str, int]:
     """How many folds run on each node at this moment, by its name."""
     return {name: titles(process.pid).count("ray::_run_fold") for name, process in cluster.nodes.items()}
@@ -67,10 +62,8 @@ def where_it_runs(cluster: RayCluster, reference) -> set[str]:
 
 
 def node_of_bank(name: str) -> str:
-    (found,) = [each for each in ray.util.list_named_actors(all_namespaces=True) if each["name"] == name]
-    actor = ray.get_actor(name, found["namespace"])
-    found = ray.get(actor.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id()))
-    return {node: name for name, node in ids().items()}[found]
+    node_id = bank_actors()[name].__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
+    return {node["NodeID"]: node["NodeName"] for node in ray.nodes()}[ray.get(node_id)]
 
 
 def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_busy(nodes, shared, fold):

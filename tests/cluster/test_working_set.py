@@ -21,13 +21,6 @@ def test_the_least_recently_used_goes_first_and_nothing_that_is_read():
     assert held.bytes == 8
 
 
-def test_what_two_folds_read_stays_until_both_have():
-    held = WorkingSet(0)
-    assert held.enter({"a": 1}) == held.enter({"a": 1}) == held.leave(["a"]) == []
-    assert held.leave(["a"]) == ["a"]
-    assert held.bytes == 0
-
-
 @given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, unique=True), max_size=20), st.integers(0, 12))
 def test_it_is_never_larger_than_what_is_read_or_may_stay(folds, most):
     sizes = {key: number + 1 for number, key in enumerate("abcdef")}

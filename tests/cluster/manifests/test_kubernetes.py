@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import Any
 
@@ -68,8 +67,6 @@ def test_what_is_kubernetes_own_is_valid(key):
 def test_pods_are_valid(name):
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any"}, "spec": PODS[name]}
     kubernetes_validate.validate(pod, RELEASE, strict=True)
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(pod | {"spec": pod["spec"] | {"restartpolicy": "Never"}}, RELEASE, strict=True)
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
@@ -78,9 +75,6 @@ def test_what_is_kuberays_has_no_field_that_it_does_not_know(kind):
     assert found["apiVersion"] == "ray.io/v1"
     assert found.keys() == {"apiVersion", "kind", "metadata", "spec"}
     jsonschema.validate(found["spec"], SCHEMAS[kind])
-    wrong = copy.deepcopy(found["spec"]) | {"backofflimit": 1}
-    with pytest.raises(jsonschema.ValidationError, match="backofflimit"):
-        jsonschema.validate(wrong, SCHEMAS[kind])
 
 
 def test_a_job_has_the_cluster_that_would_stand():

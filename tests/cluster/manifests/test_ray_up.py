@@ -23,8 +23,6 @@ AWS, ONPREM = (documents(MANIFESTS / "ray-up" / f"{name}.yaml")[0] for name in (
 def test_ray_takes_it(file):
     (launched,) = documents(file)
     jsonschema.validate(launched, SCHEMA)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(launched | {"workers": 2}, SCHEMA)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -67,19 +67,12 @@ def test_another_folder_at_the_same_path_is_told_from_the_driver_s(tmp_path):
         assert replace(shared, probe=tmp_path / "no" / "probe").trouble() == "is not there"
 
 
-def test_a_folder_that_a_node_may_only_read(tmp_path):
-    mounted = tmp_path / "mounted"
-    mounted.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(mounted)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot mount a disk: {done.stderr}")
-    try:
-        with shared_folder("--out", mounted) as shared:
-            subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
-            assert shared.trouble() == "cannot be written to (Read-only file system)"
-            subprocess.run(["mount", "-o", "remount,rw", str(mounted)], check=True)
-    finally:
-        subprocess.run(["umount", "--lazy", str(mounted)], check=False)
+def test_a_folder_that_a_node_may_only_read(disk):
+    mounted = disk("size=1m")
+    with shared_folder("--out", mounted) as shared:
+        subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+        assert shared.trouble() == "cannot be written to (Read-only file system)"
+        subprocess.run(["mount", "-o", "remount,rw", str(mounted)], check=True)
 
 
 def test_weights_are_looked_for_where_torch_looks_here(tmp_path, monkeypatch):
