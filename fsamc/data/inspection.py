@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class FolderSummary:
 
 
 def inspect_category(root: Path, name: str, features: Features) -> tuple[Category | None, list[DataProblem]]:
-    """Every problem of a category, after decoding all of its images and masks; None for one that cannot be loaded.
+    """Find every problem of a category by decoding all of its images and masks; None for one that cannot be loaded.
 
     `features` says what the network will see of an image. Raises BadInput only if there is no such folder.
     """
@@ -74,6 +75,8 @@ def inspect_category(root: Path, name: str, features: Features) -> tuple[Categor
     if category:
         problems += _copies(category, examined)
         problems += _shared_groups(category)
+        with suppress(BadInput):  # one picture in two classes, which has been told
+            category = category.with_copies_grouped({path: one.pixels for path, one in examined.items()})
     return category, problems
 
 

@@ -125,7 +125,9 @@ def test_copies_are_told_and_serious_where_the_bank_has_seen_a_query(tiles, sour
     shutil.copy(tiles / source, tiles / copy)
     if same == "picture":
         Image.open(tiles / source).save(tiles / copy, compress_level=1)
-    assert found(tiles) == [DataProblem(source, f"the same {same} as {copy}", serious)]
+    category, problems = inspect_category(tiles.parent, "tiles", Features())
+    assert problems == [DataProblem(source, f"the same {same} as {copy}", serious)]
+    assert category.group(source) == category.group(copy)
 
 
 @pytest.mark.parametrize(
