@@ -245,7 +245,10 @@ DAMAGES = [
     pytest.param(lambda folder: np.save(folder / "foreign.npy", np.arange(9)), id="foreign file"),
     pytest.param(lambda folder: (folder / CHECKSUMS).unlink(), id="no checksums"),
     pytest.param(lambda folder: os.truncate(folder / CHECKSUMS, 10), id="torn checksums"),
-    pytest.param(lambda folder: (folder / CHECKSUMS).write_text("[]"), id="checksums are a list"),
+    *(
+        pytest.param(lambda folder, text=text: (folder / CHECKSUMS).write_text(text), id=f"checksums are {text[:4]!r}")
+        for text in ("[]", "null", "\0", "[" * 100_000)
+    ),
     pytest.param(lambda folder: (folder / CHECKSUMS).write_text("{}"), id="checksums of nothing"),
     pytest.param(lambda folder: (folder / CHECKSUMS).write_bytes(b"\xff\xfe{"), id="checksums are no text"),
     pytest.param(lambda folder: write_sums(folder, lambda sums: dict.fromkeys(sums, 0)), id="checksums are numbers"),

@@ -20,15 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from fsamc.data.textures import fetch_dtd
 from fsamc.errors import BadInput
-from fsamc.store.damage import CHECKSUMS
-from fsamc.store.digests import file_digest
-from fsamc.store.store import Store
 from tests.sweeps.checks.test_bad_input import Bad, assert_names, contents, own, said  # noqa: F401 fixtures
 from tests.sweeps.small import Lab, fsamc
 
@@ -339,7 +335,7 @@ def test_what_looks_dangerous_and_is_not_is_passed_by(own: Lab, capfd, case):  #
     assert contents(own.data) == before
 
 
-# --- archives and caches
+# --- archives
 
 
 def unpacked(name: str, *, link: str | None = None) -> Callable[..., None]:
@@ -368,41 +364,3 @@ def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, monkeypatch, name,
         fetch_dtd(cache)
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", cache]
     assert not Path("/tmp/fsamc-evil").exists()
-
-
-def planted(store: Store, files: dict[str, bytes], sums: str | None = None) -> Path:
-    """An artifact that somebody put into a cache, with checksums that fit unless they are given."""
-    folder = store.root / "features" / ("0" * 32)
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    fitting = {name: file_digest(folder / name) for name in files}
-    (folder / CHECKSUMS).write_text(json.dumps(fitting) if sums is None else sums)
-    return folder
-
-
-def npy_of_objects(target: Path) -> bytes:
-    saved = io.BytesIO()
-    np.save(saved, np.array([Exploit(target)], dtype=object), allow_pickle=True)
-    return saved.getvalue()
-
-
-@pytest.mark.parametrize(
-    "sums", ['{"../x": "0"}', '{"a.npy": ["../x"]}', "[]", "[" * 100_000, '{"/etc/passwd": "0"}', "null", "\0"]
-)
-def test_checksums_that_lead_elsewhere_or_are_none_are_damage(tmp_path, sums):
-    store = Store(tmp_path / "cache")
-    (tmp_path / "x").write_text("outside")
-    folder = planted(store, {"a.npy": b""}, sums)
-    assert store.find("features", folder.name) is None
-    assert not folder.exists(), "set aside"
-    assert (tmp_path / "x").read_text() == "outside"
-
-
-def test_an_array_of_pickled_objects_is_damage_and_is_not_run(tmp_path):
-    store, target = Store(tmp_path / "cache"), tmp_path / "was-run"
-    folder = planted(store, {"a.npy": npy_of_objects(target)})
-    assert store.find("features", folder.name) is None
-    assert not target.exists()
-    np.load(io.BytesIO(npy_of_objects(target)), allow_pickle=True)
-    assert target.exists(), "the exploit works where it is let"

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
@@ -270,12 +269,6 @@ def test_notes_say_what_the_marks_mean_where_there_are_any(tmp_path: Path):
     assert not any("different categories" in note for note in notes)
 
 
-def test_a_sweep_that_has_just_begun_is_compared_as_far_as_it_got(out: Path):
-    text = (out / "folds.csv").read_text()
-    (out / "folds.csv").write_text("".join(text.splitlines(keepends=True)[:2]) + "0,c,magn")
-    assert [table.title for table in compared(out)[1]] == ["2 shots, trial 0"]
-
-
 def test_a_sweep_that_answers_nothing_is_told_so_in_one_line(tmp_path: Path, capsys):
     out = write_out(tmp_path / "out", "smoke", [({"head.kind": "prototype", "shots": 2}, {"bottle": [0.7]})])
     assert fsamc("report", out, "--paper") == 2
@@ -284,10 +277,3 @@ def test_a_sweep_that_answers_nothing_is_told_so_in_one_line(tmp_path: Path, cap
     assert "table1, table2" in told
     assert told.count("\n") == 1
     assert not (out / "report.md").exists()
-
-
-def test_a_plan_in_out_is_the_one_that_ran(out: Path):
-    plan = yaml.safe_load((out / "plan.yaml").read_text())
-    plan["base"]["head"] = {"kind": "vanilla"}
-    (out / "plan.yaml").write_text(yaml.safe_dump(plan))
-    assert {heading.partition(":")[0] for heading in compared(out)[0]} == {"Table 4", "Table 7"}

@@ -125,15 +125,6 @@ def test_caveats_warnings_failures_and_costs_are_said(report):
     assert caveats_of({"marks": ["RANDOM"], "caveats": []}) == caveats_of({}) == []
 
 
-def test_the_order_of_rows_does_not_matter(out, report, tmp_path):
-    for file in out.iterdir():
-        if file.is_file():
-            (tmp_path / file.name).write_bytes(file.read_bytes())
-    for name in ("folds.csv", "predictions.csv"):
-        edit(tmp_path, lambda rows: rows.sample(frac=1, random_state=3), name)
-    assert to_markdown(report_of(tmp_path)) == to_markdown(report)
-
-
 # --- a sweep that lacks something
 
 

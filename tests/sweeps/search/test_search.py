@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 
@@ -73,10 +72,6 @@ def proposals(plan, scores=None):
     assert len(found) == proposer.count()
     assert proposer.left() == 0
     return found
-
-
-def points(values):
-    return [tuple(value.items()) for value in values]
 
 
 # --- the contract: what holds for every proposer
@@ -162,16 +157,13 @@ class TestEveryProposer:
         assert run(resumed, len(forgotten)) == [one for one in found if one.number in forgotten]
         assert run(resumed) == found[5:]
 
-    def test_what_is_under_way_is_not_proposed_again(self, case):
-        proposer = make_proposer(case[0]())
-        at_once = list(iter(proposer.propose, None))
-        assert len({as_text(values) for _, values in at_once}) == len(at_once) == proposer.count()
-
-    def test_trials_that_failed_are_not_proposed_again(self, case):
+    @pytest.mark.parametrize("fails", [False, True], ids=["under way", "failed"])
+    def test_what_is_under_way_or_has_failed_is_not_proposed_again(self, case, fails):
         proposer, found = make_proposer(case[0]()), []
         while proposal := proposer.propose():
             found.append(as_text(proposal.values))
-            proposer.tell(proposal.number, None)
+            if fails:
+                proposer.tell(proposal.number, None)
         assert len({*found}) == len(found) == proposer.count()
 
     def test_what_is_foreseen_is_what_comes(self, case):
@@ -197,12 +189,6 @@ class TestEveryProposer:
 
 @pytest.mark.parametrize("algorithm", ["random", "optuna"])
 class TestBudgeted:
-    def test_trial_0_is_the_base_and_there_are_as_many_as_asked(self, algorithm):
-        found = proposals(plan(algorithm))
-        base = {"head.kind": "contrastive", "pretrain.stop_threshold": 0.4, "pretrain.lr": 1e-4, "head.patches": 40}
-        assert found[0] == base
-        assert len(found) == 6
-
     def test_a_base_outside_of_the_space_does_no_harm(self, algorithm):
         space = {"head.kind": {"choice": ["prototype"]}, "head.patches": {"integers": [1, 8]}}
         found = proposals(plan(algorithm, space, trials=8))
@@ -225,9 +211,6 @@ class TestBudgeted:
             assert values["features.resize"] in choices["features.resize"]
             assert configuration(asked, values).features.layers == tuple(values["features.layers"])
 
-    def test_nothing_swept_is_one_trial(self, algorithm):
-        assert proposals(plan(algorithm, {}, trials=9)) == [{}]
-
     def test_a_small_space_is_tried_once_and_said_so_beforehand(self, algorithm):
         asked = plan(algorithm, DISCRETE, trials=20)
         assert make_proposer(asked).count() == SMALL
@@ -238,56 +221,28 @@ class TestBudgeted:
         assert make_proposer(plan(algorithm, trials=500)).notice() == ""
 
 
-# --- grid
+# --- grid and list
+
+TREE = {"head.kind": {"choice": ["prototype", "contrastive"]}, "shots": {"choice": [1, 2, 5]}}
+SILENT = ({"residual": False}, {"shots": 5, "head.kind": "prototype"}, {"shots": 1})
 
 
-def test_a_grid_is_the_base_then_every_other_combination_once():
-    space = {"head.kind": {"choice": ["prototype", "contrastive"]}, "shots": {"choice": [1, 2, 5]}}
-    found = proposals(plan("grid", space))
-    assert found[0] == {"head.kind": "contrastive", "shots": 2}
-    every = [{"head.kind": k, "shots": n} for k, n in itertools.product(("prototype", "contrastive"), (1, 2, 5))]
-    assert sorted(points(found)) == sorted(points(every))
-    assert found[1:] == [values for values in every if values != found[0]]
-
-
-def test_a_grid_around_a_base_outside_of_it_has_one_trial_more():
-    found = proposals(plan("grid", {"shots": {"choice": [1, 3]}}))
-    assert found == [{"shots": 2}, {"shots": 1}, {"shots": 3}]
-
-
-def test_a_grid_over_nothing_is_the_base():
-    assert proposals(plan("grid", {})) == [{}]
-
-
-def test_a_grid_takes_no_notice_of_the_number_of_trials():
-    assert len(proposals(plan("grid", {"shots": {"choice": [1, 2, 3, 4, 5]}}, trials=2))) == 5
-
-
-# --- list
-
-
-def test_a_list_is_the_base_then_the_entries_in_their_order_which_are_the_base_where_they_are_silent():
-    found = proposals(listed({"residual": False}, {"shots": 5, "head.kind": "prototype"}, {"shots": 1}))
-    assert found == [
-        {"residual": True, "shots": 2, "head.kind": "contrastive"},
-        {"residual": False, "shots": 2, "head.kind": "contrastive"},
-        {"residual": True, "shots": 5, "head.kind": "prototype"},
-        {"residual": True, "shots": 1, "head.kind": "contrastive"},
-    ]
-
-
-def test_an_entry_that_is_the_base_itself_is_not_run_twice():
-    assert proposals(listed({"shots": 2}, {"shots": 3}, shots=2)) == [{"shots": 2}, {"shots": 3}]
-
-
-def test_a_list_of_nothing_is_the_base():
-    assert proposals(listed()) == [{}]
-
-
-def test_a_list_is_not_a_product():
-    assert len(proposals(listed({"shots": 1}, {"residual": False}))) == 3
-    grid = {"shots": {"choice": [2, 1]}, "residual": {"choice": [True, False]}}
-    assert len(proposals(plan("grid", grid))) == 4
+@pytest.mark.parametrize(
+    ("asked", "keys", "expected"),
+    [
+        (plan("grid", TREE), ["head.kind", "shots"], ["c2", "p1", "p2", "p5", "c1", "c5"]),
+        (plan("grid", {"shots": {"choice": [1, 3, 4]}}, trials=2), ["shots"], ["2", "1", "3", "4"]),
+        (listed(*SILENT), ["residual", "shots", "head.kind"], ["T2c", "F2c", "T5p", "T1c"]),
+        (listed({"shots": 2}, {"shots": 3}, shots=2), ["shots"], ["2", "3"]),
+        *((plan(algorithm, {}, trials=9), [], [""]) for algorithm in ("grid", "random", "optuna")),
+        (listed(), [], [""]),
+    ],
+    ids=["grid", "base outside", "list", "entry of the base", "empty grid", "random", "optuna", "empty list"],
+)
+def test_the_base_comes_first_and_then_each_combination_or_entry_in_order(asked, keys, expected):
+    found = proposals(asked)
+    assert ["".join(str(value)[0] for value in values.values()) for values in found] == expected
+    assert all([*values] == keys for values in found)
 
 
 # --- random

@@ -26,7 +26,7 @@ from sweeps.plan.settings import Plan
 from sweeps.search import Home, check_search, make_proposer
 from sweeps.search.distributions import as_text
 from sweeps.search.shared_study import study_hash
-from tests.servers import PostgreSQL, dashboard, free_port, postgresql
+from tests.servers import PostgreSQL, dashboard, postgresql
 from tests.sweeps.driver import score
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,14 +93,6 @@ def test_it_is_told_which_goals_it_has(tmp_path):
     study = optuna.load_study(study_name="p", storage=f"sqlite:///{tmp_path / 'study.db'}")
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert all(trial.values[1] == 2.0 for trial in study.trials)
-
-
-def test_a_journal_file_does_as_well(tmp_path):
-    asked = plan(storage=str(tmp_path / "study.log"))
-    check_search(asked, home(tmp_path))
-    found = run(make_proposer(asked, home(tmp_path)))
-    assert found == run(make_proposer(plan()))
-    assert make_proposer(asked, home(tmp_path / "b", "b")).propose() is None
 
 
 def test_a_base_outside_of_the_space_is_in_the_study_under_its_number_and_nobody_learns_from_it(tmp_path):
@@ -240,18 +232,10 @@ def test_an_address_that_cannot_be_is_refused(tmp_path, address, words, monkeypa
     assert "search.storage" in str(refused.value)
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path, monkeypatch):
-    monkeypatch.setenv("PGSECRET", "hush")
-    address = f"postgresql://me:${{PGSECRET}}@127.0.0.1:{free_port()}/db"
-    with pytest.raises(BadInput, match=r"search\.storage") as refused:
-        check_search(plan(storage=address), home(tmp_path))
-    assert "hush" not in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
 def test_checking_makes_no_file(tmp_path):
     check_search(plan(), home(tmp_path / "out"))
-    check_search(plan(storage=f"sqlite:///{tmp_path / 'x.db'}"), home(tmp_path / "out"))
+    for address in (f"sqlite:///{tmp_path / 'x.db'}", str(tmp_path / "x.log")):
+        check_search(plan(storage=address), home(tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -350,17 +334,29 @@ def database(server, monkeypatch, request) -> tuple[str, str]:
     return address, address.replace("${PGSECRET}", "p%40ss%2Fword%7B%7D%25")
 
 
+@pytest.mark.parametrize(
+    ("kind", "space", "most", "count"),
+    [
+        ("postgresql", SPACE, 30, 30),
+        ("postgresql", SMALL, 100, 20),
+        ("sqlite", SMALL, 16, 16),
+        ("journal", SMALL, 16, 16),
+    ],
+    ids=["endless", "exhausted", "sqlite", "journal"],
+)
+def test_two_drivers_at_once_lose_nothing_and_run_nothing_twice(kind, space, most, count, request, tmp_path):
+    file = tmp_path / "shared"
+    address = there = f"sqlite:///{file}" if kind == "sqlite" else str(file)
+    if kind == "postgresql":
+        address, there = request.getfixturevalue("database")
+    asked = plan(space, storage=address, trials=most)
+    first, second = both_run(asked, tmp_path)
+    assert_each_once(
+        first, second, asked, JournalStorage(JournalFileBackend(there)) if kind == "journal" else there, count
+    )
+
+
 class TestPostgreSQL:
-    def test_two_drivers_at_once_lose_nothing_and_run_nothing_twice(self, database, tmp_path):
-        asked = plan(storage=database[0], trials=30)
-        first, second = both_run(asked, tmp_path)
-        assert_each_once(first, second, asked, database[1], 30)
-
-    def test_two_drivers_at_once_exhaust_a_small_space_exactly(self, database, tmp_path):
-        asked = plan(SMALL, storage=database[0], trials=100)
-        first, second = both_run(asked, tmp_path)
-        assert_each_once(first, second, asked, database[1], 20)
-
     @pytest.mark.slow
     def test_a_killed_driver_is_resumed_beside_another(self, database, tmp_path):
         asked = plan(storage=database[0], trials=12)
@@ -394,16 +390,6 @@ class TestPostgreSQL:
         with server.connect("empty") as connection:
             count = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'")
             assert count.fetchone() == (0,)
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_two_drivers_share_a_file(kind, tmp_path):
-    file = tmp_path / "shared"
-    address = f"sqlite:///{file}" if kind == "sqlite" else str(file)
-    asked = plan(SMALL, storage=address, trials=16)
-    first, second = both_run(asked, tmp_path)
-    there = address if kind == "sqlite" else JournalStorage(JournalFileBackend(address))
-    assert_each_once(first, second, asked, there, 16)
 
 
 def read(address: str) -> dict:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,17 +32,6 @@ def test_a_trial_appears_when_it_is_proposed_and_grows_fold_by_fold(out: Out):
     assert trial.record.done
     assert trial.categories == ["cap", "tile"]
     pd.testing.assert_frame_equal(trial.folds(), SweepReader(out.root).finished[tables.FIXED])
-
-
-def test_answers_are_counted_once_however_often_it_reads(out: Out):
-    journal = Journal(out.root)
-    out.propose(0)
-    out.fold(0, ("cap", 1, 0), 7)
-    for _ in range(3):
-        answers = journal.read()[0].answers[("cap", 1, 0)]
-    assert answers.classes == ("crack", "dent")
-    assert len(answers.truth) == 10
-    assert np.trace(answers.confusion) == 7
 
 
 def test_a_row_that_is_torn_is_read_when_it_is_whole(out: Out):
