@@ -31,13 +31,7 @@ QUERIES = 12
 
 @ray.remote(num_cpus=0)
 class Sleeper:
-    """In a fold service's place: builds nothing, and its folds sleep in its own process.
-
-    Args:
-        workers: folds at once.
-        seconds: of a fold.
-        fails: categories of which every fold fails.
-    """
+    """In a fold service's place: builds nothing, and its folds sleep in its own process."""
 
     def __init__(self, workers: int, seconds: float, fails: tuple[str, ...] = ()) -> None:
         self._free, self._seconds, self._fails = asyncio.Semaphore(workers), seconds, fails

@@ -333,7 +333,6 @@ BAD: dict[str, Bad] = {
             "me:hush@127.0.0.1:9/db": "${NAME}",
         }.items()
     },
-    "search.sampler=cmaes": Bad("search.sampler | cmaes | space.head.kind", f"{OPTUNA} | search.sampler=cmaes"),
     "--address 127.0.0.1:9": Bad("--address 127.0.0.1:9 | no Ray", "--address | 127.0.0.1:9"),
     "--address nonsense": Bad("--address nonsense", "--address | nonsense"),
     "--address 127.0.0.1:port": Bad("--address 127.0.0.1:port", "--address | 127.0.0.1:port"),

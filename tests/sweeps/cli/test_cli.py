@@ -58,12 +58,6 @@ def test_a_dry_run_says_how_large_a_sweep_is_and_writes_nothing(lab, capfd):
     assert [path.name for path in lab.root.iterdir()] == ["plan.yaml"]
 
 
-@pytest.mark.parametrize("algorithm", ["random", "optuna"])
-def test_the_size_of_a_search_is_its_budget(lab, capfd, algorithm):
-    assert fsamc(*lab.words(lab.plan(), f"search={{algorithm: {algorithm}, trials: 3}}", "--dry-run")) == 0
-    assert capfd.readouterr().out.startswith(f"small: 3 trials ({algorithm}), 12 folds")
-
-
 def test_no_path_need_be_absolute(lab, capfd, monkeypatch):
     monkeypatch.chdir(lab.data.parent)
     words = ["sweep", lab.plan(), "--data", "data", "--textures", "textures", "--backbone", "tiny.pt2"]

@@ -286,15 +286,6 @@ def test_optuna_learns_where_it_is_good():
     assert sum(abs(x - 0.9) for x in late) < 0.5 * sum(abs(x - 0.9) for x in early)
 
 
-def test_optuna_learns_from_what_an_earlier_run_told():
-    resumed = make_proposer(plan("optuna", ONE, trials=40))
-    for number in range(30):
-        resumed.replay(number, {"pretrain.stop_threshold": number / 30})
-        resumed.tell(number, 1 - abs(number / 30 - 0.9))
-    late = [resumed.propose().values["pretrain.stop_threshold"] for _ in range(10)]
-    assert sum(abs(value - 0.9) for value in late) / 10 < 0.25
-
-
 def test_only_the_first_word_about_a_trial_counts():
     first, second = (make_proposer(plan("optuna", ONE, trials=14)) for _ in range(2))
     for number in range(12):

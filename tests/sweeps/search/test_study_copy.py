@@ -82,21 +82,3 @@ def test_several_asked_for_one_place_are_forgotten_but_the_one_that_was_entered(
     real.add_trial(several[entered])
     real.tell(0, 0.5)
     assert ask(copy, real.trials, seed=3).params == ask(StudyCopy(PLAN), real.trials, seed=3).params
-
-
-def test_scores_of_the_study_reach_the_sampler():
-    real, copy = study(), StudyCopy(PLAN)
-    seen: list[list[float | None]] = []
-
-    class Watching(optuna.samplers.RandomSampler):
-        def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-            seen.append([one.value for one in study.get_trials(deepcopy=False)[:-1]])
-
-    copy.follow(real.trials)
-    real.add_trial(ask(copy, real.trials, seed=1))
-    copy.follow(real.trials)
-    copy.ask(Watching(seed=1))
-    real.tell(0, 0.25)
-    copy.follow(real.trials)
-    copy.ask(Watching(seed=2))
-    assert seen == [[None], [0.25]]
