@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,17 @@ def write_synthetic(out: Path, *, trials: int, seed: int = 0, data: str = "5e1fc
     tables.write_summary(tables.summarise(SweepReader(out).folds), out)
     (out / "best.yaml").write_text(yaml.safe_dump({"name": "best"}))
     return out
+
+
+def edit(out: Path, change: Callable[[pd.DataFrame], pd.DataFrame], name: str = "folds.csv") -> Path:
+    """Change a table of OUT as text."""
+    change(pd.read_csv(out / name, dtype=str, keep_default_na=False)).to_csv(out / name, index=False)
+    return out
+
+
+def note(out: Path, **notes: Any) -> None:
+    """Add to sweep.json."""
+    (out / "sweep.json").write_text(json.dumps(json.loads((out / "sweep.json").read_text()) | notes))
 
 
 def _settings(rng: np.random.Generator) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sweeps.report.document.report_blocks import Report, Table
 from sweeps.results import tables
 from sweeps.results.reader import SweepReader
 from tests.sweeps.small import fsamc
-from tests.sweeps.synthetic import write_synthetic
+from tests.sweeps.synthetic import edit, write_synthetic
 
 
 @pytest.fixture
@@ -29,20 +29,13 @@ def rows(compared: Report, title: str) -> list[list[str]]:
     return [[cell.text for cell in row] for block in blocks if isinstance(block, Table) for row in block.rows]
 
 
-def changed(out: Path, change) -> Path:
-    """The sweep with its folds.csv, as text, changed."""
-    folds = pd.read_csv(out / "folds.csv", dtype=str, keep_default_na=False)
-    change(folds).to_csv(out / "folds.csv", index=False)
-    return out
-
-
 def renumbered(folds: pd.DataFrame) -> pd.DataFrame:
     return folds.assign(trial=folds["trial"].map(lambda number: str(5 - int(number))), seconds="1.5")
 
 
 @pytest.mark.parametrize("change", [lambda folds: folds, renumbered])
 def test_a_sweep_equals_its_copy_whatever_trials_are_called_and_take(first, tmp_path, change):
-    compared = compare_sweeps([first, changed(write_synthetic(tmp_path / "copy", trials=6), change)])
+    compared = compare_sweeps([first, edit(write_synthetic(tmp_path / "copy", trials=6), change)])
     assert compared.notices == []
     assert rows(compared, "Plans") == []
     assert rows(compared, "Best against best") == [["copy", "8", "+0.0", "+0.0 to +0.0", "equal on every fold"]]
@@ -66,7 +59,7 @@ def test_the_conclusion_is_the_second_sweeps(first, tmp_path, seed_1, seed_2, co
         points = folds["seed"].map({"1": seed_1, "2": seed_2})
         return folds.assign(accuracy=(folds["accuracy"].astype(float) + points).astype(str))
 
-    copy = changed(write_synthetic(tmp_path / "copy", trials=6), shift)
+    copy = edit(write_synthetic(tmp_path / "copy", trials=6), shift)
     (row,) = rows(compare_sweeps([first, copy]), "Best against best")
     assert row == ["copy", "8", row[2], row[3], conclusion]
     assert float(row[2].replace("\N{MINUS SIGN}", "-")) == pytest.approx(50 * (seed_1 + seed_2))
@@ -90,10 +83,10 @@ def _best_by_seed(out: Path) -> pd.Series:
 
 
 def test_other_shots_are_other_folds_and_the_average_is_over_the_categories_that_all_have(first, tmp_path):
-    copy = changed(write_synthetic(tmp_path / "copy", trials=6), lambda folds: folds.assign(shots="5"))
+    copy = edit(write_synthetic(tmp_path / "copy", trials=6), lambda folds: folds.assign(shots="5"))
     assert rows(compare_sweeps([first, copy]), "Best against best")[0][-1] == "no fold in common"
     plates = lambda folds: folds[folds["category"] == "metal_plate"]  # noqa: E731
-    copy = changed(write_synthetic(tmp_path / "copy", trials=6), plates)
+    copy = edit(write_synthetic(tmp_path / "copy", trials=6), plates)
     compared = compare_sweeps([first, copy])
     table = {row[0]: row[1:] for row in rows(compared, "Best trials")}
     assert table["bottle_cap"][1] == tables.DASH
@@ -106,7 +99,7 @@ def test_a_fold_that_differs_is_named(first, tmp_path):
         folds.loc[row, "correct"] = str(int(folds.loc[row, "correct"]) - 1)
         return folds
 
-    copy = changed(write_synthetic(tmp_path / "copy", trials=6), one_less)
+    copy = edit(write_synthetic(tmp_path / "copy", trials=6), one_less)
     compared = compare_sweeps([first, copy])
     assert rows(compared, "Configurations that both ran") == [["copy", "6", "48", "1 of 48 differ"]]
     (warning,) = compared.notices
@@ -138,7 +131,7 @@ def test_the_command_compares_all_with_the_first_and_writes_a_page(first, other,
 def test_what_is_no_sweep_is_one_line(first, tmp_path, what, capsys):
     folder = tmp_path / what
     if what == "unfinished":
-        changed(write_synthetic(folder, trials=1), lambda folds: folds.assign(status="failed: x"))
+        edit(write_synthetic(folder, trials=1), lambda folds: folds.assign(status="failed: x"))
     elif what == "empty":
         folder.mkdir()
     given = {"twice": [first, first], "alone": [first]}.get(what, [first, folder])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -33,25 +32,15 @@ from sweeps.results.choices import leave_one_category_out
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import DETECTED, best_trial, percent, ranking, summarise
-from tests.sweeps.synthetic import SPACE, write_synthetic
+from tests.sweeps.synthetic import SPACE, edit, note, write_synthetic
 
 DASH = "\N{EN DASH}"
 PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
 
 
-def edit(out: Path, change: Callable[[pd.DataFrame], pd.DataFrame], name: str = "folds.csv") -> None:
-    """Change a table of OUT as text."""
-    change(pd.read_csv(out / name, dtype=str, keep_default_na=False)).to_csv(out / name, index=False)
-
-
 def change_plan(out: Path, **changes) -> None:
     plan = yaml.safe_load((out / "plan.yaml").read_text())
     (out / "plan.yaml").write_text(yaml.safe_dump(plan | changes, sort_keys=False))
-
-
-def note(out: Path, **notes) -> None:
-    kept = json.loads((out / "sweep.json").read_text())
-    (out / "sweep.json").write_text(json.dumps(kept | notes))
 
 
 def failed(which: Callable[[pd.DataFrame], pd.Series]) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sweeps.report.write import write_report
-from tests.sweeps.synthetic import write_synthetic
+from tests.sweeps.synthetic import note, write_synthetic
 
 TEN_MB = 10_000_000
 
@@ -24,8 +23,7 @@ def reported(out: Path, trials: int) -> Path:
     files = [f"figures/bottle_cap-{kind}.png" for kind in ("tsne", "pseudo")]
     for place, file in enumerate(files):
         Image.effect_noise((2400, 1200), 30 + place).save(out / file)
-    notes = json.loads((out / "sweep.json").read_text())
-    (out / "sweep.json").write_text(json.dumps(notes | {"figures": {"trial": 0, "files": files}}))
+    note(out, figures={"trial": 0, "files": files})
     return write_report(out)
 
 
