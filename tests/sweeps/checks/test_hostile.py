@@ -205,8 +205,6 @@ PROGRAMS: dict[str, tuple[str, Callable[[Lab], Any]]] = {
 IMAGES: dict[str, bytes] = {
     "of 50,000 x 50,000": png(50_000, 50_000),
     "that ends before its header says": png(64, 64, os.urandom(65 * 64))[:3000],
-    "of no pixels": png(0, 64),
-    "that is PostScript": b"%!PS\n(x) run\n",
     "that is SVG": SVG,
 }
 NAMES: dict[str, tuple[str, str, str | bytes]] = {

@@ -189,12 +189,6 @@ class TestEveryProposer:
 
 @pytest.mark.parametrize("algorithm", ["random", "optuna"])
 class TestBudgeted:
-    def test_a_base_outside_of_the_space_does_no_harm(self, algorithm):
-        space = {"head.kind": {"choice": ["prototype"]}, "head.patches": {"integers": [1, 8]}}
-        found = proposals(plan(algorithm, space, trials=8))
-        assert found[0] == {"head.kind": "contrastive", "head.patches": 40}
-        assert {values["head.kind"] for values in found[1:]} == {"prototype"}
-
     def test_choices_may_be_lists_mappings_and_nothing(self, algorithm):
         choices = {
             "features.layers": [["layer1", "layer2"], ["layer2", "layer3"]],

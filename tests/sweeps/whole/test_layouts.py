@@ -93,13 +93,6 @@ def test_a_category_without_good_test_images_stops_a_sweep_with_good_before_it_s
     assert not (tmp_path / "out").exists()
 
 
-def test_both_layouts_are_inspected_without_a_problem(lab, capsys):
-    assert fsamc("data", "inspect", lab.data) == 0
-    printed = capsys.readouterr().out
-    assert "problems: 0, serious: 0" in printed
-    assert not {"rgb", "xyz", "gt", "validation"} & set(printed.split())
-
-
 def test_dtd_that_cannot_be_downloaded_is_bad_input_and_a_folder_of_that_name_is_taken(
     lab, tmp_path, capsys, monkeypatch
 ):
