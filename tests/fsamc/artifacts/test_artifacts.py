@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,7 @@ def pseudo_set(category: Category, textures: Textures, config: FoldConfig) -> Ps
     )
 
 
-def features_by_hand(squares: list[np.ndarray], dim: int) -> np.ndarray:
+def features_by_hand(squares: Sequence[np.ndarray], dim: int) -> np.ndarray:
     """Patch features of square images by the definition, float16 [n, P, D]."""
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     pixels = torch.from_numpy((np.stack(squares) / 255 - mean) / std).permute(0, 3, 1, 2).float()

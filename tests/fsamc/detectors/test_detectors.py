@@ -9,7 +9,7 @@ from scipy.spatial.distance import mahalanobis
 
 from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_spread, detector_class
-from fsamc.detectors.cpr import Cpr, histograms, visual_words
+from fsamc.detectors.cpr import histograms, visual_words
 from tests.fsamc.kinds import DETECTORS, settings_of
 
 G, SIDE, D, N = 9, 4, 6, 5
@@ -95,20 +95,6 @@ class TestEveryDetector:
         settings = settings_of(DETECTORS, kind, **SETTINGS)
         mapped = detector_class(settings)(files, good, settings).compare(queries)
         assert all(np.array_equal(a, b) for a, b in zip(mapped, detector(kind).compare(QUERIES), strict=True))
-
-    def test_the_disk_estimate_is_about_what_it_keeps(self, kind):
-        good = patches(60, 3)
-        kept = sum(array.nbytes for array in detector(kind, good).kept.values())
-        settings = settings_of(DETECTORS, kind, **SETTINGS)
-        estimate = detector_class(settings).bytes_kept(settings, good.shape)
-        assert 0.5 * estimate <= kept <= 2 * estimate + 100
-
-
-@pytest.mark.parametrize("kind", ["patchcore", "spade", "cpr"])
-def test_a_good_image_has_no_residual_where_all_good_patches_are_looked_at(kind):
-    distances, indices = detector(kind, ratio=1.0, images=G).compare(GOOD)
-    assert not distances.any()
-    assert np.array_equal(detector(kind, ratio=1.0).rows[indices], GOOD)
 
 
 def test_patchcore_is_the_memory_bank():
@@ -245,15 +231,6 @@ def test_a_histogram_by_hand():
     image[:, :2] = image[3, 3] = 0
     found = histograms(image.reshape(P, 1), np.array([[0.0], [1.0]]), 2)
     assert found.tolist() == [4, 0, 0, 4, 4, 0, 1, 3]
-
-
-def test_cpr_looks_at_the_same_place_and_spade_anywhere():
-    """One good image, one query: the good image turned by half a turn."""
-    good = GOOD[:1]
-    turned = good[:, ::-1]
-    assert not detector("spade", good).compare(turned)[0].any()
-    assert detector("cpr", good, window=0).compare(turned)[0].all()
-    assert isinstance(detector("cpr", good), Cpr)
 
 
 @pytest.mark.gpu

@@ -32,8 +32,8 @@ from fsamc.heads.base import Head, make_head
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training.episodes import pretraining_round
-from tests.fsamc.features.test_patches import long_way
-from tests.fsamc.layouts import TinyNetwork, copy_category
+from tests.fsamc.artifacts.test_artifacts import features_by_hand
+from tests.fsamc.layouts import copy_category
 
 CHANGES: dict[str, dict[str, Any]] = {
     "contrastive": {},
@@ -161,10 +161,7 @@ def squares(category: Category, pictures: list[tuple[str, ...]]) -> np.ndarray:
 
 def features_of(pixels: np.ndarray) -> np.ndarray:
     """Patch features [n, P, D] of square images by the definition, rounded as they are kept."""
-    normalised = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    with torch.no_grad():
-        maps = TinyNetwork()(torch.from_numpy(normalised).permute(0, 3, 1, 2).float())
-        return long_way([maps["layer2"].double(), maps["layer3"].double()], 16).half().double().numpy()
+    return features_by_hand(pixels, 16).astype(float)
 
 
 class Slow:
