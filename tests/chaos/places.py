@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
 from tests.local_cluster import NODES, LocalCluster
 from tests.mlflow_server import MlflowServer
+from tests.servers import PostgreSQL
 from tests.sweeps.small import title
 
 # What dies, by the title of its process.
@@ -26,39 +26,6 @@ TITLES = {
     "bank": "ray::BankActor",
     "fold-service": "ray::FoldService",
 }
-
-
-class Place(Protocol):
-    """What rounds need of it."""
-
-    parts: tuple[str, ...]  # that can be struck
-
-    @property
-    def tracking(self) -> str:
-        """The MLflow server's address."""
-        ...
-
-    @property
-    def words(self) -> list[str]:
-        """What a sweep's command needs besides its plan and folders."""
-        ...
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """A command's."""
-        ...
-
-    def study(self, name: str) -> dict[str, str]:
-        """Settings of a search that keeps a study, by `search`'s keys."""
-        ...
-
-    def strike(self, part: str, driver: subprocess.Popen[str]) -> bool:
-        """Kill it, and put it back if nobody else does; whether there was one."""
-        ...
-
-    def stop(self) -> None:
-        """End everything."""
-        ...
 
 
 class Laptop:
@@ -162,19 +129,7 @@ class Cluster:
         hog.communicate()
 
 
-class Server(Protocol):
-    """Something that can be away for a while."""
-
-    def kill(self) -> None:
-        """Kill it."""
-        ...
-
-    def start(self) -> None:
-        """Start it on what it had."""
-        ...
-
-
-def away(server: Server, moments: random.Random) -> bool:
+def away(server: MlflowServer | PostgreSQL, moments: random.Random) -> bool:
     """Kill a server, and start it again up to five seconds later."""
     server.kill()
     time.sleep(moments.uniform(0, 5))

@@ -13,7 +13,7 @@ from typing import Any
 
 from fsamc.store.store import Store
 from sweeps.results.files import read_json
-from tests.chaos.places import Cluster, Laptop, Place
+from tests.chaos.places import Cluster, Laptop
 from tests.chaos.scene import same_tables, tracked, unsound, write_plan
 from tests.sweeps.small import Lab, n_rows, table, write_materials
 
@@ -69,7 +69,7 @@ class Rounds:
         materials = write_materials(root / "materials")
         self.lab = Lab(materials / "data", materials / "textures", materials / "tiny.pt2", root)
         self._moments = random.Random(seed)
-        self._place: Place = where(root, self._moments)
+        self._place = where(root, self._moments)
         self._undisturbed: dict[str, Undisturbed] = {}
         self._count = 0
 
@@ -88,7 +88,7 @@ class Rounds:
             begun = time.monotonic()
             _succeed(self._start(sweep))
             seconds = time.monotonic() - begun
-            self._undisturbed[search] = Undisturbed(sweep.out, seconds, self._tracked(sweep.out))
+            self._undisturbed[search] = Undisturbed(sweep.out, seconds, self._tracked(search, sweep.out))
         return self._undisturbed[search]
 
     def round(self, part: str, search: str) -> RoundResult:
@@ -126,8 +126,8 @@ class Rounds:
         words = [*sweep.words, "--tracking-uri", self._place.tracking, *self._place.words]
         return self.lab.start(words, self._place.environment)
 
-    def _tracked(self, out: Path) -> dict[str, Any]:
-        return tracked(self._place.tracking, _run_of(out))
+    def _tracked(self, search: str, out: Path) -> dict[str, Any]:
+        return tracked(self._place.tracking, search, read_json(out / "identity.json")["run"])
 
     def _kill(self, part: str, process: subprocess.Popen[str], out: Path, moment: Moment) -> Moment | None:
         """Kill at the moment, or as soon after as there is such a part; None if the sweep was faster."""
@@ -145,19 +145,15 @@ class Rounds:
         if search == "optuna":
             fresh = self.lab.root / "recomputed"
             wrong = unsound(out, self.lab, Store(fresh))
-            states = {name: run["status"] for name, run in self._tracked(out).items()}
+            states = {name: run["status"] for name, run in self._tracked(search, out).items()}
             return wrong + [f"MLflow: run {name} is {state}" for name, state in states.items() if state != "FINISHED"]
         wrong = same_tables(out, reference.out)
-        held = self._tracked(out)
+        held = self._tracked(search, out)
         names = sorted({*held, *reference.tracked})
         differ = [name for name in names if held.get(name) != reference.tracked.get(name)]
         if not wrong and not differ:
             shutil.rmtree(out)
         return wrong + [_difference(name, held.get(name), reference.tracked.get(name)) for name in differ]
-
-
-def _run_of(out: Path) -> str:
-    return str(read_json(out / "identity.json")["run"])
 
 
 def _succeed(process: subprocess.Popen[str]) -> None:

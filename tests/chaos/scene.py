@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.tracking import MlflowClient
 
 from fsamc.data.category import load_category
 from fsamc.data.textures import load_textures
@@ -18,6 +17,7 @@ from fsamc.store.store import Store
 from sweeps.plan.configurations import configuration
 from sweeps.plan.load import load_plan
 from sweeps.results.reader import SweepReader
+from tests.sweeps.in_mlflow import contents
 from tests.sweeps.small import PLAN, Lab, table
 
 # Three ways to search the same space. Grid and random must end in the same table whatever happens on the way.
@@ -46,50 +46,26 @@ def write_plan(lab: Lab, search: str, more: dict[str, Any]) -> Path:
     return file
 
 
-def tracked(uri: str, sweep: str) -> dict[str, Any]:
+def tracked(uri: str, experiment: str, sweep: str) -> dict[str, Any]:
     """What MLflow holds of a sweep, by the number of the trial: all that equal sweeps have in common.
 
     Fails on two runs of one trial, and on a value that was logged twice.
     """
-    client = MlflowClient(uri)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"tags.`fsamc.sweep` = '{sweep}'")
-    names = [run.data.tags["fsamc.trial"] for run in runs]
-    assert len(set(names)) == len(names), f"a trial has two runs: {sorted(names)}"
-    parents = {run.info.run_id for run in runs if run.data.tags["fsamc.trial"] == "parent"}
-    return {name: _run(client, run, parents) for name, run in sorted(zip(names, runs, strict=True))}
+    with tempfile.TemporaryDirectory() as folder:
+        runs = contents(uri, experiment, sweep, Path(folder))
+    for run in runs.values():
+        twice = [key for key, points in run["metrics"].items() if len(dict(points)) < len(points)]
+        assert not twice, f"logged twice: {twice}"
+        del run["name"]
+        for part in ("metrics", "tags"):
+            run[part] = {key: value for key, value in run[part].items() if not _VOLATILE.search(key)}
+        run["artifacts"] = {path: content if _is_stable(path) else b"" for path, content in run["artifacts"].items()}
+    return runs
 
 
-def _run(client: MlflowClient, run: Any, parents: set[str]) -> dict[str, Any]:
-    metrics = {}
-    for key in run.data.metrics:
-        points = sorted((p.step, p.value) for p in client.get_metric_history(run.info.run_id, key))
-        assert len({step for step, _ in points}) == len(points), f"{key} was logged twice: {points}"
-        if not _VOLATILE.search(key):
-            metrics[key] = points
-    return {
-        "status": run.info.status,
-        "below a parent": run.data.tags.get("mlflow.parentRunId") in parents,
-        "params": dict(run.data.params),
-        "metrics": metrics,
-        "tags": {key: value for key, value in run.data.tags.items() if not _VOLATILE.search(key)},
-        "artifacts": _artifacts(client, run.info.run_id, ""),
-        "inputs": sorted(i.dataset.digest for i in run.inputs.dataset_inputs) if run.inputs else [],
-    }
-
-
-def _artifacts(client: MlflowClient, run: str, path: str) -> dict[str, str]:
-    """Files by path with a hash of what they say; of those that tell times, nothing but that they are there."""
-    files: dict[str, str] = {}
-    for entry in client.list_artifacts(run, path or None):
-        if entry.is_dir:
-            files |= _artifacts(client, run, entry.path)
-        elif Path(entry.path).suffix == ".json" or Path(entry.path).parent.name == "confusion":
-            content = Path(client.download_artifacts(run, entry.path)).read_bytes()
-            files[entry.path] = hashlib.sha256(content).hexdigest()[:16]
-        else:
-            files[entry.path] = ""
-    return files
+def _is_stable(path: str) -> bool:
+    """Whether equal sweeps have equal content there: other files tell times."""
+    return path.endswith(".json") or Path(path).parent.name == "confusion"
 
 
 def same_tables(out: Path, reference: Path) -> list[str]:

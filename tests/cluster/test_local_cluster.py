@@ -51,7 +51,7 @@ def test_two_sweeps_at_once_share_what_is_built_and_nothing_else(cluster, lab):
     for name, changes in plans.items():
         alone = lab.sweep(lab.plan(), *changes, out=f"{name}-alone", cache=f"{name}-alone-cache")
         assert without_numbers(table(lab.root / name)) == without_numbers(table(alone))
-        held = tracked(cluster.mlflow.uri, notes(lab.root / name)["run"])
+        held = tracked(cluster.mlflow.uri, name, notes(lab.root / name)["run"])
         assert sorted(held) == ["0", "1", "2", "3", "parent"]
         assert {run["status"] for run in held.values()} == {"FINISHED"}
     assert os.environ.get("RAY_AUTH_TOKEN") != cluster.ray.token
