@@ -14,6 +14,7 @@ from ray.job_submission import JobSubmissionClient
 
 from cluster import ray_private
 from cluster.nodes.head_probe import TOKEN
+from fsamc.data.credentials import holds_secret
 from fsamc.errors import BadInput
 
 # Ray takes the address of these before the one that it is given.
@@ -51,8 +52,8 @@ def job_server(address: str | None) -> str:
         complete = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
     except ValueError:
         raise BadInput(f"--address: expected http://HOST:PORT, and found what is no address; {_EXPECTED}") from None
-    if parts.password or parts.username:
-        raise BadInput(f"--address holds a name or password, which would be shown; {_EXPECTED}, and set {TOKEN}")
+    if parts.password or parts.username or holds_secret(address):
+        raise BadInput(f"--address holds a name, password or key, which would be shown; {_EXPECTED}, and set {TOKEN}")
     if not complete:
         raise BadInput(f"--address {address}: expected http:// or https://, HOST and PORT; {_EXPECTED}")
     return address.rstrip("/")

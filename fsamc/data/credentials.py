@@ -1,22 +1,48 @@
-"""Passwords and keys in an address: addresses are kept with the results, and may hold none."""
+"""Passwords, keys and tokens in an address: addresses are kept with the results, and may hold none."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
-# A user's password, where digits up to a slash are a port; and the value of what is named like a secret.
-_SECRET = re.compile(
-    r"(?P<user>://[^:/@]*:)(?!\d*(?:/|$))[^@]+(?=@)"
-    r"|(?P<name>[?&;][^=&;]*(?:passw|secret|token|credential|(?:access|account|api)_?key|\bsig\b)[^=&;]*=)[^&;]+",
-    re.IGNORECASE,
+# Where a user's name is a name: a database or HDFS asks for a password beside it. Elsewhere it may be a token.
+_ASKS_FOR_A_PASSWORD = r"(?:hdfs|viewfs|postgres\w*|cockroachdb|redshift|mysql|mariadb|mssql|oracle)(?:\+\w+)?"
+_NAMED = (
+    r"(?:[^=&;#?\s]*(?:passw|passphrase|pwd|secret|token|credential|signature|authori[sz]ation|bearer|cookie"
+    r"|(?:access|api|account|auth)[^=&;#?\s]?key)[^=&;#?\s]*"
+    r"|(?!ssl_?key=)[^=&;#?\s]*(?:key|key[-_.]?id|auth|pass|jwt|session[-_.]?id)|(?:[^=&;#?\s]*[-_.])?(?:sig|sas|pw|pat|code))"
 )
+_SECRETS = (
+    # A user's password, where digits up to what ends a host are a port.
+    re.compile(r"(?P<before>://[^:/@]*:)(?!\d*(?:[/?#:;,)\s]|$)).+(?=@)", re.IGNORECASE),
+    # A user's name, where no password goes with it.
+    re.compile(
+        rf"(?<![\w+.-])(?!{_ASKS_FOR_A_PASSWORD}://|gs://anonymous@)(?P<before>[a-z][\w+.-]*://)[^/?#@\s]+(?=@)",
+        re.IGNORECASE,
+    ),
+    # The value of what is named like a secret.
+    re.compile(rf"(?P<before>[?&;#]{_NAMED}=)[^&;#]+", re.IGNORECASE),
+)
+_ENCODED = re.compile(r"\S*%[0-9a-f]{2}\S*", re.IGNORECASE)
 
 
 def holds_secret(address: str) -> bool:
-    """Return whether a URI holds a password or a key in plain words; `${NAME}`, an environment variable, is none."""
-    return _SECRET.search(re.sub(r"\$\{\w+\}", "", address)) is not None
+    """Return whether a URI holds a password, a key or a token in plain words.
+
+    `${NAME}`, an environment variable, is none.
+    """
+    plain = re.sub(r"\$\{\w+\}", "", address)
+    return hide_secrets(plain) != plain
 
 
 def hide_secrets(text: str) -> str:
-    """Replace the passwords and keys of the addresses in a text by `***`."""
-    return _SECRET.sub(lambda secret: f"{secret['user'] or secret['name']}***", text)
+    """Replace the passwords, keys and tokens of the addresses in a text by `***`."""
+    shown = _hidden(text)
+    decoded = unquote(shown)
+    return _ENCODED.sub("***", shown) if _hidden(decoded) != decoded else shown
+
+
+def _hidden(text: str) -> str:
+    for secret in _SECRETS:
+        text = secret.sub(lambda match: f"{match['before']}***", text)
+    return text

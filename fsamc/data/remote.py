@@ -68,15 +68,13 @@ def source(text: str | Path, option: str) -> Source:
     Raises:
         BadInput: a scheme that is not known, or credentials in the address, which are not repeated.
     """
-    scheme, separator, rest = str(text).partition("://")
+    scheme, separator, _ = str(text).partition("://")
     if not separator:
         return Path(text)
     if scheme not in _SCHEMES:
         schemes = ", ".join(f"{name}://" for name in _SCHEMES)
         raise BadInput(f"{option} {scheme}://...: no such kind of address; expected a folder or one of {schemes}")
-    user, at, _ = rest.partition("/")[0].rpartition("@")
-    harmless = (scheme == "hdfs" and ":" not in user) or (scheme == "gs" and user == "anonymous")
-    if (at and not harmless) or holds_secret(str(text)):
+    if holds_secret(str(text)):
         raise BadInput(
             f"{option}: the {scheme}:// address holds credentials, which would be kept with the results; leave them "
             "out and set them in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile)"

@@ -9,6 +9,7 @@ import ray
 from cluster import runtime
 from cluster.nodes.head_probe import TOKEN, TokenRefused, check_head
 from cluster.nodes.inventory import Node, alive_nodes
+from fsamc.data.credentials import holds_secret
 from fsamc.errors import BadInput
 from sweeps.plan.settings import Plan
 
@@ -55,8 +56,13 @@ def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:
 def join(address: str) -> None:
     """Join the cluster at `address`; Ray itself would ask a head that is not there for minutes.
 
-    Raises BadInput if there is none, or this process is in one.
+    Raises BadInput if there is none, this process is in one, or the address, which is shown, holds a name or key.
     """
+    if "@" in address or holds_secret(address):
+        raise BadInput(
+            "--address holds a name, password or key, which would be shown; give HOST:PORT of its head, "
+            f"and set {TOKEN}"
+        )
     if ray.is_initialized():
         raise BadInput(f"--address {address}: this process is in a Ray already; leave it first, or leave --address out")
     try:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from fsamc.data.credentials import hide_secrets
 from fsamc.errors import BadInput
 from sweeps.errors import Unfinished
 
@@ -47,7 +48,7 @@ def _usage(error: Any) -> str:
 
 def _fail(code: int, *lines: str) -> NoReturn:
     for line in lines:
-        print(f"fsamc: {_printable(' '.join(line.split()))}", file=sys.stderr)
+        print(f"fsamc: {_printable(hide_secrets(' '.join(line.split())))}", file=sys.stderr)
     sys.exit(code)
 
 

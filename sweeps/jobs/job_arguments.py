@@ -73,6 +73,8 @@ def prepare_job(words: SweepWords) -> JobArguments:
     find in OUT the plan that they know. Raises BadInput.
     """
     _check_options(words.options)
+    if any(map(holds_secret, words.changes)):
+        raise BadInput("a change holds a password or key, which job metadata and logs would show; leave it out")
     options, files = dict(words.options), dict[str, Path | bytes](code())
     files[COMMIT] = (commit() or "").encode()
     own = {name: options.pop(f"--{name}", None) for name in FILES}

@@ -69,8 +69,9 @@ def check_no_password(uri: str) -> None:
     """Raise BadInput, without repeating it, where a tracking URI holds a password: it is kept with the results."""
     if holds_secret(uri):
         raise BadInput(
-            f"--tracking-uri {uri.partition('://')[0]}://...: holds a password, which would be kept with the results; "
-            "leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for PostgreSQL"
+            f"--tracking-uri {uri.partition('://')[0]}://...: holds a password or key, which would be kept with "
+            "the results; leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD "
+            "for PostgreSQL"
         )
 
 

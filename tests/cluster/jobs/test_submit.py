@@ -346,3 +346,12 @@ def test_a_head_that_is_still_starting_is_asked_again_and_other_troubles_are_tol
         job.submit(Starting(3), "one", patience=0.0)
     with pytest.raises(RuntimeError, match="no such folder"):
         job.submit(Starting(1, "no such folder"), "one")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://hush@host:8265", "http://me:hush@host", "http://host?api-key=hush", "http://host/#token=hush"]
+)
+def test_a_secret_in_the_address_is_refused_and_not_repeated(address):
+    with pytest.raises(BadInput, match="--address holds") as error:
+        job_server.job_server(address)
+    assert "hush" not in str(error.value)

@@ -23,6 +23,29 @@ SECRET = [
     "gs://bucket/data;credential_file=hush",
     "postgresql://my name:hush@host/db",
     "https://host/path?token= hush",
+    "http://hush@host:5000",
+    "HTTPS://hush:@host",
+    "http://me:hu@hush@host",
+    "ray://hush@head:10001",
+    "s3://hush@bucket/data",
+    "http://host:5000?api-key=hush",
+    "http://host:5000/?apikey=hush",
+    "http://host:5000/?x=1&auth=hush",
+    "http://host:5000/?key=hush",
+    "https://host/data?X-Amz-Signature=hush",
+    "https://host/data?X-Amz-Credential=hush&X-Amz-Date=1",
+    "https://host/data?AWSAccessKeyId=hush",
+    "https://host/data?Signature=hush",
+    "https://host/data?sv=1#sig=hush",
+    "http://host/#token=hush",
+    "http://host/#/runs?access_token=hush",
+    "http://host/?pwd=hush",
+    "http://host/?pass=hush",
+    "http://host/?jwt=hush",
+    "http://host/?sessionid=hush",
+    "http://host/?Authorization=hush",
+    "http://host/?%74oken=hush",
+    "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dhush",
 ]
 PLAIN = [
     "postgresql://me:${X}@host:5432/db",
@@ -37,6 +60,14 @@ PLAIN = [
     "s3://bucket/tokens/sig=1",
     "/data/password=x",
     "${URL}",
+    "http://${TOKEN}@host:5000",
+    "http://host:5000/#/experiments/1?view=table",
+    "gs://anonymous@bucket/data",
+    "mysql+pymysql://me@host/db?ssl_key=/etc/me.pem&charset=utf8",
+    "postgresql://me@host/db?target_session_attrs=read-write&application_name=a",
+    "mssql+pyodbc://me@host/db?driver=ODBC+Driver+18&authentication=ActiveDirectoryIntegrated",
+    "s3://bucket/data?region=eu-1&endpoint_override=host%3A9000&scheme=http",
+    "ray://head:10001",
 ]
 
 
@@ -58,6 +89,14 @@ def test_what_is_seen_as_a_secret_is_hidden(address):
     assert hide_secrets(shown) == shown
 
 
-@pytest.mark.parametrize("address", ["http://host:5000/tracks/me@work", "s3://bucket/a:b@c", "/data/password=x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host:5000/tracks/me@work",
+        "s3://bucket/a:b@c",
+        "/data/password=x",
+        "http://host:5000: cannot be reached (write to me@work); set base.key=1",
+    ],
+)
 def test_an_address_without_a_secret_is_shown_as_it_is(address):
     assert hide_secrets(address) == address

@@ -238,6 +238,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "an address with a secret": ("the s3:// address holds credentials", "--data | s3://key:hush@bucket/data"),
     "an address of another kind": ("--data ftp://...: no such kind of address", "--data | ftp://hush@host/x"),
     "a tracking URI with a password": ("http://...: holds a password", "--tracking-uri | http://me:hush@host:5000"),
+    "a tracking URI with a token": ("http://...: holds a password", "--tracking-uri | http://hush@host:5000"),
+    "a tracking URI with a key": ("http://...: holds a password", "--tracking-uri | http://host:5000?api-key=hush"),
+    "a head with a token": ("--address holds a name, password or key", "--address | hush@host:6379"),
     "and one that is for later": ("PGPASSWORD for", "--offline | --tracking-uri | postgresql://me:hush@host/runs"),
 }
 HOSTILE: dict[str, Bad] = {

@@ -90,6 +90,7 @@ REFUSED = [
     ({"tracking_uri": "sqlite:///runs.db"}, "--tracking-uri sqlite:///runs.db: a file of the job"),
     ({"tracking_uri": "postgresql://me:hidden@host/runs"}, "MLFLOW_TRACKING_USERNAME"),
     ({"tracking_uri": "http://me:hidden@host:5000"}, "--tracking-uri holds a password"),
+    ({"tracking_uri": "http://hidden@host:5000"}, "--tracking-uri holds a password"),
     ({"data": "s3://key:hidden@bucket/images"}, "--data holds a password"),
     ({"data": "s3://bucket/images?secret_key=hidden&access_key=k"}, "--data holds a password"),
 ]
