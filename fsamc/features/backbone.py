@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -166,11 +166,13 @@ def _state_from(path: str) -> dict[str, Tensor]:
 
             return load(content)
         state: dict[str, Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return state
     except Exception as error:  # both loaders raise many types
         if isinstance(error, UnpicklingError):  # torch's own text advises to let it run
             raise BadInput(_what_pickle(path, str(error))) from error
         raise BadInput(f"{path}: not a state dict ({_brief(error)}); expected .pth or .safetensors") from error
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise BadInput(f"{path}: not a state dict (no tensors by name); save the network's state_dict()")
+    return state
 
 
 def _what_pickle(path: str, text: str) -> str:

@@ -59,10 +59,17 @@ def _damage(database: Path) -> str | None:
     return None if found == "ok" else " ".join(str(found).split())
 
 
+def check_out(out: Path) -> None:
+    """Raise BadInput if `out` cannot hold the results, which include databases that are named by an address."""
+    if "?" in str(out.absolute()):
+        raise BadInput(f"{out}: a `?` ends the path of a database in its address; choose a folder without one")
+    check_writable(out)
+
+
 def check_writable(folder: Path) -> None:
     """Raise BadInput if `folder` cannot be made or written to; leaves nothing behind."""
-    there = _nearest(folder)
     try:
+        there = _nearest(folder)
         if not there.is_dir():
             raise NotADirectoryError(f"{there} is a file")
         probe = there / f".{folder.name}.probe"

@@ -27,6 +27,7 @@ from sweeps.checks.textures import find_textures
 from sweeps.plan.configurations import variants
 from sweeps.plan.load import with_absolute_files
 from sweeps.plan.settings import Plan
+from sweeps.plan.yaml_lines import change_to_names
 
 NO_QUERIES = "no queries: accuracy is leave-one-out on the support images, whose heads see one shot fewer"
 
@@ -136,7 +137,7 @@ def _chosen(plan: Plan, names: list[str], data: Path) -> list[str]:
         if composed(name) not in by_name:
             raise BadInput(
                 f"folds.categories: {data / name}: no such category; "
-                f"to run on what is there, folds.categories=[{','.join(names)}]"
+                f"to run on what is there, {change_to_names('folds.categories', names)}"
             )
     chosen = {composed(name) for name in plan.folds.categories}
     return [name for name in names if composed(name) in chosen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +28,10 @@ def examine_machine(cache: Path, out: Path | None, *, cluster: bool) -> Iterator
     yield check_disk("cache", cache)
     if cache.is_dir() and cache.stat().st_mode & 0o002:  # artifacts are believed: not run, but numbers would change
         yield Check(
-            "cache", "warning", f"{cache} can be written to by every user of this machine", f"chmod o-w {cache}"
+            "cache",
+            "warning",
+            f"{cache} can be written to by every user of this machine",
+            f"chmod o-w {shlex.quote(str(cache))}",
         )
     if out is not None:
         yield check_disk("out", out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def figures_line(folder: SweepFolder) -> list[str]:
     """Say where a sweep's figures are, or how to draw some."""
     noted = folder.notes.get(FIGURES)
     if not noted:
-        return [f"figures  fsamc figures {folder.root}"]
+        return [f"figures  fsamc figures {shlex.quote(str(folder.root))}"]
     return [f"figures  {folder.root / FIGURES} (trial {noted['trial']}, {noted['seconds']:.0f} s)"]
 
 
@@ -112,7 +113,7 @@ def _deliver(out: Path) -> None:
         track(out, None)
     except (BadInput, Unfinished) as error:
         raise Unfinished(
-            f"the figures are in {out / FIGURES}, and not in MLflow: {error}; then: fsamc track {out}"
+            f"the figures are in {out / FIGURES}, and not in MLflow: {error}; then: fsamc track {shlex.quote(str(out))}"
         ) from None
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from fsamc.config.dotted import Problem, with_value
-from fsamc.data.credentials import hide_secrets
+from fsamc.data.credentials import hide_secrets, holds_secret
 from fsamc.errors import BadInput, BadInputs
 from sweeps.plan.kinds import without_lost
 from sweeps.plan.settings import Distribution
@@ -55,13 +54,16 @@ class Written:
         """Make one change, that of the command line's `word`."""
         tree, place = _changed(without_lost(self.tree, _changed(self.tree, key, value)[0]), key, value)
         kept = {at: spot for at, spot in self.spots.items() if at[: len(place)] != place}
-        made = {place[:count]: Spot(self.source, word=word) for count in range(1, len(place) + 1)}
+        made = {place[:count]: Spot(self.source, word=hide_secrets(word)) for count in range(1, len(place) + 1)}
         return replace(self, tree=tree, spots=made | kept | {place: made[place]})
 
     def check(self, problems: Iterable[Problem]) -> None:
-        """Raise BadInput with a line for each problem, those of the files by their lines, if there are any."""
-        wrong = [*self.wrong, *((self._spot(problem), problem) for problem in problems)]
-        lines = [_line(spot, problem) for spot, problem in sorted(wrong, key=lambda one: _order(one[0]))]
+        """Raise BadInput with a line for each problem, those of the files by their lines, if there are any.
+
+        An address that holds a secret is one: a plan is kept with the results.
+        """
+        wrong = [*self.wrong, *((self._spot(one), one) for one in (*problems, *_secrets(self.tree, ())))]
+        lines = [hide_secrets(_line(spot, problem)) for spot, problem in sorted(wrong, key=lambda one: _order(one[0]))]
         if lines:
             raise BadInputs("\n".join(dict.fromkeys(lines)))
 
@@ -73,6 +75,16 @@ class Written:
                 return spot
         around = (place[:count] for count in range(len(place), 0, -1))
         return next((self.spots[at] for at in around if at in self.spots), Spot(self.source))
+
+
+def _secrets(tree: Any, place: Place) -> Iterator[Problem]:
+    """Yield the addresses that hold a secret; the study's has a check of its own, which knows of variables."""
+    if isinstance(tree, Mapping | list | tuple):
+        parts = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+        for name, part in parts:
+            yield from _secrets(part, (*place, str(name)))
+    elif isinstance(tree, str) and place != ("search", "storage") and holds_secret(tree):
+        yield Problem(place, "holds a password or key, which would be written to files; leave it out of the address")
 
 
 def _line(spot: Spot, problem: Problem) -> str:
@@ -113,7 +125,7 @@ def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
     written = _extended(source, ())
     for change in changes:
         key, value = _split(change)
-        written = written.changed(key, value, word=hide_secrets(change))
+        written = written.changed(key, value, word=change)
     return written
 
 
@@ -163,14 +175,11 @@ def _read(source: str) -> Written:
     if source in preset_names():
         text = (resources.files("sweeps") / "presets" / f"{source}.yaml").read_text()
     else:
+        text = _read_text(source)
         try:
-            text = _read_text(Path(source))
             check_complete(text)
-        except (OSError, UnicodeDecodeError) as error:
-            presets = ", ".join(preset_names())
-            raise BadInput(f"{source}: no such plan ({error}); give a YAML file or a preset: {presets}") from error
         except ValueError as error:
-            raise BadInput(f"{source}: {error}; restore it from a copy") from error
+            raise BadInput(f"{hide_secrets(source)}: {error}; restore it from a copy") from error
     try:
         document = read_yaml(text)
     except NotYaml as error:
@@ -182,23 +191,39 @@ def _read(source: str) -> Written:
     return Written(source, tree, spots, tuple((Spot(source, mark), problem) for mark, problem in document.twice))
 
 
-def _read_text(file: Path) -> str:
+def _read_text(source: str) -> str:
     """Read a plan's text. What is no file is not opened: a pipe would wait for ever, a device never end."""
-    if file.exists() and not file.is_file():
-        raise OSError(f"{file} is no file")
-    if file.stat().st_size > _LARGEST:
-        raise OSError(f"{file} has {file.stat().st_size} bytes, {_LARGEST} are the most")
-    return file.read_text()
+    file, shown = Path(source.replace("\0", "")), hide_secrets(source)
+    instead = f"give a YAML file or a preset: {', '.join(preset_names())}"
+    try:
+        size = file.stat().st_size
+        if not file.is_file():
+            raise BadInput(f"{shown}: no such plan ({shown} is no file); {instead}")
+        if size > _LARGEST:
+            raise BadInput(f"{shown} has {size} bytes, {_LARGEST} are the most; give a plan")
+        content = file.read_bytes()
+        return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(f"{shown}: is no UTF-8; save it as UTF-8") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput(f"{shown}: no such plan; {instead}") from None
+    except OSError as error:
+        raise BadInput(f"{shown}: cannot be read ({error.strerror}); make it readable, or {instead}") from None
 
 
 def _split(change: str) -> tuple[str, Any]:
     key, equals, text = change.partition("=")
     if not equals or not key:
-        raise BadInput(f"{change!r}: expected key=value, such as folds.seeds=[1,2]")
+        raise BadInput(f"{hide_secrets(change)!r}: expected key=value, such as folds.seeds=[1,2]")
     try:
-        return key, yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{change!r}: the value is not YAML; quote lists and text for the shell") from error
+        document = read_yaml(text)
+    except NotYaml as error:
+        raise BadInput(
+            f"{hide_secrets(change)[:200]!r}: the value is not YAML ({error}); quote lists and text for the shell"
+        ) from None
+    if document.twice:
+        raise BadInput(f"{hide_secrets(change)[:200]!r}: a key {document.twice[0][1]}")
+    return key, document.value
 
 
 def _changed(tree: Tree, key: str, value: Any) -> tuple[Tree, Place]:

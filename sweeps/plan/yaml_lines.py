@@ -1,8 +1,15 @@
-"""YAML with the line of every key. PyYAML forgets the lines, and silently takes the last of two equal keys."""
+"""YAML with the line of every key. PyYAML forgets the lines, and silently takes the last of two equal keys.
+
+PyYAML also reads 010 as 8, 1:30 as 90, `no` as false and 2024-01-01 as a date. Here these are text, as in the name of a
+folder: what is no text is so in YAML 1.1 and 1.2 alike.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +19,9 @@ from fsamc.config.dotted import Problem
 
 Place = tuple[str, ...]
 _LARGEST = 100_000  # entries of a plan
+_PLAIN = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)  # text that neither YAML nor a shell takes for something else
+_INTEGERS = 1 << 63
+_NUMBER, _POWER = list("-+.0123456789"), r"(?:[eE][-+][0-9]+)?"
 
 
 class Mark(NamedTuple):
@@ -44,10 +54,52 @@ class NotYaml(Exception):
         self.mark = mark
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader with the values on which YAML 1.1 and 1.2 agree, and an error with its place for a wrong one."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own name and form
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct what a node says. Raises ConstructorError."""
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, AttributeError, TypeError, OverflowError):
+            kind = node.tag.rpartition(":")[2]
+            raise self._refused(node, f"{str(node.value)[:20]!r} cannot be read as {kind}") from None
+        if isinstance(value, int) and abs(value) >= _INTEGERS:
+            raise self._refused(node, f"a whole number of {len(node.value)} digits; 18 are the most")
+        return value
+
+    @staticmethod
+    def _refused(node: yaml.Node, text: str) -> yaml.MarkedYAMLError:
+        return yaml.constructor.ConstructorError(None, None, text, node.start_mark)
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+", _NUMBER),
+    (
+        "float",
+        rf"(?:[-+]?(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+){_POWER}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        _NUMBER,
+    ),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+def change_to_names(key: str, names: Sequence[str]) -> str:
+    """Return the word of a command line that sets `key` to these texts: for a shell, and for YAML."""
+    if all(_PLAIN.fullmatch(name) and isinstance(read_yaml(name).value, str) for name in names):
+        return f"{key}=[{','.join(names)}]"
+    return shlex.quote(f"{key}={json.dumps(list(names), ensure_ascii=False, separators=(',', ':'))}")
+
+
 def read_yaml(text: str) -> YamlDocument:
     """One document of plain YAML with the places of its keys. Raises NotYaml."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return YamlDocument(None, {}, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -71,10 +72,11 @@ def mlflow_lines(out: Path, where: str, page: str | None, undelivered: str | Non
     """Say how to see the runs at the tracking URI `where`, or how to deliver them: OUT has all results anyway."""
     if undelivered or page is None:
         why = undelivered or "nothing is delivered"
-        return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: fsamc track {out}"]
+        mend = f"fsamc track {shlex.quote(str(out))}"
+        return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: {mend}"]
     if where.startswith("http"):
         return [f"MLflow   {where.rstrip('/')}{page}"]
-    return [f"MLflow   mlflow ui --backend-store-uri {where}", f"         http://127.0.0.1:5000{page}"]
+    return [f"MLflow   mlflow ui --backend-store-uri {shlex.quote(where)}", f"         http://127.0.0.1:5000{page}"]
 
 
 def _print_plain(console: Console, line: str) -> None:

@@ -7,6 +7,7 @@ work starts. An extension is open until the sweep is done: the same command goes
 from __future__ import annotations
 
 import json
+import shlex
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -80,11 +81,11 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
         if is_earlier(_written_plan(out)):
             raise BadInput(
                 f"{out}: an earlier version began the sweep there, and settings of heads and detectors have other keys "
-                f"now; give a new sweep another folder; `fsamc report {out}` reads what is there"
+                f"now; give a new sweep another folder; `fsamc report {shlex.quote(str(out))}` reads what is there"
             )
         raise BadInput(
             f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it; "
-            f"what is there goes on with: fsamc sweep --out {out}"
+            f"what is there goes on with: fsamc sweep --out {shlex.quote(str(out))}"
         )
 
 
@@ -150,7 +151,8 @@ def extended(plan: Plan, out: Path, more: int) -> Plan:
         )
     if was.extending not in (0, more):
         raise BadInput(
-            f"--extend {more}: {out} is being extended by {was.extending}; finish that first: fsamc sweep --out {out}"
+            f"--extend {more}: {out} is being extended by {was.extending}; finish that first: "
+            f"fsamc sweep --out {shlex.quote(str(out))}"
         )
     return plan if was.extending else with_trials(plan, plan.search.trials + more)
 

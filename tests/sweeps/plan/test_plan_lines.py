@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
+import yaml
 
 from fsamc.errors import BadInput
 from sweeps.plan.keys import nearest_key, unknown_key
 from sweeps.plan.load import load_plan
-from sweeps.plan.yaml_lines import NotYaml, read_yaml
+from sweeps.plan.yaml_lines import NotYaml, change_to_names, read_yaml
 from tests.sweeps.small import fsamc
 
 WRONG = """\
@@ -173,3 +176,114 @@ def test_yaml_means_what_it_meant_and_every_key_and_item_has_its_place():
     assert found.twice == ()
     with pytest.raises(NotYaml):
         read_yaml("a: !!python/object/apply:os.getcwd []")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan.yaml", "base.features.backbone=https://hush@host/net.pt2"],
+        ["plan.yaml", "base.features.weights=https://host/net.pth?api-key=hush"],
+        ["plan.yaml", "name=http://host/#token=hush"],
+        ["plan.yaml", "space.features.backbone=[a.pt2, 's3://b/c.pt2?X-Amz-Signature=hush']"],
+        ["plan.yaml", "search.storage=postgresql://me@host/db?auth=hush"],
+        ["plan.yaml", "https://hush@host/x"],
+        ["plan.yaml", "base.shots=http://hush@host"],
+        ["https://hush@host/plan.yaml"],
+    ],
+)
+def test_an_address_with_a_secret_is_refused_wherever_it_stands_in_a_plan(told, words):
+    plan, *changes = words
+    if plan == "plan.yaml":
+        lines = told("name: x", *changes)
+    else:
+        with pytest.raises(BadInput) as error:
+            load_plan(plan)
+        lines = list(error.value.lines)
+    assert lines
+    assert "hush" not in "".join(lines)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_plan_is_read_in_the_encoding_that_it_begins_with(tmp_path, encoding):
+    (tmp_path / "plan.yaml").write_text("name: Größe\n", encoding=encoding)
+    assert load_plan(str(tmp_path / "plan.yaml")).name == "Größe"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda plan: plan.write_bytes(b"name: \xff\xe4"), "is no UTF-8; save it as UTF-8"),
+        (lambda plan: plan.symlink_to(plan), "cannot be read (Too many levels of symbolic links)"),
+        (lambda plan: plan.mkdir(), "no such plan"),
+        (lambda plan: None, "no such plan"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_says_why(tmp_path, spoil, said):
+    spoil(tmp_path / "plan.yaml")
+    with pytest.raises(BadInput) as error:
+        load_plan(str(tmp_path / "plan.yaml"))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["01", "02"],
+        ["bolt", "cap"],
+        ["1", "2.5", "1e5", ".5"],
+        ["no", "yes", "true", "null", "~"],
+        ["2024-01-01", "1:30", "0x1F", "0o10", "1_000"],
+        ["a b", "it's", 'say "x"', "$HOME", "a,b", "a: b", "#x", "*", "größe", "a\\b", "<<", "="],
+    ],
+)
+def test_a_change_that_is_advised_means_these_names_as_typed(names):
+    (word,) = shlex.split(change_to_names("folds.categories", names))
+    assert load_plan("smoke", [word]).folds.categories == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", "010"),
+        ("1:30", "1:30"),
+        ("2024-01-01", "2024-01-01"),
+        ("2024-99-99", "2024-99-99"),
+        ("no", "no"),
+        ("0o10", "0o10"),
+        ("-12", -12),
+        ("0x1F", 31),
+        ("1.5e-3", 0.0015),
+        (".5", 0.5),
+        ("false", False),
+        ("~", None),
+        ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
+    ],
+)
+def test_a_value_is_no_text_only_where_all_of_yaml_agree(text, value):
+    assert read_yaml(text).value == value
+    assert read_yaml(yaml.safe_dump({"a": value})).value == {"a": value}
+
+
+@pytest.mark.parametrize("seeds", ["[010]", "[10]", "['010']"])
+def test_a_leading_zero_makes_no_octal(seeds):
+    assert load_plan("smoke", [f"folds.seeds={seeds}"]).folds.seeds == (10,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "9" * 5000,
+        "9" * 20,
+        "[0x" + "f" * 5000 + "]",
+        "!!int abc",
+        "!!float x",
+        "!!timestamp x",
+        "!!timestamp 2024-99-99",
+        "!!bool x",
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_its_place(told, value):
+    (line,) = told(f"name: x\nfolds: {{seeds: {value}}}")
+    assert line.startswith("plan.yaml:2:")
+    assert len(line) < 200
+    assert told("name: x", f"folds.seeds={value}")
