@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import ray
+from ray._common.utils import get_default_ray_temp_dir
 from ray._private import ray_constants, services, worker
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.grpc_utils import init_grpc_channel
@@ -57,6 +58,12 @@ def read_token_anew() -> None:
         return
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
+
+
+def temp_dir() -> str:
+    """Return the folder in which Ray would put its sessions, each with sockets in it."""
+    folder: str = get_default_ray_temp_dir()
+    return folder
 
 
 def head_address(address: str) -> str:

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -18,6 +19,8 @@ from cluster.folds import Fold, Outcome
 from cluster.nodes.inventory import alive_nodes
 from fsamc.errors import BadInput
 from fsamc.fold.result import FoldResult
+
+_LONGEST_TEMP_DIR = 107 - len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")  # of a socket's path
 
 
 def start(address: str | None, *, cpus: int, gpus: float) -> None:
@@ -35,7 +38,24 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
+            _temp_dir=short_temp_dir(),
         )
+
+
+def short_temp_dir(otherwise: Path = Path("/tmp")) -> str | None:
+    """Return the folder of an embedded Ray's sessions where Ray's own choice is too long for a socket's path.
+
+    Raises BadInput if `otherwise`, which is taken then, cannot be written to.
+    """
+    own = ray_private.temp_dir()
+    if len(os.fsencode(own)) <= _LONGEST_TEMP_DIR:
+        return None
+    if not os.access(otherwise, os.W_OK | os.X_OK):
+        raise BadInput(
+            f"{own}: {len(os.fsencode(own))} bytes are too long for the sockets of Ray, {_LONGEST_TEMP_DIR} are the "
+            f"most, and {otherwise} cannot be written to; set RAY_TMPDIR to a shorter folder"
+        )
+    return str(otherwise / f"ray-{os.getuid()}")
 
 
 @contextmanager

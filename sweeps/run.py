@@ -56,7 +56,7 @@ class SweepRun:
         )
         self.store = Store(self.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
-        self.usage = Usage.going_on(self.folder.notes)
+        self.usage = Usage.going_on(self.folder.notes, started=interrupts.started)
         self.n_folds = len(self.prepared.folds(self.plan.base))
         self.stopping = EarlyStopping(self.plan, folds=self.n_folds)
 

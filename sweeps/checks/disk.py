@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote
 
 from fsamc.artifacts.base import Artifact
 from fsamc.errors import BadInput
@@ -61,8 +62,11 @@ def _damage(database: Path) -> str | None:
 
 def check_out(out: Path) -> None:
     """Raise BadInput if `out` cannot hold the results, which include databases that are named by an address."""
-    if "?" in str(out.absolute()):
-        raise BadInput(f"{out}: a `?` ends the path of a database in its address; choose a folder without one")
+    path = str(out.absolute())
+    if "?" in path or unquote(path) != path:
+        raise BadInput(
+            f"{out}: `?` and `%20` are no letters in the address of a database; choose a folder without them"
+        )
     check_writable(out)
 
 

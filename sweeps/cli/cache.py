@@ -13,11 +13,20 @@ app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
 
 
 @app.command("list")
-def cache_list(cache: CacheOption = None) -> None:
+def cache_list(
+    cache: CacheOption = None,
+    json: Annotated[bool, typer.Option("--json", help="A list of objects: kind, number, bytes.")] = False,
+) -> None:
     """Print what the cache holds, by kind."""
-    from sweeps.cli.cache_care import cache_table
+    from json import dumps
 
-    console.print(cache_table(cache or default_cache()))
+    from sweeps.cli.cache_care import cache_table, kinds_in
+
+    folder = cache or default_cache()
+    if json:
+        typer.echo(dumps([kind._asdict() for kind in kinds_in(folder)], indent=2))
+    else:
+        console.print(cache_table(folder))
 
 
 @app.command("prune")

@@ -10,9 +10,11 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 from rich.table import Table
+from rich.text import Text
 
 from fsamc.data.remote import MIRRORS
 from fsamc.store.damage import CHECKSUMS
@@ -27,8 +29,16 @@ _LEFTOVERS = {
 }
 
 
-def cache_table(cache: Path) -> Table:
-    """How many artifacts of each kind a cache holds, and how large they are."""
+class Kind(NamedTuple):
+    """What a cache holds of one kind."""
+
+    kind: str
+    number: int
+    bytes: int
+
+
+def kinds_in(cache: Path) -> list[Kind]:
+    """Count the artifacts of each kind that a cache holds, leftovers last."""
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
     mirrors = ((MIRRORS, folder) for folder in _mirrors(cache))
@@ -36,13 +46,20 @@ def cache_table(cache: Path) -> Table:
     for kind, folder in [*_artifacts(cache), *mirrors, *_leftovers(cache), *strange]:
         number[kind] += 1
         size[kind] += _bytes(folder)
-    table = Table("kind", title=str(cache), title_justify="left")
+    kinds = sorted(number, key=lambda kind: (kind in _LEFTOVERS, kind))
+    return [Kind(_LEFTOVERS.get(kind, kind), number[kind], size[kind]) for kind in kinds]
+
+
+def cache_table(cache: Path) -> Table:
+    """Make a table of how many artifacts of each kind a cache holds, and how large they are."""
+    table = Table("kind", title=Text(str(cache), style="italic"), title_justify="left")
     table.add_column("number", justify="right")
     table.add_column("MB", justify="right")
-    for kind in sorted(number, key=lambda kind: (kind in _LEFTOVERS, kind)):
-        table.add_row(_LEFTOVERS.get(kind, kind), str(number[kind]), f"{size[kind] / 1e6:.1f}")
+    kinds = kinds_in(cache)
+    for kind in kinds:
+        table.add_row(Text(kind.kind), str(kind.number), f"{kind.bytes / 1e6:.1f}")
     table.add_section()
-    table.add_row("all", str(number.total()), f"{size.total() / 1e6:.1f}")
+    table.add_row("all", str(sum(kind.number for kind in kinds)), f"{sum(kind.bytes for kind in kinds) / 1e6:.1f}")
     return table
 
 

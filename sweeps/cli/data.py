@@ -20,6 +20,7 @@ def data_inspect(
     fit: Annotated[str, typer.Option(help="How images become square: squash, crop or letterbox.")] = "squash",
     size: Annotated[int, typer.Option(help="Side of the network's input, pixels.")] = 224,
     short_side: Annotated[int | None, typer.Option("--resize", help="Short side before a crop, pixels.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="An object: folders, shots by category, problems.")] = False,
 ) -> None:
     """Print categories, classes, counts and image sizes, and every problem found. Exit code 1 for serious ones."""
     from fsamc.config.dotted import validated
@@ -28,7 +29,7 @@ def data_inspect(
     from sweeps.cli.show import inspect_data
 
     features = validated(Features, {"fit": fit, "size": size, "resize": short_side}, where="features")
-    fine = inspect_data(source(data, "DATA"), features, console, cache=cache or default_cache())
+    fine = inspect_data(source(data, "DATA"), features, console, cache=cache or default_cache(), json=json)
     raise typer.Exit(0 if fine else 1)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
-import unicodedata
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -12,6 +12,7 @@ import typer
 
 from fsamc.data.credentials import hide_secrets
 from fsamc.errors import BadInput
+from sweeps.environment import prepare_environment, printable
 from sweeps.errors import Unfinished
 
 _CTRL_C = 130  # Typer makes this exit code of it
@@ -21,6 +22,7 @@ _UsageError: Any = typer.BadParameter.__mro__[1]  # Typer has a copy of click of
 def guarded(command: Callable[[], object]) -> None:
     """Run `command` and exit; one line for what a user can mend."""
     try:
+        prepare_environment()
         code = command()
     except BadInput as error:
         _fail(2, *error.lines)
@@ -30,6 +32,11 @@ def guarded(command: Callable[[], object]) -> None:
         _fail(1, str(error))
     except (KeyboardInterrupt, typer.Abort):
         _fail(1, "interrupted")
+    except BrokenPipeError:  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains when it flushes
+        sys.exit(1)
+    except PermissionError as error:
+        _fail(2, f"{error.filename or 'a file'}: {error.strerror}; make it readable, and OUT and the cache writable")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
@@ -48,10 +55,5 @@ def _usage(error: Any) -> str:
 
 def _fail(code: int, *lines: str) -> NoReturn:
     for line in lines:
-        print(f"fsamc: {_printable(hide_secrets(' '.join(line.split())))}", file=sys.stderr)
+        print(f"fsamc: {printable(hide_secrets(' '.join(line.split())))}", file=sys.stderr)
     sys.exit(code)
-
-
-def _printable(line: str) -> str:
-    """Return the line with what a terminal would obey, or cannot show, written out."""
-    return "".join(one if unicodedata.category(one) not in ("Cc", "Cf", "Cs") else ascii(one)[1:-1] for one in line)

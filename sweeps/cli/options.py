@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
+from sweeps.environment import printable
 from sweeps.request import DATA
 
+
+class SafeConsole(Console):
+    """Screen on which names mean nothing: neither markup nor what a terminal obeys, such as a change of its colours."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the segments, whose texts can be shown as they are."""
+        for segment in super().render(renderable, options):
+            text = "\n".join(map(printable, segment.text.split("\n")))
+            yield segment if segment.control else Segment(text, segment.style)
+
+
 # A pipe has no width; in a log, tables should not be squeezed into 80 columns.
-console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+console = SafeConsole(
+    markup=False, width=None if sys.stdout and sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120"))
+)
 
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 

@@ -15,12 +15,17 @@ app = typer.Typer(help="Look at plans and at every knob.", no_args_is_help=True)
 @app.command("show")
 def plan_show(
     plan: Annotated[str | None, typer.Argument(help="A preset or a file; every knob without one.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="The plan as an object, or a list of key, default, meaning.")
+    ] = False,
 ) -> None:
     """Print a plan as it resolves, or every knob with its default and meaning."""
-    from sweeps.cli.show import knob_table
+    from sweeps.cli.show import knob_table, plan_as_json
     from sweeps.plan.load import load_plan, to_yaml
 
-    if plan is None:
+    if json:
+        typer.echo(plan_as_json(plan))
+    elif plan is None:
         console.print(knob_table())
     else:
         console.print(to_yaml(load_plan(plan)), highlight=False, soft_wrap=True, markup=False, end="")

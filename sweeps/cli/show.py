@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import count
+from json import dumps
 from pathlib import Path
 
 from PIL import Image
@@ -21,31 +23,41 @@ from fsamc.data.remote import Source, local
 from sweeps.checks.disk import check_writable
 from sweeps.checks.textures import find_textures
 from sweeps.plan.keys import knobs
-from sweeps.plan.load import load_plan
+from sweeps.plan.load import load_plan, to_yaml
+from sweeps.plan.yaml_lines import read_yaml
+from sweeps.report.document.numbers import counted
 
 
-def inspect_data(source: Source, features: Features, console: Console, *, cache: Path) -> bool:
+def inspect_data(source: Source, features: Features, console: Console, *, cache: Path, json: bool = False) -> bool:
     """Print what each category holds, how many shots it can serve and every problem; whether none is serious.
 
-    What lies at an address is mirrored in `cache`.
+    What lies at an address is mirrored in `cache`. With `json` an object is printed to stdout in place of all that.
 
     Raises BadInput if there is no such folder or it holds no category.
     """
     data = local(source, cache, "DATA")
     names = find_categories(data)
     inspected = {name: inspect_category(data, name, features) for name in names}
-    console.print(
-        _image_table(row for name in names for row in folder_summaries(inspected[name][0] or scan_category(data, name)))
-    )
+    rows = [row for name in names for row in folder_summaries(inspected[name][0] or scan_category(data, name))]
+    serious = sum(problem.serious for _, problems in inspected.values() for problem in problems)
+    if json:
+        print(_inspection_as_json(data, inspected, rows))
+        return serious == 0
+    console.print(_image_table(rows))
     for name, (category, problems) in inspected.items():
         if category is not None:
             console.print(_shots(category), highlight=False, soft_wrap=True)
         for problem in problems:
             console.print(_problem(data / name, problem), soft_wrap=True)
-    problems = [problem for _, of_category in inspected.values() for problem in of_category]
-    serious = sum(problem.serious for problem in problems)
-    console.print(f"problems: {len(problems)}, serious: {serious}")
+    console.print(f"problems: {sum(len(problems) for _, problems in inspected.values())}, serious: {serious}")
     return serious == 0
+
+
+def plan_as_json(plan: str | None) -> str:
+    """Write a plan as it resolves, or every knob, as JSON. Raises BadInput."""
+    if plan is None:
+        return dumps([dict(zip(("key", "default", "meaning"), knob, strict=True)) for knob in knobs()], indent=2)
+    return dumps(read_yaml(to_yaml(load_plan(plan))).value, indent=2)
 
 
 def draw_previews(
@@ -84,7 +96,20 @@ def knob_table() -> Table:
     return table
 
 
-def _image_table(rows: Iterator[FolderSummary]) -> Table:
+def _inspection_as_json(
+    data: Path, inspected: Mapping[str, tuple[Category | None, list[DataProblem]]], rows: Sequence[FolderSummary]
+) -> str:
+    found = {
+        "folders": [asdict(row) for row in rows],
+        "shots": {name: _most_shots(category)[0] if category else 0 for name, (category, _) in inspected.items()},
+        "problems": [
+            {"category": name, **asdict(problem)} for name, (_, problems) in inspected.items() for problem in problems
+        ],
+    }
+    return dumps({"data": str(data), **found}, indent=2)
+
+
+def _image_table(rows: Iterable[FolderSummary]) -> Table:
     table = Table("category", "part", title_justify="left")
     for name in ("images", "groups", "masks"):
         table.add_column(name, justify="right")
@@ -106,11 +131,16 @@ def _sizes(row: FolderSummary) -> str:
 
 def _shots(category: Category) -> str:
     """Up to how many shots a category can serve, what it lacks for one more, and how many without queries."""
-    shots, problem = next((n, problem) for n in count() if (problem := category.problem(n + 1)))
+    shots, problem = _most_shots(category)
     alone = next(n for n in count() if category.problem(n + 1, scored_by="support"))
-    served = f"up to {shots} shots; for more" if shots else "no shots"
+    served = f"up to {counted(shots, 'shot')}; for more" if shots else "no shots"
     without = f"; without queries, by folds.score=support, {alone} shots" if alone > max(shots, 1) else ""
     return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}{without}"
+
+
+def _most_shots(category: Category) -> tuple[int, str]:
+    """Return up to how many shots a category can serve, and what it lacks for one more."""
+    return next((n, problem) for n in count() if (problem := category.problem(n + 1)))
 
 
 def _problem(folder: Path, problem: DataProblem) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,9 +61,9 @@ class Written:
     def check(self, problems: Iterable[Problem]) -> None:
         """Raise BadInput with a line for each problem, those of the files by their lines, if there are any.
 
-        An address that holds a secret is one: a plan is kept with the results.
+        Texts that are kept with the results and shown are looked at: for secrets, and for what a terminal obeys.
         """
-        wrong = [*self.wrong, *((self._spot(one), one) for one in (*problems, *_secrets(self.tree, ())))]
+        wrong = [*self.wrong, *((self._spot(one), one) for one in (*problems, *_unfit_texts(self.tree, ())))]
         lines = [hide_secrets(_line(spot, problem)) for spot, problem in sorted(wrong, key=lambda one: _order(one[0]))]
         if lines:
             raise BadInputs("\n".join(dict.fromkeys(lines)))
@@ -77,14 +78,16 @@ class Written:
         return next((self.spots[at] for at in around if at in self.spots), Spot(self.source))
 
 
-def _secrets(tree: Any, place: Place) -> Iterator[Problem]:
-    """Yield the addresses that hold a secret; the study's has a check of its own, which knows of variables."""
+def _unfit_texts(tree: Any, place: Place) -> Iterator[Problem]:
+    """Yield addresses that hold a secret, but for the study's, which has a check of its own; and control characters."""
     if isinstance(tree, Mapping | list | tuple):
         parts = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
         for name, part in parts:
-            yield from _secrets(part, (*place, str(name)))
+            yield from _unfit_texts(part, (*place, str(name)))
     elif isinstance(tree, str) and place != ("search", "storage") and holds_secret(tree):
         yield Problem(place, "holds a password or key, which would be written to files; leave it out of the address")
+    elif isinstance(tree, str) and any(unicodedata.category(one) in ("Cc", "Cs") for one in tree):
+        yield Problem(place, f"{tree[:40]!a} holds control characters; leave them out")
 
 
 def _line(spot: Spot, problem: Problem) -> str:

@@ -63,7 +63,7 @@ class _Loader(yaml.SafeLoader):
         """Construct what a node says. Raises ConstructorError."""
         try:
             value = super().construct_object(node, deep)
-        except (ValueError, AttributeError, TypeError, OverflowError):
+        except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
             kind = node.tag.rpartition(":")[2]
             raise self._refused(node, f"{str(node.value)[:20]!r} cannot be read as {kind}") from None
         if isinstance(value, int) and abs(value) >= _INTEGERS:

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any
 
 import pandas as pd
-from rich.markup import escape
 from rich.table import Table
 
 from sweeps.checks.disk import missing_artifacts
@@ -32,7 +31,6 @@ from sweeps.progress.events import (
     View,
     Warned,
 )
-from sweeps.results import tables
 from sweeps.results.folder import SweepFolder
 from sweeps.results.objective import ranking_by_objective
 from sweeps.results.splits import lost_query_lines, splits
@@ -210,21 +208,6 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
             draws=plan.folds.draws,
         )
     )
-
-
-def summary_table(summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> Table:
-    """Make a table of trial by category: mean ± std over seeds in percent, best of each column marked."""
-    text = tables.format_table(summary)
-    table = Table(
-        title=escape(title), title_justify="left", caption="accuracy in %, mean ± std over seeds; * best of a column"
-    )
-    table.add_column("trial", justify="right")
-    table.add_column("configuration")
-    for name in text.columns:
-        table.add_column(escape(str(name)), justify="right")
-    for trial, row in text.iterrows():
-        table.add_row(str(trial), escape(labels.get(int(str(trial)), "")), *row)
-    return table
 
 
 def stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, float]]) -> Table:

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 import pandas as pd
 from rich.console import Console
 
-from sweeps.progress.counter import summary_table
+from sweeps.environment import printable
 from sweeps.progress.events import Building, Counts, Done, Event, FoldDone, Running, TrialLost, View, Warned
+from sweeps.progress.summary_table import SummaryTable
 from sweeps.progress.terminal import Screen, failure
 from sweeps.request import Mode
 
@@ -43,14 +44,14 @@ class Quiet(View):
             case TrialLost(trial=trial):
                 self._complain(f"trial {trial}: its process died")
             case Done(summary=summary) if summary is not None:
-                self._console.print(summary_table(summary, event.labels, title=event.name))
+                self._console.print(SummaryTable(summary, event.labels, title=event.name))
                 for line in (*event.caveats, *([event.reason] if event.status == "paused" else [])):
                     self._console.print(line, soft_wrap=True, highlight=False, markup=False)
             case Done(status="paused", reason=reason):
                 self._console.print(reason, soft_wrap=True, highlight=False, markup=False)
 
     def _complain(self, text: str) -> None:
-        print(f"fsamc: {text}", file=self._errors, flush=True)
+        print(f"fsamc: {printable(text)}", file=self._errors, flush=True)
 
 
 class JsonLines(View):

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
+from rich.text import Text
 
 from sweeps.checks.prepare import Prepared
 from sweeps.figures.sweep_figures import figures_line
 from sweeps.plan.configurations import configuration
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
-from sweeps.progress.counter import stage_table, summary_table
+from sweeps.progress.counter import stage_table
+from sweeps.progress.summary_table import SummaryTable
 from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import TrialRecord
@@ -46,10 +48,10 @@ def show_results(
     """
     plan, out = prepared.plan, folder.root
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
-    console.print(summary_table(ended, labels, title=plan.name))
+    console.print(SummaryTable(ended, labels, title=plan.name))
     _print_plain(console, choice_line(plan, folder.saved.folds, folder.saved.measured))
     for caveat in prepared.caveats:
-        console.print(f"[bold red]{caveat}[/bold red]")
+        console.print(Text(caveat, style="bold red"))
     console.print(stage_table(usage.stages, builds))
     report = out / "report.html"
     lines = [

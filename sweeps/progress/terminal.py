@@ -59,7 +59,9 @@ class Screen(View):
             case Started():
                 self._line(_size(event))
             case Warned(text=text, caveat=caveat):
-                self._line(f"[bold red]{text}[/bold red]" if caveat else f"[yellow]warning[/yellow] {escape(text)}")
+                self._line(
+                    f"[bold red]{escape(text)}[/bold red]" if caveat else f"[yellow]warning[/yellow] {escape(text)}"
+                )
             case Noted(text=text):
                 self._line(escape(text))
             case Running(on=on):
@@ -84,7 +86,7 @@ class Screen(View):
                 self._line(f"[yellow]{escape(reason)}[/yellow]")
 
     def _line(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=True, highlight=False, soft_wrap=True)
 
     def _trial(self, trial: TrialDone) -> None:
         score = tables.percent(trial.mean, trial.std)

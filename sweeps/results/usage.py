@@ -36,12 +36,13 @@ class Usage:
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def going_on(cls, notes: Mapping[str, Any]) -> Usage:
-        """From where the sweep.json of an earlier run left off."""
+    def going_on(cls, notes: Mapping[str, Any], *, started: float) -> Usage:
+        """Go on where the sweep.json of an earlier run left off; `started` is on the monotonic clock."""
         return cls(
             stages=Counter(notes.get("stages", {})),
             peak_memory=notes.get("peak_memory_bytes") or 0,
             before=float(notes.get("seconds", 0.0)),
+            started=started,
         )
 
     @property

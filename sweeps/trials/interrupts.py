@@ -37,6 +37,7 @@ class Interrupts:
     """
 
     def __init__(self, budget: float | None, *, started: float) -> None:
+        self.started = started
         self._left = None if budget is None else budget - (time.monotonic() - started)
         self.reason = ""
         self.now = False

@@ -60,6 +60,7 @@ class Recorder(NotPickled, tune.Callback):
     Attributes:
         ended: numbers of the trials that have come to an end, in whatever way.
         stopped_by: why the sweep cannot go on, if it cannot: the disk is full.
+        error: what was raised here and nobody expects. Tune would take it for the trial's, and start that again.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Recorder(NotPickled, tune.Callback):
         self._running: dict[int, RunningTrial] = {}  # by the trial's number
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
+        self.error: Exception | None = None
 
     def propose(self) -> TrialRecord | None:
         """Give the search's next trial, written down before it starts; None after the last."""
@@ -128,8 +130,8 @@ class Recorder(NotPickled, tune.Callback):
         running = self._running.pop(trial.config["number"], None)
         if running and not self.stopped_by:
             self.ended.add(running.number)
-            self._progress.lost(running.number)
             with self._stop_where_nothing_can_be_written():
+                self._progress.lost(running.number)
                 self._proposer.tell(running.number, None)
                 self._folder.failed(running.number)
 
@@ -167,6 +169,8 @@ class Recorder(NotPickled, tune.Callback):
             yield
         except Exception as error:
             if (reason := obstacle(error)) is None:
+                self.error = self.error or error
+                self._stop(repr(error))
                 raise
             self._stop(reason)
 

@@ -33,7 +33,7 @@ def run_trials(
     scratch: Path,
     now: Callable[[], bool],
 ) -> None:
-    """Run all trials that `search` proposes.
+    """Run all trials that `search` proposes. Raises what the recorder has met and nobody expects.
 
     Args:
         search: proposes.
@@ -77,6 +77,8 @@ def run_trials(
         tuner.fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        if recorder.error is not None:
+            raise recorder.error
 
 
 def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[int, int]:

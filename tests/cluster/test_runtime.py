@@ -16,7 +16,7 @@ import pytest
 import ray
 
 from cluster.fold_service import FoldRunner
-from cluster.runtime import full_disk, run_folds
+from cluster.runtime import full_disk, run_folds, short_temp_dir
 from fsamc.errors import BadInput
 from fsamc.fold.result import FoldResult
 from fsamc.store.store import Store
@@ -183,3 +183,20 @@ def with_torch():
                 yield process.pid
         except OSError:
             continue
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+@pytest.mark.parametrize(("length", "fits"), [(10, True), (40, True), (60, False), (137, False)])
+def test_sockets_of_ray_fit_below_its_temporary_folder(monkeypatch, variable, length, fits):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv(variable, "/".ljust(length, "x"))
+    chosen = short_temp_dir()
+    assert (chosen is None) == fits
+    folder = chosen or f"{os.environ[variable]}/ray"
+    assert len(f"{folder}/session_2026-11-29_09-53-33_123456_4194304/sockets/plasma_store") <= 107
+
+
+def test_no_short_temporary_folder_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * 136)
+    with pytest.raises(BadInput, match=r"141 bytes are too long .* set RAY_TMPDIR"):
+        short_temp_dir(tmp_path / "none")

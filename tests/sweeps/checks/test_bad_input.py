@@ -246,7 +246,8 @@ BAD: dict[str, Bad] = {
         "text.pt2 | not a torch.export program", "--backbone | ROOT/text.pt2", put("text.pt2", b"no program")
     ),
     "the backbone resnet51": Bad("'resnet51' | resnet50", "--backbone | resnet51"),
-    "OUT with a question mark": Bad("q?: a `?` ends the path", "--out | ROOT/q?"),
+    "OUT with a question mark": Bad("q?: `?` and `%20` are no letters", "--out | ROOT/q?"),
+    "OUT with a code of a letter": Bad("q%20: `?` and `%20` are no letters", "--out | ROOT/q%20"),
     "weights of another network": Bad(
         "bad.pth | resnet18", WEIGHTS, lambda lab: torch.save({"fc.weight": torch.zeros(2, 2)}, lab.root / "bad.pth")
     ),

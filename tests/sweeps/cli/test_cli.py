@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from fsamc.errors import BadInput
 from sweeps import cli
 from sweeps.errors import Unfinished
+from tests.fsamc.layouts import write_category
 from tests.sweeps.small import fsamc
 
 COMMANDS = (
@@ -118,3 +121,39 @@ def test_a_command_may_say_its_code(given, code):
     with pytest.raises(SystemExit) as end:
         cli.guarded(lambda: given)
     assert end.value.code == code
+
+
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "a\x1b[31mb", "a\x07b", "de\u202ent"])
+def test_what_is_printed_is_neither_markup_nor_obeyed_by_a_terminal(text):
+    screen = io.StringIO()
+    cli.options.SafeConsole(file=screen, markup=False, width=80).print(text)
+    assert screen.getvalue().strip() == text.replace("\x1b", r"\x1b").replace("\x07", r"\x07").replace(
+        "\u202e", r"\u202e"
+    )
+
+
+def test_a_plan_and_the_knobs_are_json_if_that_is_wished(capsys):
+    assert fsamc("plan", "show", "smoke", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "smoke"
+    assert fsamc("plan", "show", "--json") == 0
+    knobs = json.loads(capsys.readouterr().out)
+    assert {"key": "search.seed", "default": "0", "meaning": "seed of the proposals"} in knobs
+
+
+def test_a_cache_is_json_if_that_is_wished(tmp_path, capsys):
+    (tmp_path / "tmp" / "half").mkdir(parents=True)
+    (tmp_path / "tmp" / "half" / "x").write_bytes(bytes(1000))
+    assert fsamc("cache", "list", "--cache", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [{"kind": "left by killed runs", "number": 1, "bytes": 1000}]
+
+
+def test_an_inspection_is_json_if_that_is_wished(tmp_path, capsys):
+    write_category(tmp_path, "tiles", good=3, classes={"crack": 2, "dent": 2})
+    (tmp_path / "tiles/test/dent/000.png").write_bytes(b"torn")
+    assert fsamc("data", "inspect", tmp_path, "--cache", tmp_path / "cache", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {(row["part"], row["images"]) for row in told["folders"]} >= {("train/good", 3), ("test/crack", 2)}
+    assert told["shots"] == {"tiles": 1}
+    assert [(one["category"], one["path"], one["serious"]) for one in told["problems"]] == [
+        ("tiles", "test/dent/000.png", True)
+    ]

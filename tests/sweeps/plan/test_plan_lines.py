@@ -287,3 +287,9 @@ def test_a_value_that_cannot_be_is_refused_in_its_place(told, value):
     assert line.startswith("plan.yaml:2:")
     assert len(line) < 200
     assert told("name: x", f"folds.seeds={value}")
+
+
+@pytest.mark.parametrize("change", ['name="a\\e[31mb"', 'search.study="a\\nb"', 'space.head.kind=["\\a"]'])
+def test_control_characters_are_no_part_of_a_plan(told, change):
+    lines = told("name: x", change)
+    assert any("holds control characters" in line for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from sweeps.results import folder as folder_module
 from sweeps.results.reader import SweepReader
 from sweeps.results.usage import Usage
 from sweeps.search import Proposal
+from sweeps.trials import tuner
 from sweeps.trials.racing import Standings
 from sweeps.trials.recorder import Recorder
 from sweeps.trials.trial import PendingFolds, PlanSearch
@@ -246,3 +248,31 @@ def test_an_outcome_that_no_other_fold_would_escape_ends_the_sweep(bench: Bench)
     assert bench.recorder.stopped_by == "cache: disk full"
     assert bench.recorder.propose() is None
     assert bench.saved().folds.empty
+
+
+def test_an_error_that_nobody_expects_surfaces_as_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """Tune takes what a callback raises for the trial's failure, and starts that again."""
+    trial, error = bench.start(), UnicodeEncodeError("ascii", "\u00b1", 0, 1, "ordinal not in range")
+
+    def raise_it(*_: Any, **__: Any) -> None:
+        raise error
+
+    class Tuner:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def fit(self) -> None:
+            with suppress(UnicodeEncodeError):
+                bench.report(trial, 0)
+
+    monkeypatch.setattr(bench.told, "fold", raise_it)
+    monkeypatch.setattr(tuner.tune, "Tuner", Tuner)
+    for name in ("with_parameters", "with_resources"):
+        monkeypatch.setattr(tuner.tune, name, lambda trainable, *_, **__: trainable)
+    anything: Any = None
+    where = {"runner": anything, "workers": 1, "folds": 4, "left": 1, "scratch": Path("x"), "now": lambda: False}
+    with pytest.raises(UnicodeEncodeError) as raised:
+        tuner.run_trials(anything, bench.recorder, anything, bench.out.plan, **where)
+    assert raised.value is error
+    assert bench.recorder.stopped_by
+    assert len(bench.saved().folds) == 1

@@ -1,0 +1,63 @@
+"""Table of trial by category on a screen; as many below one another as it takes for every number to be whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+from rich.console import Console, ConsoleOptions
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.results import tables
+
+_LABEL = 40  # characters of a configuration that are not broken for a column more
+_BORDER = 3  # columns of the screen between two of the table
+
+
+class SummaryTable:
+    """Mean \u00b1 std over seeds in percent, the best of each column marked.
+
+    Args:
+        summary: what summary.csv holds.
+        labels: the trials' configurations in words.
+        title: of the table.
+    """
+
+    def __init__(self, summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> None:
+        self._cells, self._labels, self._title = tables.format_table(summary), labels, title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Yield the tables, side by side in one where there is room."""
+        parts = self._parts(options.max_width)
+        for number, names in enumerate(parts):
+            yield self._table(names, first=number == 0, last=number == len(parts) - 1)
+
+    def _parts(self, room: int) -> list[list[str]]:
+        """Divide the columns into tables that have room for them."""
+        label = max((len(self._labels.get(int(trial), "")) for trial in self._cells.index), default=0)
+        left = room - len("\u2502 trial \u2502 ") - max(len("configuration"), min(_LABEL, label)) - _BORDER
+        parts: list[list[str]] = [[]]
+        free = left
+        for name in self._cells.columns:
+            width = max(len(str(name)), *map(len, self._cells[name])) + _BORDER
+            if parts[-1] and width > free:
+                parts.append([])
+                free = left
+            parts[-1].append(name)
+            free -= width
+        return parts
+
+    def _table(self, names: Sequence[str], *, first: bool, last: bool) -> Table:
+        table = Table(
+            title=Text(self._title, style="italic") if first else None,
+            title_justify="left",
+            caption="accuracy in %, mean \u00b1 std over seeds; * best of a column" if last else None,
+        )
+        table.add_column("trial", justify="right", no_wrap=True)
+        table.add_column("configuration", min_width=len("configuration"))
+        for name in names:
+            table.add_column(Text(str(name)), justify="right", no_wrap=True)
+        for trial, row in self._cells[[*names]].iterrows():
+            table.add_row(str(trial), Text(self._labels.get(int(str(trial)), "")), *row)
+        return table
