@@ -16,7 +16,7 @@ _BORDER = 3  # columns of the screen between two of the table
 
 
 class SummaryTable:
-    """Mean \u00b1 std over seeds in percent, the best of each column marked.
+    """Mean ± std over seeds in percent, the best of each column marked.
 
     Args:
         summary: what summary.csv holds.
@@ -35,8 +35,10 @@ class SummaryTable:
 
     def _parts(self, room: int) -> list[list[str]]:
         """Divide the columns into tables that have room for them."""
-        label = max((len(self._labels.get(int(trial), "")) for trial in self._cells.index), default=0)
-        left = room - len("\u2502 trial \u2502 ") - max(len("configuration"), min(_LABEL, label)) - _BORDER
+        labels = [self._labels.get(int(trial), "") for trial in self._cells.index]
+        word = max(len(word) for label in ["configuration", *labels] for word in label.split())
+        label = max(word, min(_LABEL, max(map(len, labels), default=0)))
+        left = room - len("│ trial │ ") - label - _BORDER
         parts: list[list[str]] = [[]]
         free = left
         for name in self._cells.columns:
@@ -52,7 +54,7 @@ class SummaryTable:
         table = Table(
             title=Text(self._title, style="italic") if first else None,
             title_justify="left",
-            caption="accuracy in %, mean \u00b1 std over seeds; * best of a column" if last else None,
+            caption="accuracy in %, mean ± std over seeds; * best of a column" if last else None,
         )
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("configuration", min_width=len("configuration"))

@@ -65,9 +65,9 @@ def test_an_output_without_utf_8_gets_other_letters(monkeypatch, encoding):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
     prepare_environment()
-    print("71.9 \u00b1 2.5 \u2013 gr\u00f6\u00dfe \u2192 \u4e2d\udc80", flush=True)
+    print("71.9 ± 2.5 \u2013 größe \u2192 \u4e2d\udc80", flush=True)
     written = raw.getvalue().decode(encoding)
-    assert written in ("71.9 +/- 2.5 - gr??e -> ??\n", "71.9 \u00b1 2.5 - gr\u00f6\u00dfe -> ??\n")
+    assert written in ("71.9 +/- 2.5 - gr??e -> ??\n", "71.9 ± 2.5 - größe -> ??\n")
 
 
 @pytest.mark.parametrize(

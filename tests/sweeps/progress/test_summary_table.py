@@ -32,11 +32,11 @@ def shown(names: list[str], width: int, *, title: str = "sweep", labels: dict[in
 @pytest.mark.parametrize("width", [80, 120, 1000])
 def test_twenty_categories_are_whole_at_every_width(width):
     text = shown(NAMES, width)
-    assert "\u2026" not in text
+    assert "…" not in text
     for place, name in enumerate(NAMES):
         assert f" {name} " in text
-        assert f"{50 + place / 10:.1f} \u00b1 1.2" in text
-        assert f"{60 + place / 10:.1f} \u00b1 1.2 *" in text
+        assert f"{50 + place / 10:.1f} ± 1.2" in text
+        assert f"{60 + place / 10:.1f} ± 1.2 *" in text
     assert max(map(len, text.splitlines())) <= width
 
 
