@@ -186,7 +186,7 @@ def with_torch():
 
 
 @pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
-@pytest.mark.parametrize(("length", "fits"), [(10, True), (40, True), (60, False), (137, False)])
+@pytest.mark.parametrize(("length", "fits"), [(10, True), (36, True), (60, False), (137, False)])
 def test_sockets_of_ray_fit_below_its_temporary_folder(monkeypatch, variable, length, fits):
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.setenv(variable, "/".ljust(length, "x"))

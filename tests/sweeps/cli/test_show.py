@@ -19,6 +19,7 @@ from sweeps.plan.keys import knobs
 from sweeps.plan.kinds import FIELDS, owners
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
+from sweeps.report.document.numbers import counted
 from tests.fsamc.layouts import write_category, write_textures
 
 SMALL = ["base.features.size=64", "base.pseudo.foreground=whole"]
@@ -64,7 +65,7 @@ def test_the_shots_served_are_the_most_that_a_sweep_accepts(data, name, shots, l
     assert category.problem(shots) is None
     assert category.problem(shots + 1) is not None
     _, text = screen(data)
-    assert line(text, f"{name}: ").startswith(f"{name}: up to {shots} shots; for more: {limit}")
+    assert line(text, f"{name}: ").startswith(f"{name}: up to {counted(shots, 'shot')}; for more: {limit}")
 
 
 def test_a_sound_folder_has_no_problem_and_a_remark_is_not_serious(data):
