@@ -22,7 +22,7 @@ BackboneOption = Annotated[
     str | None, typer.Option("--backbone", help="torchvision ResNet, FILE.pt2, or auto; wins over the plan.")
 ]
 WeightsOption = Annotated[str | None, typer.Option("--weights", help="State dict of a named ResNet.")]
-Changes = Annotated[list[str] | None, typer.Argument(help="Changes, such as folds.seeds=[1,2] base.shots=5.")]
+Changes = Annotated[list[str] | None, typer.Argument(help="Changes, such as folds.seeds=[1,2] folds.shots=[5].")]
 
 
 @dataclass(frozen=True, kw_only=True)

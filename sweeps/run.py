@@ -52,7 +52,11 @@ class SweepRun:
         self.working_set = working_set(self.plan)
         self.folder = SweepFolder(self.out, self.plan)
         self.records = self.folder.open(
-            self.prepared.contents, extending=self.request.extend, mode=self.request.resume, find=self._find
+            self.prepared.contents,
+            self.prepared.averaged,
+            extending=self.request.extend,
+            mode=self.request.resume,
+            find=self._find,
         )
         self.store = Store(self.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)

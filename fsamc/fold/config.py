@@ -70,7 +70,8 @@ class FoldConfig(Settings):
         if self.scoring.leaves_out and self.shots < 2:
             raise ValueError(
                 "`shots` is 1, and leave-one-out on the support (objective support, or folds.score: support) needs 2: "
-                "one image to name and one to learn from; raise base.shots or choose another objective"
+                "one image to name and one to learn from; raise the shots (in a plan folds.shots) or choose another "
+                "objective"
             )
         return self
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from cluster.folds import Fold
 from fsamc.config.dotted import updated
@@ -24,8 +26,7 @@ from sweeps.checks.feature_range import KIND as RANGES
 from sweeps.checks.feature_range import check_feature_range
 from sweeps.checks.pictures import contents, examine_pictures, overlooked
 from sweeps.checks.textures import find_textures
-from sweeps.plan.configurations import variants
-from sweeps.plan.load import with_absolute_files
+from sweeps.plan.configurations import variants, with_absolute_files
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import change_to_names
 
@@ -54,6 +55,14 @@ class Prepared:
     examined: dict[str, str] = field(default_factory=dict)
     networks: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def averaged(self) -> dict[int, tuple[str, ...]]:
+        """By number of shots, the categories in which every trial has a fold: the average is over these."""
+        configs = list(_by_images(self.plan).values())
+        having = [{(fold.config.shots, fold.category) for fold in self.folds(config)} for config in configs]
+        common = set.intersection(*having)
+        return {n: tuple(name for name in self.categories if (n, name) in common) for n in self.plan.folds.shots}
+
     @property
     def contents(self) -> dict[str, str]:
         """Hashes of the data, by what they are of: images with their groups, and textures."""
@@ -66,17 +75,23 @@ class Prepared:
         return digest(self.contents)
 
     def folds(self, config: FoldConfig) -> list[Fold]:
-        """Return the folds that score a configuration; a category that is too small for its shots gives none.
+        """Return the folds that score a configuration; a category that is too small for some shots gives none there.
 
-        In the order in which they are run, the same for every trial: one of each category first, then the next seed and
-        the next draw, and so on. So the first few folds tell most, and trials that are stopped early share them.
+        In the order in which they are run, the same for every trial: one of each category first, neighbours at
+        different numbers of shots, then the next shots, the next seed and the next draw, and so on. So the first few
+        folds tell most, and trials that are stopped early share them.
         """
         network = self.networks.get(named_file(config.features), "")
+        at = {shots: config.model_copy(update={"shots": shots}) for shots in self.plan.folds.shots}
+        classes = {name: category.with_classes(good=config.good) for name, category in self.categories.items()}
+        places = list(enumerate(self.categories))
         return [
-            Fold(category=name, seed=seed, draw=draw, config=config, network=network)
+            Fold(category=name, seed=seed, draw=draw, config=at[shots], network=network)
             for seed, draw in seed_draw_pairs(self.plan.folds.seeds, self.plan.folds.draws)
-            for name, category in self.categories.items()
-            if fold_problem(self.plan, category.with_classes(good=config.good), config, draw) is None
+            for shift in range(len(at))
+            for place, name in places
+            for shots in [self.plan.folds.shots[(place + shift) % len(at)]]
+            if fold_problem(self.plan, classes[name], at[shots], draw) is None
         ]
 
 
@@ -105,7 +120,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     folder = local(data, store.root, "--data").absolute()
     categories = {name: load_category(folder, name) for name in _chosen(plan, find_categories(folder), folder)}
     _check_target(plan, categories)
-    warnings = list(_too_small(plan, categories))
+    warnings = [*plan.notes, *_too_small(plan, categories)]
     loaded = _load_textures(plan, textures, store.root)
     plan, missing = _resolve_backbone(plan, random=random)
     caveats = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
@@ -150,18 +165,25 @@ def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
     """
     problems: dict[str, None] = {}
     possible = False
-    configs = variants(plan, changed=2)
-    for config in {(config.shots, config.support.files, config.good): config for config in configs}.values():
+    for config, shots in product(_by_images(plan).values(), plan.folds.shots):
+        config = config.model_copy(update={"shots": shots})
         for category, draw in product(categories.values(), plan.folds.draws):
             problem = fold_problem(plan, category.with_classes(good=config.good), config, draw)
             possible |= problem is None
             if problem:
-                problems.setdefault(f"left out at {config.shots} shots: {problem}")
+                problems.setdefault(f"left out at {shots} shots: {problem}")
     if not possible:
         first = next(iter(problems)).partition(": ")[2]
         without = " or set folds.score=support, which needs no query" if plan.folds.score == "queries" else ""
-        raise BadInput(f"no category is large enough for {plan.base.shots} shots: {first}; lower base.shots{without}")
+        raise BadInput(
+            f"no category is large enough for {plan.folds.shots[0]} shots: {first}; lower folds.shots{without}"
+        )
     yield from problems
+
+
+def _by_images(plan: Plan) -> dict[Any, FoldConfig]:
+    """Return a configuration of the plan for each way in which its trials choose their images."""
+    return {(config.support.files, config.good): config for config in variants(plan, changed=2)}
 
 
 def fold_problem(plan: Plan, category: Category, config: FoldConfig, draw: int) -> str | None:

@@ -28,7 +28,9 @@ def plan_show(
     elif plan is None:
         console.print(knob_table())
     else:
-        console.print(to_yaml(load_plan(plan)), highlight=False, soft_wrap=True, markup=False, end="")
+        loaded = load_plan(plan)
+        text = "".join(f"# {note}\n" for note in loaded.notes) + to_yaml(loaded)
+        console.print(text, highlight=False, soft_wrap=True, markup=False, end="")
 
 
 @app.command("check")
@@ -38,6 +40,8 @@ def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], change
     from sweeps.search import make_proposer
 
     loaded = load_plan(plan, changes or [])
+    for note in loaded.notes:
+        say(note)
     size = f"{make_proposer(loaded).count()} trials, search {loaded.search.algorithm}"
     say(f"{plan}: {size}")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sweeps.compare.side import Side, read_sides
@@ -52,35 +53,51 @@ def _value(plan: dict[str, Any], key: str) -> str:
 
 def _best(sides: list[Side]) -> Section:
     """List each sweep's best trial, per category."""
-    shared = sorted(set.intersection(*(side.categories for side in sides)))
+    cells = set.intersection(*(side.cells for side in sides))
+    shared = {shots: sorted(name for n, name in cells if n == shots) for shots in sorted({n for n, _ in cells})}
     scores = [_scores(side, shared) for side in sides]
-    names = sorted(set().union(*(side.categories for side in sides)))
-    rows: list[list[Cell | str]] = [[name, *(_score(each, name) for each in scores)] for name in [*names, AVERAGE]]
-    header = ["category", *(f"{side.name}: {_best_name(side)}" for side in sides)]
-    over = f"over the {counted(len(shared), 'category')} that all have: {listed(shared)}" if shared else "of none"
-    note = f"Accuracy in percent, mean ± sample standard deviation over seeds. The average is {over}."
+    numbers = sorted({shots for side in sides for shots, _ in side.cells})
+    several = len(numbers) > 1
+    rows: list[list[Cell | str]] = []
+    for shots in numbers:
+        names = sorted({name for side in sides for n, name in side.cells if n == shots})
+        at = [str(shots)] if several else []
+        rows += [[name, *at, *(_score(each, shots, name) for each in scores)] for name in [*names, AVERAGE]]
+    if several:
+        rows.append([AVERAGE, "mean", *(_score(each, 0, AVERAGE) for each in scores)])
+    header = ["category", *(["shots"] if several else []), *(f"{side.name}: {_best_name(side)}" for side in sides)]
+    note = f"Accuracy in percent, mean ± sample standard deviation over seeds. The average is {_over(shared)}."
     return _section("trials", "Best trials", note, Table.of(header, rows))
+
+
+def _over(shared: dict[int, list[str]]) -> str:
+    """Say what the averages are over."""
+    if not shared:
+        return "of none"
+    names, *others = shared.values()
+    if all(other == names for other in others):
+        return f"over the {counted(len(names), 'category')} that all have: {listed(names)}"
+    each = (f"{listed(names)} at {counted(shots, 'shot')}" for shots, names in shared.items())
+    return f"over the categories that all have: {'; '.join(each)}"
 
 
 def _best_name(side: Side) -> str:
     if side.best is None:
         return "no best trial"
-    row = side.best_folds.iloc[0]
-    return f"trial {side.best}, {row['head']}, {counted(row['shots'], 'shot')}"
+    shots = sorted(set(side.best_folds["shots"]))
+    return f"trial {side.best}, {side.best_folds['head'].iloc[0]}, {listed(shots)} shot{'s' * (shots != [1])}"
 
 
-def _scores(side: Side, shared: list[str]) -> pd.DataFrame:
-    """Return mean, std of the best trial by category; the `average` is over `shared` ones."""
-    folds = side.best_folds
-    if folds.empty:
-        return pd.DataFrame(columns=["mean", "std"])
-    each = tables.summarise(folds).set_index("category").drop(index=AVERAGE, errors="ignore")
-    average = tables.summarise(folds[folds["category"].isin(shared)]).set_index("category").reindex([AVERAGE])
-    return pd.concat([each, average])[["mean", "std"]]
+def _scores(side: Side, shared: dict[int, list[str]]) -> pd.DataFrame:
+    """Return mean, std of the best trial by (shots, category), 0 for their mean, averaged over `shared`."""
+    folds = tables.mark_averaged(side.best_folds, shared or {0: [""]})
+    summary = tables.summarise(folds).fillna({"shots": 0})
+    return summary.set_index(["shots", "category"])[["mean", "std"]]
 
 
-def _score(scores: pd.DataFrame, name: str) -> Cell:
-    return Cell(percent(*scores.loc[name]) if name in scores.index else DASH, strong=name == AVERAGE)
+def _score(scores: pd.DataFrame, shots: int, name: str) -> Cell:
+    mean, std = (float(scores[column].get((shots, name), np.nan)) for column in ("mean", "std"))
+    return Cell(percent(mean, std), strong=name == AVERAGE)
 
 
 def _paired(first: Side, others: list[Side]) -> Section:
@@ -96,7 +113,7 @@ def _paired(first: Side, others: list[Side]) -> Section:
 
 
 def _difference(first: Side, other: Side) -> list[Cell | str]:
-    ours, theirs = (side.best_folds.set_index([*FOLD, "shots"])["accuracy"] for side in (other, first))
+    ours, theirs = (side.best_folds.set_index(FOLD)["accuracy"] for side in (other, first))
     both = pd.concat({"ours": ours, "theirs": theirs}, axis=1).dropna()
     if both.empty:
         return ["0", DASH, DASH, Cell("no fold in common", strong=True)]
@@ -143,7 +160,8 @@ def _disagreement(first: Side, other: Side) -> Iterator[str]:
     row = both[differ].iloc[0]
     yield (
         f"{other.name} and {first.name} do not agree on configurations that both ran. The first fold that differs: "
-        f"configuration {row['config']}, {row['category']}, seed {row['seed']}, draw {row['draw']}: "
+        f"configuration {row['config']}, {row['category']}, seed {row['seed']}, draw {row['draw']}, "
+        f"{counted(row['shots'], 'shot')}: "
         f"{row['correct']:.0f} of {row['queries']:.0f} right in trial {row['trial']} of {first.name}, "
         f"{row['correct_other']:.0f} of {row['queries_other']:.0f} in trial {row['trial_other']} of {other.name}; "
         "other data, other versions of the software or another device explain it, nothing else should"

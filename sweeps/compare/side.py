@@ -42,9 +42,9 @@ class Side:
         return self.folds[self.folds["trial"] == self.best]
 
     @property
-    def categories(self) -> set[str]:
-        """Where the best trial was scored."""
-        return set(self.best_folds["category"])
+    def cells(self) -> set[tuple[int, str]]:
+        """Where the best trial was scored: numbers of shots and categories."""
+        return set(self.best_folds[["shots", "category"]].itertuples(index=False, name=None))
 
 
 def read_sides(outs: Sequence[Path]) -> list[Side]:

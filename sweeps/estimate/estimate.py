@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cluster.folds import Fold
 from fsamc.artifacts.base import Artifact
 from fsamc.fold.config import FoldConfig
 from sweeps.checks.disk import RESULTS, is_cached
@@ -67,8 +68,7 @@ def estimate(checked: CheckedRequest, proposer: Proposer) -> Estimate:
     lacking = [artifact for artifact in artifacts if not is_cached(artifact, cache)]
     finished = _finished(checked, trials or [])
     left = folds_left(prepared, proposer, []) - finished
-    samples = {kind_of(config): config for config in reversed(configs) if prepared.folds(config)}
-    to_run = [config for kind, config in samples.items() if left[kind] or left[UNKNOWN]]
+    to_run = [folds for kind, folds in _samples(prepared, configs).items() if left[kind] or left[UNKNOWN]]
     missing = Counter(artifact.kind for artifact in lacking)
     measured = measure(prepared, to_run, cache=cache, missing=missing)
     builds = dict.fromkeys(missing, 0.0)
@@ -98,6 +98,17 @@ def _trials(prepared: Prepared, proposer: Proposer) -> list[FoldConfig] | None:
     return [configuration(prepared.plan, values) for values in foreseen]
 
 
+def _samples(prepared: Prepared, configs: Iterable[FoldConfig]) -> dict[Kind, list[Fold]]:
+    """Return the folds of each kind that the first configuration with such folds has."""
+    samples: dict[Kind, list[Fold]] = {}
+    for config in configs:
+        own: dict[Kind, list[Fold]] = {}
+        for fold in prepared.folds(config):
+            own.setdefault(kind_of(fold), []).append(fold)
+        samples = own | samples
+    return samples
+
+
 def _artifacts(prepared: Prepared, configs: Iterable[FoldConfig]) -> list[Artifact]:
     """Return what the folds read, each once; looked up once for configurations that differ in training alone."""
     training = {"head", "finetune", "pretrain"}
@@ -117,8 +128,9 @@ def _finished(checked: CheckedRequest, trials: Iterable[FoldConfig]) -> Counter[
     results = [store / "fold" for store in stores if (store / "fold").is_dir()]
     finished: Counter[Kind] = Counter()
     for config in trials if results else ():
-        keys = (fold.inputs(prepared.categories, prepared.textures).key for fold in prepared.folds(config))
-        finished[kind_of(config)] += sum(any((folder / key).is_dir() for folder in results) for key in keys)
+        for fold in prepared.folds(config):
+            key = fold.inputs(prepared.categories, prepared.textures).key
+            finished[kind_of(fold)] += any((folder / key).is_dir() for folder in results)
     return finished
 
 

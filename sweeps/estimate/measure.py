@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,6 @@ from typing import Any
 from cluster.folds import Fold
 from fsamc.artifacts.base import Artifact
 from fsamc.config.dotted import updated
-from fsamc.fold.config import FoldConfig
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
 from sweeps.checks.disk import is_cached
@@ -36,23 +35,23 @@ class Measured:
     per_byte: dict[str, float] = field(default_factory=dict)
 
 
-def measure(prepared: Prepared, configs: Iterable[FoldConfig], *, cache: Path, missing: Collection[str]) -> Measured:
-    """Run a fold of each configuration on its category of middle size. Writes nothing that stays.
+def measure(prepared: Prepared, alike: Iterable[Sequence[Fold]], *, cache: Path, missing: Collection[str]) -> Measured:
+    """Run one of each set of folds that are alike, on its category of middle size. Writes nothing that stays.
 
     `missing`: kinds of artifacts whose builds are to be measured; others are taken from the cache where it has them.
     """
     measured, artifacts = Measured(), dict[str, Artifact]()
     with TemporaryDirectory(prefix="fsamc-") as folder:
         store = Store(Path(folder))
-        for config in configs:
-            fold = _middle(prepared, config)
+        for folds in alike:
+            fold = _middle(prepared, folds)
             for artifact in fold.inputs(prepared.categories, prepared.textures).artifacts:
                 artifacts[artifact.key] = artifact
                 if artifact.kind not in missing and is_cached(artifact, cache):
                     place = store.folder(artifact.kind) / artifact.key
                     if not place.exists():
                         place.symlink_to((cache / artifact.kind / artifact.key).absolute())
-            measured.least[kind_of(config)], measured.most[kind_of(config)] = _seconds(prepared, fold, store)
+            measured.least[kind_of(fold)], measured.most[kind_of(fold)] = _seconds(prepared, fold, store)
         for kind in {build.kind for build in store.builds()}:
             built = [build for build in store.builds() if build.kind == kind]
             kept = sum(artifacts[build.key].nbytes for build in built)
@@ -60,11 +59,11 @@ def measure(prepared: Prepared, configs: Iterable[FoldConfig], *, cache: Path, m
     return measured
 
 
-def _middle(prepared: Prepared, config: FoldConfig) -> Fold:
+def _middle(prepared: Prepared, folds: Sequence[Fold]) -> Fold:
     """Return a fold of the category with the median number of images."""
-    folds = {fold.category: fold for fold in prepared.folds(config)}
-    by_size = sorted(folds, key=lambda name: len(prepared.categories[name].images))
-    return folds[by_size[len(by_size) // 2]]
+    by_category = {fold.category: fold for fold in folds}
+    by_size = sorted(by_category, key=lambda name: len(prepared.categories[name].images))
+    return by_category[by_size[len(by_size) // 2]]
 
 
 def _seconds(prepared: Prepared, fold: Fold, store: Store) -> tuple[float, float]:

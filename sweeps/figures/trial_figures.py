@@ -23,9 +23,9 @@ Draw = Callable[[Sequence[Fold], Materials], Iterator[tuple[Fold, Pictures | str
 
 
 def first_folds(folds: Iterable[Fold]) -> list[Fold]:
-    """Pick the first of every category: a trial's folds come seed by seed and draw by draw."""
+    """Pick the first of every category, at the most shots that it has folds of, in the order of the categories."""
     first: dict[str, Fold] = {}
-    for fold in folds:
+    for fold in sorted(folds, key=lambda fold: -fold.config.shots):
         first.setdefault(fold.category, fold)
     return list(first.values())
 

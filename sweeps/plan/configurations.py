@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
-from fsamc.config.dotted import validated, with_value
+from fsamc.config.dotted import updated, validated, with_value
 from fsamc.config.kinds import without_other_kinds
+from fsamc.features.weights import is_program
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import has
 from sweeps.plan.settings import Distribution, Plan
@@ -23,6 +25,15 @@ def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
     for key, value in {**plan.aside, **values}.items():
         tree = with_value(tree, key, value)
     return validated(FoldConfig, without_other_kinds(FoldConfig, tree))
+
+
+def with_absolute_files(plan: Plan) -> Plan:
+    """Name the base's files from the root: a worker's working directory may be another."""
+    features = plan.base.features
+    files = {"features.backbone": features.backbone if is_program(features) else None}
+    files |= {"features.weights": features.weights if features.weights != "random" else None}
+    absolute = {key: str(Path(path).absolute()) for key, path in files.items() if path is not None}
+    return plan.model_copy(update={"base": updated(plan.base, absolute)})
 
 
 def swept(plan: Plan) -> dict[str, Distribution]:

@@ -20,12 +20,12 @@ from sweeps.plan.settings import Plan
 def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (dotted key, default as YAML, meaning) of every field below `model`; KEY is a key of the user's own.
 
-    The meaning begins with the kinds that have the knob where not all have it. `base.compute` and `base.scoring` are
-    left out: a plan takes them from `resources`, `folds` and `objective`.
+    The meaning begins with the kinds that have the knob where not all have it. `base.compute`, `base.shots` and
+    `base.scoring` are left out: a plan takes them from `resources`, `folds` and `objective`.
     """
     for name, field in model.model_fields.items():
         key, kind = f"{prefix}{name}", field.annotation
-        if kind in (Compute, Scoring):
+        if kind in (Compute, Scoring) or key == "base.shots":
             continue
         if kinds := kinds_of(field):
             yield f"{key}.kind", field.default.kind, f"{field.description}: {', '.join(kinds)}"

@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fsamc.fold.config import FoldConfig
+from sweeps.plan.configurations import configuration
+from sweeps.plan.settings import Plan
 
 
-def label(config: FoldConfig, values: Mapping[str, Any]) -> str:
-    """Name its head, its shots, and what else is swept, by the last part of its key if it can be."""
+def label(plan: Plan, values: Mapping[str, Any]) -> str:
+    """Name a trial's head, its shots if all folds have the same, and what is swept, by the last part of its key."""
     short = Counter(key.rpartition(".")[2] for key in values)
-    words = [config.head.kind, f"{config.shots} shots"]
+    shots = [f"{n} shot{'s' * (n != 1)}" for n in plan.folds.shots]
+    words = [configuration(plan, values).head.kind, *(shots if len(shots) == 1 else [])]
     for key, value in values.items():
-        if key not in ("head.kind", "shots"):
+        if key != "head.kind":
             last = key.rpartition(".")[2]
             shown = f"{value:.3g}" if isinstance(value, float) else str(value)
             words.append(f"{last if short[last] == 1 else key} {shown}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, permutations
+from itertools import islice, permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from fsamc.config.dotted import Problem, flatten, problems, updated, with_value
 from fsamc.errors import BadInput
-from fsamc.features.weights import identity, is_program
+from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.store.digests import digest
 from sweeps.plan.configurations import configuration, distinct_of, swept, values_at, variants
@@ -22,6 +22,7 @@ from sweeps.plan.keys import of_another_kind, unknown_key
 from sweeps.plan.kinds import FIELDS, has, mapping, owners, sweep_kinds
 from sweeps.plan.plan_file import Written, read_plan
 from sweeps.plan.settings import Distribution, Plan
+from sweeps.plan.shots import NO_KNOB
 from sweeps.plan.space import ends, holds, in_order, value_at
 from sweeps.plan.yaml_lines import Place
 
@@ -51,6 +52,7 @@ def load_plan(
         if value is not None:
             written = written.changed(f"base.features.{name}", value, word=f"--{name} {value}")
     plan = _with_scoring(_validated(written))
+    plan._notes = written.notes
     written.check(problem for key in plan.aside for problem in _value_problem(plan, _owner(plan, key), _place(key)))
     written.check(_condition_problems(plan))
     space = {key: _conditioned(plan, key, distribution) for key, distribution in plan.space.items()}
@@ -61,15 +63,6 @@ def load_plan(
     return plan.model_copy(update={"space": space, "configurations": entries})
 
 
-def with_absolute_files(plan: Plan) -> Plan:
-    """Name the base's files from the root: a worker's working directory may be another."""
-    features = plan.base.features
-    files = {"features.backbone": features.backbone if is_program(features) else None}
-    files |= {"features.weights": features.weights if features.weights != "random" else None}
-    absolute = {key: str(Path(path).absolute()) for key, path in files.items() if path is not None}
-    return plan.model_copy(update={"base": updated(plan.base, absolute)})
-
-
 def plan_hash(plan: Plan) -> str:
     """Hash of all that the table depends on: not of how many folds run at once."""
     dumped = plan.model_dump(mode="json", exclude=_PACE | {"base": _FILES})
@@ -77,13 +70,15 @@ def plan_hash(plan: Plan) -> str:
 
 
 def config_hash(config: FoldConfig) -> str:
-    """Twelve hex digits that name a configuration, whatever is measured of it."""
-    return digest(identity(config.features), config.model_dump(mode="json", exclude=_FILES | {"scoring": True}))[:12]
+    """Twelve hex digits that name a configuration, whatever it is measured by and at however many shots."""
+    return digest(
+        identity(config.features), config.model_dump(mode="json", exclude=_FILES | {"scoring": True, "shots": True})
+    )[:12]
 
 
 def to_yaml(plan: Plan) -> str:
     """Write the plan as a file that `load_plan` reads back."""
-    tree = plan.model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
+    tree = plan.model_dump(mode="json", exclude={"base": {"compute", "scoring", "shots"}})
     for key, value in plan.aside.items():
         tree = with_value(tree, f"base.{key}", value)
     tree["space"] = {
@@ -97,7 +92,9 @@ def _with_scoring(plan: Plan) -> Plan:
     """Fill in what the objective measures in every fold."""
     if plan.base.scoring == plan.scoring:
         return plan
-    base = updated(plan.base, {"scoring": plan.scoring.model_dump(mode="json")})
+    scoring = {"scoring": plan.scoring.model_dump(mode="json")}
+    for shots in plan.folds.shots:  # the last is the base's
+        base = updated(plan.base, scoring | {"shots": shots})
     return plan.model_copy(update={"base": base})
 
 
@@ -143,8 +140,8 @@ def _joint_problems(plan: Plan) -> Iterator[Problem]:
             yield Problem(place, f"{key} holds {within}, and both are varied; vary one of them")
             return
     try:
-        for _ in variants(plan, changed=2):
-            pass
+        for config, shots in product(variants(plan, changed=2), plan.folds.shots):
+            updated(config, {"shots": shots})
     except BadInput as error:
         yield Problem(place, f"a combination that may not be: {error}")
 
@@ -177,10 +174,10 @@ def _space_problems(plan: Plan) -> Iterator[Problem]:
         place = ("space", key)
         if () in distribution.when.values() and not _key_problem(keys, key, ("space",)):
             yield Problem(place, f"only {', '.join(owners(key))} has it, and `when` names others; correct one")
-        elif plan.search.algorithm == "grid" and distribution.choice is None:
-            yield Problem(place, "a grid needs `choice`; list its values or use random or optuna")
         elif problem := _key_problem(keys, key, ("space",)):
             yield problem
+        elif plan.search.algorithm == "grid" and distribution.choice is None:
+            yield Problem(place, "a grid needs `choice`; list its values or use random or optuna")
         else:
             edges = [
                 ((*place, distribution.form, str(number)), value) for number, value in enumerate(distribution.extremes)
@@ -208,6 +205,8 @@ def _key_problem(keys: Collection[str], key: str, place: Place) -> Problem | Non
         return Problem((*place, key), text, unknown=True)
     if key.startswith("compute"):
         return Problem((*place, key), "set resources.cpus instead; it is not a knob of the method")
+    if key == "shots":
+        return Problem((*place, key), NO_KNOB)
     if key.startswith("scoring"):
         return Problem((*place, key), "set `objective` and folds.score instead; they are the same for all trials")
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,9 @@ class Objective(Settings):
         "query",
         description="query: accuracy on the queries that are reported, so selection on the test set; support: "
         "leave-one-out on the support images; pseudo: held-out pseudo-defects; transfer: the other categories",
+    )
+    shots: Literal["mean"] | Annotated[int, Field(ge=1)] = Field(
+        "mean", description="which of folds.shots chooses: their mean, or one number of them"
     )
     also: tuple[Measure, ...] = Field(
         (), description="`support`, `pseudo`: measured too, so that the report can say what they would have chosen"
@@ -39,6 +42,11 @@ class Objective(Settings):
                 "reported on, and nothing else takes them"
             )
         return self
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether what chooses is the accuracy that is reported, over all shots."""
+        return self.kind == "query" and self.shots == "mean"
 
     @property
     def measures(self) -> tuple[Measure, ...]:

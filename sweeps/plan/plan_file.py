@@ -15,6 +15,7 @@ from fsamc.data.credentials import hide_secrets, holds_secret
 from fsamc.errors import BadInput, BadInputs
 from sweeps.plan.kinds import without_lost
 from sweeps.plan.settings import Distribution
+from sweeps.plan.shots import with_folds_shots
 from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
 
 Tree = dict[Any, Any]
@@ -44,19 +45,51 @@ class Written:
         tree: what it says, with what it extends and all changes.
         spots: where each key was said last.
         wrong: what cannot be meant, whatever a plan may hold: keys that are there twice.
+        notes: what was read as something else, a line each.
     """
 
     source: str
     tree: Tree
     spots: Mapping[Place, Spot] = field(default_factory=dict)
     wrong: tuple[tuple[Spot, Problem], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def changed(self, key: str, value: Any, *, word: str) -> Written:
         """Make one change, that of the command line's `word`."""
+        if key == "base.shots" or key.startswith("space.shots"):
+            return self._with_shots(key, value, word)
         tree, place = _changed(without_lost(self.tree, _changed(self.tree, key, value)[0]), key, value)
         kept = {at: spot for at, spot in self.spots.items() if at[: len(place)] != place}
         made = {place[:count]: Spot(self.source, word=hide_secrets(word)) for count in range(1, len(place) + 1)}
         return replace(self, tree=tree, spots=made | kept | {place: made[place]})
+
+    def with_folds_shots(self, below: Tree) -> Written:
+        """Read the numbers of shots as earlier versions wrote them; `below` is what the plan extends."""
+        tree, names = with_folds_shots(self.tree, below)
+        if not names:
+            return self
+        spot = self.spots.get(("space", "shots")) or self.spots.get(("base", "shots")) or Spot(self.source)
+        note = f"{spot}: {names} is folds.shots now: read as {tree['folds']['shots']}"
+        return replace(self, tree=tree, spots={**self.spots, ("folds", "shots"): spot}, notes=(*self.notes, note))
+
+    def _with_shots(self, key: str, value: Any, word: str) -> Written:
+        """Make a change of `base.shots` or `space.shots`, which are `folds.shots` now."""
+        form = key.removeprefix("space.shots").removeprefix(".")
+        change = (
+            {"base": {"shots": value}}
+            if key == "base.shots"
+            else {"space": {"shots": {form: value} if form else value}}
+        )
+        tree, names = with_folds_shots(change, self.tree)
+        if not names:
+            return replace(
+                self,
+                tree=_over(self.tree, change),
+                spots={**self.spots, ("space", "shots"): Spot(self.source, word=word)},
+            )
+        numbers = tree["folds"]["shots"]
+        note = f"{word}: {names} is folds.shots now: read as {numbers}"
+        return replace(self.changed("folds.shots", numbers, word=word), notes=(*self.notes, note))
 
     def check(self, problems: Iterable[Problem]) -> None:
         """Raise BadInput with a line for each problem, those of the files by their lines, if there are any.
@@ -140,14 +173,22 @@ def _extended(source: str, above: tuple[str, ...]) -> Written:
     written = _read(source)
     tree = written.tree
     if "extends" not in tree:
-        return written
+        return written.with_folds_shots({})
     below = str(tree.pop("extends"))
     if below not in preset_names():
         below = str(Path(source).parent / below)  # a file names another one from where it lies
     lower = _extended(below, (*above, source))
     lower.tree.pop("name", None)
+    written = written.with_folds_shots(lower.tree)
+    tree = written.tree
     merged = _over(without_lost(lower.tree, _over(lower.tree, tree)), tree)
-    return Written(source, merged, {**lower.spots, **written.spots}, (*lower.wrong, *written.wrong))
+    return Written(
+        source,
+        merged,
+        {**lower.spots, **written.spots},
+        (*lower.wrong, *written.wrong),
+        (*lower.notes, *written.notes),
+    )
 
 
 def _over(below: Tree, above: Tree) -> Tree:

@@ -21,7 +21,8 @@ def plan_schema() -> Schema:
     """
     schema = settings_schema()
     definitions: dict[str, Schema] = schema["$defs"]
-    definitions["FoldConfig"]["properties"].pop("compute")  # resources say it
+    for name in ("compute", "shots"):  # resources and folds say them
+        definitions["FoldConfig"]["properties"].pop(name)
     dotted = dict(_dotted("FoldConfig", "", definitions))
     keys = {key: field for key, field in dotted.items() if not key.startswith("^")}
     patterns = {key: field for key, field in dotted.items() if key.startswith("^")}

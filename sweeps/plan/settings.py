@@ -13,6 +13,8 @@ from fsamc.data.credentials import holds_secret
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import brought_up, is_aside, parted, sweep_kinds
 from sweeps.plan.objective_settings import Objective
+from sweeps.plan.shots import DEFAULT_SHOTS, with_base_shots, with_folds_shots
+from sweeps.plan.stopping_settings import Stopping
 
 Auto = Literal["auto"]
 
@@ -59,18 +61,26 @@ class Folds(Settings):
     draws: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (0,), min_length=1, description="choices of the support: 0 the first n images, 1, 2, ... random"
     )
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        DEFAULT_SHOTS, min_length=1, description="support images per class; every trial is scored at each of these"
+    )
     score: Literal["queries", "support"] = Field(
         "queries",
         description="what the accuracy is over: the queries, or, where a class has no image beyond its n, "
         "the support images, each named by a head that was trained on the others",
     )
 
-    @field_validator("categories", "seeds", "draws")
+    @field_validator("categories", "seeds", "draws", "shots")
     @classmethod
     def _no_repeats(cls, values: Any) -> Any:
         if not isinstance(values, str) and len(set(values)) != len(values):
             raise ValueError(f"{list(values)} names a value twice")
         return values
+
+    @field_validator("shots")
+    @classmethod
+    def _ascending(cls, shots: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(shots))
 
 
 class Resources(Settings):
@@ -110,35 +120,6 @@ class Resources(Settings):
         if value != "auto" and value < 0:
             raise ValueError(f"found {value}, expected `auto` or 0 and more")
         return value
-
-
-class Stopping(Settings):
-    """When a trial is stopped before all of its folds are scored. Trial 0, the base, never is."""
-
-    kind: Literal["auto", "none", "race", "asha", "median"] = Field(
-        "auto",
-        description="race: against the best complete trial, fold by fold; asha: successive halving; median: below the "
-        "median of the others; auto: race where the search is optuna, else none, for a table that does not depend on "
-        "the order in which folds arrive",
-    )
-    confidence: float = Field(
-        0.95,
-        gt=0.5,
-        lt=1.0,
-        description="race: how sure to be that a trial would end below the best one; higher stops fewer",
-    )
-    fewest_folds: int = Field(
-        2, ge=1, description="folds (for a race: shared with the best trial) before a trial may be stopped"
-    )
-    spread: float = Field(
-        0.1,
-        gt=0.0,
-        le=1.0,
-        description="race: how much the difference of two trials is expected to vary from fold to fold (standard "
-        "deviation of accuracy, in [0, 1]); weighs as one observation against what the sweep itself shows",
-    )
-    reduction: float = Field(3.0, gt=1.0, description="asha: one in this many trials goes on at each halving")
-    fewest_trials: int = Field(3, ge=1, description="median: other trials that must have come as far")
 
 
 class Search(Settings):
@@ -212,13 +193,14 @@ class Plan(Settings):
     search: Search = Search()
     objective: Objective = Objective()
     _aside: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="wrap")
     @classmethod
     def _kinds_of_the_sweep(cls, tree: Any, handler: ModelWrapValidatorHandler[Plan]) -> Plan:
         if not isinstance(tree, Mapping):
             return handler(tree)
-        tree, aside = parted(brought_up(tree))
+        tree, aside = parted(brought_up(with_base_shots(with_folds_shots(tree)[0])))
         plan = handler(tree)
         plan._aside = aside
         return plan
@@ -228,6 +210,11 @@ class Plan(Settings):
         """The base's settings, by dotted key, for the other kinds that its head and detector become in the sweep."""
         kinds = self.kinds if self._aside else {}
         return {key: value for key, value in self._aside.items() if is_aside(key, kinds)}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was read as something else than it was written as, a line each."""
+        return self._notes
 
     @property
     def kinds(self) -> dict[str, list[str]]:
@@ -261,6 +248,19 @@ class Plan(Settings):
             raise ValueError(
                 f"base.compute.threads is {self.base.compute.threads} and resources.cpus {self.resources.cpus}: "
                 "set resources.cpus and leave base.compute out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shots_come_from_the_folds(self) -> Plan:
+        if "shots" in self.base.model_fields_set and self.base.shots != self.folds.shots[-1]:
+            raise ValueError(
+                f"base.shots is {self.base.shots} and folds.shots {list(self.folds.shots)}: leave base.shots out"
+            )
+        if self.objective.shots != "mean" and self.objective.shots not in self.folds.shots:
+            raise ValueError(
+                f"objective.shots is {self.objective.shots}, and no fold has as many: expected `mean` or one of "
+                f"folds.shots {list(self.folds.shots)}"
             )
         return self
 

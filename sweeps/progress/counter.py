@@ -111,7 +111,7 @@ class SweepProgress:
         self._folds_done += 1
         accuracy, seconds = (None if row[name] == "" else float(row[name]) for name in ("accuracy", "seconds"))
         self._eta.fold((row["head"], row["shots"]), seconds, reused=reused)
-        where = {name: row[name] for name in ("trial", "category", "seed", "draw", "status")}
+        where = {name: row[name] for name in ("trial", "category", "seed", "draw", "shots", "status")}
         self._view.tell(FoldDone(**where, accuracy=accuracy, seconds=seconds, reused=reused, counts=self.counts))
 
     def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
@@ -206,6 +206,7 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
             categories=tuple(prepared.categories),
             seeds=plan.folds.seeds,
             draws=plan.folds.draws,
+            shots=plan.folds.shots,
         )
     )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fsamc.fold.config import FoldConfig
+from cluster.folds import Fold
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.space import Values
@@ -34,21 +34,21 @@ def folds_left(prepared: Prepared, proposer: Proposer, records: Sequence[TrialRe
     return _count(prepared, trials) - folds_of(prepared, (record for record in records if record.done))
 
 
-def kind_of(config: FoldConfig) -> Kind:
-    """Return the kind of a configuration's folds."""
-    return config.head.kind, config.shots
+def kind_of(fold: Fold) -> Kind:
+    """Return the kind of a fold."""
+    return fold.config.head.kind, fold.config.shots
 
 
 def _sets_a_kind(key: str) -> bool:
     """Whether a swept key, or a part of it, says of what kind the folds are, or how many."""
-    return any(f"{name}.".startswith(f"{key}.") for name in ("head.kind", "shots", "support.files", "good"))
+    return any(f"{name}.".startswith(f"{key}.") for name in ("head.kind", "support.files", "good"))
 
 
 def _count(prepared: Prepared, trials: Iterable[tuple[Values, int]]) -> Counter[Kind]:
     counts: Counter[Kind] = Counter()
     for values, count in trials:
-        config = configuration(prepared.plan, values)
-        counts[kind_of(config)] += count * len(prepared.folds(config))
+        for fold in prepared.folds(configuration(prepared.plan, values)):
+            counts[kind_of(fold)] += count
     return counts
 
 

@@ -62,6 +62,7 @@ class Started:
     categories: tuple[str, ...]
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
+    shots: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,7 @@ class FoldDone:
     category: str
     seed: int
     draw: int
+    shots: int
     status: str
     accuracy: float | None
     seconds: float | None

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from sweeps.environment import printable
 from sweeps.progress.events import Building, Counts, Done, Event, FoldDone, Running, TrialLost, View, Warned
-from sweeps.progress.summary_table import SummaryTable
+from sweeps.progress.summary_table import summary_tables
 from sweeps.progress.terminal import Screen, failure
 from sweeps.request import Mode
 
@@ -44,7 +44,7 @@ class Quiet(View):
             case TrialLost(trial=trial):
                 self._complain(f"trial {trial}: its process died")
             case Done(summary=summary) if summary is not None:
-                self._console.print(SummaryTable(summary, event.labels, title=event.name))
+                self._console.print(*summary_tables(summary, event.labels, title=event.name), sep="")
                 for line in (*event.caveats, *([event.reason] if event.status == "paused" else [])):
                     self._console.print(line, soft_wrap=True, highlight=False, markup=False)
             case Done(status="paused", reason=reason):

@@ -12,11 +12,10 @@ from rich.text import Text
 
 from sweeps.checks.prepare import Prepared
 from sweeps.figures.sweep_figures import figures_line
-from sweeps.plan.configurations import configuration
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table
-from sweeps.progress.summary_table import SummaryTable
+from sweeps.progress.summary_table import summary_tables
 from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import TrialRecord
@@ -48,7 +47,7 @@ def show_results(
     """
     plan, out = prepared.plan, folder.root
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
-    console.print(SummaryTable(ended, labels, title=plan.name))
+    console.print(*summary_tables(ended, labels, title=plan.name), sep="")
     _print_plain(console, choice_line(plan, folder.saved.folds, folder.saved.measured))
     for caveat in prepared.caveats:
         console.print(Text(caveat, style="bold red"))
@@ -67,7 +66,7 @@ def show_results(
 
 def labels_of(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:
     """Return the trials' configurations in words, by number."""
-    return {one.number: label(configuration(plan, one.values), one.values) for one in records}
+    return {one.number: label(plan, one.values) for one in records}
 
 
 def mlflow_lines(out: Path, where: str, page: str | None, undelivered: str | None) -> list[str]:

@@ -15,11 +15,20 @@ _LABEL = 24  # characters of a configuration that are not broken for a column mo
 _BORDER = 3  # columns of the screen between two of the table
 
 
+def summary_tables(summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> list[SummaryTable]:
+    """Make a table per number of shots, and one of their mean; of one number, that alone."""
+    by_shots, over = tables.by_shots(summary), tables.over_shots(summary)
+    if len(by_shots) < 2:
+        return [SummaryTable(over, labels, title=title)]
+    titled = [*((f"{title}, {at}", of) for at, of in by_shots), (f"{title}, mean over the shots", over)]
+    return [SummaryTable(of, labels, title=about) for about, of in titled]
+
+
 class SummaryTable:
     """Mean ± std over seeds in percent, the best of each column marked.
 
     Args:
-        summary: what summary.csv holds.
+        summary: at one number of shots, or over them.
         labels: the trials' configurations in words.
         title: of the table.
     """

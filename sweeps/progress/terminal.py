@@ -132,6 +132,7 @@ def _size(started: Started) -> str:
         counted(len(started.categories), "category"),
         counted(len(started.seeds), "seed"),
         counted(len(started.draws), "draw"),
+        *([f"{', '.join(map(str, started.shots))} shots"] if len(started.shots) > 1 else []),
     ]
     return (
         f"[bold]{escape(started.name)}[/bold]: {counted(started.trials, 'trial')} ({started.algorithm}), "

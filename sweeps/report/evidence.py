@@ -28,8 +28,8 @@ class Evidence:
         board: the ranking by the plan's objective, as `sweeps.results.objective.ranking_by_objective` makes it.
         measured: further scores of the folds, as `SweepReader.measured`.
         best: the trial that the objective chose, none where the trials share no category.
-        predictions: category, seed, draw, truth, predicted of the best trial's queries; empty where there are none.
-        detection: category, seed, draw and DETECTED of the best trial's folds; empty without detection.
+        predictions: FOLD, truth, predicted of the best trial's queries; empty where there are none.
+        detection: FOLD and DETECTED of the best trial's folds; empty without detection.
     """
 
     plan: Plan
@@ -55,9 +55,29 @@ class Evidence:
         return self.board[self.board["mean"].notna()]
 
     @property
+    def averaged(self) -> dict[int, list[str]]:
+        """By number of shots, the categories that the average is over."""
+        return tables.averaged_categories(self.folds)
+
+    @property
     def categories(self) -> list[str]:
-        """Categories that the average is over."""
-        return tables.common_categories(self.folds)
+        """Categories that the averages are over, at some number of shots."""
+        return sorted(set().union(*self.averaged.values()))
+
+    @property
+    def shots(self) -> list[int]:
+        """Numbers of shots that trials are scored at."""
+        return sorted({*self.folds["shots"].tolist()})
+
+    @property
+    def overall(self) -> pd.DataFrame:
+        """The rows of `summary` that are the mean over the numbers of shots."""
+        return tables.over_shots(self.summary)
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return `summary` at each number of shots, by what it is at; of several, their mean too, first."""
+        by_shots = tables.by_shots(self.summary)
+        return by_shots if len(by_shots) == 1 else [("mean over the shots", self.overall), *by_shots]
 
     def of_trials(self, column: str) -> pd.Series:
         """Return one column of folds.csv that is the same in all of a trial's folds, indexed by trial."""

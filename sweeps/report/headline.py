@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from sweeps.report.document.numbers import counted, interval, listed, percentage_points, shown
@@ -55,7 +57,7 @@ def _base(evidence: Evidence) -> Tile:
     base = evidence.board[evidence.board["trial"] == 0]
     if base.empty:
         return Tile("Base", DASH, "trial 0, the plan's base, has no average yet")
-    return Tile("Base", _value(base.iloc[0]), f"trial 0, the plan as written{_other_shots(evidence, base.iloc[0])}")
+    return Tile("Base", _value(base.iloc[0]), "trial 0, the plan as written")
 
 
 def _bar(evidence: Evidence) -> Tile:
@@ -65,33 +67,25 @@ def _bar(evidence: Evidence) -> Tile:
             "Prototype bar", DASH, "no trial with the training-free head; add one to know what training is worth"
         )
     note = f"trial {bar['trial']}, the best training-free one: what a trained head has to clear"
-    return Tile("Prototype bar", _value(bar), note + _other_shots(evidence, bar))
+    return Tile("Prototype bar", _value(bar), note)
 
 
 def honest_estimate(evidence: Evidence) -> pd.Series | None:
-    """Pick the average row of the leave-one-category-out table, of the best trial's shots; none without a choice."""
+    """Pick the last average row of the leave-one-category-out table, over all shots; none without a choice."""
     if evidence.leave_one_out.empty or len(evidence.board) == 1:
         return None
-    same_shots = evidence.leave_one_out["shots"] == evidence.board["shots"].iloc[0]
-    return evidence.leave_one_out[same_shots & (evidence.leave_one_out["category"] == AVERAGE)].iloc[0]
+    return evidence.leave_one_out.iloc[-1]
 
 
 def prototype(evidence: Evidence) -> pd.Series | None:
-    """Pick the best ranked trial with the prototype head, of the best trial's shots where there is one."""
+    """Pick the best ranked trial with the prototype head."""
     heads = evidence.board["trial"].map(evidence.of_trials("head"))
     bars = evidence.board[heads == "prototype"]
-    same = bars[bars["shots"] == evidence.board["shots"].iloc[0]]
-    bars = bars if same.empty else same
     return None if bars.empty else bars.iloc[0]
 
 
 def _value(row: pd.Series) -> str:
     return percent(row["mean"], row["std"])
-
-
-def _other_shots(evidence: Evidence, row: pd.Series) -> str:
-    differ = row["shots"] != evidence.board["shots"].iloc[0]
-    return f"; {counted(row['shots'], 'shot')}, so not comparable" if differ else ""
 
 
 def conclusions(evidence: Evidence) -> list[str]:
@@ -105,7 +99,6 @@ def conclusions(evidence: Evidence) -> list[str]:
         _stopped(evidence),
         _against_bar(evidence),
         _over(evidence),
-        _shots(evidence),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -142,12 +135,15 @@ def _against_bar(evidence: Evidence) -> str:
     if bar["trial"] == evidence.best:
         return "No trained head is above the training-free prototype."
     told = "the two cannot be told apart" if bar["tied"] else "more than the noise of the shared folds"
-    by = "" if evidence.plan.objective.kind == "query" else " by the objective"
+    by = "" if evidence.plan.objective.is_reported else " by the objective"
     gap = f"{percentage_points(-bar['difference'])} points{by} from the prototype bar"
     return f"The best trial is {gap} (95 % interval {interval(-bar['high'], -bar['low'])}): {told}."
 
 
 def _over(evidence: Evidence) -> str:
+    by_shots = evidence.averaged
+    if len(set(map(tuple, by_shots.values()))) > 1:
+        return f"Averages are over the categories that every trial has: {_over_each(by_shots)}."
     over = f"Averages are over {counted(len(evidence.categories), 'category')} that every trial has: "
     per_category = evidence.summary.groupby("category")["trial"].agg(set)
     trials = set(evidence.summary["trial"]) & set(not_stopped(evidence.folds)["trial"])
@@ -160,11 +156,9 @@ def _over(evidence: Evidence) -> str:
     return over + listed(evidence.categories) + without + "."
 
 
-def _shots(evidence: Evidence) -> str:
-    shots = sorted(evidence.board["shots"].unique())
-    if len(shots) < 2:
-        return ""
-    return (
-        f"Trials of {listed(shots)} shots are ranked together, though they answer different questions: more shots are "
-        "an easier task with fewer queries. Compare within one number of shots; the honest estimate is made so."
+def _over_each(by_shots: Mapping[int, list[str]]) -> str:
+    each = (
+        f"at {counted(n, 'shot')} over {counted(len(names), 'category')}, {listed(names)}"
+        for n, names in by_shots.items()
     )
+    return "; ".join(each)

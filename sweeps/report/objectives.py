@@ -25,7 +25,7 @@ def objective_choices(evidence: Evidence) -> Table | None:
     if evidence.plan.folds.score == "support" or len(evidence.board) < 2:
         return None
     chosen = choices(evidence.folds, evidence.measured)
-    several = chosen["shots"].nunique() > 1
+    several = len(evidence.shots) > 1
     header = [
         *(["shots"] if several else []),
         "objective",
@@ -35,13 +35,18 @@ def objective_choices(evidence: Evidence) -> Table | None:
         "to the best there, points",
         "rank correlation",
     ]
-    rows = [[*([str(row["shots"])] if several else []), *_row(row, evidence)] for _, row in chosen.iterrows()]
+    rows = [
+        [*(["mean" if pd.isna(row["shots"]) else str(row["shots"])] if several else []), *_row(row, evidence)]
+        for _, row in chosen.iterrows()
+    ]
     return Table.of(header, rows, names=2 + several)
 
 
 def _row(row: pd.Series, evidence: Evidence) -> list[Cell | str]:
     plan = evidence.plan.objective
+    shots = evidence.shots[0] if len(evidence.shots) == 1 else plan.shots
     chose = row["objective"] == plan.kind and (not plan.target or row["category"] in plan.target)
+    chose &= shots == "mean" if pd.isna(row["shots"]) else row["shots"] == shots
     return [
         Cell(_name(row), strong=chose),
         "" if pd.isna(row["trial"]) else f"trial {row['trial']}",

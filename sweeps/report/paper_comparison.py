@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
 from sweeps.report.document.numbers import counted, listed, percentage_points
 from sweeps.report.document.report_blocks import Block, Bullets, Cell, Heading, Table
 from sweeps.report.evidence import Evidence
 from sweeps.report.paper_tables import PaperTable, of_their_data, paper_tables, rows_mean
-from sweeps.results.tables import AVERAGE, finished, percent, summarise
+from sweeps.results.tables import AVERAGE, finished, mark_averaged, over_shots, percent, summarise
 
 OF_ROWS, SHARED = "mean of the paper's rows", "mean of the shared rows"
 EXCEEDS, DAGGER = " *", " \N{DAGGER}"
@@ -37,7 +38,7 @@ def compare_with_paper(evidence: Evidence, out: Path) -> list[Block]:
 
 
 def compare_column(folds: pd.DataFrame, table: PaperTable, column: str) -> pd.DataFrame:
-    """Compare one trial's folds with a column of the paper's, row by row.
+    """Compare one trial's folds, at the column's shots, with a column of the paper's, row by row.
 
     Rows: the paper's categories, then those that it has not, then three averages: as printed beside ours over our own
     categories; the mean of the paper's rows; the mean of the rows that both have, unless that is all of them. The
@@ -69,21 +70,40 @@ def compare_column(folds: pd.DataFrame, table: PaperTable, column: str) -> pd.Da
 
 def _ours(folds: pd.DataFrame) -> pd.DataFrame:
     """Return mean, std by category and `average`, over the categories of these folds."""
-    return summarise(folds).set_index("category")[["mean", "std"]].reindex([*sorted(set(folds["category"])), AVERAGE])
+    own = {shots: {*folds.loc[folds["shots"] == shots, "category"]} for shots in folds["shots"].unique().tolist()}
+    return (
+        over_shots(summarise(mark_averaged(folds, own)))
+        .set_index("category")[["mean", "std"]]
+        .reindex([*sorted(set(folds["category"])), AVERAGE])
+    )
 
 
 def _answers(evidence: Evidence, table: PaperTable) -> dict[str, list[int]]:
     """List, per column of a table, the trials that answer it and have a finished fold, in order of their numbers."""
-    having = sorted(set(finished(evidence.folds)["trial"]))
-    columns = [(table.answered_by(evidence.configs[trial]), trial) for trial in having if trial in evidence.configs]
+    done = finished(evidence.folds)
+    having = sorted({*zip(done["trial"].tolist(), done["shots"].tolist(), strict=True)})
+    columns = [
+        (table.answered_by(_config(evidence, trial, shots)), trial)
+        for trial, shots in having
+        if trial in evidence.configs
+    ]
     by_column = {column: [trial for answered, trial in columns if answered == column] for column in table.columns}
     return {column: trials for column, trials in by_column.items() if trials}
+
+
+def _config(evidence: Evidence, trial: int, shots: int) -> FoldConfig:
+    return evidence.configs[trial].model_copy(update={"shots": shots})
 
 
 def _comparison(evidence: Evidence, table: PaperTable, answers: dict[str, list[int]]) -> list[Block]:
     done = finished(evidence.folds)
     first = {column: trials[0] for column, trials in answers.items()}
-    rows = {column: compare_column(done[done["trial"] == trial], table, column) for column, trial in first.items()}
+    rows = {
+        column: compare_column(
+            done[(done["trial"] == trial) & (done["shots"] == table.columns[column].shots)], table, column
+        )
+        for column, trial in first.items()
+    }
     tables = [_table(rows[column], f"{_heading(column)}, trial {trial}") for column, trial in first.items()]
     notes = [*_others(answers), *_departures(evidence, table, answers), *_folds(evidence, table)]
     return [Heading(table.title), *tables, Bullets([*notes, *_legend(list(rows.values()))], small=True)]
@@ -121,7 +141,10 @@ def _others(answers: dict[str, list[int]]) -> Iterator[str]:
 
 def _departures(evidence: Evidence, table: PaperTable, answers: dict[str, list[int]]) -> Iterator[str]:
     """Other settings than the paper's: once, or by column where they are not the same."""
-    by_column = {column: table.departures(evidence.configs[trials[0]], column) for column, trials in answers.items()}
+    by_column = {
+        column: table.departures(_config(evidence, trials[0], table.columns[column].shots), column)
+        for column, trials in answers.items()
+    }
     alike = all(departures == next(iter(by_column.values())) for departures in by_column.values())
     for column, departures in list(by_column.items())[: 1 if alike else None]:
         if departures:

@@ -70,7 +70,12 @@ class PaperTable:
     @cached_property
     def columns(self) -> dict[str, FoldConfig]:
         """Its columns in a fixed order, and the configuration that each is about."""
-        about = {self.column_of(config): config for config in variants(self.plan)}
+        configs = (
+            config.model_copy(update={"shots": shots})
+            for config in variants(self.plan)
+            for shots in self.plan.folds.shots
+        )
+        about = {self.column_of(config): config for config in configs}
         cells = printed_cells()
         return {column: about[column] for column in cells.loc[cells["table"] == self.number, "column"].unique()}
 

@@ -7,17 +7,18 @@ import math
 import pandas as pd
 
 from fsamc.fold.metrics import balanced_accuracy, macro_f1, wilson_interval
+from sweeps.report.document.numbers import counted
 from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
-from sweeps.results.tables import AVERAGE, DETECTED, FOLD, percent, summarise
+from sweeps.results.tables import AVERAGE, DETECTED, FOLD, mark_averaged, percent, summarise
 
 MEASURES = ["accuracy", "balanced accuracy", "macro F1"]
 
 
 def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
-    """One trial's folds: category, seed, draw, queries int64, and a column in [0, 1] for each of MEASURES.
+    """One trial's folds: FOLD, queries int64, and a column in [0, 1] for each of MEASURES.
 
-    `predictions`: category, seed, draw, truth, predicted of every query.
+    `predictions`: FOLD, truth, predicted of every query.
     """
     rows = []
     for fold, answers in predictions.groupby(FOLD):
@@ -38,18 +39,18 @@ def best_scores(evidence: Evidence) -> Table | None:
     if evidence.predictions.empty:
         return None
     folds = fold_scores(evidence.predictions)
-    queries = folds.groupby("category")["queries"].min()
-    accuracy, balanced, f1 = (_over_seeds(folds, name, evidence.categories) for name in MEASURES)
+    queries = folds.groupby(["shots", "category"])["queries"].min()
+    accuracy, balanced, f1 = (_over_seeds(evidence, folds, name) for name in MEASURES)
     rows = [
         [
-            str(name),
-            percent(*accuracy.loc[name]),
-            _interval(accuracy.loc[name, "mean"], queries[name]) if name in queries else "",
-            str(queries.get(name, "")),
-            percent(*balanced.loc[name]),
-            percent(*f1.loc[name]),
+            _name(evidence, *at),
+            percent(*accuracy.loc[at]),
+            _interval(accuracy.loc[at, "mean"], queries[at]) if at in queries else "",
+            str(queries.get(at, "")),
+            percent(*balanced.loc[at]),
+            percent(*f1.loc[at]),
         ]
-        for name in accuracy.index
+        for at in accuracy.index
     ]
     header = ["category", "accuracy, %", "95 % interval, %", "queries of a fold", "balanced accuracy, %", "macro F1, %"]
     return Table.of(header, rows)
@@ -59,18 +60,27 @@ def best_detection(evidence: Evidence) -> Table | None:
     """Score the best trial's whole workflow, detection first, per category; None where it was not on."""
     if evidence.detection.empty:
         return None
-    measures = [_over_seeds(evidence.detection, name, evidence.categories) for name in DETECTED]
-    rows = [[str(name), *(percent(*measure.loc[name]) for measure in measures)] for name in measures[0].index]
+    measures = [_over_seeds(evidence, evidence.detection, name) for name in DETECTED]
+    rows = [[_name(evidence, *at), *(percent(*measure.loc[at]) for measure in measures)] for at in measures[0].index]
     header = ["category", "workflow accuracy, %", "defects detected, %", "false alarms, %", "AUROC, %"]
     return Table.of(header, rows)
 
 
-def _over_seeds(folds: pd.DataFrame, measure: str, common: list[str]) -> pd.DataFrame:
-    """Return mean, std of one trial's folds by category; the `average` is over `common` ones."""
+def _over_seeds(evidence: Evidence, folds: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return mean, std of one trial's folds by (shots, category or `average`); of several shots, 0 is their mean."""
     scores = folds.assign(accuracy=folds[measure], trial=0, status="ok")
-    each = summarise(scores).set_index("category").reindex(sorted(set(folds["category"])))
-    average = summarise(scores[scores["category"].isin(common)]).set_index("category").reindex([AVERAGE])
-    return pd.concat([each, average])[["mean", "std"]]
+    summary = summarise(mark_averaged(scores, evidence.averaged))
+    by_shots = summary[summary["shots"].notna()]
+    average = summary[summary["shots"].isna() & (summary["category"] == AVERAGE)].fillna({"shots": 0})
+    of_these = pd.concat([by_shots, average]) if len(evidence.shots) > 1 else by_shots
+    table = of_these.astype({"shots": int}).set_index(["shots", "category"])[["mean", "std"]]
+    return table if len(average) else table.reindex([*table.index, (evidence.shots[0], AVERAGE)])
+
+
+def _name(evidence: Evidence, shots: int, category: str) -> str:
+    if len(evidence.shots) == 1:
+        return category
+    return f"{category}, {counted(shots, 'shot')}" if shots else f"{category}, over the shots"
 
 
 def _interval(accuracy: float, queries: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from sweeps.report.account import failures, seconds_per_stage, what_ran, what_was_spent
-from sweeps.report.confusion import confusion_matrices, confusion_table
+from sweeps.report.confusion import confusion_matrices, confusion_tables
 from sweeps.report.document.report_blocks import (
     Block,
     Bullets,
@@ -35,7 +35,7 @@ from sweeps.report.plots.pareto import draw_pareto, time_and_accuracy, unbeaten_
 from sweeps.report.plots.ranking import draw_ranking
 from sweeps.report.plots.slices import draw_slices
 from sweeps.report.scores import best_detection, best_scores
-from sweeps.report.trial_tables import leave_one_out_table, ranking_table, scores_table, shown_trials
+from sweeps.report.trial_tables import leave_one_out_table, ranking_table, scores_tables, shown_trials
 from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import not_stopped
 
@@ -56,7 +56,7 @@ def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Report:
         Section("ran", "What ran", [what_ran(evidence)]),
         Section("ranking", "Ranking", list(_ranking(evidence))),
         Section("heads", "Heads", list(_heads(evidence))),
-        Section("scores", "Accuracy per category", [_note("scores"), scores_table(evidence, shown_trials(evidence))]),
+        Section("scores", "Accuracy per category", [_note("scores"), *scores_tables(evidence, shown_trials(evidence))]),
         Section("folds", "Every fold", list(_folds(evidence))),
         Section("paper", "Comparison with the paper", paper),
         Section("leave-one-out", "Leave one category out", list(_leave_one_out(evidence))),
@@ -144,7 +144,7 @@ def _measures(evidence: Evidence) -> Iterator[Block]:
 def _confusion(evidence: Evidence) -> Iterator[Block]:
     matrices = confusion_matrices(evidence)
     yield _note("confusion") if matrices else Paragraph("There are no predictions of a best trial to count.")
-    yield from map(confusion_table, matrices)
+    yield from confusion_tables(matrices)
 
 
 def _swept(axes: list[Axis]) -> Iterator[Block]:

@@ -10,7 +10,7 @@ import pandas as pd
 from sweeps.report.document.numbers import counted, interval, percentage_points, shown
 from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
-from sweeps.results.tables import AVERAGE, format_table, percent, stopped_early
+from sweeps.results.tables import AVERAGE, DASH, format_table, percent, stopped_early
 
 MOST_TRIALS = 30
 
@@ -24,8 +24,8 @@ def shown_trials(evidence: Evidence) -> list[int]:
 def ranking_table(evidence: Evidence, trials: list[int]) -> Table:
     """Rank trials, best first; those that cannot be told apart from the best are marked. Stopped ones come last."""
     board = evidence.board.assign(place=range(1, len(evidence.board) + 1))
-    settings = {key: evidence.of_trials(key).map(shown) for key in _differing(evidence)}
-    own = evidence.plan.objective.kind != "query"  # then the differences are in another score than the average
+    settings = {key: evidence.of_trials(key).map(shown) for key in evidence.keys}
+    own = not evidence.plan.objective.is_reported  # then the differences are in another score than the average
     rows = [
         [
             str(row["place"]),
@@ -61,12 +61,6 @@ def _tied(evidence: Evidence, trials: list[int]) -> list[int]:
     return [place for place, tied in enumerate(board["tied"] & board["mean"].notna()) if tied]
 
 
-def _differing(evidence: Evidence) -> list[str]:
-    """List the swept keys, and shots if trials differ in it although it is not among them."""
-    several = evidence.folds["shots"].nunique() > 1 and "shots" not in evidence.keys
-    return [*(["shots"] if several else []), *evidence.keys]
-
-
 def _against_best(row: pd.Series, is_best: bool) -> list[Cell | str]:
     average = percent(row["mean"], row["std"])
     if is_best:
@@ -75,16 +69,26 @@ def _against_best(row: pd.Series, is_best: bool) -> list[Cell | str]:
     return [average, percentage_points(row["difference"]), interval(row["low"], row["high"]), worse]
 
 
-def scores_table(evidence: Evidence, trials: list[int]) -> Table:
-    """List mean and standard deviation of trials per category."""
-    table = format_table(evidence.summary).loc[trials]
-    return Table.of(["trial", *table.columns], ([str(trial), *row] for trial, *row in table.itertuples()), names=0)
+def scores_tables(evidence: Evidence, trials: list[int]) -> list[Table]:
+    """List mean and standard deviation of trials per category: a table per number of shots, and of their mean."""
+    several = len(evidence.shots) > 1
+    tables = [(at if several else "", format_table(summary).reindex(trials)) for at, summary in evidence.summaries()]
+    return [
+        Table.of(
+            ["trial", *table.columns],
+            ([str(trial), *row] for trial, *row in table.fillna(DASH).itertuples()),
+            names=0,
+            title=title,
+        )
+        for title, table in tables
+    ]
 
 
 def leave_one_out_table(evidence: Evidence) -> Table:
     """Compare, on each category, the trial that the others chose with the best trial."""
-    best = evidence.summary[evidence.summary["trial"] == evidence.best].set_index("category")
-    several = evidence.leave_one_out["shots"].nunique() > 1
+    several = len(evidence.shots) > 1
+    best = evidence.summary[evidence.summary["trial"] == evidence.best]
+    best = best.set_index([best["shots"].fillna(0), "category"])[["mean", "std"]]
     header = [
         "category",
         *(["shots"] if several else []),
@@ -95,14 +99,18 @@ def leave_one_out_table(evidence: Evidence) -> Table:
     rows = [
         [
             row["category"],
-            *([str(row["shots"])] if several else []),
+            *([_shots(row["shots"])] if several else []),
             _trial(row["trial"]),
             Cell(percent(row["accuracy"], row["std"]), strong=row["category"] == AVERAGE),
-            percent(*best.loc[row["category"], ["mean", "std"]]),
+            percent(*best.loc[(0 if pd.isna(row["shots"]) else row["shots"], row["category"])]),
         ]
         for _, row in evidence.leave_one_out.iterrows()
     ]
     return Table.of(header, rows)
+
+
+def _shots(number: Any) -> str:
+    return "mean" if pd.isna(number) else str(number)
 
 
 def _trial(number: Any) -> str:

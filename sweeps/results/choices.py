@@ -17,39 +17,45 @@ CHOICES = ["shots", "objective", "category", "trial", "score", "accuracy", "std"
 
 
 def choices(folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """List what each objective would have chosen, within each number of shots.
+    """List what each objective would have chosen, within each number of shots and, of several, by their mean.
 
-    The objectives: `query`; `support` and `pseudo` where they were measured; and `transfer`, which for each category
-    chooses on the others. Compared are trials with all of their folds.
+    The objectives: `query`; `support` and `pseudo` where they were measured; and, within each number of shots,
+    `transfer`, which for each category chooses on the others. Compared are trials with all of their folds.
 
-    Returns columns shots; objective; category, the one that is scored, or `average`; trial, the choice, ties to the
-    lower number; score, its average by the objective; accuracy, std of the choice on the queries; best, the highest
-    accuracy that any trial has there; correlation, Spearman's, of objective and accuracy over the trials (NaN for
-    fewer than three trials or no variation); trials, how many. A row `average` of transfer has no trial and no score.
+    Returns columns shots (NA for the mean over them); objective; category, the one that is scored, or `average`; trial,
+    the choice, ties to the lower number; score, its average by the objective; accuracy, std of the choice on the
+    queries; best, the highest accuracy that any trial has there; correlation, Spearman's, of objective and accuracy
+    over the trials (NaN for fewer than three trials or no variation); trials, how many. A row `average` of transfer has
+    no trial and no score.
     """
-    common = tables.common_categories(folds)
-    rows = [
-        {"shots": shots, **row}
-        for shots, these in _complete(folds)
-        for row in (*_on_all(these, measured, common), *_on_others(these, common))
-    ]
-    return pd.DataFrame(rows, columns=CHOICES).astype({"trial": "Int64"})
+    rows = []
+    for shots, these, common in _conditions(folds):
+        rows += [{"shots": shots, **row} for row in (*_on_all(these, measured), *_on_others(these, common))]
+    return pd.DataFrame(rows, columns=CHOICES).astype({"trial": "Int64", "shots": "Int64"})
 
 
 def leave_one_category_out(folds: pd.DataFrame) -> pd.DataFrame:
     """Estimate what choosing a trial is worth on a category that had no say in the choice.
 
-    For each common category: the complete trial that was best on the mean of the other categories (ties to the lower
-    number) and its accuracy on this one. Trials of different shots are not compared: the choice is made within each.
+    For each averaged category: the complete trial that was best on the mean of the other categories (ties to the lower
+    number) and its accuracy on this one, within each number of shots.
 
     Returns columns shots, category, trial, accuracy, std; per shots a row per category and the `average` row (no
-    trial; per seed the mean over categories, then mean and std over seeds). Empty with fewer than two common
-    categories.
+    trial; per seed the mean over categories, then mean and std over seeds); of several shots a last `average` row
+    without shots, their mean. Empty with fewer than two averaged categories.
     """
-    common = tables.common_categories(folds)
-    rows = [{"shots": shots, **row} for shots, these in _complete(folds) for row in _on_others(these, common)]
+    rows: list[dict[str, Any]] = []
+    per_seed = []
+    for shots, these, common in _conditions(folds):
+        if others := _on_others(these, common):
+            per_seed.append(others[-1]["seeds"])
+            rows += [{"shots": shots, **row} for row in others]
+    if len(per_seed) > 1:
+        over = pd.DataFrame(per_seed).mean(skipna=False)
+        average = {"category": tables.AVERAGE, "trial": pd.NA, "accuracy": over.mean(), "std": over.std()}
+        rows.append({"shots": pd.NA, **average})
     columns = ["shots", "category", "trial", "accuracy", "std"]
-    return pd.DataFrame(rows, columns=columns).astype({"trial": "Int64"})
+    return pd.DataFrame(rows, columns=columns).astype({"trial": "Int64", "shots": "Int64"})
 
 
 def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
@@ -60,28 +66,38 @@ def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
     best, others = board.iloc[0], board.iloc[1:]
     on = f" on {', '.join(plan.objective.target)}" if plan.objective.target else ""
     by = what_chooses(plan)
-    score = "" if plan.objective.kind == "query" else f" ({tables.percent(best['objective'])} %)"
+    score = "" if plan.objective.is_reported else f" ({tables.percent(best['objective'])} %)"
     line = f"trial {best['trial']}: {tables.percent(best['mean'], best['std'])} %{on}, chosen by {by}{score}"
     if others.empty:
         return f"trial {best['trial']} is the only one: nothing was chosen"
     return f"{line}; {others['tied'].sum()} of the {len(others)} other trials cannot be told apart from it"
 
 
-def _complete(folds: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """Yield each number of shots, and the folds of its trials that have all of theirs in the common categories."""
-    board, common = tables.ranking(folds), tables.common_categories(folds)
-    for shots, trials in board[board["complete"]].groupby("shots")["trial"]:
-        yield shots, folds[folds["trial"].isin(trials) & folds["category"].isin(common)]
+def _conditions(folds: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame, list[str]]]:
+    """Yield each number of shots, the averaged folds there of trials that have all of theirs, and their categories.
+
+    After several numbers comes NA with all of these folds, and no categories: those differ from shots to shots.
+    """
+    board, averaged = tables.ranking(folds), tables.averaged_categories(folds)
+    complete = board.loc[board["complete"], "trial"]
+    if complete.empty:
+        return
+    these = tables.mark_averaged(folds[folds["trial"].isin(complete)], averaged)
+    these = these[these[tables.AVERAGED]]
+    for shots, common in averaged.items():
+        yield shots, these[these["shots"] == shots], common
+    if len(averaged) > 1:
+        yield pd.NA, these, []
 
 
-def _on_all(folds: pd.DataFrame, measured: pd.DataFrame, common: list[str]) -> Iterator[dict[str, Any]]:
+def _on_all(folds: pd.DataFrame, measured: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield what the objectives choose that look at all categories."""
-    accuracy = _seeds(folds)
-    yield _chosen("query", tables.AVERAGE, _means(accuracy, common), accuracy, common)
+    accuracy, average = _seeds(folds), [tables.AVERAGE]
+    yield _chosen("query", tables.AVERAGE, _means(accuracy, average), accuracy, average)
     for name in MEASURES:
         scores = by_measure(folds, measured, name)
         if scores["trial"].nunique() == folds["trial"].nunique():
-            yield _chosen(name, tables.AVERAGE, _means(_seeds(scores), common), accuracy, common)
+            yield _chosen(name, tables.AVERAGE, _means(_seeds(scores), average), accuracy, average)
 
 
 def _on_others(folds: pd.DataFrame, common: list[str]) -> list[dict[str, Any]]:
@@ -95,10 +111,9 @@ def _on_others(folds: pd.DataFrame, common: list[str]) -> list[dict[str, Any]]:
 
 
 def _seeds(folds: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy by (trial, category), a column per seed."""
-    scores = tables.seed_scores(folds)
-    per_category = scores[scores["category"] != tables.AVERAGE]
-    return per_category.set_index(["trial", "category", "seed"])["accuracy"].unstack("seed")
+    """Accuracy over the shots of `folds`, by (trial, category or `average`), a column per seed."""
+    scores = tables.over_shots(tables.seed_scores(folds))
+    return scores.set_index(["trial", "category", "seed"])["accuracy"].unstack("seed")
 
 
 def _over(seeds: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
@@ -146,6 +161,7 @@ def _together(rows: list[dict[str, Any]], accuracy: pd.DataFrame) -> dict[str, A
         "best": table["best"].mean(),
         "correlation": table["correlation"].mean(),
         "trials": rows[0]["trials"],
+        "seeds": per_seed,
     }
 
 

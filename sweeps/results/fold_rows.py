@@ -11,8 +11,8 @@ from fsamc.fold.result import FoldResult
 from sweeps.plan.load import config_hash
 from sweeps.results import objective, tables
 
-DETECTION = ["trial", "category", "seed", "draw", "threshold", *tables.DETECTED]
-PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
+DETECTION = ["trial", *tables.FOLD, "threshold", *tables.DETECTED]
+PREDICTIONS = ["trial", *tables.FOLD, "image", "truth", "predicted", "scores"]
 
 
 def fold_row(number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def table_rows(row: Mapping[str, Any], outcome: Outcome, columns: Sequence[str])
 
 
 def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
-    where = [number, result.category, result.seed, result.draw]
+    where = [number, result.category, result.seed, result.draw, result.shots]
     answers = zip(result.images, result.truth, result.predicted, result.scores, strict=True)
     return [
         [*where, image, result.classes[truth], result.classes[predicted], _scores(result.classes, scores)]
@@ -60,7 +60,7 @@ def _predictions(number: int, result: FoldResult) -> list[list[Any]]:
 
 def _detection(number: int, result: FoldResult) -> list[Any]:
     measures = (getattr(result, name) for name in tables.DETECTED)
-    return [number, result.category, result.seed, result.draw, result.threshold, *measures]
+    return [number, result.category, result.seed, result.draw, result.shots, result.threshold, *measures]
 
 
 def _scores(classes: tuple[str, ...], scores: tuple[float, ...]) -> str:

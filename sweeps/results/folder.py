@@ -21,7 +21,7 @@ from sweeps.results import objective, tables
 from sweeps.results.files import append, read_lines, write_whole
 from sweeps.results.fold_rows import DETECTION, PREDICTIONS, fold_row, table_rows
 from sweeps.results.identity import claim
-from sweeps.results.reader import SweepReader, TrialRecord, trial_records
+from sweeps.results.reader import WHOLE, SweepReader, TrialRecord, trial_records
 from sweeps.results.rows import Seal, as_csv, read_rows, readable_rows, seals
 
 FIGURES = "figures"
@@ -39,6 +39,7 @@ class SweepFolder:
 
     Attributes:
         run: what tells this sweep from others of the same plan; an interrupted sweep goes on under the same.
+        averaged: as in `Identity`.
         notes: sweep.json, what was spent, what to beware of.
         saved: what is in the folder by now; each file is parsed at most once between two rows written.
         restored: numbers of the trials whose rows the folder had lost, and has again.
@@ -49,6 +50,7 @@ class SweepFolder:
         self.root = root
         self.plan = plan
         self.run = ""
+        self.averaged: Mapping[int, Sequence[str]] = {}
         self.notes: dict[str, Any] = {}
         self.saved = SweepReader(root)
         self.restored: list[int] = []
@@ -64,6 +66,7 @@ class SweepFolder:
     def open(
         self,
         contents: Mapping[str, str],
+        averaged: Mapping[int, Sequence[str]] | None = None,
         *,
         extending: int | None = None,
         mode: str = "auto",
@@ -74,7 +77,8 @@ class SweepFolder:
         Of a trial that is done its rows are kept. Where some are missing or changed, all are written anew from what
         `find` gives, or the trial is not done. The folds of other trials are reported again.
         """
-        self.run = claim(self.root, self.plan, contents, extending=extending, mode=mode)
+        self.averaged = averaged or {}
+        self.run = claim(self.root, self.plan, contents, self.averaged, extending=extending, mode=mode)
         self.notes = SweepReader(self.root).notes
         records = trial_records(read_lines(self.root / "trials.jsonl"))
         rows = {name: readable_rows(self.root / name, columns) for name, columns in self._tables.items()}
@@ -141,12 +145,12 @@ class SweepFolder:
         return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
 
     def fold_scores(self) -> dict[int, dict[Hashable, float]]:
-        """By the objective, of every scored fold that has a say, by trial and (category, seed, draw)."""
+        """By the objective, of every scored fold that has a say, by trial and (category, seed, draw, shots)."""
         scores: dict[int, dict[Hashable, float]] = {}
         folds = self._with_say()
         columns = (folds[name].tolist() for name in ("trial", *tables.FOLD, "accuracy"))
-        for trial, category, seed, draw, accuracy in zip(*columns, strict=True):
-            scores.setdefault(trial, {})[(category, seed, draw)] = accuracy
+        for trial, *fold, accuracy in zip(*columns, strict=True):
+            scores.setdefault(trial, {})[tuple(fold)] = accuracy
         return scores
 
     def finish(self) -> pd.DataFrame:
@@ -227,7 +231,7 @@ class SweepFolder:
 
     def _sort(self, name: str, columns: list[str]) -> None:
         rows = read_rows(self.root / name)
-        rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in ("trial", "seed", "draw")})
+        rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in WHOLE})
         _write_rows(self.root / name, rows.sort_values(columns[:1] + tables.FOLD, kind="stable"))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from sweeps.plan.kinds import is_earlier
 from sweeps.plan.load import plan_hash, to_yaml
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
+from sweeps.plan.shots import varies_shots
 from sweeps.results.files import read_file, read_json, write_whole
 
 IDENTITY = "identity.json"
@@ -38,6 +39,7 @@ class Identity:
         run: what tells the sweep from others of the same plan.
         trials: how many it is to have; None in what earlier versions wrote.
         extending: by how many trials it is being extended until it is done.
+        averaged: by number of shots, the categories that the averages are over; empty in what earlier versions wrote.
     """
 
     plan: str = ""
@@ -45,12 +47,17 @@ class Identity:
     run: str = ""
     trials: int | None = None
     extending: int = 0
+    averaged: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def read_identity(out: Path) -> Identity | None:
     """Read whose folder OUT is; None where no sweep has started. Raises BadInput where that cannot be read."""
     saved = read_json(out / IDENTITY)
-    return Identity(**{one.name: saved[one.name] for one in fields(Identity) if one.name in saved}) if saved else None
+    if not saved:
+        return None
+    kept = {one.name: saved[one.name] for one in fields(Identity) if one.name in saved}
+    averaged = {int(shots): names for shots, names in saved.get("averaged", {}).items()}
+    return Identity(**{**kept, "averaged": averaged})
 
 
 def read_notes(out: Path) -> dict[str, Any]:
@@ -78,6 +85,7 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
             f"{out}: the sweep there ran on other data ({', '.join(changed)} differs); choose another folder"
         )
     if was.plan != plan_hash(plan):
+        check_shots(out, _written_plan(out))
         if is_earlier(_written_plan(out)):
             raise BadInput(
                 f"{out}: an earlier version began the sweep there, and settings of heads and detectors have other keys "
@@ -89,8 +97,23 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
         )
 
 
+def check_shots(out: Path, tree: Mapping[str, Any]) -> None:
+    """Raise BadInput where the sweep in OUT has trials of different shots, as an earlier version ran it."""
+    if varies_shots(tree):
+        raise BadInput(
+            f"{out}: the sweep there was made before `folds.shots`, and its trials have different shots; report it "
+            "with the version that made it, or start anew in another folder"
+        )
+
+
 def claim(
-    out: Path, plan: Plan, contents: Mapping[str, str], *, extending: int | None = None, mode: str = "auto"
+    out: Path,
+    plan: Plan,
+    contents: Mapping[str, str],
+    averaged: Mapping[int, Sequence[str]] | None = None,
+    *,
+    extending: int | None = None,
+    mode: str = "auto",
 ) -> str:
     """Make OUT this sweep's, or go on there; return what tells the sweep from others of the same plan.
 
@@ -100,6 +123,7 @@ def claim(
         out: the folder.
         plan: with the trials that it is extended by.
         contents: as `Identity.data`.
+        averaged: as `Identity.averaged`.
         extending: as `Identity.extending`; None leaves that as it is.
         mode: as of `check_resumable`, which raises BadInput.
     """
@@ -113,6 +137,7 @@ def claim(
         run=was.run or uuid.uuid4().hex[:12],
         trials=plan.search.trials,
         extending=was.extending if extending is None else extending,
+        averaged=averaged or {},
     )
     _write(out, identity)
     write_whole(out / "plan.yaml", complete_plan(to_yaml(plan)))

@@ -18,10 +18,15 @@ OBJECTIVE_COLUMNS = ["trial", *tables.FOLD, "query", *MEASURES]
 
 def fold_score(plan: Plan, result: FoldResult) -> float:
     """Score a fold by the plan's objective, in [0, 1], higher is better; NaN for a fold that has no say."""
+    if not has_say(plan, result.category, result.shots):
+        return float("nan")
+    return result.measured[plan.objective.kind] if plan.objective.kind in MEASURES else result.accuracy
+
+
+def has_say(plan: Plan, category: str, shots: int) -> bool:
+    """Whether the objective looks at a fold: not at the target's, nor at other shots than those that choose."""
     objective = plan.objective
-    if objective.kind in MEASURES:
-        return result.measured[objective.kind]
-    return float("nan") if result.category in objective.target else result.accuracy
+    return category not in objective.target and objective.shots in ("mean", shots)
 
 
 def scored(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
@@ -33,6 +38,7 @@ def scored(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFr
         measured: as `SweepReader.measured` has them.
     """
     objective = plan.objective
+    folds = folds if objective.shots == "mean" else folds[folds["shots"] == objective.shots]
     if objective.kind not in MEASURES:
         return folds[~folds["category"].isin(objective.target)]
     return by_measure(folds, measured, objective.kind)
@@ -58,9 +64,9 @@ def ranking_by_objective(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame
     """
     board = tables.ranking(scored(plan, folds, measured))
     board = board.assign(objective=board["mean"])
-    if plan.objective.kind == "query":
+    if plan.objective.is_reported:
         return board
-    summary = tables.summarise(reported(plan, folds))
+    summary = tables.over_shots(tables.summarise(reported(plan, folds)))
     accuracy = summary[summary["category"] == tables.AVERAGE].set_index("trial")
     return board.assign(mean=board["trial"].map(accuracy["mean"]), std=board["trial"].map(accuracy["std"]))
 
@@ -84,11 +90,16 @@ def measured_row(number: int, result: FoldResult) -> list[object]:
     """Make a fold's row of objectives.csv."""
     query = result.accuracy if result.scored_by == "queries" else ""
     further = (result.measured.get(name, "") for name in MEASURES)
-    return [number, result.category, result.seed, result.draw, query, *further]
+    return [number, result.category, result.seed, result.draw, result.shots, query, *further]
 
 
 def what_chooses(plan: Plan) -> str:
     """Say what chooses among this plan's trials, and what to think of it."""
+    shots = plan.objective.shots
+    return _what_chooses(plan) if shots == "mean" else f"{_what_chooses(plan)}, at {shots} shot{'s' * (shots != 1)}"
+
+
+def _what_chooses(plan: Plan) -> str:
     kind = plan.objective.kind
     if kind == "support":
         return "leave-one-out on the support images"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,12 @@ import yaml
 from fsamc.config.scoring import MEASURES
 from fsamc.errors import BadInput
 from fsamc.store.digests import digest
+from sweeps.plan.kinds import mapping
 from sweeps.plan.plan_file import check_complete
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.files import read_file, read_lines
-from sweeps.results.identity import Identity, read_identity, read_notes
+from sweeps.results.identity import Identity, check_shots, read_identity, read_notes
 from sweeps.results.objective import OBJECTIVE_COLUMNS, OBJECTIVES
 from sweeps.results.rows import Seal, read_rows, seals
 
@@ -95,7 +96,11 @@ class SweepReader:
             raise BadInput(f"{path}: No such file or directory; give the OUT folder of a sweep")
         try:
             check_complete(text.decode())
-            return Plan.model_validate(yaml.safe_load(text))
+            tree = yaml.safe_load(text)
+            check_shots(self.out, mapping(tree))
+            return Plan.model_validate(tree)
+        except BadInput:
+            raise
         except (yaml.YAMLError, ValueError) as error:  # pydantic's ValidationError is a ValueError
             line = " ".join(str(error).split())
             raise BadInput(f"{path}: {line}; expected the plan that the sweep wrote, restore it") from error
@@ -104,6 +109,11 @@ class SweepReader:
     def identity(self) -> Identity | None:
         """Plan, data and run of the sweep; None before it has started."""
         return read_identity(self.out)
+
+    @property
+    def averaged(self) -> Mapping[int, Sequence[str]]:
+        """By number of shots, the categories that the averages are over; empty where that was not written down."""
+        return self.identity.averaged if self.identity else {}
 
     @cached_property
     def notes(self) -> dict[str, Any]:
@@ -123,8 +133,8 @@ class SweepReader:
     def folds(self) -> pd.DataFrame:
         """folds.csv: one row per fold, a fold that is listed twice (tried again after a failure) as last written.
 
-        Its columns as `typed_folds` makes them, and `stopped`, which trials.jsonl knows: why the fold's trial was
-        stopped before its other folds were scored, empty if it was not.
+        Its columns as `typed_folds` makes them; `stopped`, which trials.jsonl knows: why the fold's trial was stopped
+        before its other folds were scored, empty if it was not; and AVERAGED, as `tables.mark_averaged` makes it.
 
         Raises BadInput if the file is missing, has lost rows, lacks a column or holds a value of the wrong type.
         """
@@ -142,7 +152,7 @@ class SweepReader:
         self._check_proposed(set(folds["trial"]), records, ended=ended)
         reasons = {number: record.stopped or "" for number, record in records.items()}
         stopped = pd.Series([reasons.get(trial, "") for trial in folds["trial"]], folds.index, dtype=str)
-        return folds.assign(**{tables.STOPPED: stopped})
+        return tables.mark_averaged(folds.assign(**{tables.STOPPED: stopped}), self.averaged)
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -155,13 +165,13 @@ class SweepReader:
         return typed_measured(self._rows(OBJECTIVES, OBJECTIVE_COLUMNS))
 
     def predictions(self, trial: int | None) -> pd.DataFrame:
-        """Read a trial's rows of predictions.csv: trial, category, seed, draw, truth, predicted; empty for None."""
+        """Read a trial's rows of predictions.csv: trial, FOLD, truth, predicted; empty for None."""
         rows = self._of_trial("predictions.csv", ["truth", "predicted"], trial)
-        return rows.astype({"seed": int, "draw": int})
+        return rows.astype({"seed": int, "draw": int, "shots": int})
 
     def detection(self, trial: int | None) -> pd.DataFrame:
-        """Read a trial's rows of detection.csv: trial, category, seed, draw and DETECTED; empty for None."""
-        rows = self._of_trial("detection.csv", tables.DETECTED, trial)
+        """Read a trial's rows of detection.csv: trial, FOLD and DETECTED; empty for None."""
+        rows = self._of_trial("detection.csv", tables.DETECTED, trial).astype({"shots": int})
         return rows.assign(**{name: pd.to_numeric(rows[name]).astype(float) for name in tables.DETECTED})
 
     @cached_property
@@ -188,6 +198,8 @@ class SweepReader:
         path = self.out / name
         records = {record.number: record for record in self.trials if trial in (None, record.number)}
         rows = read_rows(path, trial=trial) if path.exists() else pd.DataFrame(columns=columns, dtype=str)
+        if "shots" not in rows and len(shots := self.plan.folds.shots) == 1:  # an earlier version's
+            rows = rows.assign(shots=str(shots[0]))
         if missing := [column for column in columns if column not in rows]:
             raise BadInput(f"{path}: no column {missing[0]!r}; {self._mend}")
         self._check_seals(name, rows, records)
@@ -234,9 +246,9 @@ def typed_folds(rows: pd.DataFrame) -> pd.DataFrame:
 def typed_measured(rows: pd.DataFrame) -> pd.DataFrame:
     """Give rows of objectives.csv as text their types, each fold once as last written.
 
-    Returns trial, category, seed, draw, and query, support, pseudo float64 (NaN where not measured).
+    Returns trial, category, seed, draw, shots, and query, support, pseudo float64 (NaN where not measured).
     """
-    rows = rows.astype(dict.fromkeys(("trial", "seed", "draw"), "int64"))
+    rows = rows.astype(dict.fromkeys(WHOLE, "int64"))
     numbers = {name: pd.to_numeric(rows[name]).astype("float64") for name in ("query", *MEASURES)}
     return rows.assign(**numbers).drop_duplicates(["trial", *tables.FOLD], keep="last", ignore_index=True)
 

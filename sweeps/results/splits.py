@@ -63,7 +63,7 @@ def lost_query_lines(every: list[Split]) -> list[str]:
 
 def _splits(category: Category, plan: Plan) -> Iterator[Split]:
     files = plan.base.support.files
-    for good, shots, draw in product(_goods(plan), _shots(plan), plan.folds.draws):
+    for good, shots, draw in product(_goods(plan), plan.folds.shots, plan.folds.draws):
         classes = category.with_classes(good=good)
         if classes.problem(shots, draw, files=files, scored_by=plan.folds.score) is None:
             support = classes.support(shots, draw, files=files)
@@ -87,15 +87,6 @@ def _goods(plan: Plan) -> list[bool]:
     """Whether `good` is a class: what a trial may have it as."""
     distribution = swept(plan).get("good")
     return sorted({plan.base.good, *(distribution.choice or () if distribution else ())})
-
-
-def _shots(plan: Plan) -> list[int]:
-    """List the numbers of shots that a trial may have."""
-    shots = swept(plan).get("shots")
-    if shots is None:
-        return [plan.base.shots]
-    values = range(shots.integers[0], shots.integers[1] + 1) if shots.integers else shots.extremes
-    return sorted({plan.base.shots, *(int(value) for value in values)})
 
 
 def _flat(by_class: dict[str, tuple[str, ...]]) -> list[str]:

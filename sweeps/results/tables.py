@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,15 @@ from sweeps.results.files import write_whole
 
 AVERAGE = "average"
 DASH = "\N{EN DASH}"
-FOLD = ["category", "seed", "draw"]
-FIXED = ["trial", "config", *FOLD, "shots", "head", "accuracy", "correct", "queries", "status", "seconds"]
+FOLD = ["category", "seed", "draw", "shots"]
+FIXED = ["trial", "config", *FOLD, "head", "accuracy", "correct", "queries", "status", "seconds"]
 DETECTED = ["workflow_accuracy", "detection_recall", "false_alarm_rate", "auroc"]
-STOPPED = "stopped"
+STOPPED, AVERAGED = "stopped", "averaged"  # what the reader adds to the columns of folds.csv
 
 
 def swept_keys(folds: pd.DataFrame) -> list[str]:
     """List the dotted keys that differ between trials: the columns after the fixed ones."""
-    return [name for name in folds.columns if name not in [*FIXED, STOPPED]]
+    return [name for name in folds.columns if name not in [*FIXED, STOPPED, AVERAGED]]
 
 
 def finished(folds: pd.DataFrame) -> pd.DataFrame:
@@ -33,38 +34,91 @@ def not_stopped(folds: pd.DataFrame) -> pd.DataFrame:
     return folds[folds[STOPPED] == ""] if STOPPED in folds else folds
 
 
-def common_categories(folds: pd.DataFrame) -> list[str]:
-    """List categories in which every trial has a finished fold; one without any, or stopped early, has no say."""
-    having = finished(not_stopped(folds))[["trial", "category"]].drop_duplicates()
-    trials = having.groupby("category").size()
-    return sorted(trials.index[trials == having["trial"].nunique()])
+def mark_averaged(folds: pd.DataFrame, averaged: Mapping[int, Collection[str]]) -> pd.DataFrame:
+    """Mark the folds that the averages are over, in a column AVERAGED.
+
+    `averaged`: by number of shots, the categories in which every trial of the sweep has folds (`Prepared.averaged`);
+    empty where that was not written down, and then the table says it.
+    """
+    if not averaged:
+        return folds
+    cells = [(category, int(shots)) for shots, names in averaged.items() for category in names]
+    here = pd.MultiIndex.from_frame(folds[["category", "shots"]])
+    return folds.assign(**{AVERAGED: here.isin(pd.MultiIndex.from_tuples(cells, names=here.names))})
+
+
+def averaged_categories(folds: pd.DataFrame) -> dict[int, list[str]]:
+    """List, by number of shots, the categories that the average is over.
+
+    They are marked in the column AVERAGED. In a table without it they are those in which every trial has a finished
+    fold; one without any, or stopped early, has no say.
+    """
+    if AVERAGED in folds:
+        cells = folds.loc[folds[AVERAGED], ["shots", "category"]].drop_duplicates()
+    else:
+        having = finished(not_stopped(folds))[["trial", "shots", "category"]].drop_duplicates()
+        trials = having.groupby(["shots", "category"], as_index=False).size()
+        cells = trials[trials["size"] == having["trial"].nunique()]
+    averaged: dict[int, list[str]] = {}
+    for shots, name in sorted(cells[["shots", "category"]].itertuples(index=False, name=None)):
+        averaged.setdefault(int(shots), []).append(name)
+    return averaged
 
 
 def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
-    """Average accuracy per trial, category and seed over draws; per seed also the `average` over common categories.
+    """Average accuracy per trial, shots, category and seed over draws; with the `average` over categories.
 
-    A seed without a finished fold in each of the common categories has no `average`: it would be one over others. Nor
-    has a trial that was stopped early.
+    Rows without shots are the mean over the numbers of shots: of a category over those at which it is averaged (or has
+    folds, if it is at none), of `average` over all. Nothing stands in for what is not there: a seed without a finished
+    fold in each of the categories, or at each of the shots, has no mean over them, and a trial that was stopped early
+    has no `average`.
+
+    Returns columns trial, shots Int64 (NA for the mean over them), category, seed, accuracy.
     """
-    common = common_categories(folds)
-    scores = finished(folds).groupby(["trial", "category", "seed"], as_index=False)["accuracy"].mean()
-    averaged = scores["category"].isin(common) & scores["trial"].isin(not_stopped(folds)["trial"])
-    per_seed = scores[averaged].groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
-    averages = per_seed.loc[per_seed["count"] == len(common), "mean"].rename("accuracy").reset_index()
-    return pd.concat([scores, averages.assign(category=AVERAGE)[scores.columns]], ignore_index=True)
+    common = averaged_categories(folds)
+    keys = ["trial", "shots", "category", "seed"]
+    scores: pd.DataFrame = finished(folds)[[*keys, "accuracy"]].groupby(keys, as_index=False).mean()
+    cells = pd.MultiIndex.from_tuples([(n, name) for n, names in common.items() for name in names] or [(0, "")])
+    at: pd.DataFrame = scores[["shots", "category"]]
+    averaged = pd.MultiIndex.from_frame(at).isin(cells)
+    whole = scores[averaged & scores["trial"].isin(not_stopped(folds)["trial"])].assign(category=AVERAGE)
+    averages = _means_of(whole, whole["shots"].map({n: len(names) for n, names in common.items()}), "shots")
+    own = scores[averaged | ~scores["category"].isin(cells.get_level_values(1))]
+    over = _means_of(own, own["category"].map(own.groupby("category")["shots"].nunique()), "category")
+    average = _means_of(averages, pd.Series(len(common), averages.index), "category")
+    parts = [scores, averages, over.assign(shots=0), average.assign(shots=0)]
+    together: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    shots = together["shots"].astype("Int64")
+    return together.assign(shots=shots.mask(shots == 0))[[*keys, "accuracy"]]
+
+
+def _means_of(scores: pd.DataFrame, expected: pd.Series, kept: str) -> pd.DataFrame:
+    """Take the mean per trial, `kept` and seed where there are as many scores as `expected`."""
+    keys = list(dict.fromkeys(["trial", kept, "category", "seed"]))
+    grouped = scores.assign(expected=expected).groupby(keys, as_index=False)
+    means = grouped.agg(accuracy=("accuracy", "mean"), count=("accuracy", "size"), expected=("expected", "first"))
+    return means.loc[means["count"] == means["expected"], [*keys, "accuracy"]]
+
+
+def over_shots(table: pd.DataFrame) -> pd.DataFrame:
+    """Pick the rows that are the mean over the numbers of shots: of one that is `summarise`'s or `seed_scores`'."""
+    return table[table["shots"].isna()].drop(columns="shots")
+
+
+def by_shots(summary: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Pick a summary's rows at each number of shots, by what they are at: "2 shots"."""
+    numbers = sorted({*summary["shots"].dropna().tolist()})
+    return [(f"{n} shot{'s' * (n != 1)}", summary[summary["shots"] == n].drop(columns="shots")) for n in numbers]
 
 
 def trial_scores(folds: pd.DataFrame) -> pd.DataFrame:
-    """Score each trial by itself, from finished folds: over its own categories, whatever other trials have.
+    """Return each trial's accuracy: mean and std of its `average`, and seconds, the mean of what its folds took.
 
-    Returns columns mean, std over seeds of the average over categories, and seconds, the mean of what its folds took;
-    indexed by trial. A seed without a fold in each of the trial's categories does not count; nor does a trial of none.
+    Indexed by trial; NaN for one that has no average.
     """
-    scores = folds.groupby(["trial", "category", "seed"], as_index=False)["accuracy"].mean()
-    per_seed = scores.groupby(["trial", "seed"])["accuracy"].agg(["mean", "count"])
-    whole = folds.groupby("trial")["category"].nunique().reindex(per_seed.index, level="trial")
-    by_trial = per_seed.loc[per_seed["count"] == whole, "mean"].groupby("trial").agg(["mean", "std"])
-    return by_trial.assign(seconds=folds.groupby("trial")["seconds"].mean())
+    average = over_shots(summarise(folds)).query("category == @AVERAGE").set_index("trial")
+    seconds = folds.groupby("trial")["seconds"].mean()
+    return average[["mean", "std"]].reindex(seconds.index).assign(seconds=seconds)
 
 
 def pareto(folds: pd.DataFrame) -> list[int]:
@@ -81,23 +135,26 @@ def pareto(folds: pd.DataFrame) -> list[int]:
 def summarise(folds: pd.DataFrame) -> pd.DataFrame:
     """Take mean and sample standard deviation (n - 1) over seeds of every trial, per category and on average.
 
-    The mean over draws is taken first. The standard deviation of `average` is that of the per-seed averages (paper
-    4.1.3). One seed has none (NaN).
+    The mean over draws is taken first, then, in the rows without shots, that over the numbers of shots. The standard
+    deviation of `average` is that of the per-seed averages (paper 4.1.3). One seed has none (NaN). The `average`
+    without shots is the trial's accuracy, wherever one looks.
 
-    Returns columns trial, category, mean, std, seeds, categories: how many categories `average` is over, else empty.
+    Returns columns trial, shots, category, mean, std, seeds, categories: how many `average` is over, else empty.
     """
+    common = averaged_categories(folds)
     summary = (
         seed_scores(folds)
-        .groupby(["trial", "category"], as_index=False)["accuracy"]
+        .groupby(["trial", "shots", "category"], as_index=False, dropna=False)["accuracy"]
         .agg(["mean", "std", "count"])
         .rename(columns={"count": "seeds"})
     )
     is_average = summary["category"] == AVERAGE
-    summary["categories"] = pd.array(np.where(is_average, len(common_categories(folds)), 0), dtype="Int64")
-    summary.loc[~is_average, "categories"] = pd.NA
+    counts = summary["shots"].map({n: len(names) for n, names in common.items()})
+    every = len(set().union(*common.values()))
+    summary["categories"] = counts.astype("Int64").fillna(every).mask(~is_average)
     return (
         summary.assign(last=is_average)
-        .sort_values(["trial", "last", "category"], ignore_index=True)
+        .sort_values(["trial", "shots", "last", "category"], ignore_index=True)
         .drop(columns="last")
     )
 
@@ -111,29 +168,34 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
     """Rank trials by their `average`, best first, each with its paired difference to the best one.
 
     Pairing over shared folds takes out what both trials have in common: the category, its support and its bank. The
-    95 % interval is Student's t over the differences per (category, seed), each the mean over shared draws. A sweep
-    has few of these (4 for two categories and two seeds), where a bootstrap is too narrow and t honestly wide. Seeds
-    of one category are not quite independent, so with few categories it is still a little narrow; and the best of
+    95 % interval is Student's t over the differences per (category, seed), each the mean over shared draws and shots. A
+    sweep has few of these (4 for two categories and two seeds), where a bootstrap is too narrow and t honestly wide.
+    Seeds of one category are not quite independent, so with few categories it is still a little narrow; and the best of
     many trials is partly the luckiest, which no interval around a difference to it can show.
 
-    A trial with fewer finished folds in the common categories than another has comes after the complete ones. One that
-    was stopped early is not ranked; see `stopped_early`.
+    The difference is that of the averages. A trial with fewer finished folds in the averaged categories than another
+    has comes after the complete ones, and its difference is on the folds that it shares with the best. One that was
+    stopped early is not ranked; see `stopped_early`.
 
-    Returns columns trial, shots, mean, std, seeds, folds, complete, difference, low, high, tied: the interval holds 0,
-    or there is none to be had (fewer than two differences). Empty if no category is common to all trials.
+    Returns columns trial, mean, std, seeds, folds, complete, difference, low, high, tied: the interval holds 0, or
+    there is none to be had (fewer than two differences). Empty if no trial has an average.
     """
-    summary = summarise(folds)
+    summary = over_shots(summarise(folds))
     board = summary[summary["category"] == AVERAGE].drop(columns=["category", "categories"])
-    done = finished(not_stopped(folds))
-    done = done[done["category"].isin(common_categories(folds))]
-    by_trial = done.groupby("trial")
-    board = board.assign(shots=board["trial"].map(by_trial["shots"].first()), folds=board["trial"].map(by_trial.size()))
+    common = averaged_categories(folds)
+    done = mark_averaged(finished(not_stopped(folds)), common)
+    done = done[done[AVERAGED]] if common else done
+    board = board.assign(folds=board["trial"].map(done.groupby("trial").size()))
     board["complete"] = board["folds"] == board["folds"].max()
     board = _best_first(board)
     scores = done.pivot(index=FOLD, columns="trial", values="accuracy")[board["trial"]]
-    board[["difference", "low", "high"]] = paired_difference(scores, scores[board["trial"].iloc[:1]]).to_numpy()
+    paired = paired_difference(scores, scores[board["trial"].iloc[:1]])
+    half = (paired["high"] - paired["low"]).to_numpy() / 2
+    of_means = board["mean"] - board["mean"].head(1).sum()
+    difference = of_means.where(board["complete"], paired["difference"].to_numpy())
+    board = board.assign(difference=difference, low=difference - half, high=difference + half)
     board["tied"] = ~((board["high"] < 0) | (board["low"] > 0))
-    order = ["trial", "shots", "mean", "std", "seeds", "folds", "complete", "difference", "low", "high", "tied"]
+    order = ["trial", "mean", "std", "seeds", "folds", "complete", "difference", "low", "high", "tied"]
     return board[order]
 
 
@@ -171,8 +233,8 @@ def _best_first(board: pd.DataFrame) -> pd.DataFrame:
 def paired_difference(scores: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Mean of `scores` minus `other` over the folds that both have, and its 95 % interval.
 
-    Both are indexed by (category, seed, draw), with a column per trial; `other` has one, or as many as `scores`. A
-    difference per (category, seed) is the mean over its draws; Student's t goes over these.
+    Both are indexed by FOLD, with a column per trial; `other` has one, or as many as `scores`. A difference per
+    (category, seed) is the mean over its draws and shots; Student's t goes over these.
 
     Returns columns difference, low, high, a row per column of `scores`; NaN where there is nothing to say.
     """
@@ -198,8 +260,9 @@ def percent(mean: float, std: float | None = None, *, digits: int = 1) -> str:
 
 
 def format_table(summary: pd.DataFrame, *, mark: str = " *") -> pd.DataFrame:
-    """Lay out trial by category, `average` last: "mean ± std" in percent, a dash where there is nothing.
+    """Lay out a summary at one number of shots, or over them: trial by category, `average` last.
 
+    A cell is "mean ± std" in percent, a dash where there is nothing.
     Every column's best value carries `mark`; that of a trial stopped early, over a few lucky folds, does not.
     """
     cells = [percent(mean, std) for mean, std in zip(summary["mean"], summary["std"], strict=True)]

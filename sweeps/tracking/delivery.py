@@ -141,7 +141,7 @@ class Delivery:
 
     def _run(self, runs: Runs, trial: Trial, config: FoldConfig) -> TrackedRun:
         tags = self._parent.tags() | child_tags(trial, config) | {MLFLOW_PARENT_RUN_ID: self._parent.run(runs).run_id}
-        name = child_name(trial, config)
+        name = child_name(trial, self._plan)
         return runs.open(str(trial.record.number), name=name, tags=tags, started=milliseconds(trial.record.started))
 
     def _settle(self, trial: Trial) -> None:

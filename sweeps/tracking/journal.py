@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sweeps.results.objective import OBJECTIVES
 from sweeps.results.reader import TABLES, SweepReader, TrialRecord, typed_folds
 from sweeps.results.rows import GrowingTable, Replaced, Row
 
-Where = tuple[str, int, int]  # category, seed, draw
+Where = tuple[str, int, int, int]  # category, seed, draw, shots
 
 
 @dataclass
@@ -41,16 +42,17 @@ class Trial:
     answers: dict[Where, Answers] = field(default_factory=dict)  # of predictions.csv
     detected: dict[Where, Row] = field(default_factory=dict)  # of detection.csv
     measured: dict[Where, Row] = field(default_factory=dict)  # of objectives.csv
+    averaged: Mapping[int, Sequence[str]] = field(default_factory=dict)  # as `Identity.averaged`
 
     @property
     def categories(self) -> list[str]:
         """Those that it has folds of."""
-        return sorted({category for category, _, _ in self.rows})
+        return sorted({category for category, *_ in self.rows})
 
     def folds(self) -> pd.DataFrame:
         """Its scored folds as `tables` take them, in a fixed order."""
         scored = [row for _, row in sorted(self.rows.items()) if row["status"] == "ok"]
-        return typed_folds(pd.DataFrame(scored, columns=tables.FIXED))
+        return tables.mark_averaged(typed_folds(pd.DataFrame(scored, columns=tables.FIXED)), self.averaged)
 
 
 class Journal:
@@ -73,8 +75,9 @@ class Journal:
         return self._trials
 
     def _read(self) -> None:
-        for record in SweepReader(self._out).trials:
-            self._trials.setdefault(record.number, Trial(record)).record = record
+        saved = SweepReader(self._out)
+        for record in saved.trials:
+            self._trials.setdefault(record.number, Trial(record, averaged=saved.averaged)).record = record
         for row in self._tables["folds.csv"].new_rows():
             self._of(row).rows[_where(row)] = row
         for row in self._tables["predictions.csv"].new_rows():
@@ -109,4 +112,4 @@ def _tables(out: Path) -> dict[str, GrowingTable]:
 
 
 def _where(row: Row) -> Where:
-    return row["category"], int(row["seed"]), int(row["draw"])
+    return row["category"], int(row["seed"]), int(row["draw"]), int(row["shots"])

@@ -41,26 +41,33 @@ def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
 
 def params(config: FoldConfig) -> list[Param]:
     """Return the configuration under its dotted keys."""
-    flat = flatten(config.model_dump(mode="json"))
+    flat = flatten(config.model_dump(mode="json", exclude={"shots"}))  # a condition, which all trials share
     return [Param(clean(key), _short(str(value))) for key, value in flat.items()]
 
 
 def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Support) -> None:
-    """Write configuration.json, support.json and confusion/CATEGORY.csv, counts over all seeds and draws."""
-    (folder / "configuration.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2))
-    draws = sorted({(category, draw) for category, _, draw in trial.rows})
-    lists = {f"{name}/draw {draw}": support.get((name, config.good, config.shots, draw)) for name, draw in draws}
+    """Write configuration.json, support.json and confusion/CATEGORY.csv, counts over all seeds and draws.
+
+    Where there are several numbers of shots, a list and a file for each: confusion/CATEGORY-5shot.csv.
+    """
+    (folder / "configuration.json").write_text(json.dumps(config.model_dump(mode="json", exclude={"shots"}), indent=2))
+    several = len({shots for *_, shots in trial.rows}) > 1
+    lists = {
+        f"{category}{f'/{shots} shots' if several else ''}/draw {draw}": support.get(
+            (category, config.good, shots, draw)
+        )
+        for category, shots, draw in sorted({(category, shots, draw) for category, _, draw, shots in trial.rows})
+    }
     named = {name: images for name, images in lists.items() if images}
     if named:
         (folder / "support.json").write_text(json.dumps(named, indent=2))
-    for category in trial.categories:
-        answers = [fold for (name, _, _), fold in sorted(trial.answers.items()) if name == category]
-        if answers:
-            classes = list(answers[0].classes)
-            counts = sum(one.confusion for one in answers)
-            frame = pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=classes)
-            (folder / "confusion").mkdir(exist_ok=True)
-            frame.to_csv(folder / "confusion" / f"{category}.csv")
+    for category, shots in sorted({(category, shots) for category, *_, shots in trial.answers}):
+        answers = [fold for (name, *_, n), fold in sorted(trial.answers.items()) if (name, n) == (category, shots)]
+        classes = list(answers[0].classes)
+        counts = sum(one.confusion for one in answers)
+        frame = pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=classes)
+        (folder / "confusion").mkdir(exist_ok=True)
+        frame.to_csv(folder / "confusion" / f"{category}{f'-{shots}shot' if several else ''}.csv")
 
 
 def read_support(out: Path) -> Support:
@@ -83,14 +90,20 @@ def clean(text: str) -> str:
 
 
 def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
-    """Return the average and the categories' means and deviations, and a value per seed with the seed as its step."""
+    """Return the average and the categories' means and deviations, and a value per seed with the seed as its step.
+
+    Over all shots; of several, also at each, under names such as `accuracy_5shot/bottle`.
+    """
     metrics = []
-    for row in tables.summarise(folds).to_dict("records"):
-        suffix = "" if row["category"] == tables.AVERAGE else f"/{clean(row['category'])}"
+    summary = tables.summarise(folds)
+    several = summary["shots"].nunique() > 1
+    for row in (summary if several else summary[summary["shots"].isna()]).to_dict("records"):
+        shots = "" if pd.isna(row["shots"]) else f"_{row['shots']}shot"
+        suffix = shots if row["category"] == tables.AVERAGE else f"{shots}/{clean(row['category'])}"
         metrics.append(Metric(f"accuracy{suffix}", row["mean"], at, 0))
         if not np.isnan(row["std"]):
             metrics.append(Metric(f"accuracy_std{suffix}", row["std"], at, 0))
-    for row in tables.seed_scores(folds).to_dict("records"):
+    for row in tables.over_shots(tables.seed_scores(folds)).to_dict("records"):
         metrics.append(Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]))
     return metrics
 
@@ -106,7 +119,7 @@ def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[
 
 
 def _further(trial: Trial, at: int) -> list[Metric]:
-    """Return other measures than accuracy, on average: over draws, over seeds, over categories."""
+    """Return other measures than accuracy, on average: over draws and shots, over seeds, over categories."""
     rows = []
     for where, answers in sorted(trial.answers.items()):
         labels = answers.truth, answers.predicted, len(answers.classes)

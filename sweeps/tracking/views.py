@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.configurations import configuration, swept
+from sweeps.plan.configurations import swept
 from sweeps.plan.labels import label
 from sweeps.plan.load import config_hash
 from sweeps.plan.settings import Plan
@@ -28,8 +28,9 @@ from sweeps.tracking.trial_run import clean
 TRIALS, HEADS = "trials", "heads"
 _SHARED = "mlflow.sharedViewState."  # what the button *Share* of the page makes
 _HOW_TO_READ = """\
-- `accuracy`: mean over draws, then over seeds, then over categories; `accuracy_std`: its standard deviation over seeds.
-- `accuracy/CATEGORY`, `accuracy_std/CATEGORY`: the same of one category.
+- `accuracy`: mean over draws, then over categories, shots and seeds; `accuracy_std`: its standard deviation over seeds.
+- `accuracy/CATEGORY`, `accuracy_std/CATEGORY`: the same of one category. `accuracy_5shot` and so on, where there are
+  several numbers of shots: the same at five.
 - `seed_accuracy/CATEGORY`: a value per seed. Its step *is* the seed, so a line over steps shows the spread.
 - A trial that was stopped early has the tag `stopped`, `partial_accuracy` over its `folds`, and no `accuracy`.
 - The best of many trials is partly the luckiest: report.html, among the artifacts of the sweep's run, has intervals,
@@ -60,9 +61,9 @@ def address(experiment: str, view: str = TRIALS, *, charts: bool = False) -> str
     return f"/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={view}{mode}"
 
 
-def child_name(trial: Trial, config: FoldConfig) -> str:
+def child_name(trial: Trial, plan: Plan) -> str:
     """Name a trial by its number and by what differs between it and the others."""
-    return f"trial {trial.record.number}: {label(config, trial.record.values)}"
+    return f"trial {trial.record.number}: {label(plan, trial.record.values)}"
 
 
 def child_tags(trial: Trial, config: FoldConfig) -> dict[str, str]:
@@ -84,7 +85,8 @@ def parent_note(out: Path, plan: Plan, best: int | None) -> str:
     folds = plan.folds
     lines = [
         f"One sweep of the plan **{plan.name}**, search {plan.search.algorithm}; its trials are the runs nested below.",
-        f"Categories {_listed(categories_of(out))}; seeds {_listed(folds.seeds)}; draws {_listed(folds.draws)}.",
+        f"Categories {_listed(categories_of(out))}; seeds {_listed(folds.seeds)}; draws {_listed(folds.draws)}; "
+        f"shots {_listed(folds.shots)}.",
     ]
     if best is not None:
         lines.append(_best(out, plan, best))
@@ -92,11 +94,11 @@ def parent_note(out: Path, plan: Plan, best: int | None) -> str:
 
 
 def _best(out: Path, plan: Plan, best: int) -> str:
-    summary = tables.summarise(SweepReader(out).folds)
+    summary = tables.over_shots(tables.summarise(SweepReader(out).folds))
     mine = summary[(summary["trial"] == best) & (summary["category"] == tables.AVERAGE)].iloc[0]
     score = tables.percent(mine["mean"], mine["std"])
     values = next(record.values for record in SweepReader(out).trials if record.number == best)
-    name = label(configuration(plan, values), values)
+    name = label(plan, values)
     return f"Best: trial {best} ({name}), {score} %, chosen on the queries that it is reported on."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import nan
@@ -16,6 +16,7 @@ from cluster.folds import Fold, Outcome
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.labels import label
 from sweeps.progress.counter import SweepProgress
+from sweeps.progress.eta import Kind
 from sweeps.results import tables
 from sweeps.results.folder import SweepFolder
 from sweeps.results.objective import fold_score
@@ -23,7 +24,7 @@ from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage
 from sweeps.search import Proposer
 from sweeps.tracking.uri import obstacle
-from sweeps.trials.stopping import EarlyStopping
+from sweeps.trials.stopping import EarlyStopping, fold_place
 from sweeps.trials.trial import NotPickled, release_memory
 
 
@@ -36,12 +37,16 @@ class RunningTrial:
     config: FoldConfig
     planned: int  # folds
     rows: list[dict[str, Any]] = field(default_factory=list)
-    scores: dict[tuple[Any, ...], float] = field(default_factory=dict)  # by (category, seed, draw), of the objective
+    kinds: Counter[Kind] = field(default_factory=Counter)  # of its folds that are to be run
+    scores: dict[tuple[Any, ...], float] = field(default_factory=dict)  # by FOLD, of the objective
 
     def has(self, fold: Fold) -> bool:
         """Whether the fold has been reported."""
-        where = (fold.category, fold.seed, fold.draw)
-        return any((row["category"], row["seed"], row["draw"]) == where for row in self.rows)
+        return any(tuple(row[name] for name in tables.FOLD) == fold_place(fold) for row in self.rows)
+
+    def unscored(self) -> Counter[Kind]:
+        """Its folds without a row, by kind."""
+        return self.kinds - Counter((row["head"], row["shots"]) for row in self.rows)
 
     def table(self) -> pd.DataFrame:
         """Its rows in a fixed order, so that sums do not depend on the order of arrival."""
@@ -91,8 +96,9 @@ class Recorder(NotPickled, tune.Callback):
         """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
         number, values = trial.config["number"], trial.config["values"]
         if number not in self._running and not self.stopped_by:
-            config = next(iter(trial.config["folds"])).config
-            self._running[number] = RunningTrial(number, values, config, trial.config["planned"])
+            folds = list(trial.config["folds"])
+            kinds = Counter((fold.config.head.kind, fold.config.shots) for fold in folds)
+            self._running[number] = RunningTrial(number, values, folds[0].config, trial.config["planned"], kinds=kinds)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -138,7 +144,8 @@ class Recorder(NotPickled, tune.Callback):
     def _finish(self, running: RunningTrial) -> None:
         del self._running[running.number]
         rows = running.table()
-        (mean, std), (score, score_std) = average(rows), average(running.by_objective())
+        tables_of = (rows, running.by_objective())
+        (mean, std), (score, score_std) = (average(table, self._folder.averaged) for table in tables_of)
         if (rows["status"] == "ok").all():
             self._folder.done(running.number)
             seconds = float(rows["seconds"].astype(float).mean())
@@ -147,7 +154,7 @@ class Recorder(NotPickled, tune.Callback):
             self._folder.failed(running.number)
             self._proposer.tell(running.number, None)
         self.ended.add(running.number)
-        self._progress.trial(running.number, label(running.config, running.values), mean, std, score=score)
+        self._progress.trial(running.number, label(self._folder.plan, running.values), mean, std, score=score)
         self._folder.note(self._usage.notes())
 
     def _close_early(self, running: RunningTrial, reason: str) -> None:
@@ -158,8 +165,7 @@ class Recorder(NotPickled, tune.Callback):
         self._folder.done(running.number, stopped=how)
         self._proposer.tell(running.number, self._stopping.standings.estimate(running.number), seconds=seconds)
         self.ended.add(running.number)
-        saved: Counter[tuple[str, int]] = Counter({(running.config.head.kind, running.config.shots): planned - scored})
-        self._progress.stopped(running.number, label(running.config, running.values), how, saved)
+        self._progress.stopped(running.number, label(self._folder.plan, running.values), how, running.unscored())
         self._folder.note(self._usage.notes())
 
     @contextmanager
@@ -178,7 +184,8 @@ class Recorder(NotPickled, tune.Callback):
         self.stopped_by = self.stopped_by or reason
 
 
-def average(rows: pd.DataFrame) -> tuple[float, float]:
-    """Take mean and std over seeds of one trial's average over its categories; NaN where no seed has all of them."""
-    scores = tables.trial_scores(rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float}))
+def average(rows: pd.DataFrame, averaged: Mapping[int, Sequence[str]]) -> tuple[float, float]:
+    """Take a trial's accuracy, mean and std over seeds, as `tables.trial_scores`; NaN where it has none."""
+    scored = rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float})
+    scores = tables.trial_scores(tables.mark_averaged(scored, averaged))
     return (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (nan, nan)

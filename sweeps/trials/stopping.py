@@ -11,7 +11,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianSt
 
 from cluster.folds import Fold, Outcome
 from sweeps.plan.settings import Plan, Search
-from sweeps.results.objective import fold_score
+from sweeps.results.objective import fold_score, has_say
 from sweeps.trials.racing import Race, Rule, Standings
 from sweeps.trials.trial import NotPickled
 
@@ -97,8 +97,8 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         return self.STOP
 
     def _with_say(self, folds: Iterable[Fold]) -> int:
-        """Count those that the objective looks at: `transfer` does not at the target's."""
-        return sum(fold.category not in self._plan.objective.target for fold in folds)
+        """Count those that the objective looks at: see `has_say`."""
+        return sum(has_say(self._plan, fold.category, fold.config.shots) for fold in folds)
 
     def _tell(self, number: int, fold: Hashable, score: float) -> str | None:
         self.standings.tell(number, fold, score)
@@ -128,4 +128,4 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
 
 def fold_place(fold: Fold) -> Hashable:
     """Name a fold whatever its trial: what two trials share."""
-    return fold.category, fold.seed, fold.draw
+    return fold.category, fold.seed, fold.draw, fold.config.shots

@@ -28,7 +28,8 @@ from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
 from fsamc.seeds import numpy_generator
 from sweeps.checks.prepare import seed_draw_pairs
-from sweeps.plan.settings import Distribution, Plan, Search, Stopping
+from sweeps.plan.settings import Distribution, Plan, Search
+from sweeps.plan.stopping_settings import Stopping
 from sweeps.results import tables
 from sweeps.results.reader import typed_folds
 from sweeps.results.rows import read_rows
@@ -82,8 +83,9 @@ def read_table(path: Path) -> Table:
     keys = tables.swept_keys(folds)
     values, scores = {}, {}
     where = [
-        (category, seed, draw)
+        (category, seed, draw, shots)
         for seed, draw in seed_draw_pairs(sorted(set(folds["seed"])), sorted(set(folds["draw"])))
+        for shots in sorted(set(folds["shots"]))
         for category in sorted(set(folds["category"]))
     ]
     for trial, of_trial in folds.groupby("trial"):

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from sweeps.plan.settings import Stopping
+from sweeps.plan.stopping_settings import Stopping
 from tests.bench.bench_search import RECORDED, Replay, Table, hits, read_table, replay, until_near
 
 HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.patches,residual\n"
@@ -35,7 +35,7 @@ def test_a_table_is_read_as_a_sweep_runs_it(table):
         [20, False],
     ]
     first = next(iter(table.scores.values()))
-    assert list(first) == [("cap", 1, 0), ("tile", 1, 0), ("cap", 1, 1), ("tile", 1, 1)]
+    assert list(first) == [("cap", 1, 0, 2), ("tile", 1, 0, 2), ("cap", 1, 1, 2), ("tile", 1, 1, 2)]
     assert table.average(list(table.scores)[3]) == pytest.approx(0.35)
 
 

@@ -143,7 +143,9 @@ def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
 
 
 def test_a_sweep_in_blocks_ends_in_the_same_table_after_a_kill(done):
-    plan = done.plan("blocks.yaml", space={"shots": {"choice": [2, 3]}, "head.patches": {"choice": [3, 5]}})
+    plan = done.plan(
+        "blocks.yaml", space={"support.mean": {"choice": ["embedding", "residual"]}, "head.patches": {"choice": [3, 5]}}
+    )
     whole = done.sweep(plan, out="whole")
     words = done.words(plan, "resources.working_set=0", "--no-reuse", out="blocks")
     out = done.root / "blocks"

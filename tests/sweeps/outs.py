@@ -20,9 +20,9 @@ PLAN = validated(
     Plan,
     {
         "name": "written",
-        "base": {"features": {"backbone": "resnet18", "weights": "random"}, "shots": 3},
+        "base": {"features": {"backbone": "resnet18", "weights": "random"}},
         "space": {"head.kind": {"choice": ["prototype", "contrastive"]}, "head.patches": {"integers": [1, 5000]}},
-        "folds": {"seeds": [1, 2], "draws": [0, 1]},
+        "folds": {"seeds": [1, 2], "draws": [0, 1], "shots": [3]},
         "search": {"algorithm": "random", "trials": 3},
     },
 )

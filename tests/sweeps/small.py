@@ -28,11 +28,10 @@ from sweeps.plan.load import load_plan
 from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
-# Two heads at two shot counts: 4 trials x 2 categories x 2 seeds. Epochs give a fold some tenths of a second.
+# Two heads, and two means of the support: 4 trials x 2 categories x 2 seeds. Epochs give a fold tenths of a second.
 PLAN: dict[str, Any] = {
     "name": "small",
     "base": {
-        "shots": 2,
         "features": {"size": 64, "dim": 16},
         "reference": {"projection": 8, "starts": 3},
         "head": {"kind": "prototype", "patches": 5, "hidden": [8, 4], "embedding": 8},
@@ -40,7 +39,10 @@ PLAN: dict[str, Any] = {
         "pretrain": {"pseudo_classes": 3, "max_rounds": 4, "queries": 6, "stop_threshold": 1.0},
         "finetune": {"epochs": {2: 15, 3: 10}, "lr": 1e-3},
     },
-    "space": {"head.kind": {"choice": ["prototype", "contrastive"]}, "shots": {"choice": [2, 3]}},
+    "space": {
+        "head.kind": {"choice": ["prototype", "contrastive"]},
+        "support.mean": {"choice": ["embedding", "residual"]},
+    },
     "folds": {"seeds": [1, 2]},
     "resources": {"gpus": 0},
     "search": {"algorithm": "grid"},

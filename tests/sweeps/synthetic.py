@@ -114,9 +114,9 @@ def _write_predictions(path: Path, folds: pd.DataFrame, rng: np.random.Generator
     }
     with path.open("w") as file:
         file.write(",".join(PREDICTIONS) + "\n")
-        for trial, category, seed, draw, correct in folds[["trial", *tables.FOLD, "correct"]].itertuples(index=False):
-            where = f"{trial},{category},{seed},{draw},"
-            file.write(where + f"\n{where}".join(answers[category, correct]) + "\n")
+        for *fold, correct in folds[["trial", *tables.FOLD, "correct"]].itertuples(index=False):
+            where = "".join(f"{part}," for part in fold)
+            file.write(where + f"\n{where}".join(answers[fold[1], correct]) + "\n")
 
 
 def _answers(category: str, correct: int, rng: np.random.Generator) -> list[str]:

@@ -10,20 +10,28 @@ from sweeps.report.document.numbers import counted
 from sweeps.report.evidence import Evidence
 from sweeps.report.paper_tables import printed_average
 from sweeps.report.plots.style import FAINT, HEADS, INK, WHISKER, canvas, legend_on_top
+from sweeps.results.tables import AVERAGE
 
 
 def head_scores(evidence: Evidence) -> pd.DataFrame:
-    """Pick the best trial of every head and number of shots, in the order of shots; empty unless there are two heads.
+    """Score the best trial of every head at each number of shots, in their order; empty unless there are two heads.
 
     Returns columns head, shots, trial, mean, std, and paper: the paper's average for a trial like it; NaN where none.
     """
     board = evidence.board.assign(head=evidence.board["trial"].map(evidence.of_trials("head")))
     if board["head"].nunique() < 2:
         return pd.DataFrame(columns=["head", "shots", "trial", "mean", "std", "paper"])
-    best = board.drop_duplicates(["head", "shots"]).sort_values(["shots", "head"], ignore_index=True)
-    configs = [evidence.configs.get(trial) for trial in best["trial"]]
-    printed = [printed_average(config, evidence.categories) if config else np.nan for config in configs]
+    averages = evidence.summary[evidence.summary["category"] == AVERAGE].dropna(subset="shots")
+    best = board.drop_duplicates("head")[["head", "trial"]].merge(averages, on="trial")
+    best = best.sort_values(["shots", "head"], ignore_index=True)
+    printed = [_printed(evidence, trial, int(shots)) for trial, shots in zip(best["trial"], best["shots"], strict=True)]
     return best.assign(paper=printed)[["head", "shots", "trial", "mean", "std", "paper"]]
+
+
+def _printed(evidence: Evidence, trial: int, shots: int) -> float:
+    config = evidence.configs.get(trial)
+    categories = evidence.averaged.get(shots, [])
+    return printed_average(config.model_copy(update={"shots": shots}), categories) if config else np.nan
 
 
 def draw_heads(scores: pd.DataFrame) -> Figure:

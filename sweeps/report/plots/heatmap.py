@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from sweeps.report.document.numbers import counted
 from sweeps.report.evidence import Evidence
 from sweeps.report.plots.axes import ACCURACY_COLORS
 from sweeps.report.plots.style import ACCURACY, INK, canvas, interactive
@@ -28,12 +29,12 @@ class FoldMatrix:
 
     Attributes:
         trials: their numbers; those without an average last.
-        folds: category, seed and draw of every column.
+        folds: category, seed, draw and shots of every column.
         omitted: how many trials of the sweep are not among them.
     """
 
     trials: list[int]
-    folds: list[tuple[str, int, int]]
+    folds: list[tuple[str, int, int, int]]
     accuracy: np.ndarray
     omitted: int
 
@@ -42,6 +43,12 @@ class FoldMatrix:
         """Lowest and highest accuracy in percent, with some room if that is one point."""
         low, high = 100 * np.nanmin(self.accuracy), 100 * np.nanmax(self.accuracy)
         return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+    def label(self, fold: tuple[str, int, int, int]) -> str:
+        """Name a fold of a category: its seed and draw, and its shots where there are several."""
+        _, seed, draw, shots = fold
+        several = len({shots for *_, shots in self.folds}) > 1
+        return f"seed {seed}, draw {draw}" + (f", {counted(shots, 'shot')}" if several else "")
 
 
 def fold_matrix(evidence: Evidence) -> FoldMatrix:
@@ -80,7 +87,7 @@ def _rows(axes: Axes, matrix: FoldMatrix) -> None:
 
 def _columns(axes: Axes, matrix: FoldMatrix) -> None:
     few = len(matrix.folds) <= MOST_LABELS
-    labels = [f"seed {seed}, draw {draw}" for _, seed, draw in matrix.folds]
+    labels = [matrix.label(fold) for fold in matrix.folds]
     axes.set_xticks(range(len(labels)) if few else [], labels if few else [], rotation=90, fontsize=8)
     place = 0
     for category, of_category in groupby(matrix.folds, key=lambda fold: fold[0]):
@@ -102,7 +109,7 @@ def _columns(axes: Axes, matrix: FoldMatrix) -> None:
 
 def interactive_heatmap(matrix: FoldMatrix) -> go.Figure:
     """Build the same for a browser, to point at a cell or zoom."""
-    folds = [f"{html.escape(name, quote=False)}, seed {seed}, draw {draw}" for name, seed, draw in matrix.folds]
+    folds = [f"{html.escape(fold[0], quote=False)}, {matrix.label(fold)}" for fold in matrix.folds]
     trials = [f"trial {trial}" for trial in matrix.trials]
     trace = go.Heatmap(
         z=np.round(100 * matrix.accuracy, 1).astype("float32"),

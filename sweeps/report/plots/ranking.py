@@ -12,7 +12,7 @@ from sweeps.report.evidence import Evidence
 from sweeps.report.headline import honest_estimate, prototype
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, ORANGE
 from sweeps.results.objective import reported
-from sweeps.results.tables import AVERAGE, seed_scores
+from sweeps.results.tables import AVERAGE, over_shots, seed_scores
 
 ROW = 0.25  # inches
 
@@ -39,7 +39,7 @@ def draw_ranking(evidence: Evidence, trials: list[int]) -> Figure:
 
 def _averages(axes: Axes, evidence: Evidence, board: pd.DataFrame) -> None:
     """Draw every seed's average as a ring, mean and standard deviation as a bar."""
-    scores = seed_scores(reported(evidence.plan, evidence.folds))
+    scores = over_shots(seed_scores(reported(evidence.plan, evidence.folds)))
     by_trial = scores[scores["category"] == AVERAGE].groupby("trial")["accuracy"]
     for place, (_, row) in enumerate(board.iterrows()):
         seeds = 100 * by_trial.get_group(row["trial"])

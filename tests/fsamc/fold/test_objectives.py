@@ -140,7 +140,7 @@ def test_a_head_that_sees_images_is_left_one_out_too(run):
 
 def test_one_shot_leaves_nothing_to_learn_from(tiny_config):
     for scoring in ({"scoring.by": "support"}, {"scoring.measure": ("support",)}):
-        with pytest.raises(BadInput, match=r"`shots` is 1.*raise base\.shots or choose another objective"):
+        with pytest.raises(BadInput, match=r"`shots` is 1.*raise the shots .* or choose another objective"):
             updated(tiny_config, {"shots": 1, **scoring})
 
 

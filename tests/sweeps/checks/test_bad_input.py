@@ -209,12 +209,12 @@ BAD: dict[str, Bad] = {
     "too few texture classes": Bad("pseudo_classes is 3 | 2 texture classes", spoil=gone("textures/woven")),
     "a truncated texture": Bad("woven/000.png", spoil=cut("textures/woven/000.png")),
     # plans
-    "no category large enough": Bad("no category is large enough | 5 shots", "base.shots=5 | space.shots=null"),
+    "no category large enough": Bad("no category is large enough | 5 shots", "folds.shots=[5]"),
     "an unknown category": Bad("folds.categories | bolt | categories=[cap,tile]", "folds.categories=[cap,bolt]"),
     "more textures a class than there are": Bad("textures_per_class | 2", "base.pseudo.textures_per_class=2"),
     "support of an unknown image": Bad(
         "support.files | cap/test/dent/9.png",
-        "base.support={shots_from: files, files: [cap/test/dent/9.png]} | space.shots=null",
+        "base.support={shots_from: files, files: [cap/test/dent/9.png]}",
     ),
     "a GPU where there is none": Bad("resources.gpus is 64", "resources.gpus=64"),
     "a plan that is bytes": Bad("spoilt.yaml", "PLAN=ROOT/spoilt.yaml", put("spoilt.yaml", b"\xff\xfe\x00\x01")),
@@ -280,7 +280,7 @@ BAD: dict[str, Bad] = {
             ("base.pretrain.lr=0.5", "auto", "base.pretrain.lr was 0.0001 and is 0.5"),
             ("base.pretrain.lr=0.5", "must", "base.pretrain.lr was 0.0001 and is 0.5"),
             ("folds.seeds=[1,2,3]", "auto", "folds.seeds was [1, 2] and is [1, 2, 3]"),
-            ("space.shots.choice=[2]", "auto", "space.shots.choice was [2, 3] and is [2]"),
+            ("folds.shots=[3]", "auto", "folds.shots was [2] and is [3]"),
             ("name=other", "auto", "name was 'small' and is 'other'"),
             ("search.seed=4", "auto", "search.seed was 0 and is 4"),
         )
@@ -361,10 +361,10 @@ def test_pretraining_only_for_some_heads_without_textures(lab, said):
 
 def test_one_category_too_small_among_others_is_a_warning_and_no_error(own, capfd):
     (own.data / "tile/test/chip/004.png").unlink()
-    assert fsamc(*own.words(own.plan(), "base.shots=4", "space.shots=null", "--dry-run")) == 0
+    assert fsamc(*own.words(own.plan(), "folds.shots=[4]", "--dry-run")) == 0
     output, errors = capfd.readouterr()
     assert "warning left out at 4 shots: tile: class chip has 4 images of 4 groups" in output
-    assert "2 trials (grid), 4 folds on" in output
+    assert "4 trials (grid), 8 folds on" in output
     assert errors == ""
 
 
@@ -430,7 +430,7 @@ def test_the_same_plan_with_other_workers_or_its_backbone_elsewhere_goes_on(lab,
         (["sweeep"], ["sweeep"]),
         (["report", "missing"], ["missing/folds.csv"]),
         (["plan", "show", "missing"], ["missing", "no such plan"]),
-        (["plan", "check", "smoke", "base.shots=0"], ["smoke", "base.shots", "0"]),
+        (["plan", "check", "smoke", "folds.shots=[0]"], ["smoke", "folds.shots", "0"]),
         (["data", "inspect", "missing"], ["missing", "no such folder"]),
         (["pseudo", "preview", "missing", "--textures", "t", "--out", "o"], ["missing", "no such folder"]),
         (["cache", "prune", "--days", "-1"], ["--days"]),

@@ -233,7 +233,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "a category elsewhere": ("no such category", "folds.categories=[../data/cap]"),
     "support from elsewhere": (
         "cap/../../x.png is no defect image of this category",
-        "base.support={shots_from: files, files: [cap/../../x.png]} | space.shots=null",
+        "base.support={shots_from: files, files: [cap/../../x.png]}",
     ),
     "an address with a secret": ("the s3:// address holds credentials", "--data | s3://key:hush@bucket/data"),
     "an address of another kind": ("--data ftp://...: no such kind of address", "--data | ftp://hush@host/x"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,35 @@ from sweeps.results.splits import Split, lost_query_lines, splits, write_splits
 from tests.fsamc.layouts import write_category
 
 
-def prepared(root: Path, groups: dict[str, str] | None, shots: object = 1) -> Prepared:
+def prepared(root: Path, groups: dict[str, str] | None, shots: Sequence[int] = (1,)) -> Prepared:
     write_category(root, "plate", classes={"dent": 6, "scratch": 6}, groups=groups)
-    space = {} if isinstance(shots, int) else {"shots": {"choice": shots}}
-    plan = Plan.model_validate({"name": "x", "base": {"shots": 1}, "space": space, "folds": {"draws": [0, 1]}})
+    plan = Plan.model_validate({"name": "x", "folds": {"draws": [0, 1], "shots": shots}})
     categories = {"plate": load_category(root, "plate")}
     return Prepared(plan=plan, categories=categories, textures=None, warnings=(), caveats=())
+
+
+def test_the_first_folds_are_of_different_categories_and_shots_and_every_one_comes_once(tmp_path):
+    for name in ("cap", "tile"):
+        write_category(tmp_path, name, classes={"crack": 4, "dent": 4})
+    plan = Plan.model_validate({"name": "x", "folds": {"seeds": [1, 2], "shots": [1, 3]}})
+    categories = {name: load_category(tmp_path, name) for name in ("cap", "tile")}
+    every = Prepared(plan=plan, categories=categories, textures=None, warnings=(), caveats=())
+    folds = [(fold.category, fold.seed, fold.draw, fold.config.shots) for fold in every.folds(plan.base)]
+    assert folds[:4] == [("cap", 1, 0, 1), ("tile", 1, 0, 3), ("cap", 1, 0, 3), ("tile", 1, 0, 1)]
+    assert len(set(folds)) == len(folds) == 2 * 2 * 2
+    assert every.averaged == {1: ("cap", "tile"), 3: ("cap", "tile")}
+
+
+def test_a_category_that_is_too_small_for_some_shots_has_no_folds_there_and_is_not_averaged_there(tmp_path):
+    write_category(tmp_path, "cap", classes={"crack": 4, "dent": 4})
+    write_category(tmp_path, "tile", classes={"crack": 4, "dent": 2})
+    plan = Plan.model_validate({"name": "x", "folds": {"seeds": [1], "shots": [1, 3]}})
+    categories = {name: load_category(tmp_path, name) for name in ("cap", "tile")}
+    every = Prepared(plan=plan, categories=categories, textures=None, warnings=(), caveats=())
+    assert {(fold.category, fold.config.shots) for fold in every.folds(plan.base)} == {
+        ("cap", 1), ("cap", 3), ("tile", 1),
+    }  # fmt: skip
+    assert every.averaged == {1: ("cap", "tile"), 3: ("cap",)}
 
 
 def test_every_image_is_support_query_or_left_out(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_options_of_a_sweep_are_those_that_callers_rely_on(capsys):
 def test_the_installed_command_answers():
     command = Path(sys.executable).with_name("fsamc")
     shown = subprocess.run([command, "plan", "check", "smoke"], capture_output=True, text=True, check=True)
-    assert shown.stdout.startswith("smoke: 4 trials")
+    assert shown.stdout.startswith("smoke: 2 trials")
 
 
 def test_a_word_is_answered_before_the_large_libraries_are_loaded():
@@ -47,11 +47,11 @@ def test_a_word_is_answered_before_the_large_libraries_are_loaded():
 
 
 def test_a_dry_run_says_how_large_a_sweep_is_and_writes_nothing(lab, capfd):
-    more = ["folds.draws=[0,1,2]", "space.shots=null", "--dry-run"]
+    more = ["folds.draws=[0,1,2]", "folds.shots=[2]", "--dry-run"]
     assert fsamc(*lab.words(lab.plan(), *more)) == 0
     output, errors = capfd.readouterr()
     size, _, cost = output.partition("\n")
-    assert size == "small: 2 trials (grid), 24 folds on 2 categories x 2 seeds x 3 draws: cap, tile"
+    assert size == "small: 4 trials (grid), 48 folds on 2 categories x 2 seeds x 3 draws: cap, tile"
     assert [line.split()[0] for line in cost.splitlines() if line[:4] in ("time", "memo", "disk")] == [
         "time",
         "memory",

@@ -21,7 +21,7 @@ from tests import one_ray
 CHANGES = [
     "folds.categories=[bottle_cap]",
     "base.features.size=64",
-    "base.shots=1",
+    "folds.shots=[1]",
     "base.pseudo.per_class=2",
     "base.pretrain={pseudo_classes: 2, max_rounds: 1}",
     "space.residual=null",

@@ -176,7 +176,7 @@ def test_bad_input_stops_before_a_sheet_is_drawn(data, textures, tmp_path):
 def test_every_key_of_a_plan_is_listed_once_and_described():
     listed = [key for key, _, _ in knobs()]
     assert len(listed) == len(set(listed))
-    tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute", "scoring"}})
+    tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute", "scoring", "shots"}})
     plain = {"base.finetune.epochs" if key.startswith("base.finetune.epochs.") else key for key in flatten(tree)}
     fields = [(field, kind) for field, kinds in FIELDS.items() for kind in kinds.values()]
     of_kinds = {f"base.{field}.{name}" for field, kind in fields for name in kind.model_fields}

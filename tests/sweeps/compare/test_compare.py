@@ -45,9 +45,12 @@ def test_a_sweep_equals_its_copy_whatever_trials_are_called_and_take(first, tmp_
 def test_the_plans_differ_in_dotted_keys(first, tmp_path):
     copy = write_synthetic(tmp_path / "copy", trials=6)
     plan = yaml.safe_load((copy / "plan.yaml").read_text())
-    plan["base"]["shots"], plan["search"]["trials"] = 5, 40
+    plan["folds"]["shots"], plan["search"]["trials"] = [5], 40
     (copy / "plan.yaml").write_text(yaml.safe_dump(plan))
-    assert rows(compare_sweeps([first, copy]), "Plans") == [["base.shots", "2", "5"], ["search.trials", "20", "40"]]
+    assert rows(compare_sweeps([first, copy]), "Plans") == [
+        ["folds.shots", "[2]", "[5]"],
+        ["search.trials", "20", "40"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cluster.folds import Fold
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
@@ -16,7 +17,7 @@ from sweeps.estimate import estimate as module
 from sweeps.estimate.estimate import Estimate, Seconds, estimate
 from sweeps.estimate.measure import Measured, measure
 from sweeps.plan.configurations import configuration, variants
-from sweeps.progress.eta import kind_of
+from sweeps.progress.eta import Kind, kind_of
 from sweeps.request import CheckedRequest, Places, Request
 from sweeps.search import make_proposer
 from tests.sweeps.small import Lab, fsamc
@@ -32,7 +33,7 @@ FIXED = Measured(
 
 
 def checked(lab: Lab, *changes: str, workers: int = 1, **parts: Any) -> CheckedRequest:
-    prepared = lab.prepared(*changes, **parts)
+    prepared = lab.prepared("folds.shots=[2, 3]", *changes, **parts)
     places = Places(plan="", data=lab.data, textures=lab.textures, cache=lab.root / "cache", tracking_uri=None)
     request = Request(out=lab.root / "new")
     return CheckedRequest(request=request, places=places, prepared=prepared, workers=workers, seconds=None)
@@ -53,8 +54,8 @@ def estimated(lab, monkeypatch):
 def test_every_fold_takes_as_long_as_the_one_of_its_kind(estimated):
     size = estimated()
     assert size.missing == {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
-    assert (size.left, size.finished, size.exact) == (16, 0, True)
-    assert size.folds == Seconds(4 * (2 + 3 + 20 + 30), 4 * (2 + 3 + 3 * 20 + 3 * 30))
+    assert (size.left, size.finished, size.exact) == (32, 0, True)
+    assert size.folds == Seconds(8 * (2 + 3 + 20 + 30), 8 * (2 + 3 + 3 * 20 + 3 * 30))
     assert size.builds["bank"] > 0 == size.builds["features"]
     assert size.wall == tuple(seconds + size.builds["bank"] for seconds in size.folds)
 
@@ -75,8 +76,8 @@ def test_workers_share_the_time(estimated):
 @pytest.mark.parametrize("algorithm", ["random", "optuna"])
 def test_a_search_has_the_folds_of_its_budget(estimated, algorithm):
     size = estimated(f"search={{algorithm: {algorithm}, trials: 3}}", "folds.seeds=[1]")
-    assert (size.left, size.exact) == (3 * 2, algorithm == "random")
-    assert 6 * 2 < size.folds.least < 6 * 30
+    assert (size.left, size.exact) == (3 * 2 * 2, algorithm == "random")
+    assert 12 * 2 < size.folds.least < 12 * 30
 
 
 def test_a_grid_of_a_million_is_counted_and_not_listed(lab, capfd, monkeypatch):
@@ -95,7 +96,10 @@ def test_a_grid_of_a_million_is_counted_and_not_listed(lab, capfd, monkeypatch):
 
 def test_a_measured_fold_leaves_nothing_and_says_what_all_rounds_would_take(lab):
     request, before = checked(lab, "base.pretrain.max_rounds=100"), everything(lab.root)
-    configs = {kind_of(config): config for config in variants(request.prepared.plan)}
+    configs: dict[Kind, list[Fold]] = {}
+    for config in variants(request.prepared.plan):
+        for fold in request.prepared.folds(config):
+            configs.setdefault(kind_of(fold), []).append(fold)
     measured = measure(request.prepared, configs.values(), cache=request.places.cache, missing={"bank"})
     assert set(measured.least) == set(measured.most) == set(configs)
     for head, shots in configs:
@@ -110,7 +114,9 @@ def test_one_pass_of_fine_tuning_stands_for_all(lab):
     for passes in (1, 300):
         request = checked(lab, "space={}", "base.head.kind=contrastive", f"base.finetune.epochs={{2: {passes}}}")
         base = request.prepared.plan.base
-        least += measure(request.prepared, [base], cache=lab.root, missing={"bank"}).least.values()
+        least += measure(
+            request.prepared, [request.prepared.folds(base)], cache=lab.root, missing={"bank"}
+        ).least.values()
     assert least[1] > 3 * least[0]
 
 
@@ -139,7 +145,12 @@ def rows(output: str) -> dict[str, list[str]]:
 
 def test_what_the_cache_has_is_not_built_again_to_be_measured(done):
     request = checked(done)
-    measured = measure(request.prepared, [request.prepared.plan.base], cache=done.root / "cache", missing={"bank"})
+    measured = measure(
+        request.prepared,
+        [request.prepared.folds(request.prepared.plan.base)],
+        cache=done.root / "cache",
+        missing={"bank"},
+    )
     assert set(measured.per_byte) == {"bank"}
 
 
@@ -150,7 +161,7 @@ def test_the_counts_are_those_of_the_sweep_and_the_seconds_are_not_nonsense(done
     store = Store(done.root / "cache")
     assert size.missing == Counter(build.kind for build in store.builds())
     folds = [FoldResult.from_json(store.get_text(kind, key)) for kind, key, _ in store.entries() if kind == "fold"]
-    assert size.left == len(folds) == 16
+    assert size.left == len(folds) == 32
     assert size.folds.least / 20 < sum(sum(fold.stages.values()) for fold in folds) < size.folds.most * 20
     assert 1 / 20 < sum(size.builds.values()) / sum(build.seconds for build in store.builds()) < 20
 

@@ -13,7 +13,7 @@ from sweeps.figures.tsne import draw_tsne, places
 from tests.sweeps.small import Lab, client, fsamc, notes, runs
 
 PRETRAINED = [f"{name}-{what}.png" for name in ("cap", "tile") for what in ("pseudo", "tsne")]
-SHORT = ["space.shots=null", "base.finetune.epochs={2: 1}", "folds.draws=[1]", "resources.workers=1"]
+SHORT = ["space.support.mean=null", "base.finetune.epochs={2: 1}", "folds.draws=[1]", "resources.workers=1"]
 UNTRAINED = [name for name in PRETRAINED if "tsne" in name]
 
 

@@ -62,7 +62,7 @@ def test_a_swept_key_is_tried_with_the_kinds_that_have_it(write):
     assert plan.space["head.temperature"].when == {"head.kind": ("contrastive",)}
     assert base_values(plan) == {"head.kind": "prototype"}
     contrastive = [{"head.kind": "contrastive", "head.temperature": value} for value in (0.1, 0.3)]
-    assert make_proposer(plan).foreseen() == [{"head.kind": "prototype"}, *contrastive]
+    assert list(make_proposer(plan).foreseen()) == [{"head.kind": "prototype"}, *contrastive]
 
 
 def test_what_depends_on_a_key_depends_on_the_kinds_that_have_it(write):

@@ -8,14 +8,14 @@ import yaml
 
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.configurations import base_values, configuration, swept, variants
-from sweeps.plan.load import config_hash, load_plan, plan_hash, to_yaml, with_absolute_files
+from sweeps.plan.configurations import base_values, configuration, swept, variants, with_absolute_files
+from sweeps.plan.load import config_hash, load_plan, plan_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.search import make_proposer
 
 TEXT = """
 name: example
-base: {shots: 2, head: {kind: prototype}, finetune: {epochs: {2: 12, 5: 2}}}
+base: {head: {kind: prototype}, finetune: {epochs: {2: 12, 5: 2}}}
 space:
   head.kind: {choice: [prototype, contrastive]}
   pretrain.stop_threshold: {uniform: [0.2, 0.8]}
@@ -50,19 +50,21 @@ def refused(source: str, *changes: str) -> str:
 
 def test_what_is_left_out_takes_the_default(file):
     plan = load_plan(file)
-    assert plan.base == FoldConfig(shots=2, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 2}})
+    assert plan.base == FoldConfig(head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 2}})
     assert plan.folds.draws == (0,)
     assert plan.resources.workers == "auto"
 
 
 def test_a_plan_without_a_name_is_called_after_its_file(write):
-    assert load_plan(write("base: {shots: 1}", "tiles.yaml")).name == "tiles"
+    assert load_plan(write("base: {residual: false}", "tiles.yaml")).name == "tiles"
     assert load_plan(write("{}", "empty.yaml")) == Plan(name="empty")
 
 
 def test_the_command_line_wins_over_the_plan_and_later_changes_over_earlier(file):
-    plan = load_plan(file, ["base.shots=3", "base.shots=4"], backbone="resnet18", weights="random")
-    assert plan.base.shots == 4
+    plan = load_plan(
+        file, ["base.pretrain.queries=3", "base.pretrain.queries=4"], backbone="resnet18", weights="random"
+    )
+    assert plan.base.pretrain.queries == 4
     assert plan.base.features.backbone == "resnet18"
     assert plan.base.features.weights == "random"
 
@@ -72,7 +74,7 @@ def test_the_command_line_wins_over_the_plan_and_later_changes_over_earlier(file
     [
         ("folds.seeds=[3,4,5]", "folds.seeds", (3, 4, 5)),
         ("folds.categories=[cap]", "folds.categories", ("cap",)),
-        ("base.shots=5", "base.shots", 5),
+        ("base.pretrain.queries=5", "base.pretrain.queries", 5),
         ("base.residual=false", "base.residual", False),
         ("base.pseudo.beta=[0.1, 0.2]", "base.pseudo.beta", (0.1, 0.2)),
         ("base.head={kind: contrastive, temperature: 0.1}", "base.head.temperature", 0.1),
@@ -96,8 +98,8 @@ def test_epochs_are_changed_one_shot_count_at_a_time(file):
 
 
 def test_the_space_takes_a_knob_with_its_form_in_the_key_or_in_the_value(file):
-    for change in ("space.shots.choice=[1,2]", "space.shots={choice: [1, 2]}"):
-        assert load_plan(file, [change]).space["shots"].choice == (1, 2)
+    for change in ("space.pretrain.queries.choice=[1,2]", "space.pretrain.queries={choice: [1, 2]}"):
+        assert load_plan(file, [change]).space["pretrain.queries"].choice == (1, 2)
     plan = load_plan(file, ["space.pretrain.stop_threshold.choice=[0.3]"])
     assert plan.space["pretrain.stop_threshold"].choice == (0.3,)
     assert plan.space["pretrain.stop_threshold"].uniform is None
@@ -129,9 +131,9 @@ def test_epochs_of_one_shot_count_may_be_swept(file):
 
 
 def test_a_plan_takes_from_another_what_it_leaves_out(file, write):
-    plan = load_plan(write("extends: plan.yaml\nbase: {shots: 4, finetune: {epochs: {5: 3}}}\n", "more.yaml"))
+    plan = load_plan(write("extends: plan.yaml\nbase: {residual: false, finetune: {epochs: {5: 3}}}\n", "more.yaml"))
     assert plan.name == "more"
-    assert plan.base == FoldConfig(shots=4, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 3}})
+    assert plan.base == FoldConfig(residual=False, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 3}})
     assert plan.space == load_plan(file).space
     assert (plan.folds.seeds, plan.search.trials) == ((1, 2), 5)
 
@@ -139,16 +141,19 @@ def test_a_plan_takes_from_another_what_it_leaves_out(file, write):
 def test_the_space_of_another_plan_is_added_to_replaced_and_taken_from(file, write):
     above = """
 extends: plan.yaml
-space: {head.kind: null, pretrain.stop_threshold: {choice: [0.1]}, shots: {choice: [1, 2]}}
+space: {head.kind: null, pretrain.stop_threshold: {choice: [0.1]}, pretrain.queries: {choice: [1, 2]}}
 """
     space = load_plan(write(above, "above.yaml")).space
-    assert {key: given.choice for key, given in space.items()} == {"pretrain.stop_threshold": (0.1,), "shots": (1, 2)}
+    assert {key: given.choice for key, given in space.items()} == {
+        "pretrain.stop_threshold": (0.1,),
+        "pretrain.queries": (1, 2),
+    }
 
 
 def test_plans_may_extend_a_preset_and_each_other_and_the_nearest_wins(write):
-    write("extends: smoke\nbase: {shots: 4, residual: false}\n", "middle.yaml")
-    plan = load_plan(write("extends: middle.yaml\nbase: {shots: 5}\n", "top.yaml"))
-    assert (plan.base.shots, plan.base.residual) == (5, False)
+    write("extends: smoke\nbase: {good: true, residual: false}\n", "middle.yaml")
+    plan = load_plan(write("extends: middle.yaml\nbase: {good: false}\n", "top.yaml"))
+    assert (plan.base.good, plan.base.residual) == (False, False)
     assert plan.base.pretrain == load_plan("smoke").base.pretrain
 
 
@@ -159,12 +164,12 @@ def test_what_replaces_a_mapping_replaces_all_of_it(write):
 
 
 def test_the_command_line_wins_over_all(file, write):
-    above = write("extends: plan.yaml\nbase: {shots: 4}\n", "above.yaml")
-    assert load_plan(above, ["base.shots=1", "space.head.kind=null"]).base.shots == 1
+    above = write("extends: plan.yaml\nbase: {good: true}\n", "above.yaml")
+    assert load_plan(above, ["base.good=false", "space.head.kind=null"]).base.good is False
 
 
 def test_a_plan_is_written_out_whole(file, write):
-    plan = load_plan(write("extends: plan.yaml\nbase: {shots: 4}\n", "above.yaml"))
+    plan = load_plan(write("extends: plan.yaml\nbase: {good: true}\n", "above.yaml"))
     assert "extends" not in to_yaml(plan)
     assert load_plan(write(to_yaml(plan), "whole.yaml")) == plan
 
@@ -181,21 +186,25 @@ def test_plans_that_extend_each_other_and_missing_ones_are_refused(write):
 # --- listed configurations
 
 LISTED = """
-base: {shots: 2}
+base: {pretrain: {queries: 2}}
 search: {algorithm: list}
 configurations:
   - {residual: false}
-  - {pretrain.lr: 1e-3, shots: 3}
+  - {pretrain.lr: 1e-3, pretrain.queries: 3}
   - {finetune.epochs.2: 7}
 """
 
 
 def test_listed_configurations_are_what_the_configuration_makes_of_them(write):
     plan = load_plan(write(LISTED))
-    assert plan.configurations == ({"residual": False}, {"pretrain.lr": 0.001, "shots": 3}, {"finetune.epochs.2": 7})
-    keys = ["residual", "pretrain.lr", "shots", "finetune.epochs.2"]
+    assert plan.configurations == (
+        {"residual": False},
+        {"pretrain.lr": 0.001, "pretrain.queries": 3},
+        {"finetune.epochs.2": 7},
+    )
+    keys = ["residual", "pretrain.lr", "pretrain.queries", "finetune.epochs.2"]
     assert list(base_values(plan)) == list(swept(plan)) == keys
-    assert swept(plan)["shots"].choice == (2, 3)
+    assert swept(plan)["pretrain.queries"].choice == (2, 3)
     assert swept(plan)["residual"].choice == (True, False)
 
 
@@ -217,10 +226,10 @@ def test_a_list_is_read_back_and_hashed(write):
     [
         ("{head.knid: direct}", ["configurations.3.head.knid", "unknown key"]),
         ("{compute.threads: 2}", ["configurations.3.compute.threads", "resources.cpus"]),
-        ("{shots: 0}", ["configurations.3: shots", "0"]),
+        ("{pretrain.queries: 0}", ["configurations.3: pretrain.queries", "0"]),
         ("{features.resize: 300}", ["configurations.3: features", "crop"]),
-        ("{shots: 3, pretrain.lr: 0.001}", ["configurations.3", "the same", "leave one out"]),
-        ("[shots]", ["configurations.3", "dictionary"]),
+        ("{pretrain.queries: 3, pretrain.lr: 0.001}", ["configurations.3", "the same", "leave one out"]),
+        ("[residual]", ["configurations.3", "dictionary"]),
         ("{pretrain: {enabled: false}}", ["pretrain holds pretrain.lr", "vary one of them"]),
     ],
 )
@@ -230,7 +239,7 @@ def test_a_wrong_entry_is_refused_by_its_place(write, entry, words):
 
 
 def test_a_list_and_a_space_exclude_each_other(write):
-    assert "search.algorithm" in refused(write(LISTED), "space.shots.choice=[1,2]")
+    assert "search.algorithm" in refused(write(LISTED), "space.pretrain.queries.choice=[1,2]")
     assert "search.algorithm: list, found grid" in refused(write(LISTED), "search.algorithm=grid")
 
 
@@ -246,9 +255,9 @@ def test_a_list_and_a_space_exclude_each_other(write):
         ("fold.seeds=[1]", ["fold", "unknown key"]),
         ("space.head.knid={choice: [a]}", ["space.head.knid", "unknown key"]),
         ("space.head.kind={choice: [prototype, forest]}", ["space.head.kind.choice.1: ", "unknown kind 'forest'"]),
-        ("space.shots={integers: [0, 3]}", ["space.shots.integers.0: found 0"]),
-        ("space.shots={choice: []}", ["space.shots", "choice"]),
-        ("space.shots={choice: [1], integers: [1, 2]}", ["space.shots", "one of"]),
+        ("space.pretrain.queries={integers: [0, 3]}", ["space.pretrain.queries.integers.0: found 0"]),
+        ("space.pretrain.queries={choice: []}", ["space.pretrain.queries", "choice"]),
+        ("space.pretrain.queries={choice: [1], integers: [1, 2]}", ["space.pretrain.queries", "one of"]),
         ("space.pretrain.lr={loguniform: [0, 1]}", ["space.pretrain.lr", "above 0"]),
         ("space.pretrain.lr={uniform: [0.5, 0.1]}", ["space.pretrain.lr", "below"]),
         ("space.head.patches={uniform: [1, 9]}", ["space.head.patches=", ": found 3.5", "integer"]),
@@ -275,9 +284,9 @@ def test_a_list_and_a_space_exclude_each_other(write):
         ("base.finetune.epochs={1: 4}", ["base.finetune.epochs", "start at 2"]),
         ("base.pretrain.lr=.nan", ["base.pretrain.lr"]),
         ("name=", ["name"]),
-        ("shots", ["'shots'", "key=value"]),
+        ("good", ["'good'", "key=value"]),
         ("=3", ["'=3'", "key=value"]),
-        ("base.shots=[1", ["base.shots=[1", "YAML"]),
+        ("folds.shots=[1", ["folds.shots=[1", "YAML"]),
     ],
 )
 def test_a_wrong_change_is_refused_in_one_line_that_names_key_and_value(file, change, words):
@@ -293,7 +302,9 @@ def test_two_values_that_are_right_alone_may_be_wrong_together(file):
     assert "squash" in text
 
 
-CONDITIONAL = "space.finetune.epochs.5={integers: [2, 20], when: {head.kind: [contrastive, maml], shots: [5]}}"
+CONDITIONAL = (
+    "space.finetune.epochs.5={integers: [2, 20], when: {head.kind: [contrastive, maml], pretrain.queries: [5]}}"
+)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +313,7 @@ CONDITIONAL = "space.finetune.epochs.5={integers: [2, 20], when: {head.kind: [co
         ("{head.knid: [maml]}", ["space.finetune.epochs.5.when.head.knid", "unknown key"]),
         ("{head.kind: [forest]}", ["space.finetune.epochs.5.when", "head.kind", "forest"]),
         ("{head.kind: [siamese]}", ["space.finetune.epochs.5.when.head.kind", "siamese", "no trial"]),
-        ("{shots: [5]}", ["space.finetune.epochs.5.when.shots", "no trial"]),
+        ("{pretrain.queries: [5]}", ["space.finetune.epochs.5.when.pretrain.queries", "no trial"]),
         ("{finetune.epochs.5: [3]}", ["space.finetune.epochs.5.when", "itself"]),
         ("{head.kind: []}", ["space.finetune.epochs.5.when.head.kind"]),
         ("{head.kind: contrastive}", ["space.finetune.epochs.5.when.head.kind", "contrastive"]),
@@ -316,18 +327,21 @@ def test_a_condition_that_cannot_be_is_refused_by_its_key(file, when, words):
 
 
 def test_conditions_are_read_as_the_configuration_holds_them_and_written_back(file):
-    plan = load_plan(file, ["space.shots={choice: [2, 5]}", CONDITIONAL.replace("[5]", "['5']")])
-    assert plan.space["finetune.epochs.5"].when == {"head.kind": ("contrastive", "maml"), "shots": (5,)}
+    plan = load_plan(file, ["space.pretrain.queries={choice: [2, 5]}", CONDITIONAL.replace("[5]", "['5']")])
+    assert plan.space["finetune.epochs.5"].when == {
+        "head.kind": ("contrastive", "maml"),
+        "pretrain.queries": (5,),
+    }
     again = Plan.model_validate(yaml.safe_load(to_yaml(plan)))
     assert again == plan
     assert plan_hash(again) == plan_hash(plan)
 
 
 def test_variants_hold_the_ends_of_a_conditional_range_where_its_condition_is_met(file):
-    plan = load_plan(file, ["space.shots={choice: [2, 5]}", CONDITIONAL])
-    epochs = {(c.head.kind, c.shots, c.finetune.epochs_for(5)) for c in variants(plan)}
+    plan = load_plan(file, ["space.pretrain.queries={choice: [2, 5]}", CONDITIONAL])
+    epochs = {(c.head.kind, c.pretrain.queries, c.finetune.epochs_for(5)) for c in variants(plan)}
     assert {("contrastive", 5, 2), ("contrastive", 5, 20)} <= epochs
-    assert {n for kind, shots, n in epochs if (kind, shots) != ("contrastive", 5)} == {2}, "the base's own"
+    assert {n for kind, queries, n in epochs if (kind, queries) != ("contrastive", 5)} == {2}, "the base's own"
 
 
 def test_a_condition_makes_right_what_is_wrong_without_it(file):
@@ -366,9 +380,9 @@ def test_an_address_without_a_password_is_taken(file, address):
         ("- a\n- b\n", ["expected a plan", "list"]),
         ("just words", ["expected a plan", "str"]),
         ("", ["expected a plan", "NoneType"]),
-        ("base: {shots: [", ["not YAML"]),
+        ("base: {good: [", ["not YAML"]),
         ("base: 3", ["base", "3"]),
-        ("space: [shots]", ["space"]),
+        ("space: [good]", ["space"]),
         ("search:\n", ["search"]),
         ("name: x\n1: y", ["1", "keys should be strings"]),
     ],
@@ -407,7 +421,7 @@ def test_the_hash_depends_on_all_that_the_table_does_and_not_on_the_pace(file):
     pace = ["workers=7", "folds_at_once=2", "retries=3", "system_metrics=true", "tracking_patience=1"]
     for change in (f"resources.{one}" for one in pace):
         assert plan_hash(load_plan(file, [change])) == plan_hash(plan)
-    changes = ["name=b", "base.shots=3", "folds.seeds=[1]", "search.trials=6", "space.shots.choice=[1]"]
+    changes = ["name=b", "base.good=true", "folds.seeds=[1]", "search.trials=6", "space.pretrain.queries.choice=[1]"]
     changes += ["resources.cpus=2", "search.seed=1", "search.goals=[accuracy, seconds]", "search.asks=3"]
     changes += ["space.pretrain.stop_threshold={uniform: [0.2, 0.8], when: {head.kind: [contrastive]}}"]
     assert len({plan_hash(load_plan(file, [change])) for change in changes} | {plan_hash(plan)}) == len(changes) + 1

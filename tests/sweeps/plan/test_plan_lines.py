@@ -16,7 +16,7 @@ from tests.sweeps.small import fsamc
 WRONG = """\
 name: x
 base:
-  shots: 0
+  good: 3
   pretrain: {treshold: 1, lr: 1.0e-4}
   head:
     kind: forest
@@ -45,7 +45,7 @@ def told(tmp_path, monkeypatch):
 def test_all_that_is_wrong_is_told_in_the_order_of_the_file(told):
     lines = [line.partition(" ")[::2] for line in told(WRONG)]
     assert [(place, text.partition(": ")[0]) for place, text in lines] == [
-        ("plan.yaml:3:3:", "base.shots"),
+        ("plan.yaml:3:3:", "base.good"),
         ("plan.yaml:4:14:", "base.pretrain.treshold"),
         ("plan.yaml:6:5:", "base.head.kind"),
         ("plan.yaml:8:3:", "space.head.knid"),
@@ -80,15 +80,21 @@ def test_every_command_that_reads_a_plan_prints_a_line_for_each(tmp_path, capsys
             "space:\n  head.kind:\n    choice:\n    - prototype\n    - forest\n",
             "plan.yaml:5:7: space.head.kind.choice.1: unknown kind 'forest'",
         ),
-        ("space:\n  shots: {integers: [1, 0]}\n", "plan.yaml:2:3: space.shots: integers: [1, 0]: the lower bound"),
-        ("space:\n  shots: {choice: [1, 1]}\n", "plan.yaml:2:11: space.shots.choice: [1, 1] names a value twice"),
+        (
+            "space:\n  head.patches: {integers: [1, 0]}\n",
+            "plan.yaml:2:3: space.head.patches: integers: [1, 0]: the lower bound",
+        ),
+        (
+            "space:\n  head.patches: {choice: [1, 1]}\n",
+            "plan.yaml:2:18: space.head.patches.choice: [1, 1] names a value twice",
+        ),
         (
             "space:\n  head: {kind: {choice: [maml]}}\n",
             "plan.yaml:2:10: space.head.kind: unknown key; the space takes dotted names: write `head.kind` as one key",
         ),
         (
-            "search: {algorithm: list}\nconfigurations:\n- {shots: 3}\n- {shot: 3}\n",
-            "plan.yaml:4:4: configurations.1.shot: unknown key; did you mean shots?",
+            "search: {algorithm: list}\nconfigurations:\n- {good: true}\n- {goods: true}\n",
+            "plan.yaml:4:4: configurations.1.goods: unknown key; did you mean good?",
         ),
         ("base:\n  features:\n    resize: 300\n", "plan.yaml:2:3: base.features: `resize` is the short side"),
     ],
@@ -99,11 +105,11 @@ def test_a_mistake_is_found_where_it_is(told, text, line):
 
 
 def test_a_plan_that_is_extended_is_named_where_it_is_at_fault(told):
-    below = "base:\n  shots: 0\n  residual: 7\nspace:\n  shots: {choice: [0, 1]}\n"
+    below = "base:\n  good: 3\n  residual: 7\nspace:\n  pretrain.queries: {choice: [0, 1]}\n"
     above = "extends: below.yaml\nbase:\n  residual: true\n  head.kind: maml\n"
     assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:2:3:", "plan.yaml:4:3:"]
-    above = "extends: below.yaml\nbase: {shots: 2, residual: true}\n"
-    assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:5:20:"]
+    above = "extends: below.yaml\nbase: {good: false, residual: true}\n"
+    assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:5:31:"]
 
 
 def test_keys_that_are_there_twice_are_told_of_every_plan_of_a_chain(told):
@@ -114,7 +120,10 @@ def test_keys_that_are_there_twice_are_told_of_every_plan_of_a_chain(told):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ("base.shots=0", "plan.yaml: base.shots=0: found 0; input should be greater than or equal to 1"),
+        (
+            "base.pretrain.queries=0",
+            "plan.yaml: base.pretrain.queries=0: found 0; input should be greater than or equal to 1",
+        ),
         (
             "base.head={kind: 3}",
             "plan.yaml: base.head={kind: 3}: base.head.kind: unknown kind '3', expected one of "
@@ -122,8 +131,8 @@ def test_keys_that_are_there_twice_are_told_of_every_plan_of_a_chain(told):
         ),
         ("folds.seed=[1]", "plan.yaml: folds.seed=[1]: unknown key; did you mean folds.seeds?"),
         (
-            "space.shot.choice=[1]",
-            "plan.yaml: space.shot.choice=[1]: space.shot: unknown key; did you mean space.shots?",
+            "space.goods.choice=[1]",
+            "plan.yaml: space.goods.choice=[1]: space.goods: unknown key; did you mean space.good?",
         ),
         ("base.features.resize=300", "plan.yaml: base.features.resize=300: base.features: `resize` is the short side"),
     ],
@@ -134,11 +143,11 @@ def test_a_change_of_the_command_line_is_named_itself(told, change, line):
 
 
 def test_a_later_word_wins_and_is_the_one_that_is_named(told):
-    assert told("base: {shots: 0}\n", "base.shots=-1", "base.shots=-2") == [
-        "plan.yaml: base.shots=-2: found -2; input should be greater than or equal to 1"
+    assert told("base: {pretrain: {queries: 0}}\n", "base.pretrain.queries=-1", "base.pretrain.queries=-2") == [
+        "plan.yaml: base.pretrain.queries=-2: found -2; input should be greater than or equal to 1"
     ]
-    told("base: {shots: 0, residual: 8}\n", "base.shots=1")
-    assert load_plan("plan.yaml", ["base.shots=1", "base.residual=true"]).base.shots == 1
+    told("base: {good: 3, residual: 8}\n", "base.good=true")
+    assert load_plan("plan.yaml", ["base.good=true", "base.residual=true"]).base.good
 
 
 @pytest.mark.parametrize(

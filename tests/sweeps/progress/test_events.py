@@ -32,6 +32,7 @@ FAILED = {"accuracy": "", "seconds": "", "status": "failed: cap/x.png: torn [x]"
 SUMMARY = pd.DataFrame(
     {
         "trial": [0, 0, 1, 1],
+        "shots": pd.array([pd.NA] * 4, dtype="Int64"),
         "category": ["cap", "average"] * 2,
         "mean": [0.5, 0.5, NAN, NAN],
         "std": [0.1, NAN, NAN, NAN],
@@ -56,7 +57,17 @@ def a_sweep(view: View, *, status: str = "done", reason: str = "") -> None:
     view.tell(Warned(text="left out at 5 shots: tile"))
     view.tell(Noted(text="2 images left out"))
     view.tell(
-        Started(name="s", out="o", algorithm="grid", trials=2, folds=4, categories=("cap",), seeds=(1, 2), draws=(0,))
+        Started(
+            name="s",
+            out="o",
+            algorithm="grid",
+            trials=2,
+            folds=4,
+            categories=("cap",),
+            seeds=(1, 2),
+            draws=(0,),
+            shots=(2,),
+        )
     )
     with SweepProgress(view, Eta({A: 2, B: 2}, {"bank": 1}, workers=1), name="s", folds=4, trials=2) as progress:
         progress.builds(["bank of cap, seed 1"], {"bank": (0, 0.0)})
@@ -140,9 +151,9 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
     assert {name: set(event) - {"event"} for name, event in by_name.items()} == {
         "warning": {"text", "caveat"},
         "note": {"text"},
-        "started": {"name", "out", "algorithm", "trials", "folds", "categories", "seeds", "draws"},
+        "started": {"name", "out", "algorithm", "trials", "folds", "categories", "seeds", "draws", "shots"},
         "building": {"under_way", *counts},
-        "fold": {"trial", "category", "seed", "draw", "status", "accuracy", "seconds", "reused", *counts},
+        "fold": {"trial", "category", "seed", "draw", "shots", "status", "accuracy", "seconds", "reused", *counts},
         "trial": {"trial", "configuration", "mean", "std", *best, *counts},
         "best": best,
         "finishing": {"reason", "folds"},
@@ -151,6 +162,7 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
     }
     assert by_name["done"]["summary"][1] == {
         "trial": 0,
+        "shots": None,
         "category": "average",
         "mean": 0.5,
         "std": None,

@@ -26,7 +26,7 @@ from tests.sweeps.report.test_document import Page
 from tests.sweeps.small import fsamc
 
 DASH = "\N{EN DASH}"
-BASE = load_plan("table1").base
+BASE = updated(load_plan("table1").base, {"shots": 2})
 TABLE = {table.number: table for table in paper_tables()}
 
 
@@ -198,16 +198,19 @@ def test_one_seed_counts_as_no_deviation():
 # --- from the command line
 
 
-def write_out(out: Path, plan: str, trials: list[tuple[dict, dict[str, list[float]]]], *changes: str) -> Path:
-    """OUT of a sweep: values and scores of each trial."""
+def write_out(
+    out: Path, plan: str, trials: list[tuple[dict, dict[int, dict[str, list[float]]]]], *changes: str
+) -> Path:
+    """OUT of a sweep: values and, by shots, scores of each trial."""
     out.mkdir()
     (out / "plan.yaml").write_text(to_yaml(load_plan(plan, changes)))
     lines = [json.dumps({"trial": number, "values": values}) + "\n" for number, (values, _) in enumerate(trials)]
     (out / "trials.jsonl").write_text("".join(lines))
     (out / "sweep.json").write_text('{"status": "running"}')
     parts = [
-        folds(scores, number, values.get("shots", 2), values.get("head.kind", "contrastive")).assign(**values)
-        for number, (values, scores) in enumerate(trials)
+        folds(scores, number, shots, values.get("head.kind", "contrastive")).assign(**values)
+        for number, (values, by_shots) in enumerate(trials)
+        for shots, scores in by_shots.items()
     ]
     pd.concat(parts).to_csv(out / "folds.csv", index=False)
     return out
@@ -215,7 +218,7 @@ def write_out(out: Path, plan: str, trials: list[tuple[dict, dict[str, list[floa
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    trials = [({"shots": 2}, {"bottle": [0.7, 0.8], "magnetic_tile": [0.3, 0.4]}), ({"shots": 1}, {"bottle": [0.1]})]
+    trials = [({}, {2: {"bottle": [0.7, 0.8], "magnetic_tile": [0.3, 0.4]}, 1: {"bottle": [0.1]}})]
     return write_out(tmp_path / "out", "table1", trials, "folds.seeds=[1, 2]")
 
 
@@ -234,7 +237,7 @@ def test_the_report_shows_it_on_the_screen_and_in_both_files_where_it_is_asked_f
     assert fsamc("report", out, "--paper") == 0
     markdown = (out / "report.md").read_text()
     for text in (capsys.readouterr().out, markdown, Page((out / "report.html").read_text()).text):
-        for said in (title, "75.00 ± 7.07", "71.93 ± 2.48", "+3.07", "2 shots, trial 0", "1 shot, trial 1"):
+        for said in (title, "75.00 ± 7.07", "71.93 ± 2.48", "+3.07", "2 shots, trial 0", "1 shot, trial 0"):
             assert said in text
         assert "the paper's over seeds 1, 2, 3, 4, 5" in " ".join(text.split())
         assert "Table 5" not in text, "the sweep is named after table 1"
@@ -244,7 +247,7 @@ def test_the_report_shows_it_on_the_screen_and_in_both_files_where_it_is_asked_f
 
 
 def test_a_sweep_under_another_name_shows_every_table_it_answers(tmp_path: Path):
-    trials = [({"residual": True}, {"bottle": [0.7, 0.8]}), ({"residual": False}, {"bottle": [0.5, 0.6]})]
+    trials = [({"residual": True}, {2: {"bottle": [0.7, 0.8]}}), ({"residual": False}, {2: {"bottle": [0.5, 0.6]}})]
     headings, tables, _ = compared(write_out(tmp_path / "out", "table5", trials, "name=mine"))
     assert [heading.partition(":")[0] for heading in headings] == ["Table 1", "Table 4", "Table 5", "Table 11"]
     ablation = {table.title: table for table in tables if table.title.startswith("contrastive")}
@@ -253,7 +256,7 @@ def test_a_sweep_under_another_name_shows_every_table_it_answers(tmp_path: Path)
 
 
 def test_of_several_trials_the_first_is_shown_and_the_others_are_named(tmp_path: Path):
-    trials = [({"pretrain.lr": lr}, {"bottle": [0.7, 0.8 + lr]}) for lr in (1e-4, 1e-3, 1e-2)]
+    trials = [({"pretrain.lr": lr}, {2: {"bottle": [0.7, 0.8 + lr]}}) for lr in (1e-4, 1e-3, 1e-2)]
     changes = ["space={pretrain.lr: {choice: [1.0e-4, 1.0e-3, 1.0e-2]}}"]
     _, tables, notes = compared(write_out(tmp_path / "out", "table1", trials, *changes))
     assert [table.title for table in tables] == ["2 shots, trial 0"]
@@ -262,7 +265,7 @@ def test_of_several_trials_the_first_is_shown_and_the_others_are_named(tmp_path:
 
 def test_notes_say_what_the_marks_mean_where_there_are_any(tmp_path: Path):
     same = {name: [0.25, 0.2504] for name in TABLE[7].categories}
-    _, (table,), notes = compared(write_out(tmp_path / "out", "table7", [({"shots": 2}, same)]))
+    _, (table,), notes = compared(write_out(tmp_path / "out", "table7", [({}, {2: same})]))
     average = next(row for row in table.rows if row[0].text == "average")
     assert average[2].text == "27.43 ± 1.05 \N{DAGGER}"
     assert {note[0] for note in notes} >= {"\N{DAGGER}", "*"}
@@ -270,7 +273,7 @@ def test_notes_say_what_the_marks_mean_where_there_are_any(tmp_path: Path):
 
 
 def test_a_sweep_that_answers_nothing_is_told_so_in_one_line(tmp_path: Path, capsys):
-    out = write_out(tmp_path / "out", "smoke", [({"head.kind": "prototype", "shots": 2}, {"bottle": [0.7]})])
+    out = write_out(tmp_path / "out", "smoke", [({"head.kind": "prototype"}, {2: {"bottle": [0.7]}})])
     assert fsamc("report", out, "--paper") == 2
     told = capsys.readouterr().err
     assert "answers a table of the paper" in told

@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from fsamc.errors import BadInput
 from fsamc.fold.metrics import wilson_interval
-from sweeps.report.confusion import Confusion, confusion_matrices, confusion_table
+from sweeps.report.confusion import Confusion, confusion_matrices, confusion_tables
 from sweeps.report.document.markdown import to_markdown
 from sweeps.report.document.report_blocks import Report, Table
 from sweeps.report.evidence import gather
@@ -31,7 +31,7 @@ from sweeps.report.write import write_report
 from sweeps.results.choices import leave_one_category_out
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
-from sweeps.results.tables import DETECTED, best_trial, percent, ranking, summarise
+from sweeps.results.tables import DETECTED, FOLD, best_trial, over_shots, percent, ranking, summarise
 from tests.sweeps.synthetic import SPACE, edit, note, write_synthetic
 
 DASH = "\N{EN DASH}"
@@ -96,7 +96,7 @@ def test_the_sections_and_their_order(report):
 def test_the_headline_tells_the_choice_from_its_estimate(out, report):
     folds = SweepReader(out).folds
     best = best_trial(folds)
-    average = summarise(folds).set_index(["trial", "category"]).loc[(best, "average"), ["mean", "std"]]
+    average = over_shots(summarise(folds)).set_index(["trial", "category"]).loc[(best, "average"), ["mean", "std"]]
     honest = leave_one_category_out(folds).iloc[-1]
     tiles = {tile.label: tile for tile in section(report, "headline")[0].tiles}
     assert tiles["Best trial"].value == percent(*average)
@@ -117,8 +117,8 @@ def test_caveats_warnings_failures_and_costs_are_said(report):
 # --- a sweep that lacks something
 
 
-def odd_shots(folds: pd.DataFrame) -> pd.DataFrame:
-    return folds.assign(shots=folds["trial"].map(lambda trial: ("1", "5")[int(trial) % 2]))
+def two_shots(folds: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([folds.assign(shots="1"), folds.assign(shots="5")])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def odd_shots(folds: pd.DataFrame) -> pd.DataFrame:
             ["± 0"],
         ),
         (1, lambda folds: folds, ["The only trial", "Nothing is swept"], ["chosen on the very queries", "## Heads"]),
-        (4, odd_shots, ["Trials of 1, 5 shots are ranked together", "| average | 1 |", "| average | 5 |"], []),
+        (4, two_shots, ["mean over the shots", "| average | 1 |", "| average | 5 |", "| average | mean |"], []),
         (
             4,
             failed(lambda folds: (folds["trial"] == "3") & (folds["category"] == "metal_plate")),
@@ -219,7 +219,7 @@ def test_confusions_add_up_to_the_folds(out):
 
 
 def test_a_confusion_matrix_by_hand():
-    found = confusion_table(Confusion("cap", ["a", "b", "c"], np.array([[3, 1, 0], [0, 0, 0], [1, 0, 1]])))
+    (found,) = confusion_tables([Confusion("cap", 2, ["a", "b", "c"], np.array([[3, 1, 0], [0, 0, 0], [1, 0, 1]]))])
     assert found.title == "cap"
     assert texts(found) == [["a", "3", "1", "0", "75"], ["b", "0", "0", "0", DASH], ["c", "1", "0", "1", "50"]]
     assert [cell.shade for cell in found.rows[0]] == [None, 0.75, 0.25, 0, None]
@@ -287,7 +287,7 @@ def test_listed_configurations_are_swept_like_any(tmp_path):
 def test_every_fold_is_a_cell_and_a_missing_one_a_hole(out, monkeypatch):
     evidence = gather(out)
     matrix = fold_matrix(evidence)
-    folds = evidence.folds.set_index(["trial", "category", "seed", "draw"])
+    folds = evidence.folds.set_index(["trial", *FOLD])
     ranked = evidence.board["trial"].tolist()
     assert matrix.trials[: len(ranked)] == ranked
     assert sorted(matrix.trials) == sorted(set(evidence.folds["trial"]))

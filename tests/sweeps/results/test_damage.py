@@ -64,7 +64,7 @@ def outcomes(number: int) -> list[Outcome]:
 def from_store(record: TrialRecord) -> list[Outcome]:
     """A store that has everything. Of a stopped trial only the folds that it had are asked for."""
     found = outcomes(record.number)
-    assert not record.folds or record.folds == [("cap", one.fold.seed, 0) for one in found]
+    assert not record.folds or record.folds == [("cap", one.fold.seed, 0, 3) for one in found]
     return found
 
 

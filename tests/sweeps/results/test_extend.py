@@ -19,7 +19,7 @@ PLAN = validated(
     Plan,
     {
         "name": "p",
-        "space": {"shots": {"choice": [2, 3]}},
+        "space": {"pretrain.queries": {"choice": [2, 3]}},
         "base": {"features": {"backbone": "resnet18", "weights": "random"}},
         "search": {"algorithm": "random", "trials": 4},
     },
@@ -87,8 +87,12 @@ def test_the_number_of_trials_is_all_that_may_differ(out):
 
 
 def test_what_has_all_its_trials_cannot_be_extended(out):
-    listed = validated(Plan, {"name": "l", "configurations": [{"shots": 3}], "search": {"algorithm": "list"}})
-    grid = validated(Plan, {"name": "g", "space": {"shots": {"choice": [1]}}, "search": {"algorithm": "grid"}})
+    listed = validated(
+        Plan, {"name": "l", "configurations": [{"pretrain.queries": 3}], "search": {"algorithm": "list"}}
+    )
+    grid = validated(
+        Plan, {"name": "g", "space": {"pretrain.queries": {"choice": [1]}}, "search": {"algorithm": "grid"}}
+    )
     alone = validated(Plan, {"name": "a", "search": {"algorithm": "random"}})
     for plan, words in ((listed, "a list"), (grid, "a grid"), (alone, "a plan without a space")):
         with pytest.raises(BadInput, match=f"--extend 2: {words} has all of its trials"):

@@ -88,12 +88,12 @@ def test_a_wrong_objective_is_refused_in_one_line(tmp_path, change, words):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("change", ["base.shots=1", "space.shots={choice: [1, 2]}"])
+@pytest.mark.parametrize("change", ["folds.shots=[1]", "folds.shots=[1, 2]"])
 @pytest.mark.parametrize("asked", ["objective={kind: support}", "objective={also: [support]}", "folds.score=support"])
 def test_one_shot_is_refused_wherever_it_stands(tmp_path, change, asked):
     file = tmp_path / "p.yaml"
     file.write_text(yaml.safe_dump(PLAN))
-    with pytest.raises(BadInput, match=r"`shots` is 1.*raise base\.shots or choose another objective"):
+    with pytest.raises(BadInput, match=r"`shots` is 1.*raise the shots.* or choose another objective"):
         load_plan(str(file), [change, asked])
 
 
@@ -118,10 +118,10 @@ def test_the_score_of_a_fold():
 
 def frames(scores: dict[tuple[int, str, int], tuple[float, float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """folds.csv and objectives.csv of (trial, category, seed) -> (accuracy, support)."""
-    where = [(trial, category, seed, 0) for trial, category, seed in scores]
+    where = [(trial, category, seed, 0, 2) for trial, category, seed in scores]
     keys = pd.DataFrame(where, columns=["trial", *tables.FOLD])
     accuracy, support = (np.array([pair[place] for pair in scores.values()]) for place in (0, 1))
-    folds = keys.assign(config="c", shots=2, head="prototype", accuracy=accuracy, correct=1.0, queries=2.0)
+    folds = keys.assign(config="c", head="prototype", accuracy=accuracy, correct=1.0, queries=2.0)
     folds = folds.assign(status="ok", seconds=1.0)[tables.FIXED]
     return folds, keys.assign(query=accuracy, support=support, pseudo=np.nan)
 
@@ -161,7 +161,7 @@ def test_the_target_has_no_say_whatever_its_folds_score():
 def test_a_score_on_disk_is_the_score_told(tmp_path):
     """What a resumed search is told from objectives.csv is what it was told from the results."""
     measured = {"kind": "support"}
-    asked = validated(Plan, {"name": "p", "space": {"shots": {"choice": [2, 3]}}, "objective": measured})
+    asked = validated(Plan, {"name": "p", "space": {"pretrain.queries": {"choice": [2, 3]}}, "objective": measured})
     asked = asked.model_copy(update={"base": asked.base.model_copy(update={"scoring": asked.scoring})})
     folder = SweepFolder(tmp_path / "out", asked)
     folder.open(DATA)
@@ -169,10 +169,10 @@ def test_a_score_on_disk_is_the_score_told(tmp_path):
     for number in (0, 1):
         outcomes = []
         for seed, support in supports.items():
-            one = outcome(seed, shots=2 + number)
+            one = outcome(seed)
             one.result.measured["support"] = support / (1 + number)
             outcomes.append(one)
-        tell(folder, number, *outcomes, shots=2 + number)
+        tell(folder, number, *outcomes, **{"pretrain.queries": 2 + number})
     means = {trial: score["mean"] for trial, score in folder.scores().items()}
     assert means == pytest.approx({0: (1 / 3 + 2 / 7) / 2, 1: (1 / 6 + 1 / 7) / 2})
     rows = pd.read_csv(folder.root / "objectives.csv")
@@ -223,13 +223,25 @@ def test_an_objective_that_not_every_trial_has_is_left_out():
     assert "support" not in set(choices(folds, measured[measured["trial"] != 2])["objective"])
 
 
-def test_shots_are_not_mixed():
+def test_choices_are_made_within_each_number_of_shots_and_by_their_mean():
     folds, measured = frames(SCORES)
-    found = choices(folds.assign(shots=np.where(folds["trial"] == 1, 5, 2)), measured)
+    inverse = folds.assign(shots=5, accuracy=1 - folds["accuracy"])
+    found = choices(pd.concat([folds, inverse]), pd.concat([measured, measured.assign(shots=5)]))
     assert found.loc[found["objective"] == "query", ["shots", "trial", "trials"]].to_numpy().tolist() == [
-        [2, 0, 2],
-        [5, 1, 1],
+        [2, 1, 3],
+        [5, 2, 3],
+        [pd.NA, 0, 3],  # all have 50 %, and the lower number is taken
     ]
+
+
+@pytest.mark.parametrize(("shots", "best"), [("mean", 0), (2, 1), (5, 2)])
+def test_one_number_of_shots_may_choose_and_the_accuracy_stays_that_over_all(shots, best):
+    folds, measured = frames(SCORES)
+    folds = pd.concat([folds, folds.assign(shots=5, accuracy=1 - folds["accuracy"])])
+    chosen = validated(Plan, {"name": "p", "objective": {"shots": shots}, "folds": {"shots": [2, 5]}})
+    board = objective.ranking_by_objective(chosen, folds, measured)
+    assert board["trial"].iloc[0] == best
+    assert board["mean"].tolist() == pytest.approx([0.5] * 3)
 
 
 def test_the_rank_correlation_is_spearmans():
@@ -280,7 +292,7 @@ ONE_HEAD = {"space": {"head.patches": {"choice": [5, 20]}, "residual": {"choice"
 
 
 def test_too_few_images_for_queries_name_the_way_out(own, capfd):
-    words = own.words(own.plan(**ONE_HEAD), "base.shots=3")
+    words = own.words(own.plan(**ONE_HEAD), "folds.shots=[3]")
     assert fsamc(*words) == 2
     errors = capfd.readouterr().err
     assert "need 4 groups" in errors
@@ -310,7 +322,7 @@ def test_measuring_on_pseudo_defects_needs_textures(lab, capfd):
 
 @pytest.mark.ray
 def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
-    out = own.sweep(own.plan(**ONE_HEAD), "base.shots=3", "folds.score=support")
+    out = own.sweep(own.plan(**ONE_HEAD), "folds.shots=[3]", "folds.score=support")
     screen = capfd.readouterr().out
     assert "no queries: accuracy is leave-one-out on the support images" in screen
     folds = table(out)
@@ -328,14 +340,14 @@ def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
     assert "What each objective would have chosen" not in page
     assert notes(out)["status"] == "done"
     best = load_plan(str(out / "best.yaml"))
-    assert (best.folds.score, best.base.shots) == ("support", 3)
+    assert (best.folds.score, best.folds.shots) == ("support", (3,))
 
 
 @pytest.mark.ray
 def test_a_sweep_by_the_support_chooses_by_it_and_compares_with_the_others(lab, capfd):
     objectives = "objective={kind: support, also: [pseudo]}"
     with folds_that_sleep(report=True):
-        out = lab.sweep(lab.plan(**ONE_HEAD), objectives, "base.pseudo.per_class=8", "base.shots=3")
+        out = lab.sweep(lab.plan(**ONE_HEAD), objectives, "base.pseudo.per_class=8", "folds.shots=[3]")
     folds, measured = SweepReader(out).folds, SweepReader(out).measured
     assert len(measured) == len(folds) == 16
     assert measured["query"].tolist() == folds["accuracy"].tolist()

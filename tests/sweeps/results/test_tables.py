@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t
+from scipy import stats
 
 from sweeps.results import tables
 from sweeps.results.choices import leave_one_category_out
@@ -47,8 +47,10 @@ def grid(scores, **options):
     )
 
 
-def cell(summary, trial, category):
-    found = summary[(summary["trial"] == trial) & (summary["category"] == category)]
+def cell(summary, trial, category, shots=None):
+    """The row over all shots, or at some."""
+    of_shots = summary["shots"].isna() if shots is None else summary["shots"] == shots
+    found = summary[(summary["trial"] == trial) & (summary["category"] == category) & of_shots]
     assert len(found) == 1
     return found.iloc[0]
 
@@ -100,14 +102,16 @@ def test_a_seed_that_lacks_a_common_category_has_no_average():
 def test_one_seed_has_a_dash_for_its_spread_and_a_missing_category_is_a_dash():
     summary = tables.summarise(grid({0: {"pcb": [0.25], "tile": [0.5]}, 1: {"pcb": [0.125]}}))
     assert math.isnan(cell(summary, 0, "pcb")["std"])
-    shown = tables.format_table(summary)
+    shown = tables.format_table(tables.over_shots(summary))
     assert list(shown.columns) == ["pcb", "tile", "average"]
     assert shown.loc[0].tolist() == [f"{mean} ± {DASH} *" for mean in ("25.0", "50.0", "25.0")]
     assert shown.loc[1].tolist() == [f"12.5 ± {DASH}", DASH, f"12.5 ± {DASH}"]
 
 
 def test_every_equal_best_is_marked():
-    shown = tables.format_table(tables.summarise(grid({0: {"pcb": [0.1, 0.3]}, 1: {"pcb": [0.2, 0.2]}})))
+    shown = tables.format_table(
+        tables.over_shots(tables.summarise(grid({0: {"pcb": [0.1, 0.3]}, 1: {"pcb": [0.2, 0.2]}})))
+    )
     assert shown["pcb"].tolist() == ["20.0 ± 14.1 *", "20.0 ± 0.0 *"]
 
 
@@ -202,13 +206,14 @@ def test_leave_one_category_out_ties_go_to_the_lower_trial():
 def test_leave_one_category_out_chooses_within_each_shots():
     folds = pd.concat(
         [
-            grid({0: {"a": [0.1], "b": [0.2]}}, shots=1),
-            grid({1: {"a": [0.8], "b": [0.9]}}, shots=5),
+            grid({0: {"a": [0.1], "b": [0.2]}, 1: {"a": [0.0], "b": [0.1]}}, shots=1),
+            grid({0: {"a": [0.7], "b": [0.6]}, 1: {"a": [0.8], "b": [0.9]}}, shots=5),
         ]
     )
     left_out = leave_one_category_out(folds)
-    assert left_out["shots"].tolist() == [1, 1, 1, 5, 5, 5]
-    assert left_out["accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.15, 0.8, 0.9, 0.85])
+    assert left_out["shots"].tolist() == [1, 1, 1, 5, 5, 5, pd.NA]
+    assert left_out["trial"].tolist() == [0, 0, pd.NA, 1, 1, pd.NA, pd.NA]
+    assert left_out["accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.15, 0.8, 0.9, 0.85, 0.5])
 
 
 def test_a_single_category_leaves_nothing_to_choose_on():
@@ -230,11 +235,11 @@ def raced():
 
 def test_a_trial_stopped_early_has_no_average_and_takes_no_category_from_the_others():
     folds = raced()
-    assert tables.common_categories(folds) == ["pcb", "tile"]
-    summary = tables.summarise(folds)
+    assert tables.averaged_categories(folds) == {2: ["pcb", "tile"]}
+    summary = tables.over_shots(tables.summarise(folds))
     assert summary.loc[summary["category"] == "average", "trial"].tolist() == [0, 1]
-    assert cell(summary, 1, "average")["mean"] == pytest.approx(0.7)
-    assert cell(summary, 2, "pcb")["mean"] == pytest.approx(0.9)
+    means = summary.set_index(["trial", "category"])["mean"]
+    assert (means[1, "average"], means[2, "pcb"]) == (pytest.approx(0.7), pytest.approx(0.9))
 
 
 def test_a_trial_stopped_early_is_neither_ranked_nor_chosen_nor_marked_as_best():
@@ -242,7 +247,7 @@ def test_a_trial_stopped_early_is_neither_ranked_nor_chosen_nor_marked_as_best()
     assert tables.ranking(folds)["trial"].tolist() == [1, 0]
     assert tables.best_trial(folds) == 1
     assert 2 not in set(leave_one_category_out(folds)["trial"].dropna())
-    assert tables.format_table(tables.summarise(folds)).loc[[1, 2], "pcb"].tolist() == [
+    assert tables.format_table(tables.over_shots(tables.summarise(folds))).loc[[1, 2], "pcb"].tolist() == [
         "60.0 ± 0.0 *",
         f"90.0 ± {DASH}",
     ]
@@ -273,10 +278,13 @@ def test_shuffled_rows_give_the_same_tables():
 def test_the_summary_is_written_as_the_contract_says(tmp_path: Path):
     tables.write_summary(tables.summarise(grid({0: {"NA": [0.5], "b, c": [0.25]}})), tmp_path)
     assert (tmp_path / "summary.csv").read_text().splitlines() == [
-        "trial,category,mean,std,seeds,categories",
-        "0,NA,0.5,,1,",
-        '0,"b, c",0.25,,1,',
-        "0,average,0.375,,1,2",
+        "trial,shots,category,mean,std,seeds,categories",
+        "0,2,NA,0.5,,1,",
+        '0,2,"b, c",0.25,,1,',
+        "0,2,average,0.375,,1,2",
+        "0,,NA,0.5,,1,",
+        '0,,"b, c",0.25,,1,',
+        "0,,average,0.375,,1,2",
     ]
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
 
@@ -304,22 +312,59 @@ def test_leave_one_category_out_averages_only_seeds_that_every_category_has():
     assert math.isnan(left_out["std"].iloc[-1])
 
 
-def test_what_a_trial_scored_by_itself_is_what_the_summary_says_of_it_alone():
+def test_a_trials_score_is_its_average_in_the_summary():
     folds = grid({0: {"pcb": [0.2, 0.4], "tile": [0.6, 0.8]}, 1: {"pcb": [0.5, 0.9]}}).assign(
         seconds=[1, 2, 3, 4, 5, 7]
     )
     scores = tables.trial_scores(folds)
     assert list(scores.columns) == ["mean", "std", "seconds"]
-    for trial, of_trial in folds.groupby("trial"):
-        alone = cell(tables.summarise(of_trial), trial, tables.AVERAGE)
-        assert scores.loc[trial, "mean"] == pytest.approx(alone["mean"])
-        assert scores.loc[trial, "std"] == pytest.approx(alone["std"])
+    for trial in (0, 1):
+        average = cell(tables.summarise(folds), trial, tables.AVERAGE)
+        assert scores.loc[trial, ["mean", "std"]].tolist() == average[["mean", "std"]].tolist()
     assert scores["seconds"].to_list() == [2.5, 6.0]
 
 
-def test_a_seed_that_lacks_a_category_of_its_trial_does_not_count_for_its_score():
-    folds = table(row(0, "pcb", 1, 0.2), row(0, "tile", 1, 0.4), row(0, "pcb", 2, 0.9), row(1, "pcb", 1, 0.1))
-    assert tables.trial_scores(folds)["mean"].to_list() == pytest.approx([0.3, 0.1])
+# --- several numbers of shots
+
+# At five shots `tile` is too small, for every trial alike.
+#            2 shots: pcb, tile    5 shots: pcb    averages: 2 shots, 5 shots, both
+# trial 0        0.2, 0.4              0.9                  0.3, 0.9, 0.6
+# trial 1        0.4, 0.6              0.5                  0.5, 0.5, 0.5
+AVERAGED = {2: ["pcb", "tile"], 5: ["pcb"]}
+
+
+def at_two_and_five() -> pd.DataFrame:
+    two = grid({0: {"pcb": [0.1, 0.3], "tile": [0.4, 0.4]}, 1: {"pcb": [0.4, 0.4], "tile": [0.6, 0.6]}})
+    five = grid({0: {"pcb": [0.9, 0.9]}, 1: {"pcb": [0.5, 0.5]}}, shots=5)
+    return pd.concat([two, five], ignore_index=True)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_accuracy_is_the_mean_over_shots_of_the_averages_at_each(marked):
+    folds = at_two_and_five()
+    summary = tables.summarise(tables.mark_averaged(folds, AVERAGED) if marked else folds)
+    means = [cell(summary, 0, name, n)["mean"] for n in (2, 5, None) for name in ("pcb", "average")]
+    assert means == pytest.approx([0.2, 0.3, 0.9, 0.9, 0.55, 0.6])
+    assert cell(summary, 0, "tile")["mean"] == pytest.approx(0.4)  # over the shots that it has
+    assert cell(summary, 0, "average")["std"] == pytest.approx(0.05 / math.sqrt(2))  # of 0.575 and 0.625
+    assert [cell(summary, 0, "average", n)["categories"] for n in (2, 5, None)] == [2, 1, 2]
+
+
+def test_what_is_averaged_is_what_was_decided_and_not_what_has_finished():
+    folds = tables.mark_averaged(at_two_and_five(), AVERAGED)
+    first = folds[(folds["trial"] == 0) | (folds["category"] == "pcb")]  # trial 1 has not come to tile yet
+    average = cell(tables.summarise(first), 0, "average")
+    pd.testing.assert_series_equal(average, cell(tables.summarise(folds), 0, "average"), check_names=False)
+    assert "average" not in set(tables.over_shots(tables.summarise(first)).query("trial == 1")["category"])
+
+
+def test_trials_are_ranked_by_their_accuracy_over_the_shots_and_paired_by_category_and_seed():
+    board = tables.ranking(tables.mark_averaged(at_two_and_five(), AVERAGED))
+    assert board["trial"].tolist() == [0, 1]
+    # Cells of trial 1 - trial 0: pcb ((0.3, 0.1) at 2 and -0.4 at 5)/2 = -0.05, -0.15; tile 0.2, 0.2.
+    cells = np.array([-0.05, -0.15, 0.2, 0.2])
+    half = stats.t.ppf(0.975, 3) * cells.std(ddof=1) / 2
+    assert board.loc[1, ["difference", "low", "high"]].tolist() == pytest.approx([-0.1, -0.1 - half, -0.1 + half])
 
 
 def test_the_pareto_set_holds_what_none_beats_in_both_best_first():
@@ -349,6 +394,6 @@ def test_paired_differences_of_many_trials_are_those_of_one_after_the_other():
     best = scores.loc[board["trial"].iloc[0]]
     for _, found in board.iterrows():
         gaps = (scores.loc[found["trial"]] - best).dropna().groupby(level=["category", "seed"]).mean()
-        half = t.ppf(0.975, len(gaps) - 1) * gaps.std() / math.sqrt(len(gaps))
+        half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std() / math.sqrt(len(gaps))
         expected = [gaps.mean(), gaps.mean() - half, gaps.mean() + half]
         assert found[["difference", "low", "high"]].tolist() == pytest.approx(expected)

@@ -27,21 +27,25 @@ CONDITIONAL = {
     "finetune.epochs.2": {"integers": [2, 12], "when": TRAINED},
     **SPACE,
 }
+Q = "pretrain.queries"
 DISCRETE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
-    "shots": {"choice": [1, 2, 3]},
-    "finetune.epochs.3": {"choice": [4, 8], "when": {**TRAINED, "shots": [3]}},
+    Q: {"choice": [1, 2, 3]},
+    "finetune.epochs.3": {"choice": [4, 8], "when": {**TRAINED, Q: [3]}},
 }
-SMALL = 7  # configurations of DISCRETE: 2 x 3, and one more with trained heads at three shots
+SMALL = 7  # configurations of DISCRETE: 2 x 3, and one more with trained heads at three queries
+QUERIES = {"pretrain": {"queries": 2}}
 
 
 def plan(algorithm, space=SPACE, trials=6, seed=0, search=None, **base):
     how = {"algorithm": algorithm, "trials": trials, "seed": seed, **(search or {})}
-    return validated(Plan, {"name": "p", "base": base, "space": space, "search": how})
+    return validated(Plan, {"name": "p", "base": QUERIES | base, "space": space, "search": how})
 
 
 def listed(*entries, **base):
-    return validated(Plan, {"name": "p", "base": base, "configurations": entries, "search": {"algorithm": "list"}})
+    return validated(
+        Plan, {"name": "p", "base": QUERIES | base, "configurations": entries, "search": {"algorithm": "list"}}
+    )
 
 
 def optuna_plan(sampler="tpe", space=SPACE, **more):
@@ -78,7 +82,12 @@ def proposals(plan, scores=None):
 
 PLANS = {
     "grid": lambda seed=0: plan("grid", DISCRETE, seed=seed),
-    "list": lambda seed=0: listed({"shots": 1}, {"residual": False}, {"shots": 3}, {"shots": 1, "residual": False}),
+    "list": lambda seed=0: listed(
+        {Q: 1},
+        {"residual": False},
+        {Q: 3},
+        {Q: 1, "residual": False},
+    ),
     "random": lambda seed=0: plan("random", trials=9, seed=seed),
     "random, conditional": lambda seed=0: plan("random", CONDITIONAL, trials=9, seed=seed),
     "random, small": lambda seed=0: plan("random", DISCRETE, trials=20, seed=seed),
@@ -172,7 +181,7 @@ class TestEveryProposer:
         if (foreseen := proposer.foreseen()) is not None:
             assert [*foreseen] == [values for _, values in case[1]]
 
-    @pytest.mark.parametrize("keys", [(), ("head.kind",), ("shots", "head.kind")])
+    @pytest.mark.parametrize("keys", [(), ("head.kind",), (Q, "head.kind")])
     def test_what_is_counted_by_some_keys_is_what_comes(self, case, keys):
         counted = make_proposer(case[0]()).counted_by(keys)
         if counted is not None:
@@ -217,17 +226,17 @@ class TestBudgeted:
 
 # --- grid and list
 
-TREE = {"head.kind": {"choice": ["prototype", "contrastive"]}, "shots": {"choice": [1, 2, 5]}}
-SILENT = ({"residual": False}, {"shots": 5, "head.kind": "prototype"}, {"shots": 1})
+TREE = {"head.kind": {"choice": ["prototype", "contrastive"]}, Q: {"choice": [1, 2, 5]}}
+SILENT = ({"residual": False}, {Q: 5, "head.kind": "prototype"}, {Q: 1})
 
 
 @pytest.mark.parametrize(
     ("asked", "keys", "expected"),
     [
-        (plan("grid", TREE), ["head.kind", "shots"], ["c2", "p1", "p2", "p5", "c1", "c5"]),
-        (plan("grid", {"shots": {"choice": [1, 3, 4]}}, trials=2), ["shots"], ["2", "1", "3", "4"]),
-        (listed(*SILENT), ["residual", "shots", "head.kind"], ["T2c", "F2c", "T5p", "T1c"]),
-        (listed({"shots": 2}, {"shots": 3}, shots=2), ["shots"], ["2", "3"]),
+        (plan("grid", TREE), ["head.kind", Q], ["c2", "p1", "p2", "p5", "c1", "c5"]),
+        (plan("grid", {Q: {"choice": [1, 3, 4]}}, trials=2), [Q], ["2", "1", "3", "4"]),
+        (listed(*SILENT), ["residual", Q, "head.kind"], ["T2c", "F2c", "T5p", "T1c"]),
+        (listed({Q: 2}, {Q: 3}, pretrain={"queries": 2}), [Q], ["2", "3"]),
         *((plan(algorithm, {}, trials=9), [], [""]) for algorithm in ("grid", "random", "optuna")),
         (listed(), [], [""]),
     ],
@@ -306,7 +315,7 @@ def test_with_a_second_goal_it_looks_for_speed_too():
     [
         (SPACE, {}, "space.head.kind is a choice"),
         (
-            {**NUMBERS, "head.patches": {"integers": [1, 4], "when": {"shots": [2]}}},
+            {**NUMBERS, "head.patches": {"integers": [1, 4], "when": {Q: [2]}}},
             {},
             "space.head.patches has `when`",
         ),

@@ -35,7 +35,11 @@ SPACE = {
     "finetune.epochs.2": {"integers": [2, 12], "when": {"head.kind": ["contrastive"]}},
     "pretrain.lr": {"loguniform": [1e-5, 1e-1]},
 }
-SMALL = {"head.kind": SPACE["head.kind"], "shots": {"choice": [1, 2, 3, 4, 5]}, "residual": {"choice": [True, False]}}
+SMALL = {
+    "head.kind": SPACE["head.kind"],
+    "pretrain.queries": {"choice": [8, 16, 32, 64, 128]},
+    "residual": {"choice": [True, False]},
+}
 
 
 def plan(space=SPACE, name="p", base=None, **search) -> Plan:
@@ -165,7 +169,7 @@ def test_a_study_that_holds_something_else_under_a_number_is_not_gone_on_with(tm
 @pytest.mark.parametrize(
     ("other", "data", "words"),
     [
-        (plan(base={"shots": 3}), "d", "another plan"),
+        (plan(base={"good": True}), "d", "another plan"),
         (plan({**SPACE, "residual": {"choice": [True, False]}}), "d", "another plan"),
         (plan(), "e", "other data"),
         (plan(goals=["accuracy", "seconds"]), "d", "other search.goals"),
@@ -185,7 +189,7 @@ def test_the_study_of_another_plan_is_refused_before_anything_is_written(tmp_pat
 
 def test_of_two_plans_that_make_one_study_at_once_the_first_trial_decides(tmp_path, storage):
     """Both may find it empty; the mark of the plan that was slower is then taken away again here."""
-    mine, other = plan(storage=storage), plan(base={"shots": 3}, storage=storage)
+    mine, other = plan(storage=storage), plan(base={"good": True}, storage=storage)
     slower = make_proposer(mine, home(tmp_path / "a", "a"))
     study = optuna.load_study(study_name="p", storage=storage)
     study.set_user_attr("plan", study_hash(other, "d"))
@@ -206,7 +210,7 @@ def test_what_changes_no_score_keeps_the_study(tmp_path, storage):
 
 def test_two_studies_share_a_storage_under_their_names(tmp_path, storage):
     run(make_proposer(plan(storage=storage), home(tmp_path)), 2)
-    other = plan(base={"shots": 3}, storage=storage, study="other")
+    other = plan(base={"good": True}, storage=storage, study="other")
     check_search(other, home(tmp_path / "b", "b"))
     run(make_proposer(other, home(tmp_path / "b", "b")), 3)
     assert (len(trials(storage)), len(trials(storage, "other"))) == (2, 3)

@@ -41,10 +41,10 @@ def test_a_row_that_is_torn_is_read_when_it_is_whole(out: Out):
     path = out.root / "predictions.csv"
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    assert len(journal.read()[0].answers[("cap", 1, 0)].truth) == 9
+    assert len(journal.read()[0].answers[("cap", 1, 0, 3)].truth) == 9
     with path.open("ab") as file:
         file.write(whole[-5:])
-    assert len(journal.read()[0].answers[("cap", 1, 0)].truth) == 10
+    assert len(journal.read()[0].answers[("cap", 1, 0, 3)].truth) == 10
 
 
 def test_a_failed_fold_has_a_row_and_no_score_and_the_end_reaches_a_record_that_was_read_before(out: Out):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from sweeps.plan.settings import Search, Stopping
+from sweeps.plan.settings import Search
+from sweeps.plan.stopping_settings import Stopping
 from sweeps.trials.racing import Race, Standings, scatter
 from sweeps.trials.stopping import make_rule
 

@@ -12,10 +12,12 @@ import pytest
 from cluster.folds import Fold, Outcome
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
 from sweeps.checks.prepare import seed_draw_pairs
 from sweeps.plan.configurations import configuration
 from sweeps.plan.load import load_plan
-from sweeps.plan.settings import Plan, Search, Stopping
+from sweeps.plan.settings import Plan, Search
+from sweeps.plan.stopping_settings import Stopping
 from sweeps.results import tables
 from sweeps.results.objective import scored
 from sweeps.results.reader import SweepReader
@@ -24,7 +26,7 @@ from sweeps.trials.tuner import side_by_side
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
 from tests.sweeps.small import Lab, notes, runs
 
-FOLDS = [Fold(category=name, seed=seed, draw=0, config=None) for seed in (1, 2) for name in "abcd"]
+FOLDS = [Fold(category=name, seed=seed, draw=0, config=FoldConfig()) for seed in (1, 2) for name in "abcd"]
 
 
 def scheduler(**stopping) -> EarlyStopping:
@@ -37,7 +39,7 @@ def told(stopping: EarlyStopping, number: int, scores: list[float | None]) -> li
     trial = SimpleNamespace(config={"number": number, "folds": FOLDS})
     answers = []
     for fold, score in zip(FOLDS, scores, strict=False):
-        result = None if score is None else SimpleNamespace(accuracy=score, category=fold.category)
+        result = None if score is None else SimpleNamespace(accuracy=score, category=fold.category, shots=2)
         outcome = Outcome(fold=fold, result=result, error=None if result else "x")
         answers.append(stopping.on_trial_result(None, trial, {"outcome": outcome}))
         if answers[-1] == "STOP":
