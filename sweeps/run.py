@@ -28,7 +28,7 @@ from sweeps.request import CheckedRequest
 from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import end_extension
 from sweeps.results.reader import TrialRecord
-from sweeps.results.splits import lost_query_lines, splits, write_splits
+from sweeps.results.splits import Split, lost_query_lines, splits, write_splits
 from sweeps.results.usage import Usage, builds_by_kind, builds_since, folds_saved
 from sweeps.search import Home, Proposer, make_proposer
 from sweeps.tracking.uri import obstacle
@@ -69,6 +69,11 @@ class SweepRun:
         """Search, with the study that outlives this run."""
         return make_proposer(self.plan, Home(out=self.out, run=self.folder.run, data=self.prepared.fingerprint))
 
+    @cached_property
+    def splits(self) -> list[Split]:
+        """Support, queries and what is neither, of every fold."""
+        return splits(self.prepared)
+
     def run(self) -> None:
         """Run what is left to run. Raises Unfinished if something still is afterwards."""
         try:
@@ -82,7 +87,7 @@ class SweepRun:
         for line in self.folder.repairs():
             self.view.tell(Noted(text=line))
         remember_pictures(self.prepared.examined, self.store)
-        write_splits(splits(self.prepared), self.out)
+        write_splits(self.splits, self.out)
         self._replay()
         self._note("running")
         uri = None if self.request.offline else self.checked.runs_at
@@ -275,7 +280,7 @@ class SweepRun:
                 "run": self.folder.run,
                 "status": status,
                 "caveats": list(self.prepared.caveats),
-                "warnings": [*self.prepared.warnings, *lost_query_lines(splits(self.prepared))],
+                "warnings": [*self.prepared.warnings, *lost_query_lines(self.splits)],
                 "builds": {kind: count for kind, (count, _) in builds.items()},
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},
                 "trials": len(self.folder.records()),

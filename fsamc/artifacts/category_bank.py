@@ -88,3 +88,20 @@ class Bank:
     def load(self, store: Store) -> Detector[Any]:
         """Return the detector of this bank; what is missing is built first."""
         return self.detector(store.get(self), store.get(self.good)["features"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfBank:
+    """Base of artifacts that come of a bank: they are about its category, and run where it does."""
+
+    bank: Bank
+
+    @property
+    def category(self) -> Category:
+        """The bank's."""
+        return self.bank.category
+
+    @property
+    def compute(self) -> Compute:
+        """The bank's."""
+        return self.bank.compute

@@ -11,16 +11,14 @@ from typing import ClassVar
 import numpy as np
 
 from fsamc.artifacts.base import Artifact
-from fsamc.artifacts.category_bank import Bank
-from fsamc.config.compute import Compute
-from fsamc.data.category import Category
+from fsamc.artifacts.category_bank import OfBank
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoodScores:
+class GoodScores(OfBank):
     """Anomaly scores of good images that are held out: `scores` float32 [H].
 
     A detector like the bank's judges them, that has learnt from the other good images alone.
@@ -31,7 +29,6 @@ class GoodScores:
     """
 
     kind: ClassVar[str] = "goodscores"
-    bank: Bank
     held_out: tuple[int, ...]
 
     @cached_property
@@ -43,16 +40,6 @@ class GoodScores:
     def about(self) -> str:
         """The bank's category and seed, and how many images."""
         return f"{self.bank.about}, {len(self.held_out)} good images"
-
-    @property
-    def category(self) -> Category:
-        """The bank's."""
-        return self.bank.category
-
-    @property
-    def compute(self) -> Compute:
-        """The bank's."""
-        return self.bank.compute
 
     @property
     def nbytes(self) -> int:

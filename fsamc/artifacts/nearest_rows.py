@@ -11,25 +11,22 @@ from typing import ClassVar
 import numpy as np
 
 from fsamc.artifacts.base import Artifact
-from fsamc.artifacts.category_bank import Bank
+from fsamc.artifacts.category_bank import OfBank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.config.compute import Compute
-from fsamc.data.category import Category
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestRows:
+class NearestRows(OfBank):
     """What would be normal at every patch (paper 3.4, eq. 2): `indices` int32 [n, P], `distances` float32 [n, P].
 
     Residual maps follow from it and from the features, so they are not kept: 8 bytes a patch in place of 2 a channel.
     """
 
     kind: ClassVar[str] = "nearest"
-    bank: Bank
     queries: FeatureSet | PseudoSet
 
     @cached_property
@@ -41,16 +38,6 @@ class NearestRows:
     def about(self) -> str:
         """The bank's category and seed, and what is compared with it."""
         return f"{self.bank.about}, {self.queries.kind}"
-
-    @property
-    def category(self) -> Category:
-        """The bank's."""
-        return self.bank.category
-
-    @property
-    def compute(self) -> Compute:
-        """The bank's."""
-        return self.bank.compute
 
     @property
     def nbytes(self) -> int:
