@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -10,11 +10,14 @@ import yaml
 from pydantic import BaseModel
 
 from fsamc.config.compute import Compute
+from fsamc.config.dotted import Problem
 from fsamc.config.kinds import kinds_of
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from sweeps.plan.kinds import owners
+from sweeps.plan.older_plans import new_name
 from sweeps.plan.settings import Plan
+from sweeps.plan.yaml_lines import Place
 
 
 def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
@@ -51,7 +54,25 @@ def _knobs_of(kinds: Mapping[str, type[Settings]], prefix: str) -> Iterator[tupl
             yield key, default, meaning if len(of) == len(kinds) else f"{', '.join(of)}: {meaning}"
 
 
-def of_another_kind(key: str) -> str:
+def key_problem(keys: Collection[str], key: str, place: Place) -> Problem | None:
+    """Return what is wrong with a key that is varied, beside the `keys` of the base and of the sweep's kinds."""
+    if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in keys):
+        text = _of_another_kind(key) if owners(key) else unknown_key(f"{'.'.join(place)}.{key}")
+        return Problem((*place, key), text, unknown=True)
+    if key.startswith("compute"):
+        return Problem((*place, key), "set resources.cpus instead; it is not a knob of the method")
+    if key == "shots":
+        return Problem(
+            (*place, key),
+            "how many images are the support is a condition that every trial is scored at, not a knob; "
+            "list the numbers in folds.shots",
+        )
+    if key.startswith("scoring"):
+        return Problem((*place, key), "set `objective` and folds.score instead; they are the same for all trials")
+    return None
+
+
+def _of_another_kind(key: str) -> str:
     """Say which kinds have a dotted key of the base that no kind of the sweep has."""
     kind = f"{key.partition('.')[0]}.kind"
     return f"only {kind} {', '.join(owners(key))} has it, which no trial here is: set or vary {kind}, or leave it out"
@@ -60,10 +81,10 @@ def of_another_kind(key: str) -> str:
 def unknown_key(key: str) -> str:
     """Say which key is nearest to one that does not exist, or which kinds have it."""
     own = key.removeprefix("base.")
-    if ".head.direct" in key:
-        return "unknown key; it is called head.trainable, head.epochs, head.lr now, of head.kind direct"
+    if new := new_name(own.removeprefix("space.")):
+        return f"unknown key; it is called {new} now"
     if own != key and owners(own):
-        return of_another_kind(own)
+        return _of_another_kind(own)
     meant = nearest_key(key)
     if meant == key:  # `head: {kind: …}` in the space
         return f"unknown key; the space takes dotted names: write `{key.partition('.')[2]}` as one key"

@@ -11,12 +11,6 @@ from fsamc.fold.config import FoldConfig
 Tree = Mapping[Any, Any]
 Kinds = Mapping[str, list[str]]
 FIELDS = {name: kinds for name, field in FoldConfig.model_fields.items() if (kinds := kinds_of(field))}
-# All that a head and a detector had before each kind had its own: a resolved plan of then lists them all.
-_EARLIER = {
-    "head": {"kind", "temperature", "patches", "weights", "pool", "hidden", "relation", "embedding", "direct"},
-    "reference": {"kind", "scale", "ratio", "projection", "starts", "channels", "ridge", "images", "words", "blocks"}
-    | {"window"},
-}
 
 
 def owners(key: str) -> list[str]:
@@ -64,28 +58,10 @@ def without_lost(tree: Tree, changed: Tree) -> dict[Any, Any]:
     return _without(tree, [key for key in _settings(tree) if _is_of(key, before) and not _is_of(key, after)])
 
 
-def brought_up(tree: Tree) -> Tree:
-    """Return a plan that an earlier version has resolved without the settings that no kind of its sweep has.
-
-    Such a plan lists the settings of all kinds, at their defaults too; those of a kind that it lacks changed nothing.
-    Raises ValueError where it varies one that has another name now.
-    """
-    if not is_earlier(tree):
-        return tree
-    base, varied = mapping(tree["base"]), [*mapping(tree.get("space"))]
-    varied += [key for entry in tree.get("configurations") or () for key in entry]
-    if renamed := next((key for key in varied if key.startswith("head.direct")), None):
-        raise ValueError(f"{renamed} is one of head.trainable, head.epochs, head.lr now: start the sweep anew")
-    head = {key: value for key, value in base["head"].items() if key != "direct"}
-    tree = {**tree, "base": {**base, "head": {**head, **mapping(base["head"]["direct"])}}}
+def without_unused(tree: Tree) -> dict[Any, Any]:
+    """Return a plan without the settings of its base that no kind of its sweep has."""
     kinds = sweep_kinds(tree)
     return _without(tree, [key for key in _settings(tree) if owners(key) and not _is_of(key, kinds)])
-
-
-def is_earlier(tree: Tree) -> bool:
-    """Whether a plan was resolved by a version in which all kinds shared one list of settings."""
-    base = mapping(tree.get("base"))
-    return all({*mapping(base.get(field))} == names for field, names in _EARLIER.items())
 
 
 def _is_of(key: str, kinds: Kinds) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, permutations, product
 from pathlib import Path
@@ -18,11 +18,10 @@ from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.store.digests import digest
 from sweeps.plan.configurations import configuration, distinct_of, swept, values_at, variants
-from sweeps.plan.keys import of_another_kind, unknown_key
+from sweeps.plan.keys import key_problem, unknown_key
 from sweeps.plan.kinds import FIELDS, has, mapping, owners, sweep_kinds
 from sweeps.plan.plan_file import Written, read_plan
 from sweeps.plan.settings import Distribution, Plan
-from sweeps.plan.shots import NO_KNOB
 from sweeps.plan.space import ends, holds, in_order, value_at
 from sweeps.plan.yaml_lines import Place
 
@@ -107,7 +106,7 @@ def _validated(written: Written) -> Plan:
     told = [replace(one, text=unknown_key(one.key)) if one.unknown else one for one in refused]
     base, space = mapping(tree.get("base")), mapping(tree.get("space"))
     keys = [*flatten(FoldConfig().model_dump(mode="json")), *flatten(base), *_of_kinds(sweep_kinds(tree))]
-    written.check([*told, *(problem for key in space if (problem := _key_problem(keys, str(key), ("space",))))])
+    written.check([*told, *(problem for key in space if (problem := key_problem(keys, str(key), ("space",))))])
     raise AssertionError("a plan that pydantic refuses has problems")
 
 
@@ -164,7 +163,7 @@ def _list_problems(plan: Plan) -> Iterator[Problem]:
     keys = _keys(plan)
     for number, entry in enumerate(plan.configurations):
         place = ("configurations", str(number))
-        wrong = [problem for key in entry if (problem := _key_problem(keys, key, place))]
+        wrong = [problem for key in entry if (problem := key_problem(keys, key, place))]
         yield from wrong or _value_problem(plan, entry, place)
 
 
@@ -172,9 +171,9 @@ def _space_problems(plan: Plan) -> Iterator[Problem]:
     keys = _keys(plan)
     for key, distribution in plan.space.items():
         place = ("space", key)
-        if () in distribution.when.values() and not _key_problem(keys, key, ("space",)):
+        if () in distribution.when.values() and not key_problem(keys, key, ("space",)):
             yield Problem(place, f"only {', '.join(owners(key))} has it, and `when` names others; correct one")
-        elif problem := _key_problem(keys, key, ("space",)):
+        elif problem := key_problem(keys, key, ("space",)):
             yield problem
         elif plan.search.algorithm == "grid" and distribution.choice is None:
             yield Problem(place, "a grid needs `choice`; list its values or use random or optuna")
@@ -197,19 +196,6 @@ def _value_problem(plan: Plan, values: Mapping[str, Any], place: Place) -> list[
         key, _, text = str(error).partition(": ")
         return [Problem(place, text if key in ".".join(place) else str(error))]
     return []
-
-
-def _key_problem(keys: Collection[str], key: str, place: Place) -> Problem | None:
-    if not key.startswith("finetune.epochs.") and not any(f"{name}.".startswith(f"{key}.") for name in keys):
-        text = of_another_kind(key) if owners(key) else unknown_key(f"{'.'.join(place)}.{key}")
-        return Problem((*place, key), text, unknown=True)
-    if key.startswith("compute"):
-        return Problem((*place, key), "set resources.cpus instead; it is not a knob of the method")
-    if key == "shots":
-        return Problem((*place, key), NO_KNOB)
-    if key.startswith("scoring"):
-        return Problem((*place, key), "set `objective` and folds.score instead; they are the same for all trials")
-    return None
 
 
 def _between(distribution: Distribution) -> tuple[float, ...]:
@@ -244,7 +230,7 @@ def _problems_of_conditions(plan: Plan) -> Iterator[Problem]:
     for key, distribution in plan.space.items():
         for other, allowed in distribution.when.items():
             place = ("space", key, "when")
-            if problem := _key_problem(keys, other, place):
+            if problem := key_problem(keys, other, place):
                 yield problem
             elif other == key:
                 yield Problem((*place, other), "a key cannot depend on itself; name another")

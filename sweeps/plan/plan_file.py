@@ -14,8 +14,8 @@ from fsamc.config.dotted import Problem, with_value
 from fsamc.data.credentials import hide_secrets, holds_secret
 from fsamc.errors import BadInput, BadInputs
 from sweeps.plan.kinds import without_lost
+from sweeps.plan.older_plans import has_place, read_older, value_of
 from sweeps.plan.settings import Distribution
-from sweeps.plan.shots import with_folds_shots
 from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
 
 Tree = dict[Any, Any]
@@ -56,40 +56,28 @@ class Written:
 
     def changed(self, key: str, value: Any, *, word: str) -> Written:
         """Make one change, that of the command line's `word`."""
-        if key == "base.shots" or key.startswith("space.shots"):
-            return self._with_shots(key, value, word)
-        tree, place = _changed(without_lost(self.tree, _changed(self.tree, key, value)[0]), key, value)
+        place, value = _placed(key, value)
+        change, moved = read_older(_put({}, place, value, keep_null=True), self.tree)
+        notes = [f"{hide_secrets(word)}: {move.told(change)}" for move in moved]
+        written = replace(self, notes=(*self.notes, *notes))
+        for at in [place, *(move.new for move in moved if move.new[: len(place)] != place)]:
+            written = written._set(at, value_of(change, at), word) if has_place(change, at) else written
+        return written
+
+    def _set(self, place: Place, value: Any, word: str) -> Written:
+        tree = _put(without_lost(self.tree, _put(self.tree, place, value)), place, value)
         kept = {at: spot for at, spot in self.spots.items() if at[: len(place)] != place}
         made = {place[:count]: Spot(self.source, word=hide_secrets(word)) for count in range(1, len(place) + 1)}
         return replace(self, tree=tree, spots=made | kept | {place: made[place]})
 
-    def with_folds_shots(self, below: Tree) -> Written:
-        """Read the numbers of shots as earlier versions wrote them; `below` is what the plan extends."""
-        tree, names = with_folds_shots(self.tree, below)
-        if not names:
-            return self
-        spot = self.spots.get(("space", "shots")) or self.spots.get(("base", "shots")) or Spot(self.source)
-        note = f"{spot}: {names} is folds.shots now: read as {tree['folds']['shots']}"
-        return replace(self, tree=tree, spots={**self.spots, ("folds", "shots"): spot}, notes=(*self.notes, note))
-
-    def _with_shots(self, key: str, value: Any, word: str) -> Written:
-        """Make a change of `base.shots` or `space.shots`, which are `folds.shots` now."""
-        form = key.removeprefix("space.shots").removeprefix(".")
-        change = (
-            {"base": {"shots": value}}
-            if key == "base.shots"
-            else {"space": {"shots": {form: value} if form else value}}
-        )
-        tree, names = with_folds_shots(change, self.tree)
-        if not names:
-            return replace(
-                self,
-                tree=_over(self.tree, change),
-                spots={**self.spots, ("space", "shots"): Spot(self.source, word=word)},
-            )
-        numbers = tree["folds"]["shots"]
-        note = f"{word}: {names} is folds.shots now: read as {numbers}"
-        return replace(self.changed("folds.shots", numbers, word=word), notes=(*self.notes, note))
+    def in_new_keys(self, below: Tree | None = None) -> Written:
+        """Read the keys of earlier versions; `below` is what the plan extends."""
+        tree, moved = read_older(self.tree, below)
+        spots = {**self.spots}
+        for old, new in moved:
+            spots |= {(*new, *at[len(old) :]): spot for at, spot in self.spots.items() if at[: len(old)] == old}
+        notes = [f"{self.spots.get(move.old, self.source)}: {move.told(tree)}" for move in moved]
+        return replace(self, tree=tree, spots=spots, notes=(*self.notes, *notes))
 
     def check(self, problems: Iterable[Problem]) -> None:
         """Raise BadInput with a line for each problem, those of the files by their lines, if there are any.
@@ -171,17 +159,15 @@ def _extended(source: str, above: tuple[str, ...]) -> Written:
             f"{source}: extends itself ({' -> '.join([*above, source])}); leave `extends` out of one of them"
         )
     written = _read(source)
-    tree = written.tree
-    if "extends" not in tree:
-        return written.with_folds_shots({})
-    below = str(tree.pop("extends"))
+    if "extends" not in written.tree:
+        return written.in_new_keys()
+    below = str(written.tree.pop("extends"))
     if below not in preset_names():
         below = str(Path(source).parent / below)  # a file names another one from where it lies
     lower = _extended(below, (*above, source))
     lower.tree.pop("name", None)
-    written = written.with_folds_shots(lower.tree)
-    tree = written.tree
-    merged = _over(without_lost(lower.tree, _over(lower.tree, tree)), tree)
+    written = written.in_new_keys(lower.tree)
+    merged = _over(without_lost(lower.tree, _over(lower.tree, written.tree)), written.tree)
     return Written(
         source,
         merged,
@@ -270,13 +256,18 @@ def _split(change: str) -> tuple[str, Any]:
     return key, document.value
 
 
-def _changed(tree: Tree, key: str, value: Any) -> tuple[Tree, Place]:
-    """`tree` with one change, and its place. Keys of the space hold dots themselves; there `null` takes a key out."""
+def _placed(key: str, value: Any) -> tuple[Place, Any]:
+    """Return where a change is made, and what is put there. Keys of the space hold dots themselves."""
     if not key.startswith("space."):
-        return with_value(tree, key, value), tuple(key.split("."))
-    knob = key.removeprefix("space.")
-    form = knob.rpartition(".")
-    if form[2] in Distribution.model_fields:
-        knob, value = form[0], {form[2]: value}
-    space = {name: given for name, given in (tree.get("space") or {}).items() if name != knob}
-    return {**tree, "space": space if value is None else {**space, knob: value}}, ("space", knob)
+        return tuple(key.split(".")), value
+    knob, _, form = key.removeprefix("space.").rpartition(".")
+    whole = form not in Distribution.model_fields
+    return ("space", f"{knob}.{form}".lstrip(".") if whole else knob), value if whole else {form: value}
+
+
+def _put(tree: Tree, place: Place, value: Any, *, keep_null: bool = False) -> Tree:
+    """Make one change; `null` takes a key out of the space."""
+    if place[0] != "space" or len(place) == 1:
+        return with_value(tree, ".".join(place), value)
+    space = {knob: below for knob, below in (tree.get("space") or {}).items() if knob != place[1]}
+    return {**tree, "space": space if value is None and not keep_null else {**space, place[1]: value}}

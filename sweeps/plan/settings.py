@@ -11,9 +11,9 @@ from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.data.credentials import holds_secret
 from fsamc.fold.config import FoldConfig
-from sweeps.plan.kinds import brought_up, is_aside, parted, sweep_kinds
+from sweeps.plan.kinds import is_aside, mapping, parted, sweep_kinds
 from sweeps.plan.objective_settings import Objective
-from sweeps.plan.shots import DEFAULT_SHOTS, with_base_shots, with_folds_shots
+from sweeps.plan.older_plans import read_older
 from sweeps.plan.stopping_settings import Stopping
 
 Auto = Literal["auto"]
@@ -62,7 +62,7 @@ class Folds(Settings):
         (0,), min_length=1, description="choices of the support: 0 the first n images, 1, 2, ... random"
     )
     shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        DEFAULT_SHOTS, min_length=1, description="support images per class; every trial is scored at each of these"
+        (2,), min_length=1, description="support images per class; every trial is scored at each of these"
     )
     score: Literal["queries", "support"] = Field(
         "queries",
@@ -200,7 +200,7 @@ class Plan(Settings):
     def _kinds_of_the_sweep(cls, tree: Any, handler: ModelWrapValidatorHandler[Plan]) -> Plan:
         if not isinstance(tree, Mapping):
             return handler(tree)
-        tree, aside = parted(brought_up(with_base_shots(with_folds_shots(tree)[0])))
+        tree, aside = parted(_with_base_shots(read_older(tree)[0]))
         plan = handler(tree)
         plan._aside = aside
         return plan
@@ -274,3 +274,12 @@ class Plan(Settings):
     def scoring(self) -> Scoring:
         """What each fold measures."""
         return self.objective.scoring(self.folds.score)
+
+
+def _with_base_shots(tree: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Fill in the base's shots: the most of `folds.shots`."""
+    base, numbers = tree.get("base", {}), mapping(tree.get("folds")).get("shots", Folds.model_fields["shots"].default)
+    whole = isinstance(numbers, list | tuple) and numbers and all(type(n) is int and n > 0 for n in numbers)
+    if not whole or not isinstance(base, Mapping) or "shots" in base:
+        return tree
+    return {**tree, "base": {**base, "shots": max(numbers)}}

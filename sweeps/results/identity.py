@@ -19,11 +19,10 @@ import yaml
 from fsamc.config.dotted import flatten
 from fsamc.errors import BadInput
 from fsamc.store.durable import make_folder
-from sweeps.plan.kinds import is_earlier
 from sweeps.plan.load import plan_hash, to_yaml
+from sweeps.plan.older_plans import is_older, varied_older_keys
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
-from sweeps.plan.shots import varies_shots
 from sweeps.results.files import read_file, read_json, write_whole
 
 IDENTITY = "identity.json"
@@ -85,11 +84,11 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
             f"{out}: the sweep there ran on other data ({', '.join(changed)} differs); choose another folder"
         )
     if was.plan != plan_hash(plan):
-        check_shots(out, _written_plan(out))
-        if is_earlier(_written_plan(out)):
+        check_trials_read(out, _written_plan(out))
+        if is_older(_written_plan(out)):
             raise BadInput(
-                f"{out}: an earlier version began the sweep there, and settings of heads and detectors have other keys "
-                f"now; give a new sweep another folder; `fsamc report {shlex.quote(str(out))}` reads what is there"
+                f"{out}: an earlier version began the sweep there, and settings have other keys now; "
+                f"give a new sweep another folder; `fsamc report {shlex.quote(str(out))}` reads what is there"
             )
         raise BadInput(
             f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it; "
@@ -97,12 +96,12 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
         )
 
 
-def check_shots(out: Path, tree: Mapping[str, Any]) -> None:
-    """Raise BadInput where the sweep in OUT has trials of different shots, as an earlier version ran it."""
-    if varies_shots(tree):
+def check_trials_read(out: Path, tree: Mapping[str, Any]) -> None:
+    """Raise BadInput where the trials of the sweep in OUT differ in keys of an earlier version."""
+    if keys := varied_older_keys(tree):
         raise BadInput(
-            f"{out}: the sweep there was made before `folds.shots`, and its trials have different shots; report it "
-            "with the version that made it, or start anew in another folder"
+            f"{out}: an earlier version made the sweep there, and its trials differ in {', '.join(keys)}, which has "
+            "another name now; report it with that version, or start anew in another folder"
         )
 
 

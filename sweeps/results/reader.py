@@ -20,7 +20,7 @@ from sweeps.plan.plan_file import check_complete
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.files import read_file, read_lines
-from sweeps.results.identity import Identity, check_shots, read_identity, read_notes
+from sweeps.results.identity import Identity, check_trials_read, read_identity, read_notes
 from sweeps.results.objective import OBJECTIVE_COLUMNS, OBJECTIVES
 from sweeps.results.rows import Seal, read_rows, seals
 
@@ -97,7 +97,7 @@ class SweepReader:
         try:
             check_complete(text.decode())
             tree = yaml.safe_load(text)
-            check_shots(self.out, mapping(tree))
+            check_trials_read(self.out, mapping(tree))
             return Plan.model_validate(tree)
         except BadInput:
             raise

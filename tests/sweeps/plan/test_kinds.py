@@ -1,4 +1,4 @@
-"""Sweeps over kinds of heads and detectors, and plans of versions in which all kinds shared one list of settings."""
+"""Sweeps over kinds of heads and detectors."""
 
 from __future__ import annotations
 
@@ -112,14 +112,6 @@ HAS = "has it, which no trial here is: set or vary head.kind, or leave it out"
         ),
         ("space: {head.lr: {choice: [1]}}", f"plan.yaml:1:9: space.head.lr: only head.kind direct {HAS}"),
         (
-            "base: {head: {direct: {epochs: 3}}}",
-            "plan.yaml:1:15: base.head.direct: unknown key; it is called head",
-        ),
-        (
-            "space: {head.direct.epochs: {choice: [1]}}",
-            "plan.yaml:1:9: space.head.direct.epochs: unknown key; it is",
-        ),
-        (
             "base: {head: {relation: [0.5, 4]}}\nspace: {head.kind: {choice: [vanilla]}}",
             "plan.yaml:1:15: base.head.relation: head.relation.0: found 0.5",
         ),
@@ -135,42 +127,3 @@ def test_a_key_that_no_kind_of_the_sweep_has_is_refused_where_it_is(write, text,
     with pytest.raises(BadInput) as refused:
         load_plan(file)
     assert str(refused.value).startswith(file.removesuffix("plan.yaml") + told)
-
-
-# --- plans of earlier versions
-
-FLAT = """
-name: elder
-base:
-  reference: {kind: patchcore, ratio: 0.2, projection: 128, starts: 10, channels: 100, ridge: 0.01, images: 10,
-    words: 12, blocks: 4, window: 1, scale: none}
-  head:
-    kind: prototype
-    temperature: 0.2
-    patches: 7
-    weights: uniform
-    pool: anomalous
-    hidden: [16, 8]
-    relation: [512, 128]
-    embedding: 128
-    direct: {trainable: head, epochs: 3, lr: 1.0e-05}
-space: {head.kind: {choice: KINDS}}
-"""
-
-
-def test_a_plan_that_an_earlier_version_resolved_is_read(write):
-    plan = load_plan(write(FLAT.replace("KINDS", "[prototype, contrastive]")))
-    assert plan.base.head == PrototypeSettings(patches=7, weights="uniform")
-    assert plan.base.reference.model_dump() == {
-        "kind": "patchcore", "ratio": 0.2, "projection": 128, "starts": 10, "scale": "none",
-    }  # fmt: skip
-    contrastive = ContrastiveSettings(patches=7, weights="uniform", temperature=0.2, hidden=(16, 8))
-    assert configuration(plan, {"head.kind": "contrastive"}).head == contrastive
-    direct = load_plan(write(FLAT.replace("KINDS", "[prototype, direct]"), "direct.yaml"))
-    assert configuration(direct, {"head.kind": "direct"}).head == DirectSettings(epochs=3)
-
-
-def test_a_plan_that_varied_what_has_another_name_now_says_so(write):
-    varied = FLAT.replace("KINDS}", "[prototype, direct]}, head.direct.epochs: {choice: [1, 2]}")
-    with pytest.raises(BadInput, match=r"head\.direct\.epochs is one of .* head\.epochs.*: start the sweep anew"):
-        load_plan(write(varied))

@@ -1,4 +1,4 @@
-"""`folds.shots`, and plans of earlier versions, where the number of shots was a knob."""
+"""`folds.shots`, also as plans of earlier versions say it, where the number of shots was a knob."""
 
 from __future__ import annotations
 

@@ -296,6 +296,23 @@ def test_other_data_may_not_and_is_named(folder, contents, named):
         check_resumable(folder.root, PLAN, contents, "auto")
 
 
+@pytest.mark.parametrize(
+    ("was", "told"),
+    [
+        ("", "has another plan"),
+        ("  head: {kind: direct, direct: {epochs: 3}}", "began the sweep there, and settings have other keys now"),
+        ("  shots: 3", "began the sweep there"),
+        ("space: {head.direct.lr: {choice: [0.1]}}", "trials differ in head.direct.lr, which has another name now"),
+        ("space: {shots: {choice: [1, 2]}}", "trials differ in shots"),
+    ],
+)
+def test_a_sweep_that_an_earlier_version_began_is_told_as_that(folder, was, told):
+    other = PLAN.model_copy(update={"name": "other"})
+    (folder.root / "plan.yaml").write_text(f"name: p\nbase:\n  good: false\n{was}\n")
+    with pytest.raises(BadInput, match=told):
+        check_resumable(folder.root, other, DATA, "auto")
+
+
 def test_a_kill_before_the_identity_was_whole_leaves_a_folder_that_is_as_good_as_empty(tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -1,0 +1,126 @@
+"""Plans of earlier versions: keys that have another name now."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from fsamc.errors import BadInput
+from fsamc.heads.head_kinds import ContrastiveSettings, DirectSettings, PrototypeSettings
+from sweeps.plan import older_plans
+from sweeps.plan.configurations import configuration
+from sweeps.plan.load import load_plan, to_yaml
+from sweeps.plan.older_plans import Renamed, is_older, varied_older_keys
+
+SPEEDS = {"slow": 1e-4, "fast": 1e-3}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="plan.yaml"):
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def _renamed(monkeypatch):
+    rows = (Renamed("head.rounds", "pretrain.max_rounds"), Renamed("finetune.speed", "finetune.lr", SPEEDS.get))
+    monkeypatch.setattr(older_plans, "RENAMED", rows)
+
+
+@pytest.mark.usefixtures("_renamed")
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("base: {head: {kind: maml, rounds: 7}}", "base: {head: {kind: maml}, pretrain: {max_rounds: 7}}"),
+        ("base: {head: {rounds: 7}}", "base: {pretrain: {max_rounds: 7}}"),
+        ("base: {finetune: {speed: fast}}", "base: {finetune: {lr: 0.001}}"),
+        ("space: {finetune.speed: {choice: [slow, fast]}}", "space: {finetune.lr: {choice: [0.0001, 0.001]}}"),
+        ("space: {head.rounds: {integers: [3, 9]}}", "space: {pretrain.max_rounds: {integers: [3, 9]}}"),
+        (
+            "space: {good: {choice: [true, false], when: {finetune.speed: [slow]}}, finetune.speed: {choice: [slow]}}",
+            "space: {good: {choice: [true, false], when: {finetune.lr: [0.0001]}}, finetune.lr: {choice: [0.0001]}}",
+        ),
+        (
+            "search: {algorithm: list}\nconfigurations: [{head.rounds: 3}, {finetune.speed: fast, good: true}]",
+            "search: {algorithm: list}\nconfigurations: [{pretrain.max_rounds: 3}, {finetune.lr: 0.001, good: true}]",
+        ),
+    ],
+)
+def test_a_key_is_read_under_its_old_name_wherever_a_plan_may_have_it(write, older, newer):
+    read, meant = load_plan(write(older)), load_plan(write(newer))
+    assert to_yaml(read) == to_yaml(meant)
+    assert not meant.notes
+    assert all(" now: read as " in note for note in read.notes)
+    assert len({note.rpartition(": read as")[0] for note in read.notes}) == older.count("rounds") + older.count("speed")
+    assert is_older(yaml.safe_load(older))
+    assert not is_older(yaml.safe_load(newer))
+
+
+@pytest.mark.usefixtures("_renamed")
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (["base.head.rounds=5"], ["base.pretrain.max_rounds=5"]),
+        (["base.head={kind: protonet, rounds: 5}"], ["base.head.kind=protonet", "base.pretrain.max_rounds=5"]),
+        (["base.finetune.speed=fast"], ["base.finetune.lr=0.001"]),
+        (["space.finetune.speed.choice=[fast]"], ["space.finetune.lr.choice=[0.001]"]),
+        (["space.finetune.speed={choice: [fast]}"], ["space.finetune.lr={choice: [0.001]}"]),
+        (["space.finetune.speed=null"], ["space.finetune.lr=null"]),
+    ],
+)
+def test_a_change_under_the_old_name_is_one_of_the_new(write, older, newer):
+    file = write("base: {pretrain: {max_rounds: 9}}\nspace: {finetune.lr: {choice: [0.1, 0.2]}}")
+    read = load_plan(file, older)
+    assert to_yaml(read) == to_yaml(load_plan(file, newer)) != to_yaml(load_plan(file))
+    (note,) = read.notes
+    assert note.startswith(f"{older[0]}: ")
+
+
+FLAT = """
+name: elder
+base:
+  reference: {kind: patchcore, ratio: 0.2, projection: 128, starts: 10, channels: 100, ridge: 0.01, images: 10,
+    words: 12, blocks: 4, window: 1, scale: none}
+  head:
+    kind: prototype
+    temperature: 0.2
+    patches: 7
+    weights: uniform
+    pool: anomalous
+    hidden: [16, 8]
+    relation: [512, 128]
+    embedding: 128
+    direct: {trainable: head, epochs: 3, lr: 1.0e-05}
+space: {head.kind: {choice: KINDS}}
+"""
+
+
+def test_a_plan_that_an_earlier_version_resolved_is_read(write):
+    plan = load_plan(write(FLAT.replace("KINDS", "[prototype, contrastive]")))
+    assert plan.base.head == PrototypeSettings(patches=7, weights="uniform")
+    assert plan.base.reference.model_dump() == {
+        "kind": "patchcore", "ratio": 0.2, "projection": 128, "starts": 10, "scale": "none",
+    }  # fmt: skip
+    contrastive = ContrastiveSettings(patches=7, weights="uniform", temperature=0.2, hidden=(16, 8))
+    assert configuration(plan, {"head.kind": "contrastive"}).head == contrastive
+    direct = load_plan(write(FLAT.replace("KINDS", "[prototype, direct]"), "direct.yaml"))
+    assert configuration(direct, {"head.kind": "direct"}).head == DirectSettings(epochs=3)
+
+
+def test_a_line_names_the_place_the_new_key_and_the_value(write):
+    (note,) = load_plan(write("base:\n  head:\n    kind: direct\n    direct: {epochs: 3}\n")).notes
+    assert note.endswith("plan.yaml:4:14: base.head.direct.epochs is base.head.epochs now: read as 3")
+
+
+def test_a_plan_with_the_old_key_and_the_new_one_contradicts_itself(write):
+    with pytest.raises(BadInput, match=r"head.direct: unknown key; it is called .*head.epochs, head.lr now"):
+        load_plan(write("base: {head: {kind: direct, epochs: 3, direct: {epochs: 4}}}"))
+
+
+def test_trials_that_differ_in_an_older_key_are_told():
+    assert varied_older_keys({"space": {"head.direct.lr": {}, "good": {}}}) == ["head.direct.lr"]
+    assert varied_older_keys({"configurations": [{"shots": 1}, {"good": True}]}) == ["shots"]
+    assert varied_older_keys({"base": {"shots": 1}}) == []
