@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 from ray.tune.search import Searcher
@@ -12,8 +12,10 @@ from ray.tune.search import Searcher
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold
 from cluster.runtime import run_folds
-from sweeps.results.reader import TrialRecord
-from sweeps.trials.blocks import Blocks
+
+if TYPE_CHECKING:  # a trial's own process, of which a sweep starts some, loads this module and no tables
+    from sweeps.results.reader import TrialRecord
+    from sweeps.trials.blocks import Blocks
 
 
 def run_trial(config: dict[str, Any], *, runner: FoldRunner, at_once: int, retries: int) -> None:

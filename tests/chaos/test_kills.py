@@ -6,7 +6,7 @@ import json
 import os
 import pty
 import re
-import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from fsamc.store.store import Store
 from sweeps.plan.configurations import configuration
 from sweeps.plan.load import load_plan
 from sweeps.search import make_proposer
+from tests.chaos.places import kill_titled
 from tests.mlflow_server import mlflow_server
 from tests.ray_cluster import RayCluster
 from tests.sweeps.in_mlflow import contents
@@ -38,12 +39,12 @@ from tests.sweeps.small import (
     runs,
     table,
     wait_for,
-    without_numbers,
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 N_FOLDS = 16
+BUILDS = {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
 RANDOM = {
     "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
     "base": {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}},
@@ -122,6 +123,51 @@ def in_a_terminal(words: list[str], folder: Path, *, until) -> tuple[str, int]:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode()).replace("\r", "\n").rstrip(), code
 
 
+def test_a_second_ctrl_c_stops_at_once(done):
+    out = done.root / "twice"
+    process = done.start(done.words(done.plan(), "--no-reuse", out="twice"))
+    wait_for(lambda: n_rows(out) >= 3, process)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    said = next(line for line in process.stdout if line.startswith("interrupted"))
+    assert said.rstrip().endswith("no more are started; Ctrl-C again stops at once")
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors
+    assert errors == "fsamc: interrupted; the same command goes on where this one stopped\n"
+    assert "Traceback" not in output
+    assert fsamc("sweep", "--no-figures", "--out", out) == 0
+    pd.testing.assert_frame_equal(table(out), table(done.root / "reference"))
+
+
+def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
+    out = done.root / "killed"
+    words = done.words(done.plan(), "resources.workers=2", out="killed", cache="killed-cache")
+    done.kill_when(lambda: n_rows(out) >= N_FOLDS // 2, words)
+    assert N_FOLDS // 2 <= n_rows(out) < N_FOLDS
+    before = {number: run.info.run_id for number, run in runs(out)[1].items()} if (out / "mlflow.db").exists() else {}
+    done.finish([*words, "--resume", "must"])
+    assert_same_results(out, done.root / "reference")
+    assert notes(out)["builds"] == BUILDS
+    assert_tracked(out, trials=4)
+    assert before.items() <= {number: run.info.run_id for number, run in runs(out)[1].items()}.items()
+
+
+def test_every_process_may_die_once(done):
+    """A worker, a trial's own process, a bank actor and the fold service, each killed while the sweep runs."""
+    out = done.root / "chaos"
+    process = done.start(done.words(done.plan(), "resources.workers=2", out="chaos", cache="chaos-cache"))
+    for enough, victim in enumerate(["ray::_run_fold", "ray::ImplicitFunc", "ray::BankActor", "ray::FoldService"]):
+        wait_for(lambda enough=enough: n_rows(out) > 2 * enough, process)
+        wait_for(lambda victim=victim: kill_titled([process.pid], victim), process)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, f"{output}\n{errors}"
+    assert_same_results(out, done.root / "reference")
+    assert_tracked(out, trials=4)
+    assert notes(out)["builds"] == BUILDS
+    assert not re.search("Traceback|raylet|Ray", output + errors)
+
+
 def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
     plan = done.plan(
         "optuna.yaml", **RANDOM | {"search": {"algorithm": "optuna", "trials": 6, "stopping": {"kind": "none"}}}
@@ -142,20 +188,6 @@ def test_optuna_loses_nothing_and_repeats_nothing_over_a_kill(done):
     assert_tracked(out, trials=6)
 
 
-def test_a_sweep_in_blocks_ends_in_the_same_table_after_a_kill(done):
-    plan = done.plan(
-        "blocks.yaml", space={"support.mean": {"choice": ["embedding", "residual"]}, "head.patches": {"choice": [3, 5]}}
-    )
-    whole = done.sweep(plan, out="whole")
-    words = done.words(plan, "resources.working_set=0", "--no-reuse", out="blocks")
-    out = done.root / "blocks"
-    done.kill_when(lambda: n_rows(out) >= 10, words)
-    begun = table(out)["category"].tolist()
-    assert begun == sorted(begun)  # no tile before the last cap
-    done.finish(words)
-    assert without_numbers(table(out)) == without_numbers(table(whole))
-
-
 def test_a_running_cluster_is_used_and_left_as_it_was(done, monkeypatch):
     with RayCluster(cpus=2) as cluster:
         for name, value in cluster.lets_in.items():
@@ -172,34 +204,6 @@ def test_a_running_cluster_is_used_and_left_as_it_was(done, monkeypatch):
             assert ray.available_resources()["CPU"] == 2
         finally:
             ray.shutdown()
-
-
-def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(done):
-    data = shutil.copytree(done.data, done.root / "data")
-    lab = Lab(data, done.textures, done.backbone, done.root)
-    lost = data / "tile" / "test" / "chip" / "004.png"
-    out = done.root / "failing"
-    words = lab.words(done.plan(), out="failing", cache="failing-cache")
-    process = lab.start(words)
-    wait_for((out / "identity.json").exists, process)
-    lost.rename(done.root / "kept.png")  # after all checks, before its features are built
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert errors == "fsamc: 4 of 4 trials failed; the same command tries them again\n"
-    assert output.count(f"tile, seed 1, draw 0: {lost}: ") == 4
-    folds = table(out)
-    failed = folds[folds["category"] == "tile"]
-    assert len(failed) == 8
-    assert failed["status"].str.fullmatch(rf"failed: {re.escape(str(lost))}: .+").all()
-    assert (failed["accuracy"] == "").all()
-    assert (folds[folds["category"] == "cap"]["status"] == "ok").all()
-    parents, children = runs(out)
-    assert [run.info.status for run in (*parents, *children.values())] == ["FAILED"] * 5
-    assert not any(run.data.metrics for run in children.values())
-    (done.root / "kept.png").rename(lost)
-    lab.finish(words)
-    assert_same_results(out, done.root / "reference")
-    assert_tracked(out, trials=4)
 
 
 def test_a_cache_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(done, disk):

@@ -95,6 +95,8 @@ def test_a_fold_on_ray_is_the_fold_without_it(runner, shared, fold, tmp_path):
 def test_each_artifact_is_built_once_and_served_by_one_actor_per_category_and_seed(runner, shared, fold):
     heads = [{"head__patches": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
     asked = [fold(category, seed, **head) for head in heads for category in ("cap", "tile") for seed in (1, 2)]
+    drawing_nothing = {"reference__kind": "spade", "reference__images": 2}
+    asked += [fold(seed=seed, head__patches=n, **drawing_nothing) for seed in (1, 2) for n in (3, 4)]
     ray.get([runner.submit(one) for one in asked])
     assert builds(shared) == Counter(
         [
@@ -103,17 +105,10 @@ def test_each_artifact_is_built_once_and_served_by_one_actor_per_category_and_se
             *(f"bank of {name}, seed {seed}" for name in ("cap", "tile") for seed in (1, 2)),
             *(f"nearest of {name}, seed {seed}, features" for name in ("cap", "tile") for seed in (1, 2)),
             *("pseudo of cap, 3 pseudo-classes", "pseudo of tile, 3 pseudo-classes"),
+            *("bank of cap, seed 0, spade", "nearest of cap, seed 0, spade, features"),
         ]
     )
-    assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2", "bank:tile:1", "bank:tile:2"]
-
-
-def test_a_detector_that_draws_nothing_has_one_bank_for_all_seeds(runner, shared, fold):
-    spade = {"reference__kind": "spade", "reference__images": 2}
-    ray.get([runner.submit(fold(seed=seed, head__patches=n, **spade)) for seed in (1, 2) for n in (3, 4)])
-    assert list(bank_pids()) == ["bank:cap:0"]
-    built = builds(shared)
-    assert (built["bank of cap, seed 0, spade"], built["nearest of cap, seed 0, spade, features"]) == (1, 1)
+    assert sorted(bank_pids()) == ["bank:cap:0", "bank:cap:1", "bank:cap:2", "bank:tile:1", "bank:tile:2"]
 
 
 def test_the_actors_go_with_their_sweep(started, shared, fold):
@@ -129,7 +124,7 @@ def wait_until_gone(pids) -> None:
     assert not alive
 
 
-def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, fold):
+def test_banks_and_nearest_rows_are_read_only_views_of_one_copy_verified_once(runner, shared, fold, monkeypatch):
     inputs = inputs_of(fold(), shared)
     store, other = (store_of(runner, shared, *inputs.artifacts) for _ in range(2))
     for artifact in (inputs.bank, inputs.nearest(inputs.defects)):
@@ -147,21 +142,15 @@ def test_banks_and_nearest_rows_are_read_only_views_of_one_copy(runner, shared, 
     features = store.get(inputs.bank.good)["features"]
     assert isinstance(features, np.memmap)
     assert not features.flags.writeable
-
-
-def test_what_was_verified_once_in_a_process_is_not_read_again(runner, shared, fold, monkeypatch):
-    inputs = inputs_of(fold(), shared)
-    store_of(runner, shared, *inputs.artifacts).get(inputs.bank.good)
     monkeypatch.setattr("fsamc.store.damage.file_digest", lambda _: pytest.fail("read again"))
     assert store_of(runner, shared).has(inputs.bank.good)
     assert store_of(runner, shared).get(inputs.bank.good)["features"].shape[0] == 5
 
 
-@pytest.mark.parametrize("how", ["ray", "SIGKILL"])
-def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold, how):
+def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold):
     before = FoldResult.from_json(ray.get(runner.submit(fold()))[0])
     ((name, pid),) = bank_pids().items()
-    kill(name, pid, how)
+    kill(pid)
     text, _ = ray.get(runner.submit(fold(head__patches=4)))
     assert FoldResult.from_json(text).classes == before.classes
     assert list(bank_pids()) == [name]
@@ -177,7 +166,7 @@ def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(start
     while "ray::_run_fold" not in titles():
         assert not ray.wait([slow], timeout=0.02)[0]
     pids = bank_pids()
-    kill("bank:cap:1", pids["bank:cap:1"], "SIGKILL")
+    kill(pids["bank:cap:1"])
     assert not ray.wait([slow], timeout=0)[0]
     (text, _), (found, _) = ray.get([slow, waiting])
     assert FoldResult.from_json(text).category == "tile"
@@ -185,11 +174,8 @@ def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(start
     assert builds(shared)["bank of cap, seed 1"] == 1
 
 
-def kill(name: str, pid: int, how: str) -> None:
-    if how == "ray":
-        ray.kill(bank_actors()[name], no_restart=False)
-    else:
-        os.kill(pid, signal.SIGKILL)
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
     wait_until_gone([pid])
 
 

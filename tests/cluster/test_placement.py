@@ -14,11 +14,12 @@ from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.store.store import Store
 from sweeps.cli import quiet_ray
+from tests import one_ray
 from tests.cluster.test_banks import answer, bank_actors, builds
 from tests.ray_cluster import RayCluster
 from tests.sweeps.small import titles
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SLOW = {"head__kind": "contrastive", "finetune__epochs": {2: 100}}
 
@@ -27,6 +28,7 @@ SLOW = {"head__kind": "contrastive", "finetune__epochs": {2: 100}}
 def nodes() -> Iterator[RayCluster]:
     """A head without CPUs, and two nodes with one each."""
     quiet_ray()
+    one_ray.down()
     with pytest.MonkeyPatch.context() as patch, RayCluster(cpus=0) as cluster:
         for name, value in cluster.lets_in.items():
             patch.setenv(name, value)
@@ -89,7 +91,6 @@ def test_the_service_lives_on_its_drivers_node(nodes, shared):
         runner.stop()
 
 
-@pytest.mark.slow
 def test_a_node_that_goes_costs_the_folds_in_flight_and_nothing_else(nodes, shared, fold, tmp_path):
     asked = [fold(name, seed, **SLOW) for name in ("cap", "tile") for seed in (1, 2)]
     runner = FoldRunner.start(shared)

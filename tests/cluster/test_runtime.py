@@ -27,6 +27,46 @@ from tests.sweeps.small import titles
 pytestmark = pytest.mark.ray
 
 
+# --- on a Ray of its own: first, where there is none yet
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(shared, fold):
+    """A fold after the first loads no library and no network again; who only waits loads none at all."""
+    one_ray.down()  # with workers that other tests have left
+    one_ray.up()
+    heads = [{"head__patches": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
+    folds = [fold(name, seed, **head) for head in heads for name in ("cap", "tile") for seed in (1, 2)]
+    seen: set[int] = set()
+    over = threading.Event()
+    watch = threading.Thread(target=collect, args=(seen, over))
+    watch.start()
+    told = list(run_folds(folds, FoldRunner.start(shared), at_once=4, retries=0))
+    over.set()
+    watch.join()
+    assert all(each.result for each in told)
+    assert len(seen) == 2
+
+
+def collect(seen: set[int], over: threading.Event) -> None:
+    """Processes below this one that have torch loaded, while anything is run."""
+    while not over.is_set():
+        seen.update(with_torch())
+        time.sleep(0.2)
+
+
+def with_torch():
+    for process in psutil.Process(os.getpid()).children(recursive=True):
+        try:
+            if "libtorch" in Path(f"/proc/{process.pid}/maps").read_text():
+                yield process.pid
+        except OSError:
+            continue
+
+
+# --- with folds that fail
+
+
 @ray.remote(num_cpus=0)
 class Tries:
     """Counts how often a fold is tried; a fold fails as often as its seed says."""
@@ -142,47 +182,13 @@ def test_a_result_is_on_disk_before_it_is_told_and_found_by_the_next(started, sh
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_more_folds_run_at_once_than_there_are_workers_asked_for(started, shared, fold, workers):
-    slow = {"head__kind": "contrastive", "finetune__epochs": {2: 200}}
+    slow = {"head__kind": "contrastive", "finetune__epochs": {2: 100}}
     folds = [fold("tile", seed, head__patches=n, **slow) for n in (3, 4) for seed in (1, 2)]
     runner = FoldRunner.start(replace(shared, workers=workers))
     most, pending = 0, [runner.submit(one) for one in folds]
     while len(ray.wait(pending, num_returns=len(pending), timeout=0.05)[0]) < len(pending):
         most = max(most, titles().count("ray::_run_fold"))
     assert most == workers
-
-
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
-def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(shared, fold):
-    """A fold after the first loads no library and no network again; who only waits loads none at all."""
-    one_ray.down()  # with workers that other tests have left
-    one_ray.up()
-    heads = [{"head__patches": n} for n in range(3, 9)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
-    folds = [fold(name, seed, **head) for head in heads for name in ("cap", "tile") for seed in (1, 2)]
-    seen: set[int] = set()
-    over = threading.Event()
-    watch = threading.Thread(target=collect, args=(seen, over))
-    watch.start()
-    told = list(run_folds(folds, FoldRunner.start(shared), at_once=4, retries=0))
-    over.set()
-    watch.join()
-    assert all(each.result for each in told)
-    assert len(seen) == 2
-
-
-def collect(seen: set[int], over: threading.Event) -> None:
-    """Processes below this one that have torch loaded, while anything is run."""
-    while not over.is_set():
-        seen.update(with_torch())
-        time.sleep(0.2)
-
-
-def with_torch():
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        try:
-            if "libtorch" in Path(f"/proc/{process.pid}/maps").read_text():
-                yield process.pid
-        except OSError:
-            continue
 
 
 @pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])

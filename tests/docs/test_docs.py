@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sweeps.plan.load import load_plan
 from tests import one_ray
 from tests.docs.pages import ROOT, Block, anchors, blocks, links, pages
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
+from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import fsamc
 
 # What makes a reader's sweep short: the words are those of the page, the images, the network and the rounds are small.
@@ -31,6 +33,7 @@ REASONS |= {"a browser", "an hour"}
 PAGES = pages()
 HEAD_PAGE = ROOT / "docs" / "how-to" / "add-a-head.md"
 CARRIED = {ROOT / "docs" / "how-to" / "docker.md", ROOT / "docs" / "how-to" / "manifests.md"}
+SLEEPING = {"search.md", "tutorial.md"}  # pages that are not about what folds find
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -83,17 +86,21 @@ def test_the_blocks_of_a_page_run_in_order(page, request, monkeypatch, capsys):
     if runnable:
         enter(request.getfixturevalue("reader"), monkeypatch)
     scope: dict[str, object] = {"__name__": "page"}
-    for block in runnable:
-        if block.language == "console":
-            for command, printed in block.commands():
-                run(command, printed, block, capsys)
-        elif block.language == "python":
-            exec(compile("\n" * block.line + block.text, str(page), "exec"), scope)
-        else:
-            assert block.language == "yaml", (
-                f"{block.name}: `{block.language}`; mark it, or write console, python, yaml"
-            )
-            check_plan(block)
+    with folds_that_sleep(report=True) if page.name in SLEEPING else nullcontext():
+        for block in runnable:
+            work(block, page, scope, capsys)
+
+
+def work(block: Block, page: Path, scope: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
+    """Do what a block says; Python goes on with the names of the blocks before it."""
+    if block.language == "console":
+        for command, printed in block.commands():
+            run(command, printed, block, capsys)
+    elif block.language == "python":
+        exec(compile("\n" * block.line + block.text, str(page), "exec"), scope)
+    else:
+        assert block.language == "yaml", f"{block.name}: `{block.language}`; mark it, or write console, python, yaml"
+        check_plan(block)
 
 
 def run(command: str, printed: list[str], block: Block, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 import psutil
@@ -196,10 +200,30 @@ def fsamc(*words: object) -> int:
     """Run a command in this process; its exit code."""
     if "--address" in words:
         one_ray.down()
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as end, copied_databases():
         guarded(lambda: app([str(word) for word in words], standalone_mode=False, prog_name="fsamc"))
     assert isinstance(end.value.code, int)
     return end.value.code
+
+
+@contextmanager
+def copied_databases() -> Iterator[None]:
+    """MLflow databases that are new in this process are copies of one: MLflow's migrations take a second for each."""
+
+    def copy(database: Path) -> None:
+        if not database.exists():
+            database.write_bytes(_empty_database())
+
+    with mock.patch("sweeps.tracking.uri._create_whole", copy):
+        yield
+
+
+@cache
+def _empty_database() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "runs.db"
+        MlflowClient(f"sqlite:///{file}")
+        return file.read_bytes()
 
 
 def assert_same_results(out: Path, reference: Path) -> None:

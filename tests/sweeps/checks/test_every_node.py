@@ -101,6 +101,7 @@ def cluster(hidden) -> Iterator[RayCluster]:
     if tried.returncode:
         pytest.skip(f"cannot make a mount namespace: {tried.stderr}")
     quiet_ray()
+    one_ray.down()
     with RayCluster(cpus=0) as cluster, pytest.MonkeyPatch.context() as patched:
         cluster.add_raylet("apart", cpus=2, through=apart)
         for name, value in cluster.lets_in.items():

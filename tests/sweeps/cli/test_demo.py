@@ -17,6 +17,7 @@ from fsamc.features import backbone
 from fsamc.features.weights import RANDOM_WEIGHTS
 from sweeps.cli import demo, guarded
 from tests import one_ray
+from tests.sweeps.small import copied_databases
 
 CHANGES = [
     "folds.categories=[bottle_cap]",
@@ -41,7 +42,7 @@ def run(folder: Path, patch: pytest.MonkeyPatch) -> str:
     patch.setenv("COLUMNS", "160")
     patch.chdir(folder)
     one_ray.up()
-    with redirect_stdout(io.StringIO()) as screen, suppress(SystemExit):
+    with redirect_stdout(io.StringIO()) as screen, suppress(SystemExit), copied_databases():
         guarded(demo.main)
     return screen.getvalue()
 

@@ -78,6 +78,7 @@ def test_errors_leave_the_folder_free(tmp_path):
 
 @pytest.mark.ray
 def test_a_sweep_keeps_away_from_an_out_that_another_writes_to(lab, capfd):
+    one_ray.up()
     with lock(lab.root / "out"):
         assert fsamc(*lab.words(lab.plan(space={}))) == 2
     assert "a sweep is writing to it" in capfd.readouterr().err

@@ -341,7 +341,7 @@ def database(server, monkeypatch, request) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("kind", "space", "most", "count"),
     [
-        ("postgresql", SPACE, 30, 30),
+        pytest.param("postgresql", SPACE, 30, 30, marks=pytest.mark.slow),
         ("postgresql", SMALL, 100, 20),
         ("sqlite", SMALL, 16, 16),
         ("journal", SMALL, 16, 16),
@@ -401,6 +401,7 @@ def read(address: str) -> dict:
         return json.load(answer)
 
 
+@pytest.mark.slow
 def test_the_dashboard_opens_it_while_it_runs(tmp_path):
     proposer = make_proposer(plan(), home(tmp_path))
     run(proposer, 3)

@@ -68,11 +68,6 @@ def calls(monkeypatch) -> Calls:
     return Calls(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'runs.db'}"
-
-
 def steps(out: Out) -> Iterator[bool]:
     """A small sweep with a failed trial and one that is stopped early, step by step; whether it has ended."""
     out.propose(0)

@@ -28,11 +28,6 @@ from tests.sweeps.outs import PLAN, Out
 ODD = "größe #1 (neu)"
 
 
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'runs.db'}"
-
-
 @pytest.fixture
 def out(tmp_path, request) -> Out:
     """The OUT of a sweep whose experiment is the test's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import optuna
@@ -21,6 +22,7 @@ from sweeps.plan.stopping_settings import Stopping
 from sweeps.results import tables
 from sweeps.results.objective import scored
 from sweeps.results.reader import SweepReader
+from sweeps.trials.interrupts import BUDGET
 from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.tuner import side_by_side
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
@@ -182,11 +184,16 @@ RACE = {
 
 
 @pytest.mark.ray
-def test_a_sweep_stops_trials_goes_on_when_resumed_and_tells_everybody(lab: Lab):
-    words, out = lab.words(lab.plan(**RACE)), lab.root / "out"
+def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everybody(lab: Lab, capfd):
+    words, out = lab.words(lab.plan(**RACE), "--time-budget", "10h"), lab.root / "out"
     with folds_that_sleep(0.05, report=True):
         with budget_spent_after(18, out):
-            lab.finish(words)
+            lab.finish([*words, "--quiet"])
+        output, errors = capfd.readouterr()
+        assert errors == ""
+        assert re.fullmatch(rf"{BUDGET} after .* of 6 trials; the same command goes on", output.splitlines()[-1])
+        assert notes(out)["status"] == "paused"
+        assert (out / "report.html").exists()
         early = SweepReader(out).folds
         assert 18 <= len(early) < 6 * 8
         lab.finish(words)
@@ -225,7 +232,7 @@ def _assert_tracked(out, folds, stopped):
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("asleep")
-@pytest.mark.parametrize("objective", [{}, {"kind": "transfer", "target": ["cap"]}, {"kind": "pseudo"}])
+@pytest.mark.parametrize("objective", [{"kind": "transfer", "target": ["cap"]}, {"kind": "pseudo"}])
 def test_optuna_races_by_the_objective_and_learns_of_what_was_stopped(lab: Lab, objective):
     choices = {"head.patches": {"choice": [1, 5, 60]}, "residual": {"choice": [True, False]}}
     search = {"algorithm": "optuna", "trials": 6, "stopping": {"confidence": 0.6, "spread": 0.02}}

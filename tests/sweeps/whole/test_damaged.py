@@ -69,8 +69,7 @@ def without_first_line(out: Path) -> None:
 
 
 MENDED = {
-    "the last rows of folds.csv": cut("folds.csv", share=0.9),
-    "the ends of predictions.csv and objectives.csv": cut("predictions.csv", "objectives.csv"),
+    "the ends of three tables": cut("folds.csv", "predictions.csv", "objectives.csv", share=0.9),
     "NUL bytes in predictions.csv": fill("predictions.csv", 0.3, 0.5),
     "the first line of trials.jsonl": without_first_line,
     "no trials.jsonl and no folds.csv": remove("trials.jsonl", "folds.csv"),

@@ -1,17 +1,15 @@
-"""Living with a sweep: ended early by signals or by its budget, extended, and gone on with by few words."""
+"""Living with a sweep: ended early by a signal, extended, and gone on with by few words."""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from sweeps.trials.interrupts import BUDGET
-from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
+from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import PLAN, Lab, fsamc, n_rows, notes, table, wait_for
 
 pytestmark = pytest.mark.ray
@@ -37,22 +35,10 @@ def random(lab: Lab, trials: int) -> Path:
     return lab.plan(f"random{trials}.yaml", **RANDOM | {"search": {"algorithm": "random", "trials": trials}})
 
 
-def begin(lab: Lab, out: str, *more: str) -> subprocess.Popen[str]:
-    """Start the reference's sweep elsewhere, running each fold anew, and wait until some folds are there."""
-    process = lab.start(lab.words(random(lab, 4), "--no-reuse", *more, out=out), asleep=0.4)
-    wait_for(lambda: n_rows(lab.root / out) >= 3, process)
-    return process
-
-
-def assert_goes_on(lab: Lab, out: str) -> None:
-    """With no more words than the folder, to the same table."""
-    with folds_that_sleep():
-        assert fsamc("sweep", "--no-figures", "--out", lab.root / out) == 0
-    pd.testing.assert_frame_equal(table(lab.root / out), table(lab.root / "reference"))
-
-
 def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(done):
-    process = begin(done, "term", "--json")
+    out = done.root / "term"
+    process = done.start(done.words(random(done, 4), "--no-reuse", "--json", out="term"), asleep=0.4)
+    wait_for(lambda: n_rows(out) >= 3, process)
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 1, errors
@@ -66,38 +52,12 @@ def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(done):
     end = events[-1]
     assert (end["event"], end["status"]) == ("done", "interrupted")
     folds = [event for event in events if event["event"] == "fold"]
-    assert len(folds) == n_rows(done.root / "term") == end["folds_done"] < N_FOLDS == end["folds"]
+    assert len(folds) == n_rows(out) == end["folds_done"] < N_FOLDS == end["folds"]
     assert Path(end["files"]["report"]).exists()
-    assert notes(done.root / "term")["status"] == "interrupted"
-    assert_goes_on(done, "term")
-
-
-def test_a_second_ctrl_c_stops_at_once(done):
-    process = begin(done, "twice")
-    process.send_signal(signal.SIGINT)
-    assert process.stdout is not None
-    said = next(line for line in process.stdout if line.startswith("interrupted"))
-    assert said.rstrip().endswith("no more are started; Ctrl-C again stops at once")
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 1, errors
-    assert errors == "fsamc: interrupted; the same command goes on where this one stopped\n"
-    assert "Traceback" not in output
-    assert_goes_on(done, "twice")
-
-
-def test_a_budget_ends_a_sweep_in_good_order_and_the_same_command_goes_on(done, capfd):
-    words = done.words(random(done, 4), "--no-reuse", "--quiet", "--time-budget", "10h", out="budget")
-    with folds_that_sleep(0.05), budget_spent_after(3, done.root / "budget"):
-        assert fsamc(*words) == 0
-    output, errors = capfd.readouterr()
-    assert errors == ""
-    assert output.splitlines()[-1].startswith(f"{BUDGET} after ")
-    assert output.splitlines()[-1].endswith(" of 4 trials; the same command goes on")
-    assert 3 <= n_rows(done.root / "budget") < N_FOLDS
-    assert (done.root / "budget" / "report.html").exists()
-    assert notes(done.root / "budget")["status"] == "paused"
-    assert_goes_on(done, "budget")
+    assert notes(out)["status"] == "interrupted"
+    with folds_that_sleep():  # it goes on with no more words than the folder
+        assert fsamc("sweep", "--no-figures", "--out", out) == 0
+    pd.testing.assert_frame_equal(table(out), table(done.root / "reference"))
 
 
 @pytest.mark.usefixtures("asleep")
