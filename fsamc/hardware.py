@@ -17,18 +17,16 @@ T = TypeVar("T")
 
 @contextmanager
 def threads(compute: Compute) -> Iterator[None]:
-    """Limit torch, OpenCV and faiss to `compute.threads` inside the block, and put back what was.
+    """Limit torch and OpenCV to `compute.threads` inside the block, and put back what was.
 
     Sums change in their last bits with the number of threads, so a fold must never take whatever is free.
     """
     before_torch, before_cv = torch.get_num_threads(), cv2.getNumThreads()
-    faiss = _faiss()
-    before_faiss = faiss.omp_get_max_threads() if faiss else 1
-    _limit(compute.threads, compute.threads, compute.threads)
+    _limit(compute.threads, compute.threads)
     try:
         yield
     finally:
-        _limit(before_torch, before_cv, before_faiss)
+        _limit(before_torch, before_cv)
 
 
 @contextmanager
@@ -77,16 +75,6 @@ def shrinking_batches(compute: Callable[[int, int], T], count: int, batch: int) 
         first = last
 
 
-def _limit(for_torch: int, for_cv: int, for_faiss: int) -> None:
+def _limit(for_torch: int, for_cv: int) -> None:
     torch.set_num_threads(for_torch)
     cv2.setNumThreads(for_cv)
-    if faiss := _faiss():
-        faiss.omp_set_num_threads(for_faiss)
-
-
-def _faiss():  # type: ignore[no-untyped-def]  # noqa: ANN202  faiss ships no types
-    try:
-        import faiss
-    except ImportError:
-        return None
-    return faiss

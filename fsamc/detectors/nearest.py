@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-try:
-    import faiss
-except ImportError:  # the torch way below gives the same answer
-    faiss = None  # type: ignore[assignment]
+from fsamc.detectors.exact_search import ExactSearch
 
 QUERIES_PER_BLOCK = 4096  # bounds the memory only
 CLOSE_CALLS = 4  # candidates whose distances are computed again; the fast ones are rounded sums of large numbers
@@ -26,8 +23,8 @@ Search = Callable[[np.ndarray, int], np.ndarray]
 def nearest(queries: np.ndarray, bank: np.ndarray, *, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
     """Find the distance to the nearest bank row and its number; ties go to the lower number.
 
-    The few best rows by the fast formula are compared again by the norm of the difference, so a query that is in
-    the bank has distance 0. Queries are read in blocks: a memory-mapped array is never held as a whole.
+    A query that is in the bank has distance 0. Queries are read in blocks: a memory-mapped array is never held as a
+    whole.
 
     Args:
         queries: float32 or float16 [M, D].
@@ -42,20 +39,22 @@ def nearest(queries: np.ndarray, bank: np.ndarray, *, device: str = "cpu") -> tu
     """
     if bank.ndim != 2 or not len(bank) or queries.ndim != 2 or queries.shape[1] != bank.shape[1]:
         raise ValueError(f"expected queries [M, D] and a bank [K >= 1, D], found {queries.shape} and {bank.shape}")
+    return ExactSearch(bank)(queries) if device == "cpu" else _nearest_on_gpu(queries, bank, device)
+
+
+def _nearest_on_gpu(queries: np.ndarray, bank: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Compare the few best rows by the fast formula again, by the norm of the difference."""
     rows = np.ascontiguousarray(bank, dtype=np.float32)
     centre = rows.mean(axis=0)
     search = _search(rows - centre, device)
     distances = np.empty(len(queries), dtype=np.float32)
     indices = np.empty(len(queries), dtype=np.int64)
-    for block in _blocks(len(queries)):
+    for start in range(0, len(queries), QUERIES_PER_BLOCK):
+        block = slice(start, start + QUERIES_PER_BLOCK)
         these = np.asarray(queries[block], dtype=np.float32)
         candidates = np.sort(search(these - centre, min(CLOSE_CALLS, len(rows))), axis=1)
         distances[block], indices[block] = _closest(these, rows, candidates)
     return distances, indices
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + QUERIES_PER_BLOCK) for start in range(0, count, QUERIES_PER_BLOCK))
 
 
 def _closest(queries: np.ndarray, rows: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,12 +66,11 @@ def _closest(queries: np.ndarray, rows: np.ndarray, candidates: np.ndarray) -> t
 
 def _search(rows: np.ndarray, device: str) -> Search:
     """Make a function that returns the numbers int64 [M, k] of the k best rows for queries float32 [M, D]."""
-    if faiss is None or (device == "cuda" and not _faiss_gpus()):
+    faiss = _faiss_of_gpus()
+    if faiss is None:
         return _torch_search(rows, device)
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows)
-    if device == "cpu":
-        return lambda queries, k: index.search(queries, k)[1]
     on_gpu = faiss.index_cpu_to_gpu(_gpu_resources(), 0, index)
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
@@ -95,13 +93,20 @@ def _torch_search(rows: np.ndarray, device: str) -> Search:
     return search
 
 
-def _faiss_gpus() -> int:
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
+def _faiss_of_gpus() -> Any:
+    """Return faiss where it sees a GPU, else None: torch gives the same answer."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    return faiss if hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() else None
 
 
 @cache
 def _gpu_resources() -> Any:
     """Make one per process: each takes its scratch memory from the card for good."""
+    import faiss
+
     resources = faiss.StandardGpuResources()
     resources.setTempMemory(GPU_SCRATCH_BYTES)
     return resources
