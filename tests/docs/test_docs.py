@@ -192,7 +192,7 @@ def test_the_head_of_the_page_is_swept_beside_others_and_its_knob_bites(tmp_path
     (tmp_path / "mean.yaml").write_text(next(block.text for block in blocks(HEAD_PAGE) if block.language == "yaml"))
     shown = in_copy(tmp_path, "-m", "sweeps", "plan", "show", "mean.yaml")
     assert yaml.safe_load(shown)["space"]["head.power"] == {"choice": [0.5, 1.0, 2.0], "when": {"head.kind": ["mean"]}}
-    checks = ["-m", "pytest", "-v", "-p", "no:cacheprovider", str(suite), "-k", "every_field_is_declared or mean"]
+    checks = ["-m", "pytest", "-v", "-p", "no:cacheprovider", str(suite), "-k", "every_field_is_declared or power"]
     assert "head.power" in in_copy(tmp_path, *checks, expected=1)
     suite.write_text(suite.read_text().replace("# What a kind needs", f"{knob}\n# What a kind needs"))
     assert "[mean head.power=2.0] PASSED" in in_copy(tmp_path, *checks)

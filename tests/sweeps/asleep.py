@@ -24,6 +24,7 @@ from cluster.folds import Fold, Materials, find_result
 from fsamc.fold.result import FoldResult
 from fsamc.seeds import numpy_generator
 from fsamc.store.store import Store
+from sweeps.cli import quiet_ray
 from sweeps.trials.interrupts import BUDGET, Interrupts
 
 QUERIES = 12
@@ -99,17 +100,27 @@ def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
 def folds_that_sleep(seconds: float = 0.0, *, fails: tuple[str, ...] = (), report: bool = False) -> Iterator[None]:
     """Sweeps that start in this process run no fold; and write an empty report, unless one is asked for.
 
+    Their trials come one after the other: the process of a second one would still be starting when all is over.
+
     Args:
         seconds: of a fold.
         fails: categories of which every fold fails.
         report: whether a report is written.
     """
+    quiet_ray()  # before Tune is loaded
+    from sweeps.trials import tuner
+
+    side_by_side = tuner.side_by_side
 
     def start(shared: Materials) -> FoldRunner:
         return FoldRunner(Sleeper.remote(shared.workers, seconds, fails), ray.put(shared))
 
+    def one_trial_at_once(*args: Any, **counts: int) -> tuple[int, int]:
+        return side_by_side(*args, **counts)[0], 1
+
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(FoldRunner, "start", start))
+        patches.enter_context(mock.patch.object(tuner, "side_by_side", one_trial_at_once))
         if not report:
             patches.enter_context(mock.patch("sweeps.report.write.write_report", _touch_report))
         yield

@@ -97,12 +97,12 @@ TURNS = [(who, after) for who in ("driver", "server") for after in (False, True)
 
 
 @pytest.mark.parametrize(
-    ("turn", "step"), [(0, 5), *(pytest.param(turn, 1, marks=pytest.mark.slow) for turn in (0, 1, 2, 3))]
+    ("turn", "step"), [(0, 11), *(pytest.param(turn, 1, marks=pytest.mark.slow) for turn in (0, 1, 2, 3))]
 )
 def test_whatever_call_dies_the_end_is_that_of_an_undisturbed_sweep(calls, uri, tmp_path, turn, step):
     """Before a call is done or when its answer is lost; the driver with it, or the server alone: each way in turn.
 
-    Every fifth call in the short form, every call in each of the four ways in the long one.
+    Every eleventh call in the short form, every call in each of the four ways in the long one.
     """
     whole = sweep(tmp_path, f"whole-{turn}-{step}")
     delivery = Delivery(whole.root, whole.plan, uri)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.sweeps.asleep import folds_that_sleep
-from tests.sweeps.small import PLAN, Lab, fsamc, n_rows, notes, table, wait_for
+from tests.sweeps.small import PLAN, Lab, fsamc, n_rows, notes, table
 
 pytestmark = pytest.mark.ray
 
@@ -35,13 +38,19 @@ def random(lab: Lab, trials: int) -> Path:
     return lab.plan(f"random{trials}.yaml", **RANDOM | {"search": {"algorithm": "random", "trials": trials}})
 
 
-def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(done):
+def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(done, capfd):
     out = done.root / "term"
-    process = done.start(done.words(random(done, 4), "--no-reuse", "--json", out="term"), asleep=0.4)
-    wait_for(lambda: n_rows(out) >= 3, process)
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 1, errors
+
+    def terminate() -> None:
+        while n_rows(out) < 3:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with folds_that_sleep(0.4):
+        threading.Thread(target=terminate, daemon=True).start()
+        code = fsamc(*done.words(random(done, 4), "--no-reuse", "--json", out="term"))
+    output, errors = capfd.readouterr()
+    assert code == 1, errors
     assert errors == "fsamc: interrupted; the same command goes on where this one stopped\n"
     events = [json.loads(line) for line in output.splitlines()]
     assert events[0]["event"] == "started"
