@@ -256,6 +256,9 @@ def _run_fold(
 ) -> str:
     """Run a fold on `files`, which the service has verified once for all workers, and on arrays in the object store.
 
+    Its result is in the store and flushed when this returns, before anybody hears of it. So rows of folds.csv, what
+    the screen, MLflow and the study say of a fold, need no flushing of their own: they are made of it again.
+
     `names`: of each served artifact's arrays, by its key, in the order of `arrays`.
     """
     from fsamc.fold.run import run_fold

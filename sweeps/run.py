@@ -208,6 +208,7 @@ class SweepRun:
             )
         if status == "done":
             end_extension(self.out)
+            self.folder.note({})  # which holds a copy of the identity
         names = ("folds.csv", "summary.csv", "best.yaml", "report.html")
         results = {path.stem: str(path) for name in names if (path := self.out / name).exists()}
         progress.done(

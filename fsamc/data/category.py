@@ -210,7 +210,10 @@ def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsBy
 
 
 def load_category(root: Path, name: str) -> Category:
-    """Load the category `name` of a DATA folder, its files hashed.
+    """Load the category `name` of a DATA folder, its files hashed; files of the same bytes are one group.
+
+    Nothing is decoded: that takes ten times as long, and a sweep's cache remembers it. Where pictures may have been
+    saved anew, `fsamc.data.examination.with_pictures_grouped` also groups those that are equal pixel for pixel.
 
     Raises BadInput if the layout is not MVTec's, `train/good` is empty, good images have another name (`test/ok`),
     there is no defect class, the name is `average`, `groups.csv` is wrong, a file cannot be opened, or is

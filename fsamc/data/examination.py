@@ -44,6 +44,17 @@ def examine_all(images: Category | Textures) -> dict[str, Examined]:
         return dict(zip(images.images, results, strict=True))
 
 
+def with_pictures_grouped(category: Category, examined: Mapping[str, Examined] | None = None) -> Category:
+    """Return the category with images that are the same picture, pixel for pixel, as one group, as a sweep has it.
+
+    `examined`: as `examine_all` gives it; by default every image is decoded, about 2 to 10 ms each.
+
+    Raises BadInput as `examine_all` does, and for a picture that is in two classes.
+    """
+    examined = examined or examine_all(category)
+    return category.with_copies_grouped({path: one.pixels for path, one in examined.items()})
+
+
 def exposure_problems(examined: Mapping[str, Examined]) -> Iterator[tuple[str, str]]:
     """Yield the first image of each folder with each kind of problem, and a line on it and those like it."""
     kinds: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)

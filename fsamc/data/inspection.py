@@ -13,7 +13,7 @@ from natsort import natsorted
 
 from fsamc.config.features import Features
 from fsamc.data.category import Category, load_category, mask_folder, scan_category
-from fsamc.data.examination import Examined, examine_picture, exposure_problems
+from fsamc.data.examination import Examined, examine_picture, exposure_problems, with_pictures_grouped
 from fsamc.data.folders import OTHER_PICTURES, is_of_a_system, subfolders
 from fsamc.data.groups import copies, read_groups
 from fsamc.data.images import IMAGE_SUFFIXES, image_size, kept_share, read_mask
@@ -76,7 +76,7 @@ def inspect_category(root: Path, name: str, features: Features) -> tuple[Categor
         problems += _copies(category, examined)
         problems += _shared_groups(category)
         with suppress(BadInput):  # one picture in two classes, which has been told
-            category = category.with_copies_grouped({path: one.pixels for path, one in examined.items()})
+            category = with_pictures_grouped(category, examined)
     return category, problems
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsamc.data.category import Category
-from fsamc.data.examination import Examined, examine_all, exposure_problems
+from fsamc.data.examination import Examined, examine_all, exposure_problems, with_pictures_grouped
 from fsamc.data.folders import nested_categories, other_pictures
 from fsamc.data.groups import copies
 from fsamc.data.textures import Textures
@@ -46,10 +46,9 @@ def examine_pictures(categories: Mapping[str, Category], textures: Textures | No
     caveats: list[str] = []
     for name, category in categories.items():
         examined = _examined(category, store, remembered)
-        pixels = {path: one.pixels for path, one in examined.items()}
-        grouped[name] = category.with_copies_grouped(pixels)
+        grouped[name] = with_pictures_grouped(category, examined)
         warnings += [f"{category.folder / path} {problem}" for path, problem in exposure_problems(examined)]
-        caveats += _copies(category, pixels)
+        caveats += _copies(category, {path: one.pixels for path, one in examined.items()})
     if textures is not None:
         _examined(textures, store, remembered)
     return Pictures(categories=grouped, examined=remembered, warnings=tuple(warnings), caveats=tuple(caveats))

@@ -130,7 +130,7 @@ def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Pat
     )
     check_resumable(out, prepared.plan, prepared.contents, "must")
     folder = SweepFolder(out, prepared.plan)
-    folder.run, folder.notes = str(notes["run"]), notes
+    folder.run, folder.notes = str(notes.get("run")), notes
     shared = Materials(
         categories=prepared.categories,
         textures=prepared.textures,

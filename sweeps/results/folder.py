@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from cluster.folds import Outcome
+from fsamc.errors import BadInput
 from fsamc.store.durable import sync
 from sweeps.plan.configurations import configuration, swept, variants
 from sweeps.plan.load import to_yaml
@@ -20,7 +21,7 @@ from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
 from sweeps.results.files import append, read_lines, write_whole
 from sweeps.results.fold_rows import DETECTION, PREDICTIONS, fold_row, table_rows
-from sweeps.results.identity import claim
+from sweeps.results.identity import NOTES, claim, identity_copy, read_notes
 from sweeps.results.reader import WHOLE, SweepReader, TrialRecord, trial_records
 from sweeps.results.rows import Seal, as_csv, read_rows, readable_rows, seals
 
@@ -62,6 +63,7 @@ class SweepFolder:
         if plan.scoring.measure:
             self._tables[objective.OBJECTIVES] = objective.OBJECTIVE_COLUMNS
         self._running: dict[int, _Reported] = {}
+        self._notes_were_damaged = False
 
     def open(
         self,
@@ -79,7 +81,7 @@ class SweepFolder:
         """
         self.averaged = averaged or {}
         self.run = claim(self.root, self.plan, contents, self.averaged, extending=extending, mode=mode)
-        self.notes = SweepReader(self.root).notes
+        self.notes = self._notes_so_far()
         records = trial_records(read_lines(self.root / "trials.jsonl"))
         rows = {name: readable_rows(self.root / name, columns) for name, columns in self._tables.items()}
         whole = self._whole(records, {name: seals(table) for name, table in rows.items()})
@@ -97,9 +99,11 @@ class SweepFolder:
         return records
 
     def repairs(self) -> list[str]:
-        """Say of which trials rows had been lost, and what becomes of them."""
+        """Say what had been lost, and what becomes of it."""
         told = {"are written again from their results": self.restored, "are lost: it is run again": self.lost}
-        return [
+        anew = "was damaged; it is written anew, without the time and the memory of earlier runs"
+        notes = [f"{self.root / NOTES}: {anew}"] if self._notes_were_damaged else []
+        return notes + [
             f"{self.root}: rows of trial {number} were missing or changed; they {how}"
             for how, numbers in told.items()
             for number in numbers
@@ -182,11 +186,20 @@ class SweepFolder:
     def note(self, facts: Mapping[str, Any]) -> None:
         """Enter facts into sweep.json."""
         self.notes |= facts
-        write_whole(self.root / "sweep.json", json.dumps(self.notes, indent=2))
+        write_whole(self.root / NOTES, json.dumps({**self.notes, **identity_copy(self.root)}, indent=2))
 
     def records(self) -> list[TrialRecord]:
         """Every trial that was proposed, by number."""
         return self.saved.trials
+
+    def _notes_so_far(self) -> dict[str, Any]:
+        """Read sweep.json; one that is damaged is as good as none."""
+        try:
+            return read_notes(self.root)
+        except BadInput:
+            self._notes_were_damaged = True
+            (self.root / NOTES).unlink()
+            return {}
 
     def _with_say(self) -> pd.DataFrame:
         """Scored folds that have a say, with their score by the objective as their accuracy."""

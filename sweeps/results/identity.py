@@ -1,5 +1,7 @@
 """Identity of an OUT folder: the plan and the data that a sweep there ran on, must go on with, and may be extended by.
 
+It is in identity.json, and in sweep.json too, which a damaged one is restored from.
+
 The new number of trials of `--extend N` is written to identity.json, with the plan's hash, in one piece and before any
 work starts. An extension is open until the sweep is done: the same command goes on with it and adds nothing.
 """
@@ -10,13 +12,15 @@ import json
 import shlex
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from fsamc.config.dotted import flatten
+from fsamc.config.dotted import flatten, problems
 from fsamc.errors import BadInput
 from fsamc.store.durable import make_folder
 from sweeps.plan.load import plan_hash, to_yaml
@@ -25,7 +29,8 @@ from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.files import read_file, read_json, write_whole
 
-IDENTITY = "identity.json"
+Typed = TypeVar("Typed")
+IDENTITY, NOTES = "identity.json", "sweep.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,27 +46,76 @@ class Identity:
         averaged: by number of shots, the categories that the averages are over; empty in what earlier versions wrote.
     """
 
-    plan: str = ""
-    data: Mapping[str, str] = field(default_factory=dict)
-    run: str = ""
+    plan: str
+    data: Mapping[str, str]
+    run: str
     trials: int | None = None
     extending: int = 0
     averaged: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
+class _Figures(BaseModel, extra="allow"):
+    trial: int
+    files: list[str]
+
+
+class _Notes(BaseModel, extra="allow"):
+    """What is read of sweep.json, any of it may be absent; what else it holds is shown to people at the most."""
+
+    status: str = ""
+    fingerprint: str = ""
+    versions: dict[str, str] = {}
+    tracking_uri: str | None = None
+    identity: Identity | None = None
+    caveats: list[str] = []
+    marks: list[str] = []  # caveats in what earlier versions wrote
+    warnings: list[str] = []
+    materials: dict[str, str | None] = {}
+    builds: dict[str, int] = {}
+    build_seconds: dict[str, float] = {}
+    stages: dict[str, float] = {}
+    seconds: float = 0.0
+    peak_memory_bytes: int | None = None
+    trials_stopped: int = 0
+    folds_scored: int = 0
+    folds_saved: int = 0
+    figures: _Figures = _Figures(trial=0, files=[])
+
+
 def read_identity(out: Path) -> Identity | None:
     """Read whose folder OUT is; None where no sweep has started. Raises BadInput where that cannot be read."""
-    saved = read_json(out / IDENTITY)
-    if not saved:
-        return None
-    kept = {one.name: saved[one.name] for one in fields(Identity) if one.name in saved}
-    averaged = {int(shots): names for shots, names in saved.get("averaged", {}).items()}
-    return Identity(**{**kept, "averaged": averaged})
+    path = out / IDENTITY
+    damage = None
+    try:
+        if (saved := read_json(path)) or path.exists():
+            return _typed(Identity, saved, path)
+    except BadInput as error:
+        damage = error
+    with suppress(BadInput):
+        if (notes := _notes(out)) and notes.identity:
+            return notes.identity
+    if damage:
+        raise damage
+    return None
 
 
 def read_notes(out: Path) -> dict[str, Any]:
-    """Read sweep.json; empty where no sweep has started. Raises BadInput where it is torn."""
-    return read_json(out / "sweep.json", mend="remove it and give the sweep's whole command again: it is written anew")
+    """Read sweep.json; empty where no sweep has started. Raises BadInput where it is not what was written."""
+    notes = _notes(out)
+    return notes.model_dump(exclude_unset=True, exclude={"identity"}) if notes else {}
+
+
+def _notes(out: Path) -> _Notes | None:
+    path, mend = out / NOTES, "give the sweep's whole command again: it is written anew"
+    saved = read_json(path, mend=mend)
+    return _typed(_Notes, saved, path, mend=mend) if saved else None
+
+
+def _typed(kind: type[Typed], content: dict[str, Any], path: Path, *, mend: str = "restore it from a copy") -> Typed:
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise BadInput(f"{path}: {problems(error, content)[0]}; {mend}") from None
 
 
 def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: str) -> None:
@@ -70,7 +124,7 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
     `contents`: as `Identity.data`.
     """
     was = read_identity(out)
-    read_notes(out)  # which are needed only after work has started
+    read_file(out / NOTES)  # raises where it is no file; one that is torn is written anew
     if was is None:
         if mode == "must":
             raise BadInput(f"{out}: holds no sweep to resume; leave out --resume must, or give its folder")
@@ -127,15 +181,16 @@ def claim(
         mode: as of `check_resumable`, which raises BadInput.
     """
     make_folder(out)
-    was = read_identity(out) or Identity()
-    more = extending if extending and extending != was.extending else 0
+    was = read_identity(out)
+    open_extension = was.extending if was else 0
+    more = extending if extending and extending != open_extension else 0
     check_resumable(out, with_trials(plan, plan.search.trials - more) if more else plan, contents, mode)
     identity = Identity(
         plan=plan_hash(plan),
         data=dict(contents),
-        run=was.run or uuid.uuid4().hex[:12],
+        run=was.run if was else uuid.uuid4().hex[:12],
         trials=plan.search.trials,
-        extending=was.extending if extending is None else extending,
+        extending=open_extension if extending is None else extending,
         averaged=averaged or {},
     )
     _write(out, identity)
@@ -145,7 +200,14 @@ def claim(
 
 def end_extension(out: Path) -> None:
     """Note that the sweep in OUT is done: it may be extended anew."""
-    _write(out, replace(read_identity(out) or Identity(), extending=0))
+    if was := read_identity(out):
+        _write(out, replace(was, extending=0))
+
+
+def identity_copy(out: Path) -> dict[str, Any]:
+    """Return what sweep.json holds of identity.json."""
+    was = read_identity(out)
+    return {"identity": asdict(was)} if was else {}
 
 
 def _write(out: Path, identity: Identity) -> None:

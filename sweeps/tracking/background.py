@@ -129,6 +129,10 @@ def track(out: Path, uri: str | None) -> int:
 
 
 def runs_at(out: Path) -> str:
-    """Where a sweep's runs are; OUT with its database may have been moved since."""
-    noted, database = str(SweepReader(out).notes["tracking_uri"]), out / "mlflow.db"
-    return f"sqlite:///{database.absolute()}" if database.exists() and not noted.startswith("http") else noted
+    """Where a sweep's runs are; OUT with its database may have been moved since. Raises BadInput where OUT lost it."""
+    noted, database = SweepReader(out).notes.get("tracking_uri") or "", out / "mlflow.db"
+    if database.exists() and not noted.startswith("http"):
+        return f"sqlite:///{database.absolute()}"
+    if not noted:
+        raise BadInput(f"{out / 'sweep.json'}: does not say where the runs are tracked; give --tracking-uri")
+    return noted

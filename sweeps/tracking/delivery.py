@@ -87,7 +87,7 @@ class Delivery:
 
     def _connect(self, *, reopen: bool) -> Runs:
         if self._runs is None:
-            sweep = str(SweepReader(self._out).notes["run"])
+            sweep = str(SweepReader(self._out).notes.get("run", ""))
             artifacts = self._out / "mlartifacts"
             self._runs = Runs(self._uri, experiment=self._plan.name, sweep=sweep, artifacts=artifacts)
             self._runs.describe_experiment(*experiment_tags(self._out, self._plan, self._runs.experiment))

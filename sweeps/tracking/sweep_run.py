@@ -37,8 +37,8 @@ class ParentRun:
     def tags(self) -> dict[str, str]:
         """Return the tags of every run of the sweep: who delivers it by what, the commit, the packages, the data."""
         notes = self._notes
-        tags = {"data_fingerprint": str(notes["fingerprint"]), "objective": what_chooses(self._plan)}
-        tags |= {f"version.{name}": version for name, version in notes["versions"].items()}
+        tags = {"data_fingerprint": notes.get("fingerprint", ""), "objective": what_chooses(self._plan)}
+        tags |= {f"version.{name}": version for name, version in notes.get("versions", {}).items()}
         tags |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
         tags |= {"caveats": "; ".join(caveats)} if (caveats := caveats_of(notes)) else {}
         # Not MLflow's git tags: the commit is the sweep's, not the working folder's, and a remote may hold a password.
@@ -63,7 +63,7 @@ class ParentRun:
         """Log what was chosen and the files that show it, and close the run, unless all that is there already."""
         run = self.run(runs)
         notes = SweepReader(self._out).notes
-        status = _STATUS.get(notes["status"], "KILLED")
+        status = _STATUS.get(notes.get("status", ""), "KILLED")
         figures = notes.get(FIGURES, {})
         drawn = [self._out / file for file in figures.get("files", ()) if (self._out / file).exists()]
         mark = digest([status, *((file.name, file_digest(file)) for file in [*self._files(), *drawn])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from math import inf
@@ -12,8 +13,9 @@ import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError, OwnerDiedError, RayTaskError
 
 from cluster.bank_actors import Offer
-from cluster.fold_service import FoldService
+from cluster.fold_service import FoldService, _run_fold
 from cluster.folds import Fold
+from tests.sweeps.asleep import made_up
 
 LOST = [
     OwnerDiedError("0", "", ""),
@@ -77,6 +79,17 @@ def test_what_stays_lost_is_not_asked_for_for_ever(shared, fold, monkeypatch):
     service, pauses = run_losing(shared, fold, monkeypatch, LOST[-1], 1000)
     assert service.tries == len(pauses) + 1
     assert 100 < sum(pauses) < 200
+
+
+def test_a_worker_returns_a_result_that_is_flushed_to_the_disk(shared, fold, monkeypatch):
+    flushed, flush = set(), os.fsync
+    one = fold()
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.add(os.fstat(number).st_ino) or flush(number))
+    monkeypatch.setattr("fsamc.fold.run.run_fold", lambda *arguments, **more: made_up(shared, one, 1.0))
+    text = _run_fold._function(shared, one, [], {})
+    (content,) = shared.results[0].glob("fold/*/content.json")
+    assert content.read_text() == text
+    assert {path.stat().st_ino for path in (content, content.parent, content.parent.parent)} <= flushed
 
 
 class Asked:

@@ -264,13 +264,11 @@ BAD: dict[str, Bad] = {
     "--resume must without a sweep": Bad("/out | no sweep to resume", "--resume | must"),
     "--resume never with one": Bad("/out | holds a sweep already", "--resume | never", begin),
     **{
-        f"{name} is {content[:5]!r}": Bad(
-            f"/out/{name} | JSON | {mend}",
-            f"--resume | {mode}",
-            lambda lab, name=name, content=content: (begin(lab), (lab.root / "out" / name).write_bytes(content)),
+        f"identity.json is {content[:5]!r}": Bad(
+            "/out/identity.json | restore it from a copy",
+            spoil=lambda lab, content=content: (begin(lab), (lab.root / "out/identity.json").write_bytes(content)),
         )
-        for name, mode, mend in (("identity.json", "auto", "from a copy"), ("sweep.json", "must", "remove it"))
-        for content in (b'{"run": "3', b"[]", b"\xff")
+        for content in (b'{"run": "3', b"[]", b"\xff", b'{"run": 3}')
     },
     **{
         f"another plan: {change}, --resume {mode}": Bad(

@@ -29,6 +29,7 @@ from tests.sweeps.outs import PLAN, outcome
 DATA = {"category cap": "c1"}
 SMALL = PLAN.model_copy(update={"folds": PLAN.folds.model_copy(update={"seeds": (1, 2), "draws": (0,)})})
 TABLES = ("folds.csv", "predictions.csv")
+NOTED = {"fingerprint": "f", "versions": {"torch": "2"}, "tracking_uri": None}
 VALUES = {"head.kind": "prototype", "head.patches": 7}
 
 
@@ -45,7 +46,7 @@ def whole(tmp_path_factory) -> Path:
                 folder.fold(number, VALUES, one)
             folder.done(number, stopped="it was the worst" if number == 2 else None)
         folder.finish()
-        folder.note({"status": "done", "run": "r", "caveats": ["beware"], "trials": 3})
+        folder.note({"status": "done", "run": "r", "caveats": ["beware"], "trials": 3, **NOTED})
         return folder.root
 
 
@@ -206,14 +207,31 @@ def test_a_plan_that_was_cut_short_is_no_plan(whole, out, name):
     assert load_plan(str(whole / name)).name == ("written" if name == "plan.yaml" else "written-best")
 
 
-@pytest.mark.parametrize(("name", "read"), [("identity.json", read_identity), ("sweep.json", read_notes)])
-def test_what_is_not_the_json_that_was_written_is_one_line(whole, out, name, read):
-    for content in cuts(whole / name):
-        (out / name).write_bytes(content)
-        with pytest.raises(BadInput, match=name):
-            read(out)
-    with pytest.raises(BadInput, match=name):
-        SweepFolder(out, SMALL).open(DATA)
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"plan": 1, "data": [], "run": "r"}', b"\0\0", None])
+def test_an_identity_that_is_lost_is_restored_from_its_copy(whole, out, content):
+    before = (whole / "identity.json").read_text()
+    for damaged in [content] if content is None or not content else [content, *cuts(whole / "identity.json")]:
+        (out / "identity.json").unlink() if damaged is None else (out / "identity.json").write_bytes(damaged)
+        assert read_identity(out) == read_identity(whole)
+    assert resume(out).run == read_identity(whole).run
+    assert (out / "identity.json").read_text() == before
+    (out / "sweep.json").unlink()
+    (out / "identity.json").write_bytes(b"{")
+    with pytest.raises(BadInput, match=r"identity\.json.*restore it from a copy"):
+        resume(out)
+
+
+def test_damaged_notes_are_one_line_for_who_reads_them_and_written_anew_by_who_goes_on(whole, out):
+    for content in [*cuts(whole / "sweep.json"), b'{"seconds": "long"}', b'{"materials": 3}', b"[]"]:
+        (out / "sweep.json").write_bytes(content)
+        with pytest.raises(BadInput, match=r"sweep\.json.*written anew"):
+            read_notes(out)
+    folder = resume(out)
+    assert not (out / "sweep.json").exists()
+    assert folder.repairs() == [
+        f"{out}/sweep.json: was damaged; it is written anew, without the time and the memory of earlier runs"
+    ]
+    assert contents(out) == contents(whole)
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "trials.jsonl", "folds.csv", "plan.yaml"])

@@ -15,9 +15,9 @@ from fsamc.fold.result import FoldResult
 from sweeps.plan.load import config_hash, load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.files import append, read_json, write_whole
+from sweeps.results.files import append, write_whole
 from sweeps.results.folder import SweepFolder
-from sweeps.results.identity import check_resumable
+from sweeps.results.identity import check_resumable, read_notes
 from sweeps.results.reader import SweepReader, TrialRecord
 
 DATA = {"category cap": "c1", "textures": "t1"}
@@ -271,7 +271,7 @@ def test_notes_add_up_over_the_runs(folder):
     folder.note({"status": "done"})
     opened, _ = again(folder)
     now = {"status": "running", "seconds": 3, "trials": 0}  # until it is done again
-    assert opened.notes == read_json(folder.root / "sweep.json") == now
+    assert opened.notes == read_notes(folder.root) == now
 
 
 # --- whose the folder is

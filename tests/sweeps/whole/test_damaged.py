@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from fsamc.errors import BadInput
+from sweeps.checks.disk import check_databases
+from sweeps.plan.load import load_plan
+from sweeps.report.evidence import gather
+from sweeps.results.folder import SweepFolder
+from sweeps.results.identity import check_resumable, read_identity
 from sweeps.results.reader import SweepReader
+from sweeps.results.saved_settings import read_saved_settings
 from tests import one_ray
 from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import Lab, assert_tracked, fsamc, notes
@@ -69,10 +79,14 @@ def without_first_line(out: Path) -> None:
 
 
 MENDED = {
-    "the ends of three tables": cut("folds.csv", "predictions.csv", "objectives.csv", share=0.9),
-    "NUL bytes in predictions.csv": fill("predictions.csv", 0.3, 0.5),
+    "the ends of three tables and of identity.json": cut(
+        "folds.csv", "predictions.csv", "objectives.csv", "identity.json", share=0.9
+    ),
+    "NUL bytes in predictions.csv and for sweep.json": lambda out: (
+        fill("predictions.csv", 0.3, 0.5)(out) or fill("sweep.json", 0, 1)(out)
+    ),
     "the first line of trials.jsonl": without_first_line,
-    "no trials.jsonl and no folds.csv": remove("trials.jsonl", "folds.csv"),
+    "no trials.jsonl, folds.csv and identity.json": remove("trials.jsonl", "folds.csv", "identity.json"),
     "what is made of the rest": remove(
         "summary.csv", "support.csv", "best.yaml", "plan.yaml", "report.html", "sweep.json", "mlflow.db", "study.db"
     ),
@@ -107,9 +121,13 @@ def test_what_the_store_has_lost_too_is_run_again(finished: Lab, capfd):
 
 
 REFUSED = {
-    **{f"half of {name}": (cut(name), name) for name in ("sweep.json", "identity.json", "mlflow.db", "study.db")},
-    **{f"NUL bytes in {name}": (fill(name, 0, 1), name) for name in ("sweep.json", "mlflow.db", "study.db")},
-    "no identity.json": (remove("identity.json"), "out"),
+    **{f"half of {name}": (cut(name), name) for name in ("mlflow.db", "study.db")},
+    **{f"NUL bytes in {name}": (fill(name, 0, 1), name) for name in ("mlflow.db", "study.db")},
+    "half of sweep.json and of identity.json": (cut("sweep.json", "identity.json"), "identity.json"),
+    "no identity.json and half of sweep.json": (
+        lambda out: remove("identity.json")(out) and cut("sweep.json")(out),
+        "out",
+    ),
 }
 
 
@@ -136,3 +154,55 @@ def test_commands_that_read_a_damaged_folder_say_so(finished: Lab, tmp_path, nam
         return  # which it does not read
     assert fsamc(command, out) == 2
     assert name in capfd.readouterr().err
+
+
+def wrong_types(content: bytes) -> bytes:
+    """The same keys with lists in the place of all values, where it is JSON."""
+    try:
+        return json.dumps({key: [[1]] for key in json.loads(content)}).encode()
+    except (ValueError, TypeError):
+        return b"[1, 2]\n"
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "a third": lambda content: content[: len(content) // 3],
+    "all but a byte": lambda content: content[:-1],
+    "NUL bytes": lambda content: content[: len(content) // 2] + bytes(len(content) - len(content) // 2),
+    "an empty object": lambda content: b"{}",
+    "wrong types": wrong_types,
+}
+
+
+@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES)
+def test_every_file_gives_the_right_table_or_one_line(finished: Lab, tmp_path, change):
+    kept = finished.root / "kept"
+    plan, whole, identity = load_plan(str(kept / "plan.yaml")), gather(kept).summary, read_identity(kept)
+    assert identity is not None
+    for file in sorted(path for path in kept.iterdir() if path.is_file()):
+        out = tmp_path / file.name / "out"
+        shutil.copytree(kept, out)
+        (out / file.name).write_bytes(change(file.read_bytes()))
+        with one_line_at_most(out):
+            pd.testing.assert_frame_equal(gather(out).summary, whole)
+        with one_line_at_most(out):
+            assert read_saved_settings(out).trials == 5
+        with one_line_at_most(out):
+            check_resumable(out, plan, identity.data, "auto")
+            check_databases(out)
+            folder = SweepFolder(out, plan)
+            assert len(folder.open(identity.data, identity.averaged)) <= 5
+            assert (folder.run, folder.notes.get("run", identity.run)) == (identity.run, identity.run)
+        shutil.rmtree(out)
+
+
+@contextmanager
+def one_line_at_most(out: Path) -> Iterator[None]:
+    """What is refused is refused by one line that says what to do."""
+    told = []
+    try:
+        yield
+    except BadInput as error:
+        told = str(error).splitlines()
+    assert len(told) <= 1
+    assert all(str(out) in line and "; " in line for line in told)
