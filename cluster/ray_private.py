@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,8 +18,10 @@ from ray._private.runtime_env import packaging
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.job_submission import JobSubmissionClient
 
+from fsamc.deadline import within
+
 CLUSTER_ID = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # what every driver asks a head first; the question is empty
-CONNECT, ANSWER = 10.0, 60.0  # seconds
+CONNECT = 10.0  # seconds until a job server says anything at all
 _TALKATIVE = (
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
@@ -28,11 +31,22 @@ _TALKATIVE = (
 
 
 class JobClient(JobSubmissionClient):
-    """Ray's client; by itself it waits for ever for a server that takes a connection and says nothing."""
+    """Ray's client; by itself it waits for ever for a server that takes a connection and says little or nothing.
+
+    Args:
+        address: http://HOST:PORT.
+        deadline: seconds that each call may take.
+        headers: sent with each.
+    """
+
+    def __init__(self, address: str, *, deadline: float, headers: dict[str, str] | None) -> None:
+        self._deadline = deadline
+        super().__init__(address, headers=headers)
 
     def _do_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
-        first = endpoint == "/api/version"
-        return super()._do_request(method, endpoint, timeout=(CONNECT, CONNECT if first else ANSWER), **kwargs)
+        silence = (CONNECT, CONNECT if endpoint == "/api/version" else self._deadline)
+        ask = partial(super()._do_request, method, endpoint, timeout=silence, **kwargs)
+        return within(self._deadline, ask, f"{method} {endpoint}")
 
 
 def quiet_job_client() -> None:

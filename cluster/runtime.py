@@ -6,6 +6,8 @@ import errno
 import logging
 import os
 import secrets
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +30,10 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
         ray_private.read_token_anew()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        with _interruptible():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
-    with _to_itself():
+    with _to_itself(), _interruptible():
         ray.init(
             address="local",  # else what RAY_ADDRESS names, or a cluster that a killed driver left, is joined
             num_cpus=cpus,
@@ -40,6 +43,19 @@ def start(address: str | None, *, cpus: int, gpus: float) -> None:
             logging_level=logging.CRITICAL,
             _temp_dir=short_temp_dir(),
         )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM, of which Ray makes a silent exit while it starts and ever after, mean what it meant before."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def short_temp_dir(otherwise: Path = Path("/tmp")) -> str | None:

@@ -93,7 +93,7 @@ def check(request: Request) -> CheckedRequest:
     check_search(prepared.plan, Home(out=out, run="", data=prepared.fingerprint))
     check_space(prepared, cache=places.cache, out=out)
     if places.tracking_uri and not request.offline:
-        check_tracking(places.tracking_uri, plan.name)
+        check_tracking(places.tracking_uri, plan.name, deadline=plan.resources.deadline)
     if request.address:
         differing = check_nodes(prepared, cache=places.cache, out=out)
         prepared = replace(prepared, warnings=(*prepared.warnings, *differing))

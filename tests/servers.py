@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
@@ -23,6 +24,7 @@ import pytest
 for _name in ("no_proxy", "NO_PROXY"):
     os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "127.0.0.1", "localhost"]))
 
+HERE = "127.0.0.1"
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 
 
@@ -37,6 +39,31 @@ def free_ports(count: int) -> list[int]:
 
 def free_port() -> int:
     return free_ports(1)[0]
+
+
+@contextmanager
+def trickling(start: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n") -> Iterator[int]:
+    """A port that answers every connection with `start` and then with a byte every tenth of a second, for ever."""
+    ended = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(start)
+            while not ended.wait(0.1):
+                connection.sendall(b"1")
+
+    def accept() -> None:
+        with suppress(OSError):  # the listener is closed
+            while True:
+                threading.Thread(target=trickle, args=[listener.accept()[0]], daemon=True).start()
+
+    with socket.create_server((HERE, 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 class PostgreSQL:

@@ -15,6 +15,7 @@ from ray.job_submission import JobSubmissionClient
 from cluster import ray_private
 from cluster.nodes.head_probe import TOKEN
 from fsamc.data.credentials import holds_secret
+from fsamc.deadline import DEADLINE
 from fsamc.errors import BadInput
 
 # Ray takes the address of these before the one that it is given.
@@ -22,8 +23,10 @@ VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _EXPECTED = "give http://HOST:8265, where Ray's dashboard is (Ray's own port, 6379, is for `fsamc sweep --address`)"
 
 
-def connect(address: str) -> JobSubmissionClient:
+def connect(address: str, *, deadline: float = DEADLINE) -> JobSubmissionClient:
     """Return a client of the job server at `address`, with the token and headers that `ray job` takes.
+
+    Each of its calls raises a TimeoutError after `deadline` seconds.
 
     Raises BadInput if there is none, or it does not let us in.
     """
@@ -31,7 +34,7 @@ def connect(address: str) -> JobSubmissionClient:
     ray_private.quiet_job_client()
     try:
         with _only(address):
-            return ray_private.JobClient(address, headers=_headers())
+            return ray_private.JobClient(address, deadline=deadline, headers=_headers())
     except AuthenticationError as error:
         refused = "Authentication failed" in str(error)
         what = "refuses the token that we have" if refused else "asks for a token"

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,13 @@ from filelock import FileLock
 
 from fsamc.data.credentials import holds_secret
 from fsamc.data.images import IMAGE_SUFFIXES
+from fsamc.deadline import DEADLINE, within
 from fsamc.errors import BadInput
 from fsamc.store.digests import digest
+from fsamc.store.durable import make_folder, sync
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileInfo, FileSystem
 
 MIRRORS = "fetched"
 _FILES = "files"
@@ -82,7 +85,7 @@ def source(text: str | Path, option: str) -> Source:
     return Address(str(text))
 
 
-def local(origin: Source, cache: Path, option: str) -> Path:
+def local(origin: Source, cache: Path, option: str, *, deadline: float = DEADLINE) -> Path:
     """Return the folder itself, or the mirror of an address in `cache`, brought up to date: what is new is fetched.
 
     Images and `groups.csv` are taken, other files are not. The names of a listing are not trusted.
@@ -91,38 +94,38 @@ def local(origin: Source, cache: Path, option: str) -> Path:
         origin: a folder or an address.
         cache: where mirrors are kept.
         option: what named it on the command line.
+        deadline: seconds that the listing may take, and each MiB of a file.
 
     Raises:
-        BadInput: it cannot be reached or read, holds no image, or a name in it would leave the folder.
+        BadInput: it cannot be reached or read in time, holds no image, or a name in it would leave the folder.
     """
     if isinstance(origin, Path):
         return origin
     root = cache / MIRRORS / digest(origin.uri)
     with _reading(origin, root, option):
-        files, entries = _listing(origin, option)
+        files, entries = _listing(origin, option, deadline)
         version = root / digest([(entry.path, entry.key) for entry in entries])
         if not version.is_dir():
-            root.mkdir(parents=True, exist_ok=True)
+            make_folder(root)
             with FileLock(root / "lock"):
                 if not version.is_dir():
-                    _fetch(files, entries, root / _FILES)
+                    _fetch(files, entries, root / _FILES, deadline)
                     _link(entries, root / _FILES, version)
                     _forget_others(entries, root / _FILES)
     os.utime(version)  # when it was last used, which pruning goes by
     return version
 
 
-def count_files(address: Address, option: str) -> int:
+def count_files(address: Address, option: str, *, deadline: float = DEADLINE) -> int:
     """Count the files that a mirror would hold. Fetches only the listing; raises BadInput as `local` does."""
     with _reading(address, Path(), option):
-        return len(_listing(address, option)[1])
+        return len(_listing(address, option, deadline)[1])
 
 
-def _listing(address: Address, option: str) -> tuple[FileSystem, list[_Entry]]:
-    from pyarrow.fs import FileSelector, FileSystem, FileType
+def _listing(address: Address, option: str, deadline: float) -> tuple[FileSystem, list[_Entry]]:
+    from pyarrow.fs import FileType
 
-    files, base = FileSystem.from_uri(_with_short_retries(address.uri))
-    infos = files.get_file_info(FileSelector(base, recursive=True))
+    files, base, infos = within(deadline, lambda: _ask_for_listing(address.uri), f"the listing of {address}")
     top = f"{base.rstrip('/')}/"
     entries = [
         _Entry(info.path, _path_below(info.path, top, address, option), info.size, info.mtime_ns)
@@ -136,6 +139,13 @@ def _listing(address: Address, option: str) -> tuple[FileSystem, list[_Entry]]:
         if twice := names & {str(parent) for parent in PurePosixPath(path).parents}:
             raise BadInput(f"{option} {address}: {min(twice)} is a file and a folder; rename one of them")
     return files, sorted(entries, key=lambda entry: entry.path)
+
+
+def _ask_for_listing(uri: str) -> tuple[FileSystem, str, list[FileInfo]]:
+    from pyarrow.fs import FileSelector, FileSystem
+
+    files, base = FileSystem.from_uri(_with_short_retries(uri))
+    return files, base, files.get_file_info(FileSelector(base, recursive=True))
 
 
 def _with_short_retries(uri: str) -> str:
@@ -158,27 +168,30 @@ def _path_below(path: str, top: str, address: Address, option: str) -> str:
     return below
 
 
-def _fetch(files: FileSystem, entries: Iterable[_Entry], pool: Path) -> None:
-    """Every file that the pool lacks. One that was fetched stays, whatever becomes of the others."""
-    pool.mkdir(exist_ok=True)
+def _fetch(files: FileSystem, entries: Iterable[_Entry], pool: Path, deadline: float) -> None:
+    """Fetch every file that the pool lacks. One that was fetched stays, whatever becomes of the others."""
+    make_folder(pool)
     for torn in pool.glob("*.part"):  # the lock is held: nobody is writing it
         torn.unlink()
     missing = [entry for entry in entries if not (pool / entry.key).exists()]
     executor = ThreadPoolExecutor(max_workers=_AT_ONCE)
     try:
-        for _ in executor.map(lambda entry: _fetch_one(files, entry, pool), missing):
+        for _ in executor.map(lambda entry: _fetch_one(files, entry, pool, deadline), missing):
             pass
     finally:
         executor.shutdown(cancel_futures=True)
+    sync(pool)
 
 
-def _fetch_one(files: FileSystem, entry: _Entry, pool: Path) -> None:
+def _fetch_one(files: FileSystem, entry: _Entry, pool: Path, deadline: float) -> None:
     part = pool / f"{entry.key}-{uuid.uuid4().hex[:8]}.part"
-    with files.open_input_stream(entry.remote) as stream, part.open("wb") as file:
-        while block := stream.read(_BLOCK):
+    stream = within(deadline, partial(files.open_input_stream, entry.remote), entry.path)
+    with part.open("wb") as file:
+        while block := within(deadline, partial(stream.read, _BLOCK), entry.path):
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
+    stream.close()  # one that is late is left alone: a thread still reads it
     if part.stat().st_size != entry.size:
         raise OSError(f"{entry.path} has {part.stat().st_size} bytes, its listing says {entry.size}")
     part.rename(pool / entry.key)
@@ -194,7 +207,10 @@ def _link(entries: Iterable[_Entry], pool: Path, version: Path) -> None:
                 target.hardlink_to(pool / entry.key)
             except OSError:  # a file system without links
                 shutil.copyfile(pool / entry.key, target)
+        for folder in {beside, *(path for path in beside.rglob("*") if path.is_dir())}:
+            sync(folder)
         beside.rename(version)
+        sync(version.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -117,7 +117,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         BadInput: the first thing that would stop the sweep later.
     """
     plan = with_absolute_files(_resolve_compute(plan, device))
-    folder = local(data, store.root, "--data").absolute()
+    folder = local(data, store.root, "--data", deadline=plan.resources.deadline).absolute()
     categories = {name: load_category(folder, name) for name in _chosen(plan, find_categories(folder), folder)}
     _check_target(plan, categories)
     warnings = [*plan.notes, *_too_small(plan, categories)]
@@ -213,7 +213,7 @@ def _load_textures(plan: Plan, source: Source | None, cache: Path) -> Textures |
         measured = "pseudo" in plan.base.scoring.measure
         other = "choose another objective" if measured else "set base.pretrain.enabled=false"
         raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
-    textures = find_textures(source, cache)
+    textures = find_textures(source, cache, deadline=plan.resources.deadline)
     for config in configs:
         check_textures(textures, config)
     return textures

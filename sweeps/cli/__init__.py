@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from sweeps.cli import cache, data, doctor, plan, pseudo, results, submit, sweep
-from sweeps.cli.exits import guarded
+from sweeps.cli.exits import end_process, guarded
 from sweeps.cli.options import console, quiet_ray
 
 __all__ = ["app", "console", "guarded", "main", "quiet_ray"]
@@ -28,4 +28,4 @@ for name, group in (("data", data), ("plan", plan), ("pseudo", pseudo), ("cache"
 
 def main() -> None:
     """Entry point."""
-    guarded(lambda: app(standalone_mode=False, prog_name="fsamc"))
+    end_process(lambda: app(standalone_mode=False, prog_name="fsamc"))

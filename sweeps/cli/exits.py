@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from fsamc.data.credentials import hide_secrets
+from fsamc.deadline import any_left_behind
 from fsamc.errors import BadInput
 from sweeps.environment import prepare_environment, printable
 from sweeps.errors import Unfinished
@@ -45,6 +47,23 @@ def guarded(command: Callable[[], object]) -> None:
         if code == _CTRL_C:
             _fail(1, "interrupted")
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def end_process(command: Callable[[], object]) -> None:
+    """Run `command` as `guarded` does, and end the process, whatever was left behind (`fsamc.deadline`).
+
+    SIGTERM interrupts it as Ctrl-C does.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        guarded(command)
+    except SystemExit as end:
+        if not any_left_behind():
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(end.code or 0))
 
 
 def _usage(error: Any) -> str:

@@ -71,10 +71,10 @@ def draw_previews(
     Raises BadInput, before anything is drawn, for what would also stop a sweep.
     """
     loaded = load_plan(plan, changes)
-    folder = local(data, cache, "DATA")
+    folder = local(data, cache, "DATA", deadline=loaded.resources.deadline)
     names = find_categories(folder) if loaded.folds.categories == "all" else loaded.folds.categories
     categories = [load_category(folder, name) for name in names]
-    found = find_textures(textures, cache)
+    found = find_textures(textures, cache, deadline=loaded.resources.deadline)
     found.chosen(loaded.base.pseudo.textures_per_class)
     check_writable(out)
     base = loaded.base

@@ -55,7 +55,7 @@ def submit(
     if print_only:
         say(arguments.job().line(server))
         return
-    client = connect(server)
+    client = connect(server, deadline=arguments.deadline)
     job, submission_id = arguments.job(), arguments.new_id(name)
     json_only = wait and "--json" in words.options
     typer.echo(job.line(server), err=json_only)

@@ -14,6 +14,7 @@ from fsamc.data.category import scan_category
 from fsamc.data.folders import find_categories
 from fsamc.data.remote import Address, Source, count_files
 from fsamc.data.textures import load_textures
+from fsamc.deadline import DEADLINE, within
 from sweeps.doctor.check import Check, refused
 
 DEFAULT = "resnet50"
@@ -75,7 +76,7 @@ def _load(name: str, weights: str | None) -> None:
 def _unreachable(url: str) -> str | None:
     """Say why the network does not have it; None if it does."""
     try:
-        urlopen(Request(url, method="HEAD"), timeout=10).close()
+        within(DEADLINE, lambda: urlopen(Request(url, method="HEAD"), timeout=10), url).close()
     except (OSError, HTTPException, ValueError) as error:
         return " ".join(str(error).split())[:150]
     return None

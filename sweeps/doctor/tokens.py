@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
+from fsamc.deadline import DEADLINE, within
 from sweeps.doctor.check import Check, graded
 
 _MAKE = (
@@ -38,8 +39,7 @@ def check_own_token() -> Check:
 def check_dashboard(address: str) -> Check:
     """Whether the dashboard at HOST:PORT, through which jobs are submitted, asks for a token."""
     try:
-        with build_opener(ProxyHandler({})).open(f"http://{address}/api/version", timeout=10) as answer:
-            code = answer.status
+        code = within(DEADLINE, lambda: _status(f"http://{address}/api/version"), address)
     except HTTPError as error:
         code = error.code
     except OSError as error:
@@ -50,6 +50,12 @@ def check_dashboard(address: str) -> Check:
     who = "all users of that machine" if here else "whoever reaches it"
     finding = f"{address} asks for no token: {who} may run programs"
     return graded("dashboard", finding, _MAKE, problem=not here, warning=here)
+
+
+def _status(url: str) -> int:
+    with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
+        code: int = answer.status
+    return code
 
 
 def is_loopback(host: str) -> bool:

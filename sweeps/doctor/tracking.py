@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 from mlflow.version import VERSION
 
+from fsamc.deadline import DEADLINE, within
 from sweeps.doctor.check import Check, graded, refused
 from sweeps.doctor.machine import network_disk
 from sweeps.tracking.uri import check_tracking
@@ -32,8 +33,12 @@ def examine_tracking(uri: str) -> Iterator[Check]:
 
 def _version(uri: str) -> str | None:
     try:
-        with urlopen(f"{uri.rstrip('/')}/version", timeout=10) as answer:
-            version: str = answer.read(100).decode().strip()
+        return within(DEADLINE, lambda: _read(f"{uri.rstrip('/')}/version"), uri).decode().strip()
     except (OSError, ValueError):  # servers of others need not have it
         return None
-    return version
+
+
+def _read(url: str) -> bytes:
+    with urlopen(url, timeout=10) as answer:
+        start: bytes = answer.read(100)
+    return start

@@ -15,6 +15,7 @@ import yaml
 from cluster.jobs.package import Package, code, file_here
 from cluster.jobs.submit import NAME, Job
 from fsamc.data.credentials import holds_secret
+from fsamc.deadline import DEADLINE
 from fsamc.errors import BadInput
 from sweeps.plan.load import load_plan, to_yaml
 from sweeps.plan.settings import Plan
@@ -45,12 +46,14 @@ class JobArguments:
     Attributes:
         name: the plan's, or that of OUT where the sweep there is to go on.
         package: what it takes with it.
+        deadline: seconds that each call to the job server may take.
     """
 
     name: str
     out: str
     words: tuple[str, ...]
     package: Package
+    deadline: float = DEADLINE
 
     def job(self) -> Job:
         """Return the job, its files staged in the user's cache folder, where the printed line finds them later."""
@@ -80,17 +83,17 @@ def prepare_job(words: SweepWords) -> JobArguments:
     own = {name: options.pop(f"--{name}", None) for name in FILES}
     out = str(options["--out"])
     if words.plan is None:  # the sweep in OUT goes on
-        name, sent = PurePosixPath(out).name, [*words.changes]
+        name, sent, deadline = PurePosixPath(out).name, [*words.changes], DEADLINE
         options |= {f"--{key}": _packed(path, files) for key, path in own.items() if path is not None}
     else:
         plan = load_plan(words.plan, words.changes, backbone=own["backbone"], weights=own["weights"])
         _check_storage(plan)
-        name, sent = plan.name, [_PLAN]
+        name, sent, deadline = plan.name, [_PLAN], plan.resources.deadline
         files[_PLAN] = _dumped(_with_packed_files(yaml.safe_load(to_yaml(plan)), "", files)).encode()
     sent += [word for option in options.items() for word in option if word is not None]
     package = Package(files)
     package.check()
-    return JobArguments(name=name, out=out, words=tuple(sent), package=package)
+    return JobArguments(name=name, out=out, words=tuple(sent), package=package, deadline=deadline)
 
 
 def _check_options(options: Mapping[str, str | None]) -> None:

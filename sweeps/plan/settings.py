@@ -10,6 +10,7 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, field_valida
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.data.credentials import holds_secret
+from fsamc.deadline import DEADLINE
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import is_aside, mapping, parted, sweep_kinds
 from sweeps.plan.objective_settings import Objective
@@ -105,6 +106,12 @@ class Resources(Settings):
     )
     tracking_patience: float = Field(
         60.0, ge=0, description="seconds that a finished sweep waits for an MLflow that does not answer"
+    )
+    deadline: float = Field(
+        DEADLINE,
+        gt=0,
+        description="seconds that a call to MLflow, to `search.storage`, to a job server or to an object store (each "
+        "MiB of a file) may take in all, however the answer trickles in",
     )
 
     @field_validator("workers", "folds_at_once")

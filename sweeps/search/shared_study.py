@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from fsamc.deadline import Answer
 from fsamc.errors import BadInput
 from fsamc.features.weights import identity
 from fsamc.store.digests import digest
@@ -40,18 +40,9 @@ class SharedStudy:
         self._address = StudyStorage(plan, home.out) if home else None
         self._plan = study_hash(plan, self._home.data)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        with self._reached():
-            self._storage = self._address.open() if self._address else InMemoryStorage()
-            self._study = optuna.create_study(
-                study_name=plan.search.study or plan.name,
-                storage=self._storage,
-                directions=directions(plan),
-                load_if_exists=True,
-            )
-            self._id = self._storage.get_study_id_from_name(self._study.study_name)
-            if _PLAN not in self._study.user_attrs:
-                self._study.set_user_attr(_PLAN, self._plan)
-        _check_same(self._study, plan, self._plan)
+        self._storage = self._answer(self._address.open) if self._address else InMemoryStorage()
+        self._study, self._id = self._answer(lambda: self._open(plan))
+        self._answer(lambda: _check_same(self._study, plan, self._plan))
 
     @property
     def name(self) -> str:
@@ -60,8 +51,7 @@ class SharedStudy:
 
     def trials(self) -> list[FrozenTrial]:
         """List every trial, by number; not to be changed. Those of other tools are there too, without values."""
-        with self._reached():
-            trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        trials: list[FrozenTrial] = self._answer(lambda: self._study.get_trials(deepcopy=False))
         # Two plans that make one study at once both find it empty; they cannot both enter its first trial.
         if trials and trials[0].user_attrs.get(_PLAN, self._plan) != self._plan:
             raise StudyLost(_OTHER.format(name=self._study.study_name))
@@ -71,17 +61,11 @@ class SharedStudy:
         """Enter a trial with parameters, values, and facts for whoever looks at the study; return its number."""
         own = {_PLAN: self._plan, _VALUES: as_text(values), _RUN: self._home.run, "out": str(self._home.out.absolute())}
         trial.user_attrs |= own | facts
-        with self._reached():
-            made = self._storage.create_new_trial(self._id, template_trial=trial)
-            return self._storage.get_trial_number_from_id(made)
+        return self._answer(lambda: self._enter(trial))
 
     def close(self, trial: FrozenTrial, score: list[float] | None, **facts: Any) -> None:
         """End a running trial with its score, or as failed, and facts."""
-        with self._reached():
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
-            for name, value in facts.items():
-                self._storage.set_trial_user_attr(trial_id, name, value)
-            self._study.tell(trial.number, score, state=None if score else TrialState.FAIL, skip_if_finished=True)
+        self._answer(lambda: self._close(trial.number, score, facts))
 
     def is_own(self, trial: FrozenTrial) -> bool:
         """Whether this sweep entered the trial, in this run or an earlier one."""
@@ -96,13 +80,34 @@ class SharedStudy:
         """What tells the sweep from others."""
         return self._home.run
 
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _open(self, plan: Plan) -> tuple[optuna.Study, int]:
+        study = optuna.create_study(
+            study_name=plan.search.study or plan.name,
+            storage=self._storage,
+            directions=directions(plan),
+            load_if_exists=True,
+        )
+        if _PLAN not in study.user_attrs:
+            study.set_user_attr(_PLAN, self._plan)
+        return study, self._storage.get_study_id_from_name(study.study_name)
+
+    def _enter(self, trial: FrozenTrial) -> int:
+        made = self._storage.create_new_trial(self._id, template_trial=trial)
+        return self._storage.get_trial_number_from_id(made)
+
+    def _close(self, number: int, score: list[float] | None, facts: Mapping[str, Any]) -> None:
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        for name, value in facts.items():
+            self._storage.set_trial_user_attr(trial_id, name, value)
+        self._study.tell(number, score, state=None if score else TrialState.FAIL, skip_if_finished=True)
+
+    def _answer(self, call: Callable[[], Answer]) -> Answer:
+        """Return what the storage answers. Raises StudyLost where it does not, or not in time."""
+        if self._address is None:
+            return call()
         try:
-            yield
+            return self._address.within_deadline(call)
         except ERRORS as error:
-            if self._address is None:
-                raise
             raise StudyLost(f"search.storage: {self._address.shown}: {self._address.why(error)}") from error
 
 
@@ -131,8 +136,9 @@ def check_study(plan: Plan, home: Home) -> None:
     if not storage.check():
         return
     try:
-        study = optuna.load_study(study_name=plan.search.study or plan.name, storage=storage.open())
-        _check_same(study, plan, study_hash(plan, home.data))
+        opened, name = storage.open(), plan.search.study or plan.name
+        study = storage.within_deadline(lambda: optuna.load_study(study_name=name, storage=opened))
+        storage.within_deadline(lambda: _check_same(study, plan, study_hash(plan, home.data)))
     except KeyError:  # there is none of this name
         return
     except ERRORS as error:

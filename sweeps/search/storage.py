@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
@@ -13,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import URL, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from fsamc.deadline import Answer, within
 from fsamc.errors import BadInput
 from sweeps.plan.settings import Plan
 
@@ -31,6 +33,7 @@ class StudyStorage:
     def __init__(self, plan: Plan, out: Path) -> None:
         """Take the address apart. Raises BadInput where a variable is not set, or it is none."""
         self._database: RDBStorage | None = None
+        self._deadline = plan.resources.deadline
         self._in_plan = plan.search.storage is not None
         self.shown = plan.search.storage or f"sqlite:///{(out / 'study.db').absolute()}"
         self._url = _expanded(self.shown) if "://" in self.shown or self.shown.startswith("${") else None
@@ -42,18 +45,29 @@ class StudyStorage:
                 return self._is_file(Path(self.shown))
             if self._url.drivername.startswith("sqlite") and not self._is_file(Path(self._url.database or "")):
                 return False
-            engine = create_engine(self._url, connect_args=self._patience())
-            try:
-                return inspect(engine).has_table("studies")
-            finally:
-                engine.dispose()
+            return self.within_deadline(self._has_studies)
         except ERRORS as error:
             raise BadInput(
                 f"search.storage: {self.shown}: {self.why(error)}; start it or correct the address"
             ) from None
 
+    def within_deadline(self, call: Callable[[], Answer]) -> Answer:
+        """Return what a call to the storage returns. Raises TimeoutError, or one of the other `ERRORS`."""
+        return within(self._deadline, call, f"the study at {self.shown}")
+
     def open(self) -> BaseStorage:
         """Open the storage; make it if need be."""
+        return self.within_deadline(self._open)
+
+    def _has_studies(self) -> bool:
+        assert self._url is not None
+        engine = create_engine(self._url, connect_args=self._patience())
+        try:
+            return inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
+
+    def _open(self) -> BaseStorage:
         if self._url is None:
             return JournalStorage(JournalFileBackend(self.shown))
         text = self._url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")

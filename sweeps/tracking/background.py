@@ -120,7 +120,7 @@ def track(out: Path, uri: str | None) -> int:
     SweepReader(out).check()
     check_databases(out)
     plan, where = load_plan(str(out / "plan.yaml")), uri or runs_at(out)
-    check_tracking(where, plan.name)
+    check_tracking(where, plan.name, deadline=plan.resources.deadline)
     with MlflowSync(out, plan, None):  # for its lock
         delivery = Delivery(out, plan, where)
         if (reason := deliver_all(delivery, plan.resources.tracking_patience)) is not None:

@@ -42,7 +42,7 @@ class Delivery:
         self._stale = self._doubtful = False
         self._with_params: set[str] = set()
         self._complete: set[int] = set()
-        self._system = SystemMetrics(uri) if plan.resources.system_metrics else None
+        self._system = SystemMetrics(uri, plan.resources.deadline) if plan.resources.system_metrics else None
 
     @property
     def delivered(self) -> int:
@@ -55,7 +55,7 @@ class Delivery:
         Args:
             ended: nobody adds to OUT any more. What came to no end is closed as killed, and so is the sweep's own run.
 
-        Raises one of `tracking_uri.MLFLOW_ERRORS`, or OSError, where MLflow is away. Nothing is lost by it.
+        Raises one of `tracking_uri.MLFLOW_ERRORS`, or OSError (so TimeoutError), where MLflow is away. Nothing is lost.
         """
         try:
             runs = self._connect(reopen=not ended)
@@ -89,7 +89,13 @@ class Delivery:
         if self._runs is None:
             sweep = str(SweepReader(self._out).notes.get("run", ""))
             artifacts = self._out / "mlartifacts"
-            self._runs = Runs(self._uri, experiment=self._plan.name, sweep=sweep, artifacts=artifacts)
+            self._runs = Runs(
+                self._uri,
+                experiment=self._plan.name,
+                sweep=sweep,
+                artifacts=artifacts,
+                deadline=self._plan.resources.deadline,
+            )
             self._runs.describe_experiment(*experiment_tags(self._out, self._plan, self._runs.experiment))
         elif self._stale:
             self._runs.refresh()

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.entities import DatasetInput, Metric, Param, Run
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
+from fsamc.deadline import bounded
 from sweeps.tracking.uri import artifact_root, open_client
 
 SWEEP, TRIAL = "fsamc.sweep", "fsamc.trial"
@@ -42,13 +44,15 @@ class Runs:
         experiment: the plan's name.
         sweep: what tells this sweep from others of the same plan.
         artifacts: where a new experiment keeps its artifacts, if neither a server nor a file's folder does.
+        deadline: seconds that each call may take.
 
-    Raises, as every method does, one of `tracking_uri.MLFLOW_ERRORS` where MLflow is away or does not want it.
+    Raises, as every method does, one of `tracking_uri.MLFLOW_ERRORS` or TimeoutError where MLflow is away or does not
+    want it.
     """
 
-    def __init__(self, uri: str, *, experiment: str, sweep: str, artifacts: Path) -> None:
-        self._uri, self._sweep = uri, sweep
-        self.client = open_client(uri)
+    def __init__(self, uri: str, *, experiment: str, sweep: str, artifacts: Path, deadline: float) -> None:
+        self._uri, self._sweep, self._deadline = uri, sweep, deadline
+        self.client = open_client(uri, deadline=deadline)
         self.experiment = self._find_experiment(experiment, artifact_root(uri, artifacts))
         self.by_trial: dict[str, TrackedRun] = {}
         self.refresh()
@@ -96,11 +100,11 @@ class Runs:
 
     def log_folder(self, run: TrackedRun, folder: Path) -> None:
         """Log all that a folder holds as artifacts; MLflow's own way asks for the run once more."""
-        get_artifact_repository(run.artifacts, tracking_uri=self._uri).log_artifacts(str(folder))
+        self._repository(run).log_artifacts(str(folder))
 
     def log_files(self, run: TrackedRun, files: Iterable[Path], within: str | None = None) -> None:
         """Log files as artifacts, in the folder `within`."""
-        repository = get_artifact_repository(run.artifacts, tracking_uri=self._uri)
+        repository = self._repository(run)
         for file in files:
             repository.log_artifact(str(file), within)
 
@@ -131,6 +135,10 @@ class Runs:
             return str(experiment.experiment_id)
         location = artifacts.absolute().as_uri() if artifacts else None
         return str(self.client.create_experiment(name, artifact_location=location))
+
+    def _repository(self, run: TrackedRun) -> ArtifactRepository:
+        repository = get_artifact_repository(run.artifacts, tracking_uri=self._uri)
+        return bounded(repository, self._deadline, f"the artifacts at {run.artifacts}")
 
     def _search(self) -> Iterator[Run]:
         ours, token = f"tags.`{SWEEP}` = '{self._sweep}'", None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from fsamc.deadline import within
 from sweeps.tracking.runs import TrackedRun
 
 
 class SystemMetrics:
     """MLflow's own monitor of processor, memory, disk, network and GPUs, on the machine of the driver."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, uri: str, deadline: float) -> None:
+        self._uri, self._deadline = uri, deadline
         self._monitor: SystemMetricsMonitor | None = None
 
     def measure(self, run: TrackedRun, *, anew: bool) -> None:
@@ -23,7 +26,8 @@ class SystemMetrics:
             self._monitor.start()
 
     def stop(self) -> None:
-        """Log what was measured, and measure no longer."""
+        """Log what was measured, as far as MLflow takes it within the deadline, and measure no longer."""
         if self._monitor is not None:
-            self._monitor.finish()
+            with suppress(TimeoutError):
+                within(self._deadline, self._monitor.finish, f"system metrics of {self._uri}")
         self._monitor = None

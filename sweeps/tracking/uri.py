@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cluster.runtime import full_disk
 from fsamc.data.credentials import holds_secret
+from fsamc.deadline import DEADLINE, bounded, within
 from fsamc.errors import BadInput
 from sweeps.errors import StudyLost
 
@@ -38,20 +39,26 @@ def one_line(error: BaseException) -> str:
     return text.partition(" [SQL:")[0][:200]
 
 
-def check_tracking(uri: str, experiment: str) -> None:
-    """Raise BadInput if a tracking URI cannot be used. Its line ends in the mend."""
+def check_tracking(uri: str, experiment: str, *, deadline: float = DEADLINE) -> None:
+    """Raise BadInput if a tracking URI cannot be used. Its line ends in the mend.
+
+    Args:
+        uri: MLflow tracking URI.
+        experiment: the plan's name.
+        deadline: seconds that each call may take.
+    """
     check_no_password(uri)
-    if problem := check_uri(uri, experiment):
+    if problem := check_uri(uri, experiment, deadline=deadline):
         raise BadInput(problem)
 
 
-def check_uri(uri: str, experiment: str) -> str | None:
+def check_uri(uri: str, experiment: str, *, deadline: float = DEADLINE) -> str | None:
     """Say why a tracking URI cannot be used, in one line; None if it can."""
     if uri.startswith("file:") or "://" not in uri:
         return f"--tracking-uri {uri}: MLflow keeps no runs in folders any more; use sqlite:///FILE.db or http://HOST"
     try:
         with impatient():
-            there = open_client(uri).get_experiment_by_name(experiment)
+            there = open_client(uri, deadline=deadline).get_experiment_by_name(experiment)
     except Exception as error:  # every backend has its own errors
         if "Invalid Host header" in str(error):
             host = urlsplit(uri).netloc
@@ -75,8 +82,8 @@ def check_no_password(uri: str) -> None:
         )
 
 
-def open_client(uri: str) -> MlflowClient:
-    """Open a client that keeps quiet, on a database that is there whole."""
+def open_client(uri: str, *, deadline: float = DEADLINE) -> MlflowClient:
+    """Open a client that keeps quiet, on a database that is there whole; each call has `deadline` seconds."""
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what they log, they also raise
     # A call that MLflow repeats by itself may be done twice: whoever calls looks first at what the lost one has done.
@@ -85,7 +92,7 @@ def open_client(uri: str) -> MlflowClient:
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a call less for each run, besides
     if database := _database(uri):
         _create_whole(database)
-    return MlflowClient(uri)
+    return bounded(within(deadline, lambda: MlflowClient(uri), f"MLflow at {uri}"), deadline, f"MLflow at {uri}")
 
 
 def _database(uri: str) -> Path | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -15,6 +17,7 @@ import psutil
 import pytest
 import ray
 
+from cluster import runtime
 from cluster.fold_service import FoldRunner
 from cluster.runtime import full_disk, run_folds, short_temp_dir
 from fsamc.errors import BadInput
@@ -62,6 +65,23 @@ def with_torch():
                 yield process.pid
         except OSError:
             continue
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:6379"])
+def test_sigterm_while_ray_starts_interrupts_and_later_means_what_it_did(address, monkeypatch):
+    def terminated(**_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr(runtime.ray, "init", terminated)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runtime.start(address, cpus=1, gpus=0)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 # --- with folds that fail

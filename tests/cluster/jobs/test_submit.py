@@ -14,11 +14,12 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import ray
 from ray._private.runtime_env.packaging import create_package
 from ray.job_submission import JobDetails, JobStatus, JobType
 
@@ -323,29 +324,68 @@ def test_a_job_ends_as_its_sweep_does_or_says_why(job, code, said):
     assert bool(found[1]) == bool(said)
 
 
-class Starting:
-    """A job server whose head is still starting, for so many calls."""
+@contextmanager
+def starting(calls: int, says: str = "No available agent to submit job, please try again later.") -> Iterator[Starting]:
+    """A job server whose head is still starting, for so many jobs that are handed over."""
+    with Starting(("127.0.0.1", 0), Jobs) as server:
+        server.left, server.says, server.taken = calls, says, []
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
-    def __init__(self, calls: int, says: str = "Request failed with status code 500: No available agent to submit job"):
-        self.left, self.says, self.taken = calls, says, []
 
-    def submit_job(self, **job):
-        if self.left:
-            self.left -= 1
-            raise RuntimeError(self.says)
-        self.taken.append(job)
+class Starting(ThreadingHTTPServer):
+    left: int
+    says: str
+    taken: list[str]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
 
 
-def test_a_head_that_is_still_starting_is_asked_again_and_other_troubles_are_told(monkeypatch):
+class Jobs(BaseHTTPRequestHandler):
+    """The part of Ray's job server that is asked when a job is handed over; every package is there already."""
+
+    server: Starting
+
+    def do_GET(self) -> None:
+        versions = {"version": "4", "ray_version": ray.__version__, "ray_commit": "", "session_name": "s"}
+        self._answer(200, json.dumps(versions))
+
+    def do_POST(self) -> None:
+        job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["submission_id"]
+        if self.server.left:
+            self.server.left -= 1
+            self._answer(500, self.server.says)
+        else:
+            self.server.taken.append(job)
+            self._answer(200, json.dumps({"job_id": job, "submission_id": job}))
+
+    def _answer(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_head_that_is_still_starting_is_asked_again_and_other_troubles_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr("cluster.jobs.submit.time.sleep", lambda _: None)
-    job = Job(entrypoint=["true"], working_dir=Path("/there"), metadata={})
-    server = Starting(3)
-    job.submit(server, "one")
-    assert [each["submission_id"] for each in server.taken] == ["one"]
-    with pytest.raises(RuntimeError, match="No available agent"):
-        job.submit(Starting(3), "one", patience=0.0)
-    with pytest.raises(RuntimeError, match="no such folder"):
-        job.submit(Starting(1, "no such folder"), "one")
+    job = Job(entrypoint=["true"], working_dir=tmp_path, metadata={})
+    with starting(2) as server:
+        job.submit(connect(server.address), "one")
+        assert server.taken == ["one"]
+    with starting(2) as server, pytest.raises(RuntimeError, match="No available agent"):
+        job.submit(connect(server.address), "one", patience=0.0)
+    with starting(1, "no such folder") as server, pytest.raises(RuntimeError, match="no such folder"):
+        job.submit(connect(server.address), "one")
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pyarrow.fs import LocalFileSystem
+from pyarrow.fs import FileSelector, LocalFileSystem
 
 from fsamc.data import remote
 from fsamc.data.remote import Address, local, source
@@ -32,9 +33,9 @@ def fetched(monkeypatch) -> list[str]:
     seen: list[str] = []
     fetch = remote._fetch_one
 
-    def noted(files: Any, entry: Any, pool: Path) -> None:
+    def noted(files: Any, entry: Any, *more: Any) -> None:
         seen.append(entry.path)
-        fetch(files, entry, pool)
+        fetch(files, entry, *more)
 
     monkeypatch.setattr(remote, "_fetch_one", noted)
     return seen
@@ -78,10 +79,10 @@ def test_only_what_has_changed_is_fetched_and_readers_keep_what_they_have(there,
 def test_a_fetch_that_breaks_off_goes_on_where_it_was(there, tmp_path, monkeypatch, fetched):
     kept, fetch = [], remote._fetch_one
 
-    def breaking(files: Any, entry: Any, pool: Path) -> None:
+    def breaking(files: Any, entry: Any, *more: Any) -> None:
         if entry.path.endswith("dent/002.png"):
             raise OSError(None, "the line is dead")
-        fetch(files, entry, pool)
+        fetch(files, entry, *more)
         kept.append(entry.path)
 
     with monkeypatch.context() as patched:
@@ -175,6 +176,27 @@ def test_an_address_that_is_empty_or_absent_or_unreachable(tmp_path):
     with pytest.raises(BadInput, match=r"--data hdfs://127.*cannot be read"):  # S3 would ask again and again, for 6 s
         local(Address("hdfs://127.0.0.1:9/data"), tmp_path / "cache", "--data")
     assert not (tmp_path / "cache").exists()
+
+
+class Trickling(LocalFileSystem):
+    """A store whose file number two never comes whole."""
+
+    def open_input_stream(self, path: str) -> Any:
+        if not path.endswith("dent/001.png"):
+            return super().open_input_stream(path)
+        return SimpleNamespace(read=lambda _: time.sleep(600))
+
+
+def test_a_file_that_trickles_in_ends_the_fetch_at_the_deadline(there, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "_ask_for_listing", lambda uri: (Trickling(), str(there), _infos(there)))
+    with pytest.raises(BadInput, match=r"cannot be read \(cap/test/dent/001\.png: no whole answer within 0\.5 seconds"):
+        local(Address(f"file://{there}"), tmp_path / "cache", "--data", deadline=0.5)
+    monkeypatch.undo()
+    assert len(below(mirrored(there, tmp_path))) == 11
+
+
+def _infos(folder: Path) -> Any:
+    return LocalFileSystem().get_file_info(FileSelector(str(folder), recursive=True))
 
 
 def test_a_file_that_is_also_a_folder_is_named(there, tmp_path, monkeypatch):
