@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 from ray.exceptions import RayError
@@ -50,6 +51,7 @@ class SweepRun:
         self.request, self.prepared, self.plan = checked.request, checked.prepared, checked.prepared.plan
         self.out, self.cache = checked.request.out, checked.places.cache
         self.working_set = working_set(self.plan)
+        self.blocks = blocks_of(self.prepared, self.working_set)
         self.folder = SweepFolder(self.out, self.plan)
         self.records = self.folder.open(
             self.prepared.contents,
@@ -62,7 +64,7 @@ class SweepRun:
         self.built_before = builds_by_kind(self.store)
         self.usage = Usage.going_on(self.folder.notes, started=interrupts.started)
         self.n_folds = len(self.prepared.folds(self.plan.base))
-        self.stopping = EarlyStopping(self.plan, folds=self.n_folds)
+        self.stopping = EarlyStopping(self.plan, folds=self.n_folds, averaged=self.prepared.averaged)
 
     @cached_property
     def proposer(self) -> Proposer:
@@ -102,28 +104,28 @@ class SweepRun:
 
     def _replay(self) -> None:
         """Tell the search, and whatever stops trials early, what earlier runs of this sweep found."""
-        scores, by_fold = self.folder.scores(), self.folder.fold_scores()
+        scores, by_fold, standings = self.folder.scores(), self.folder.fold_scores(), self.stopping.standings
         done = [record for record in self.records if record.done]
         for record in done:
-            self.stopping.replay(record.number, self._folds(record), by_fold.get(record.number, {}))
+            self.stopping.replay(record.number, self._folds(record.values), by_fold.get(record.number, {}))
         for record in self.records:
             self.proposer.replay(record.number, record.values)
             score = scores.get(record.number, {})
             if record.stopped:
-                estimate = self.stopping.standings.estimate(record.number)
-                self.proposer.tell(record.number, estimate, seconds=score.get("seconds"))
+                estimate = record.estimate if record.estimate is not None else standings.estimate(record.number)
+                folds = standings.by_place(record.number)
+                self.proposer.prune(record.number, estimate, folds=folds, seconds=score.get("seconds"))
             elif record.done:
                 self.proposer.tell(record.number, score.get("mean"), seconds=score.get("seconds"), std=score.get("std"))
         if not self.records and not self.proposer.left():
             self.console.print(self.proposer.notice(), soft_wrap=True, highlight=False, markup=False)
 
     def _run_trials(self, recorder: Recorder, progress: SweepProgress) -> None:
-        blocks = blocks_of(self.prepared, self.working_set)
         search = PlanSearch(
             waiting=[record for record in self.records if not record.done],
             propose=recorder.propose,
-            folds=lambda values: by_block(self.prepared.folds(configuration(self.plan, values)), blocks),
-            passes=passes(self.prepared, blocks),
+            folds=self._folds,
+            passes=passes(self.prepared, self.blocks),
             halted=lambda: self.interrupts.requested,
         )
         with (
@@ -238,7 +240,7 @@ class SweepRun:
     def _status(self, recorder: Recorder) -> tuple[str, str]:
         """Return the sweep's status, and what is left to do; nothing where it is done."""
         return sweep_status(
-            [record for record in self.folder.records() if self._folds(record)],
+            [record for record in self.folder.records() if self._folds(record.values)],
             recorder.ended,
             all_proposed=not self.proposer.left(),
             trials=self.proposer.count(),
@@ -246,19 +248,19 @@ class SweepRun:
             budget_spent=self.interrupts.reason == BUDGET,
         )
 
-    def _folds(self, record: TrialRecord) -> list[Fold]:
-        return self.prepared.folds(configuration(self.plan, record.values))
+    def _folds(self, values: Mapping[str, Any]) -> list[Fold]:
+        return by_block(self.prepared.folds(configuration(self.plan, values)), self.blocks)
 
     def _find(self, record: TrialRecord) -> list[Outcome] | None:
         """Return what the stores have of a finished trial; None where a fold is missing."""
-        folds = [fold for fold in self._folds(record) if not record.folds or fold_place(fold) in record.folds]
+        folds = [fold for fold in self._folds(record.values) if not record.folds or fold_place(fold) in record.folds]
         shared = self._materials()
         outcomes = [outcome for fold in folds if (outcome := find_outcome(fold, shared)) is not None]
         return outcomes if len(outcomes) == len(record.folds or folds) else None
 
     def _saved(self) -> dict[str, int]:
         stopped = [record for record in self.folder.records() if record.stopped]
-        planned = {record.number: len(self._folds(record)) for record in stopped}
+        planned = {record.number: len(self._folds(record.values)) for record in stopped}
         rows = self.folder.saved.folds if self.folder.has_rows() else pd.DataFrame({"trial": []})
         return folds_saved(planned, rows.groupby("trial").size().to_dict())
 

@@ -49,6 +49,16 @@ class Objective(Settings):
         return self.kind == "query" and self.shots == "mean"
 
     @property
+    def score_name(self) -> str:
+        """What the score that chooses is called: `accuracy` where it is the one that is reported, else `objective`."""
+        return "accuracy" if self.is_reported else "objective"
+
+    @property
+    def estimate_name(self) -> str:
+        """What the estimate of that score is called that a trial has which was stopped early."""
+        return f"{self.score_name}_estimate"
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """What folds measure besides their accuracy."""
         return tuple(name for name in MEASURES if name == self.kind or name in self.also)

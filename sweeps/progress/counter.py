@@ -126,13 +126,15 @@ class SweepProgress:
         if better and self.best:
             self._view.tell(NewBest(best=self.best))
 
-    def stopped(self, number: int, label: str, reason: str, saved: Counter[Kind]) -> None:
-        """Count a trial that was stopped early, and take off the folds that this saved."""
+    def stopped(self, number: int, label: str, reason: str, *, estimate: float, saved: Counter[Kind]) -> None:
+        """Count a trial that was stopped early, with the estimate of its score; take off the folds that this saved."""
         self._trials_done += 1
         self._folds -= saved.total()
         self._eta.saved(saved)
         self._view.tell(
-            TrialStopped(trial=number, configuration=label, reason=reason, best=self.best, counts=self.counts)
+            TrialStopped(
+                trial=number, configuration=label, reason=reason, estimate=estimate, best=self.best, counts=self.counts
+            )
         )
 
     def lost(self, number: int) -> None:

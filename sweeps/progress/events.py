@@ -112,11 +112,15 @@ class TrialDone:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialStopped:
-    """A trial was stopped early, for the folds that it has say that it is worse than the best."""
+    """A trial was stopped early, for the folds that it has say that it is worse than the best.
+
+    `estimate`: of what it would have scored by the objective, in [0, 1].
+    """
 
     trial: int
     configuration: str
     reason: str
+    estimate: float
     best: Best | None
     counts: Counts
 

@@ -77,7 +77,9 @@ class Screen(View):
             case TrialDone():
                 self._trial(event)
             case TrialStopped(trial=trial, configuration=words, reason=reason):
-                self._line(f"trial {trial:>3}  {escape(words)}  [dim]{escape(reason)}, {_counts(event.counts)}[/dim]")
+                score = f"{tables.percent(event.estimate)} % (estimate)"
+                how = f"[dim]{escape(reason)}, {_counts(event.counts)}[/dim]"
+                self._line(f"trial {trial:>3}  {escape(words)}  {score}   {how}")
             case TrialLost(trial=trial):
                 self._line(f"[red]failed[/red] trial {trial}: its process died")
             case Finishing():

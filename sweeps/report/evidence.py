@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.choices import leave_one_category_out
 from sweeps.results.objective import ranking_by_objective
-from sweeps.results.reader import SweepReader
+from sweeps.results.reader import SweepReader, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Evidence:
         board: the ranking by the plan's objective, as `sweeps.results.objective.ranking_by_objective` makes it.
         measured: further scores of the folds, as `SweepReader.measured`.
         best: the trial that the objective chose, none where the trials share no category.
+        stopped: trials that were stopped early, the highest estimate first.
         predictions: FOLD, truth, predicted of the best trial's queries; empty where there are none.
         detection: FOLD and DETECTED of the best trial's folds; empty without detection.
     """
@@ -41,6 +43,7 @@ class Evidence:
     measured: pd.DataFrame
     leave_one_out: pd.DataFrame
     best: int | None
+    stopped: list[TrialRecord]
     predictions: pd.DataFrame
     detection: pd.DataFrame
 
@@ -103,6 +106,11 @@ def gather(out: Path) -> Evidence:
         measured=saved.measured,
         leave_one_out=leave_one_category_out(folds),
         best=best,
+        stopped=sorted(
+            (record for record in saved.trials if record.stopped is not None),
+            key=lambda record: -inf if record.estimate is None else record.estimate,
+            reverse=True,
+        ),
         predictions=saved.predictions(best),
         detection=saved.detection(best),
     )

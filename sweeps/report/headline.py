@@ -10,7 +10,7 @@ from sweeps.report.document.numbers import counted, interval, listed, percentage
 from sweeps.report.document.report_blocks import Tile
 from sweeps.report.evidence import Evidence
 from sweeps.results.objective import what_chooses
-from sweeps.results.tables import AVERAGE, DASH, not_stopped, percent, stopped_early
+from sweeps.results.tables import AVERAGE, DASH, not_stopped, percent
 
 ALONE = "needs two categories that every trial has: with one there is no other to choose on"
 
@@ -123,9 +123,10 @@ def _rivals(evidence: Evidence) -> str:
 
 
 def _stopped(evidence: Evidence) -> str:
-    n = len(stopped_early(evidence.folds))
+    n = len(evidence.stopped)
     these = "was stopped early and has" if n == 1 else "were stopped early and have"
-    return f"{counted(n, 'further trial')} {these} no average: the first folds spoke against going on." if n else ""
+    why = "no average, but an estimate of it: the first folds spoke against going on"
+    return f"{counted(n, 'further trial')} {these} {why}." if n else ""
 
 
 def _against_bar(evidence: Evidence) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from typing import Any
 
 import pandas as pd
 
-from sweeps.report.document.numbers import counted, interval, percentage_points, shown
+from sweeps.report.document.numbers import interval, percentage_points, shown
 from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
-from sweeps.results.tables import AVERAGE, DASH, format_table, percent, stopped_early
+from sweeps.results.reader import TrialRecord
+from sweeps.results.tables import AVERAGE, DASH, format_table, percent
 
 MOST_TRIALS = 30
 
@@ -32,15 +34,16 @@ def ranking_table(evidence: Evidence, trials: list[int]) -> Table:
             f"{row['trial']}{'' if row['complete'] else ' (incomplete)'}",
             *([percent(row["objective"])] if own else []),
             *_against_best(row, row["trial"] == evidence.best),
-            *_settings(settings, row),
+            *_settings(settings, row["trial"]),
         ]
         for _, row in board[board["trial"].isin(trials)].iterrows()
     ]
-    room = max(0, MOST_TRIALS - len(rows))
-    unscored = ["", ""] if own else [""]
-    for _, row in stopped_early(evidence.folds).head(room).iterrows():
-        told = [*unscored, percentage_points(row["difference"]), "", _after(row)]
-        rows.append(["", f"{row['trial']} (stopped)", *told, *_settings(settings, row)])
+    for record in evidence.stopped[: max(0, MOST_TRIALS - len(rows))]:
+        trial = f"{record.number} (stopped)"
+        told = [*_estimated(record, board), "", _after(record)]
+        if own:
+            told.insert(1, "")  # of the reported accuracy there is no estimate
+        rows.append(["", trial, *told, *_settings(settings, record.number)])
     target = evidence.plan.objective.target
     average = f"average on {', '.join(target)}, %" if target else "average, %"
     by = ["objective, %", average, "objective to the best, points"] if own else [average, "to the best, points"]
@@ -48,12 +51,21 @@ def ranking_table(evidence: Evidence, trials: list[int]) -> Table:
     return Table.of(header, rows, names=0, marked=_tied(evidence, trials))
 
 
-def _settings(settings: Mapping[str, pd.Series], row: pd.Series) -> list[str]:
-    return [values[row["trial"]] for values in settings.values()]
+def _settings(settings: Mapping[str, pd.Series], trial: int) -> list[str]:
+    return [values[trial] for values in settings.values()]
 
 
-def _after(row: pd.Series) -> str:
-    return f"stopped after {counted(row['folds'], 'fold')}"
+def _estimated(record: TrialRecord, board: pd.DataFrame) -> list[str]:
+    """Show what a stopped trial was taken for, marked as an estimate, and how far that is from the best."""
+    if record.estimate is None:
+        return [DASH, DASH]
+    gap = record.estimate - board["objective"].head(1).sum() if len(board) else nan
+    return [f"{percent(record.estimate)} (estimate)", percentage_points(gap)]
+
+
+def _after(record: TrialRecord) -> str:
+    """Say "stopped after 2 of 8 folds", which is how the reason begins."""
+    return str(record.stopped).partition(":")[0]
 
 
 def _tied(evidence: Evidence, trials: list[int]) -> list[int]:

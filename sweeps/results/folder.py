@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,12 +114,12 @@ class SweepFolder:
         record.started = time.time()
         self._log(_line(record))
 
-    def done(self, number: int, *, stopped: str | None = None) -> None:
-        """Note that all of a trial's folds have been reported, or that it was stopped early, and why."""
+    def done(self, number: int, *, stopped: str | None = None, estimate: float | None = None) -> None:
+        """Note that all of a trial's folds have been reported, or why it was stopped early and what it is taken for."""
         trial = self._running.pop(number, _Reported.nothing(self._tables))
         for name in trial.seals:
             sync(self.root / name)
-        how = {"stopped": stopped, "folds": trial.folds} if stopped is not None else {}
+        how = {"stopped": stopped, "estimate": estimate, "folds": trial.folds} if stopped is not None else {}
         self._ended(number, {"done": True, "rows": trial.sealed(), **how})
 
     def failed(self, number: int) -> None:
@@ -148,13 +148,13 @@ class SweepFolder:
         scores = tables.trial_scores(self._with_say())
         return {int(str(trial)): dict(row) for trial, row in scores.astype(float).iterrows()}
 
-    def fold_scores(self) -> dict[int, dict[Hashable, float]]:
+    def fold_scores(self) -> dict[int, dict[tuple[str, int, int, int], float]]:
         """By the objective, of every scored fold that has a say, by trial and (category, seed, draw, shots)."""
-        scores: dict[int, dict[Hashable, float]] = {}
+        scores: dict[int, dict[tuple[str, int, int, int], float]] = {}
         folds = self._with_say()
         columns = (folds[name].tolist() for name in ("trial", *tables.FOLD, "accuracy"))
-        for trial, *fold, accuracy in zip(*columns, strict=True):
-            scores.setdefault(trial, {})[tuple(fold)] = accuracy
+        for trial, category, seed, draw, shots, accuracy in zip(*columns, strict=True):
+            scores.setdefault(trial, {})[category, seed, draw, shots] = accuracy
         return scores
 
     def finish(self) -> pd.DataFrame:
@@ -239,7 +239,7 @@ class SweepFolder:
             record.seals = trial.sealed()
         else:
             self.lost.append(record.number)
-            record.done, record.stopped, record.folds = False, None, []
+            record.done, record.stopped, record.estimate, record.folds = False, None, None, []
         return made
 
     def _sort(self, name: str, columns: list[str]) -> None:
@@ -277,6 +277,7 @@ def _line(record: TrialRecord) -> str:
             "done": True,
             "rows": record.seals,
             "stopped": record.stopped,
+            "estimate": record.estimate,
             "folds": record.folds,
             "ended": record.ended,
         }

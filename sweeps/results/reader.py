@@ -37,6 +37,8 @@ class TrialRecord:
     Attributes:
         done: all its folds have been reported.
         stopped: why it was stopped before it had all its folds, if it was.
+        estimate: the average that it was taken for when it was stopped (see `Objective.estimate_name`); None in what
+            earlier versions wrote.
         failed: it came to its end without a score; a resumed sweep tries it again.
         started, ended: seconds since 1970; None in what earlier versions wrote.
         seals: of its rows in each table, by the table's name, once it is done; empty in what earlier versions wrote.
@@ -47,17 +49,26 @@ class TrialRecord:
     values: dict[str, Any]
     done: bool = False
     stopped: str | None = None
+    estimate: float | None = None
     failed: bool = field(default=False, compare=False)
     started: float | None = field(default=None, compare=False)
     ended: float | None = field(default=None, compare=False)
     seals: dict[str, str] = field(default_factory=dict, compare=False)
     folds: list[tuple[Any, ...]] = field(default_factory=list, compare=False)
 
+    @property
+    def state(self) -> str:
+        """As `tables.STATE`: done, stopped or open."""
+        if self.stopped is not None:
+            return tables.STOPPED
+        return tables.DONE if self.done else tables.OPEN
+
     def learn(self, entry: Mapping[str, Any]) -> None:
         """Take in what a later line of trials.jsonl says."""
         self.done |= entry.get("done", False)
         self.failed |= entry.get("failed", False)
         self.stopped = entry.get("stopped", self.stopped)
+        self.estimate = entry.get("estimate", self.estimate)
         self.ended = entry.get("ended", self.ended)
         self.seals = entry.get("rows", self.seals)
         self.folds = [tuple(fold) for fold in entry.get("folds", self.folds)]
@@ -133,8 +144,8 @@ class SweepReader:
     def folds(self) -> pd.DataFrame:
         """folds.csv: one row per fold, a fold that is listed twice (tried again after a failure) as last written.
 
-        Its columns as `typed_folds` makes them; `stopped`, which trials.jsonl knows: why the fold's trial was stopped
-        before its other folds were scored, empty if it was not; and AVERAGED, as `tables.mark_averaged` makes it.
+        Its columns as `typed_folds` makes them; STATE, the fold's trial's, which trials.jsonl knows; and AVERAGED, as
+        `tables.mark_averaged` makes it.
 
         Raises BadInput if the file is missing, has lost rows, lacks a column or holds a value of the wrong type.
         """
@@ -150,9 +161,9 @@ class SweepReader:
         except ValueError as error:
             raise BadInput(f"{path}: {error}; expected numbers, restore the file or resume the sweep") from error
         self._check_proposed(set(folds["trial"]), records, ended=ended)
-        reasons = {number: record.stopped or "" for number, record in records.items()}
-        stopped = pd.Series([reasons.get(trial, "") for trial in folds["trial"]], folds.index, dtype=str)
-        return tables.mark_averaged(folds.assign(**{tables.STOPPED: stopped}), self.averaged)
+        states = {number: record.state for number, record in records.items()}
+        state = pd.Series([states.get(trial, tables.OPEN) for trial in folds["trial"]], folds.index, dtype=str)
+        return tables.mark_averaged(folds.assign(**{tables.STATE: state}), self.averaged)
 
     @property
     def finished(self) -> pd.DataFrame:

@@ -16,12 +16,13 @@ DASH = "\N{EN DASH}"
 FOLD = ["category", "seed", "draw", "shots"]
 FIXED = ["trial", "config", *FOLD, "head", "accuracy", "correct", "queries", "status", "seconds"]
 DETECTED = ["workflow_accuracy", "detection_recall", "false_alarm_rate", "auroc"]
-STOPPED, AVERAGED = "stopped", "averaged"  # what the reader adds to the columns of folds.csv
+STATE, AVERAGED = "state", "averaged"  # what the reader adds to the columns of folds.csv
+DONE, STOPPED, OPEN = "done", "stopped", "open"  # states of a trial: has all its folds, was stopped early, goes on
 
 
 def swept_keys(folds: pd.DataFrame) -> list[str]:
     """List the dotted keys that differ between trials: the columns after the fixed ones."""
-    return [name for name in folds.columns if name not in [*FIXED, STOPPED, AVERAGED]]
+    return [name for name in folds.columns if name not in [*FIXED, STATE, AVERAGED]]
 
 
 def finished(folds: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +32,7 @@ def finished(folds: pd.DataFrame) -> pd.DataFrame:
 
 def not_stopped(folds: pd.DataFrame) -> pd.DataFrame:
     """Pick the folds of trials that were not stopped early; a table of which nobody said so has none that were."""
-    return folds[folds[STOPPED] == ""] if STOPPED in folds else folds
+    return folds[folds[STATE] != STOPPED] if STATE in folds else folds
 
 
 def mark_averaged(folds: pd.DataFrame, averaged: Mapping[int, Collection[str]]) -> pd.DataFrame:
@@ -173,9 +174,10 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
     Seeds of one category are not quite independent, so with few categories it is still a little narrow; and the best of
     many trials is partly the luckiest, which no interval around a difference to it can show.
 
-    The difference is that of the averages. A trial with fewer finished folds in the averaged categories than another
-    has comes after the complete ones, and its difference is on the folds that it shares with the best. One that was
-    stopped early is not ranked; see `stopped_early`.
+    The difference is that of the averages. A trial that has not all of its folds comes after the complete ones, and its
+    difference is on the folds that it shares with the best. Which trials do is in the column STATE; in a table without
+    it, those that have as many finished folds in the averaged categories as any other. One that was stopped early is
+    not ranked.
 
     Returns columns trial, mean, std, seeds, folds, complete, difference, low, high, tied: the interval holds 0, or
     there is none to be had (fewer than two differences). Empty if no trial has an average.
@@ -186,7 +188,8 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
     done = mark_averaged(finished(not_stopped(folds)), common)
     done = done[done[AVERAGED]] if common else done
     board = board.assign(folds=board["trial"].map(done.groupby("trial").size()))
-    board["complete"] = board["folds"] == board["folds"].max()
+    whole = board["folds"] == board["folds"].max()
+    board["complete"] = board["trial"].isin(folds.loc[folds[STATE] == DONE, "trial"]) if STATE in folds else whole
     board = _best_first(board)
     scores = done.pivot(index=FOLD, columns="trial", values="accuracy")[board["trial"]]
     paired = paired_difference(scores, scores[board["trial"].iloc[:1]])
@@ -197,30 +200,6 @@ def ranking(folds: pd.DataFrame) -> pd.DataFrame:
     board["tied"] = ~((board["high"] < 0) | (board["low"] > 0))
     order = ["trial", "mean", "std", "seeds", "folds", "complete", "difference", "low", "high", "tied"]
     return board[order]
-
-
-def stopped_early(folds: pd.DataFrame) -> pd.DataFrame:
-    """List trials that were stopped before all their folds were scored, the least bad first.
-
-    Returns columns trial, folds: how many were scored; difference: their mean difference to the best trial on the
-    folds that both have, NaN if none; reason.
-    """
-    if STOPPED not in folds:
-        return pd.DataFrame(columns=["trial", "folds", "difference", "reason"])
-    done = finished(folds)
-    stopped, best = done[done[STOPPED] != ""], best_trial(folds)
-    scores = done.set_index(["trial", *FOLD])["accuracy"]
-    rows = [
-        {
-            "trial": trial,
-            "folds": len(of_trial),
-            "difference": np.nan if best is None else (scores.loc[trial] - scores.loc[best]).mean(),
-            "reason": of_trial[STOPPED].iloc[0],
-        }
-        for trial, of_trial in stopped.groupby("trial")
-    ]
-    table = pd.DataFrame(rows, columns=["trial", "folds", "difference", "reason"])
-    return table.sort_values(["difference", "trial"], ascending=[False, True], ignore_index=True)
 
 
 def _best_first(board: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -41,14 +41,15 @@ class Proposer(ABC):
     """Proposes trial after trial, and learns what they scored.
 
     A trial's lifetime: `propose` gives its number and values. The sweep writes them to OUT, runs the folds, writes
-    those too, and then says `tell`, once: with the score, or with None if a fold failed. Several trials may be under
-    way at a time. Numbers grow; there are gaps only where other drivers add trials to the same study. Trial 0 is the
-    plan's base. No configuration is proposed twice: what a key has whose condition is not met does not count.
+    those too, and then says `tell`, once: with the score, or with None if a fold failed; or `prune`, if it was stopped
+    early. Several trials may be under way at a time. Numbers grow; there are gaps only where other drivers add trials
+    to the same study. Trial 0 is the plan's base. No configuration is proposed twice: what a key has whose condition is
+    not met does not count.
 
     A resumed sweep makes a new proposer and says what OUT holds, in order of the numbers: `replay` for every trial, and
-    `tell` for those that are done. Then it goes on with `propose`, which gives what it would have given without the
-    interruption, if the same was known by then. A trial of an earlier run that is not done is not proposed again: the
-    sweep has its values, runs it under its number, and tells.
+    `tell` or `prune` for those that are done. Then it goes on with `propose`, which gives what it would have given
+    without the interruption, if the same was known by then. A trial of an earlier run that is not done is not proposed
+    again: the sweep has its values, runs it under its number, and tells.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -76,6 +77,18 @@ class Proposer(ABC):
             score: its average accuracy, in [0, 1]; None if it failed.
             seconds: the mean of what its folds took by themselves.
             std: the score's standard deviation over seeds.
+        """
+
+    def prune(  # noqa: B027
+        self, number: int, estimate: float, *, folds: Mapping[int, float], seconds: float | None = None
+    ) -> None:
+        """Learn that a trial was stopped early; only the first word about it counts.
+
+        Args:
+            number: the trial's.
+            estimate: of the score that it would have had.
+            folds: the score of each fold that it has, by the fold's place among all that it would have had.
+            seconds: the mean of what these took by themselves.
         """
 
     def foreseen(self) -> Iterator[Values] | None:

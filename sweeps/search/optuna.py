@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -74,7 +76,7 @@ class Optuna(Proposer):
             # Another driver was faster: with the same configuration, or with the last trial that was asked for.
             surplus, tried_as = _PASSED_OVER
             why = surplus if first is None else f"{tried_as} trial {first}"
-            self._study.close(trials[number], None, outcome=why)
+            self._study.close(trials[number], TrialState.FAIL, facts={"outcome": why})
 
     def replay(self, number: int, values: Values) -> None:
         """Find the trial in the study; enter it where a sweep has lost its own study, or never had one."""
@@ -88,19 +90,34 @@ class Optuna(Proposer):
             raise BadInput(f"{self._study.name}: has lost trials before trial {number}; restore the study")
 
     def tell(self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None) -> None:
-        """Complete the trial. One that failed before, which Optuna lets nobody change, is entered once more."""
+        """Complete the trial, or let it fail where a goal has no value."""
+        name = self.plan.objective.score_name
+        facts = _finite({name: score, f"{name}_std": std, "seconds": seconds})
+        goals = {"accuracy": facts.get(name), "seconds": facts.get("seconds")}
+        scores = [score for goal in self.plan.search.goals if (score := goals[goal]) is not None]
+        if len(scores) == len(self.plan.search.goals):
+            self._end(number, TrialState.COMPLETE, facts, values=scores)
+        else:
+            self._end(number, TrialState.FAIL, facts)
+
+    def prune(self, number: int, estimate: float, *, folds: Mapping[int, float], seconds: float | None = None) -> None:
+        """Enter the trial as pruned, with its folds' scores; the sampler learns the estimate (`StudyCopy`)."""
+        facts = _finite({self.plan.objective.estimate_name: estimate, "seconds": seconds})
+        self._end(number, TrialState.PRUNED, facts, intermediate_values=dict(folds))
+
+    def _end(self, number: int, state: TrialState, facts: dict[str, Any], **scores: Any) -> None:
+        """End the trial. One that failed before, which Optuna lets nobody change, is entered once more."""
         trials = self._study.trials()
         trial, values = trials[number], values_of(trials[number]) or {}
-        told = {"accuracy": score, "accuracy_std": std, "seconds": seconds}
-        facts = {name: value for name, value in told.items() if value is not None and math.isfinite(value)}
         inside = optuna_params(self.plan.space, values) is not None
-        scores = [facts[goal] for goal in self.plan.search.goals if goal in facts and inside]
-        complete = len(scores) == len(self.plan.search.goals)
+        if not inside:
+            state, scores = TrialState.FAIL, {}
+        failed = state == TrialState.FAIL
         if not trial.state.is_finished():
-            outcome = {} if complete else {"outcome": "failed" if inside else "outside of the space"}
-            self._study.close(trial, scores if complete else None, **facts, **outcome)
-        elif complete and trial.state == TrialState.FAIL and not _again(trials, number):
-            again = create_trial(values=scores, params=trial.params, distributions=trial.distributions)
+            outcome = {"outcome": "failed" if inside else "outside of the space"} if failed else {}
+            self._study.close(trial, state, **scores, facts=facts | outcome)
+        elif trial.state == TrialState.FAIL and not failed and not _again(trials, number):
+            again = create_trial(state=state, params=trial.params, distributions=trial.distributions, **scores)
             self._enter(values, again, **facts, again=number)
 
     def _new(self, trials: list[FrozenTrial], tried: dict[str, int]) -> tuple[Values, FrozenTrial]:
@@ -139,6 +156,10 @@ class Optuna(Proposer):
             and "again" not in trial.user_attrs
             and not trial.user_attrs.get("outcome", "").startswith(_PASSED_OVER)
         ]
+
+
+def _finite(numbers: Mapping[str, float | None]) -> dict[str, Any]:
+    return {name: number for name, number in numbers.items() if number is not None and math.isfinite(number)}
 
 
 def _again(trials: list[FrozenTrial], number: int) -> bool:

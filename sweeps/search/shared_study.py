@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,17 @@ class SharedStudy:
         trial.user_attrs |= own | facts
         return self._answer(lambda: self._enter(trial))
 
-    def close(self, trial: FrozenTrial, score: list[float] | None, **facts: Any) -> None:
-        """End a running trial with its score, or as failed, and facts."""
-        self._answer(lambda: self._close(trial.number, score, facts))
+    def close(
+        self,
+        trial: FrozenTrial,
+        state: TrialState,
+        *,
+        values: Sequence[float] | None = None,
+        intermediate_values: Mapping[int, float] | None = None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """End a running trial, with its values if it is complete, the scores of its folds if pruned, and facts."""
+        self._answer(lambda: self._close(trial.number, state, values, intermediate_values or {}, facts))
 
     def is_own(self, trial: FrozenTrial) -> bool:
         """Whether this sweep entered the trial, in this run or an earlier one."""
@@ -95,11 +103,21 @@ class SharedStudy:
         made = self._storage.create_new_trial(self._id, template_trial=trial)
         return self._storage.get_trial_number_from_id(made)
 
-    def _close(self, number: int, score: list[float] | None, facts: Mapping[str, Any]) -> None:
+    def _close(
+        self,
+        number: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        steps: Mapping[int, float],
+        facts: Mapping[str, Any],
+    ) -> None:
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        for name, value in facts.items():
-            self._storage.set_trial_user_attr(trial_id, name, value)
-        self._study.tell(number, score, state=None if score else TrialState.FAIL, skip_if_finished=True)
+        for name, fact in facts.items():
+            self._storage.set_trial_user_attr(trial_id, name, fact)
+        for step, score in steps.items():
+            self._storage.set_trial_intermediate_value(trial_id, step, score)
+        # Not `Study.tell`: it takes a pruned trial's last fold for its value, and prunes none that has two goals.
+        self._storage.set_trial_state_values(trial_id, state, values)
 
     def _answer(self, call: Callable[[], Answer]) -> Answer:
         """Return what the storage answers. Raises StudyLost where it does not, or not in time."""

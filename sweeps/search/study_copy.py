@@ -1,4 +1,8 @@
-"""Copy of a study in memory, on which a sampler may be asked without leaving a trace in the study itself."""
+"""Copy of a study in memory, on which a sampler may be asked without leaving a trace in the study itself.
+
+A trial that was stopped early is pruned in the study, and has no value there. In the copy it is complete with the
+estimate of what it would have scored, for that is what a sampler had better learn of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ class StudyCopy:
     """Follows a study by what changes in it; made anew where what was asked has not become its next trial."""
 
     def __init__(self, plan: Plan) -> None:
-        self._directions = directions(plan)
+        self._plan, self._directions = plan, directions(plan)
         self._study = optuna.create_study(directions=self._directions)
         self._states: list[TrialState] = []
         self._asked = 0
@@ -28,9 +32,10 @@ class StudyCopy:
         self._asked = 0
         for number, before in enumerate(self._states):
             if (trial := trials[number]).state != before:
-                self._study.tell(number, trial.values, state=trial.state)
+                learned = self._learned(trial)
+                self._study.tell(number, learned.values, state=learned.state)
         for trial in trials[len(self._states) :]:
-            self._study.add_trial(trial)
+            self._study.add_trial(self._learned(trial))
         self._states = [trial.state for trial in trials]
 
     def ask(self, sampler: BaseSampler) -> optuna.Trial:
@@ -49,6 +54,20 @@ class StudyCopy:
             params={**frozen.params},
             distributions={**frozen.distributions},
             system_attrs={**frozen.system_attrs},
+        )
+
+    def _learned(self, trial: FrozenTrial) -> FrozenTrial:
+        """Give the trial as a sampler is to see it."""
+        if trial.state != TrialState.PRUNED:
+            return trial
+        told = {"accuracy": self._plan.objective.estimate_name, "seconds": "seconds"}
+        if not trial.user_attrs.keys() >= {told[goal] for goal in self._plan.search.goals}:  # another tool's
+            return trial
+        return create_trial(
+            values=[trial.user_attrs[told[goal]] for goal in self._plan.search.goals],
+            params=trial.params,
+            distributions=trial.distributions,
+            system_attrs=trial.system_attrs,
         )
 
     def _became(self, trials: list[FrozenTrial]) -> bool:

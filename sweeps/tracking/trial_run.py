@@ -27,15 +27,15 @@ Support = Mapping[tuple[str, bool, int, int], Mapping[str, list[str]]]  # catego
 
 
 def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
-    """Return what a trial scored; if it was stopped early, only on the folds that it has, under names of their own.
+    """Return what a trial scored; if it was stopped early, the estimate of that, under a name of its own.
 
     `at` (ms since 1970) is every value's timestamp. MLflow keeps a value once per name, timestamp and step, so a
     timestamp that stays the same is what makes it safe to log again.
     """
     folds = trial.folds()
     if trial.record.stopped is not None:
-        partial = {"partial_accuracy": folds["accuracy"].mean(), "folds": float(len(folds))}
-        return [Metric(name, float(value), at, 0) for name, value in partial.items() if not np.isnan(value)]
+        told = {plan.objective.estimate_name: trial.record.estimate, "folds": len(folds)}
+        return [Metric(name, float(value), at, 0) for name, value in told.items() if value is not None]
     return [*_accuracies(folds, at), *_objectives(plan, trial, folds, at), *_further(trial, at)]
 
 

@@ -32,7 +32,8 @@ _HOW_TO_READ = """\
 - `accuracy/CATEGORY`, `accuracy_std/CATEGORY`: the same of one category. `accuracy_5shot` and so on, where there are
   several numbers of shots: the same at five.
 - `seed_accuracy/CATEGORY`: a value per seed. Its step *is* the seed, so a line over steps shows the spread.
-- A trial that was stopped early has the tag `stopped`, `partial_accuracy` over its `folds`, and no `accuracy`.
+- A trial that was stopped early has the tag `stopped`, and no `accuracy`: `accuracy_estimate`, or `objective_estimate`
+  where another score chooses, is what its `folds` let expect, and what the search has learned of it.
 - The best of many trials is partly the luckiest: report.html, among the artifacts of the sweep's run, has intervals,
   and an estimate for a new product."""
 

@@ -162,10 +162,13 @@ class Recorder(NotPickled, tune.Callback):
         scored, planned = len(running.rows), running.planned
         how = f"stopped after {scored} of {planned} folds: {reason}"
         seconds = float(pd.DataFrame(running.rows)["seconds"].astype(float).mean())
-        self._folder.done(running.number, stopped=how)
-        self._proposer.tell(running.number, self._stopping.standings.estimate(running.number), seconds=seconds)
+        standings = self._stopping.standings
+        estimate, by_place = standings.estimate(running.number), standings.by_place(running.number)
+        self._folder.done(running.number, stopped=how, estimate=estimate)
+        self._proposer.prune(running.number, estimate, folds=by_place, seconds=seconds)
         self.ended.add(running.number)
-        self._progress.stopped(running.number, label(self._folder.plan, running.values), how, running.unscored())
+        words = label(self._folder.plan, running.values)
+        self._progress.stopped(running.number, words, how, estimate=estimate, saved=running.unscored())
         self._folder.note(self._usage.notes())
 
     @contextmanager

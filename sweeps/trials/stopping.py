@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isnan
 from typing import Any
@@ -12,7 +12,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianSt
 from cluster.folds import Fold, Outcome
 from sweeps.plan.settings import Plan, Search
 from sweeps.results.objective import fold_score, has_say
-from sweeps.trials.racing import Race, Rule, Standings
+from sweeps.trials.racing import Place, Race, Rule, Standings
 from sweeps.trials.trial import NotPickled
 
 
@@ -55,25 +55,27 @@ class EarlyStopping(NotPickled, FIFOScheduler):
     Args:
         plan: names the rule, and the objective that scores a fold.
         folds: of a trial, usually.
+        averaged: by number of shots, the categories that averages are over (`Prepared.averaged`); all where empty.
 
     Attributes:
         reasons: why a trial was stopped, by its number.
         standings: who has scored what; its `estimate` is what a stopped trial is taken for.
     """
 
-    def __init__(self, plan: Plan, *, folds: int) -> None:
+    def __init__(self, plan: Plan, *, folds: int, averaged: Mapping[int, Collection[str]] | None = None) -> None:
         super().__init__()
-        self._plan = plan
+        self._plan, self._averaged = plan, averaged or {}
         self.standings = Standings()
         self.reasons: dict[int, str] = {}
         self._rule = make_rule(plan.search, self.standings, folds)
         self._failed: set[int] = set()
 
-    def replay(self, number: int, folds: Sequence[Fold], scores: Mapping[Hashable, float]) -> None:
+    def replay(self, number: int, folds: Iterable[Fold], scores: Mapping[Place, float]) -> None:
         """Take in a trial that an earlier run has brought to its end: its folds, and the scores of those that ran."""
         self.standings.enter(number, self._with_say(folds))
-        for fold, score in scores.items():
-            self._tell(number, fold, score)
+        for fold in self.standings.planned[number]:
+            if fold in scores:
+                self._tell(number, fold, scores[fold])
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop, or continue. Tune asks here before the recorder writes the fold down and before a new one starts."""
@@ -86,21 +88,26 @@ class EarlyStopping(NotPickled, FIFOScheduler):
             return self.CONTINUE
         if number not in self.standings.planned:
             self.standings.enter(number, self._with_say(trial.config["folds"]))
-        if fold_place(outcome.fold) in self.standings.scores[number]:  # the trial's process died and starts again
+        place, score = fold_place(outcome.fold), fold_score(self._plan, outcome.result)
+        if place in self.standings.scores[number]:  # the trial's process died and starts again
             return self.CONTINUE
-        if isnan(score := fold_score(self._plan, outcome.result)):
+        if place not in self.standings.planned[number] or isnan(score):
             return self.CONTINUE
-        reason = self._tell(number, fold_place(outcome.fold), score)
+        reason = self._tell(number, place, score)
         if reason is None or number in self._failed:  # a failure must not pass unnoticed
             return self.CONTINUE
         self.reasons[number] = reason
         return self.STOP
 
-    def _with_say(self, folds: Iterable[Fold]) -> int:
-        """Count those that the objective looks at: see `has_say`."""
-        return sum(has_say(self._plan, fold.category, fold.config.shots) for fold in folds)
+    def _with_say(self, folds: Iterable[Fold]) -> Iterator[Place]:
+        """Yield those that the average of the objective is over: see `has_say`."""
+        for place in map(fold_place, folds):
+            category, _, _, shots = place
+            averaged = not self._averaged or category in self._averaged.get(shots, ())
+            if averaged and has_say(self._plan, category, shots):
+                yield place
 
-    def _tell(self, number: int, fold: Hashable, score: float) -> str | None:
+    def _tell(self, number: int, fold: Place, score: float) -> str | None:
         self.standings.tell(number, fold, score)
         return self._rule.tell(number) if self._rule else None
 
@@ -126,6 +133,6 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
     return None
 
 
-def fold_place(fold: Fold) -> Hashable:
+def fold_place(fold: Fold) -> Place:
     """Name a fold whatever its trial: what two trials share."""
     return fold.category, fold.seed, fold.draw, fold.config.shots

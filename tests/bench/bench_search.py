@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -34,7 +34,7 @@ from sweeps.results import tables
 from sweeps.results.reader import typed_folds
 from sweeps.results.rows import read_rows
 from sweeps.search import Proposer, make_proposer
-from sweeps.trials.racing import Rule, Standings
+from sweeps.trials.racing import Place, Rule, Standings
 from sweeps.trials.stopping import make_rule
 
 RECORDED = Path(__file__).parents[1] / "data" / "search" / "folds.csv"
@@ -50,7 +50,7 @@ class Table:
 
     keys: list[str]
     values: dict[Key, dict[str, Any]]
-    scores: dict[Key, dict[Hashable, float]]
+    scores: dict[Key, dict[Place, float]]
 
     @property
     def n_folds(self) -> int:
@@ -116,7 +116,7 @@ class Replay:
     def __post_init__(self) -> None:
         self.chosen: list[tuple[int, float]] = []
         self.stopped: dict[Key, bool] = {}
-        self._known: dict[Key, set[Hashable]] = {}
+        self._known: dict[Key, set[Place]] = {}
         self._keys: dict[int, Key] = {}
 
     def run(self, budget: int) -> Replay:
@@ -133,7 +133,7 @@ class Replay:
     def _trial(self, number: int, key: Key, budget: int) -> None:
         self._keys[number] = key
         known, scores = self._known.setdefault(key, set()), self.table.scores[key]
-        self.standings.enter(number, len(scores))
+        self.standings.enter(number, scores)
         for fold, score in scores.items():
             if fold not in known and self.spent == budget:
                 return
@@ -142,7 +142,7 @@ class Replay:
             self.standings.tell(number, fold, score)
             if self.rule and self.rule.tell(number):
                 self._count_stopped(key)
-                self.proposer.tell(number, self.standings.estimate(number))
+                self.proposer.prune(number, self.standings.estimate(number), folds={})
                 return
         self.proposer.tell(number, self.standings.mean(number))
         if self.standings.best == number:

@@ -91,9 +91,10 @@ class Out:
             self.fold(number, where, right)
         self.folder.done(number)
 
-    def stop(self, number: int, reason: str) -> None:
+    def stop(self, number: int, reason: str, estimate: float | None = None) -> None:
         """Note that a trial was stopped early."""
-        append(self.root / "trials.jsonl", json.dumps({"trial": number, "done": True, "stopped": reason}) + "\n")
+        line = {"trial": number, "done": True, "stopped": reason, "estimate": estimate}
+        append(self.root / "trials.jsonl", json.dumps(line) + "\n")
 
     def scores(self, number: int) -> dict[tuple[str, int, int], int]:
         """Something else for every trial and fold."""

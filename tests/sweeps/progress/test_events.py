@@ -231,7 +231,9 @@ def test_folds_that_a_stopped_trial_saves_are_no_longer_ahead():
     heard, eta = Heard(), Eta({A: 4, UNKNOWN: 4}, {}, workers=1)
     with SweepProgress(heard, eta, name="s", folds=8, trials=2) as progress:
         progress.fold(row(0))
-        progress.stopped(0, "prototype, 2 shots", "stopped after 1 of 4 folds: worse", Counter({A: 3}))
+        progress.stopped(
+            0, "prototype, 2 shots", "stopped after 1 of 4 folds: worse", estimate=0.5, saved=Counter({A: 3})
+        )
         assert (progress.counts.folds_done, progress.counts.folds, progress.counts.trials_done) == (1, 5, 1)
         assert progress.counts.eta == 4 * row(0)["seconds"]
     assert [event.reason for event in heard.events if isinstance(event, TrialStopped)] == [

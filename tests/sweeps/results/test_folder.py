@@ -231,11 +231,10 @@ def test_trials_come_back_with_what_was_proposed_and_only_finished_ones_keep_the
 def test_a_trial_stopped_early_keeps_its_rows_and_its_reason(folder):
     tell(folder, 0, outcome(1), outcome(2), good=False, residual=True)
     tell(folder, 1, outcome(1, right=2), done=False, good=False, residual=False)
-    folder.done(1, stopped="after 1 of 2 folds: x")
+    folder.done(1, stopped="after 1 of 2 folds: x", estimate=0.1 + 0.2)
     for opened, records in (again(folder), again(folder)):
-        assert records[1] == TrialRecord(
-            1, {"good": False, "residual": False}, done=True, stopped="after 1 of 2 folds: x"
-        )
+        values = {"good": False, "residual": False}
+        assert records[1] == TrialRecord(1, values, done=True, stopped="after 1 of 2 folds: x", estimate=0.1 + 0.2)
         assert opened.fold_scores() == {
             0: {("cap", 1, 0, 2): 0.5, ("cap", 2, 0, 2): 0.5},
             1: {("cap", 1, 0, 2): 1.0},

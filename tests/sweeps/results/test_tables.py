@@ -223,14 +223,16 @@ def test_a_single_category_leaves_nothing_to_choose_on():
 # --- trials stopped early
 
 
-def stopped(folds, trial, reason="stopped after 1 of 4 folds: x"):
-    return folds.assign(stopped=[reason if number == trial else "" for number in folds["trial"]])
+def in_state(folds, **states):
+    """Say which trials were stopped or go on; all others are done."""
+    by_trial = {trial: state for state, trials in states.items() for trial in trials}
+    return folds.assign(**{tables.STATE: [by_trial.get(trial, tables.DONE) for trial in folds["trial"]]})
 
 
 def raced():
     """Trial 2 was lucky on its only fold, and stopped all the same; trial 1 is complete and best."""
     complete = grid({0: {"pcb": [0.5, 0.6], "tile": [0.7, 0.8]}, 1: {"pcb": [0.6, 0.6], "tile": [0.8, 0.8]}})
-    return stopped(pd.concat([complete, grid({2: {"pcb": [0.9]}})]), 2)
+    return in_state(pd.concat([complete, grid({2: {"pcb": [0.9]}})]), stopped=[2])
 
 
 def test_a_trial_stopped_early_has_no_average_and_takes_no_category_from_the_others():
@@ -253,15 +255,13 @@ def test_a_trial_stopped_early_is_neither_ranked_nor_chosen_nor_marked_as_best()
     ]
 
 
-def test_trials_stopped_early_are_listed_with_their_difference_on_the_folds_that_the_best_has_too():
-    (row,) = tables.stopped_early(raced()).to_dict("records")
-    assert row == {
-        "trial": 2,
-        "folds": 1,
-        "difference": pytest.approx(0.3),
-        "reason": "stopped after 1 of 4 folds: x",
-    }
-    assert tables.stopped_early(grid({0: {"pcb": [0.5]}})).empty
+def test_complete_is_a_trial_that_has_all_of_its_folds_and_not_the_one_that_has_the_most():
+    """Trial 0 is under way, and has as many folds as any; trial 1 was to have no more than these."""
+    folds = grid({0: {"pcb": [0.9, 0.9], "tile": [0.9, 0.9]}, 1: {"pcb": [0.6, 0.6], "tile": [0.8, 0.8]}})
+    board = tables.ranking(in_state(folds, open=[0]))
+    assert board[["trial", "complete"]].values.tolist() == [[1, True], [0, False]]
+    assert tables.pareto(in_state(folds, open=[0, 1])) == []
+    assert tables.best_trial(in_state(folds, open=[0, 1])) == 0
 
 
 def test_shuffled_rows_give_the_same_tables():

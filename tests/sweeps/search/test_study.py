@@ -110,6 +110,83 @@ def test_a_base_outside_of_the_space_is_in_the_study_under_its_number_and_nobody
     assert {trial.state for trial in there[1:]} == {TrialState.COMPLETE}
 
 
+# --- trials that were stopped early
+
+
+def raced(proposer, most=100):
+    """As `run`, but every other trial is stopped early."""
+    found = []
+    while len(found) < most and (proposal := proposer.propose()):
+        found.append(proposal)
+        end(proposer, *proposal)
+    return found
+
+
+def end(proposer, number, values):
+    if number % 2:
+        proposer.prune(number, score(values), folds={0: 0.25, 3: 0.75}, seconds=2.0)
+    else:
+        proposer.tell(number, score(values), seconds=2.0, std=0.1)
+
+
+@pytest.mark.parametrize("goals", [["accuracy"], ["accuracy", "seconds"]])
+def test_a_trial_stopped_early_is_pruned_with_its_folds_and_the_sampler_learns_its_estimate(tmp_path, goals):
+    asked = plan(startup=2, goals=goals)
+    found = raced(make_proposer(asked, home(tmp_path)))
+    assert found == run(make_proposer(asked))  # as if it had scored what was estimated
+    for trial, (number, values) in zip(trials(f"sqlite:///{tmp_path / 'study.db'}"), found, strict=True):
+        attributes = trial.user_attrs
+        if number % 2:
+            assert (trial.state, trial.values) == (TrialState.PRUNED, None)
+            assert trial.intermediate_values == {0: 0.25, 3: 0.75}
+            assert (attributes["accuracy_estimate"], attributes["seconds"]) == (score(values), 2.0)
+            assert "accuracy" not in attributes
+        else:
+            assert (trial.state, trial.values[0]) == (TrialState.COMPLETE, score(values))
+            assert (attributes["accuracy"], trial.intermediate_values) == (score(values), {})
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("after", [3, 6])
+def test_a_search_that_goes_on_after_trials_were_stopped_proposes_what_it_would_have(tmp_path, after, lost):
+    undisturbed = raced(make_proposer(plan(startup=2)))
+    found = raced(make_proposer(plan(startup=2), home(tmp_path)), after)
+    if lost:
+        (tmp_path / "study.db").unlink()
+    resumed = make_proposer(plan(startup=2), home(tmp_path))
+    for proposal in found:
+        resumed.replay(*proposal)
+        end(resumed, *proposal)
+    assert [*found, *raced(resumed)] == undisturbed
+
+
+def test_a_trial_that_failed_and_was_then_stopped_early_is_entered_once_more_as_pruned(tmp_path):
+    first = make_proposer(plan(trials=2), home(tmp_path))
+    proposals = [first.propose(), first.propose()]
+    first.tell(1, None)
+    for _ in range(2):
+        resumed = make_proposer(plan(trials=2), home(tmp_path))
+        for proposal in proposals:
+            resumed.replay(*proposal)
+        resumed.prune(1, 0.5, folds={0: 0.25})
+        assert resumed.propose() is None
+    there = trials(f"sqlite:///{tmp_path / 'study.db'}")
+    assert [trial.state.name for trial in there] == ["RUNNING", "FAIL", "PRUNED"]
+    assert (there[2].params, there[2].intermediate_values) == (there[1].params, {0: 0.25})
+    assert (there[2].user_attrs["accuracy_estimate"], there[2].user_attrs["again"]) == (0.5, 1)
+
+
+def test_what_another_score_chooses_by_is_called_objective_and_not_accuracy(tmp_path):
+    asked = plan(trials=2)
+    asked = asked.model_copy(update={"objective": asked.objective.model_copy(update={"kind": "support"})})
+    raced(make_proposer(asked, home(tmp_path)))
+    told = [trial.user_attrs.keys() for trial in trials(f"sqlite:///{tmp_path / 'study.db'}")]
+    assert [{name for name in names if "acc" in name or "obj" in name} for names in told] == [
+        {"objective", "objective_std"},
+        {"objective_estimate"},
+    ]
+
+
 # --- resuming
 
 

@@ -44,6 +44,17 @@ def again(copy: StudyCopy, *, seed: int) -> FrozenTrial:
     return copy.template(trial)
 
 
+ENDS = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+
+
+def end(real: optuna.Study, trial: FrozenTrial, state: TrialState, score: float) -> None:
+    """End a trial of the study; one that is stopped early is estimated to score so much."""
+    if state == TrialState.PRUNED:
+        real._storage.set_trial_user_attr(trial._trial_id, PLAN.objective.estimate_name, score)
+    values = [score] if state == TrialState.COMPLETE else None
+    real._storage.set_trial_state_values(trial._trial_id, state, values)
+
+
 def test_asking_leaves_no_trace_in_the_study_and_gives_what_can_be_entered_there():
     real, copy = study(), StudyCopy(PLAN)
     asked = ask(copy, real.trials, seed=1)
@@ -55,7 +66,8 @@ def test_asking_leaves_no_trace_in_the_study_and_gives_what_can_be_entered_there
 
 
 def test_a_copy_that_has_followed_suggests_what_a_fresh_one_does():
-    # Trials end in any order, some fail, and what was asked is entered, or not, or another driver's is in its place.
+    # Trials end in any order, some fail or are stopped early; what was asked is entered, or not, or another driver's is
+    # in its place.
     real, copy, dice = study(), StudyCopy(PLAN), random.Random(3)
     for number in range(25):
         asked = ask(copy, real.trials, seed=number)
@@ -68,10 +80,8 @@ def test_a_copy_that_has_followed_suggests_what_a_fresh_one_does():
             real.add_trial(create_trial(state=TrialState.RUNNING, params=other, distributions=asked.distributions))
         for trial in real.trials:
             if trial.state == TrialState.RUNNING and dice.random() < 0.5:
-                failed = dice.random() < 0.2
-                score = None if failed else dice.random()
-                real.tell(trial.number, score, state=TrialState.FAIL if failed else None)
-    assert {trial.state for trial in real.trials} >= {TrialState.COMPLETE, TrialState.FAIL}
+                end(real, trial, dice.choices(ENDS, [6, 2, 2])[0], dice.random())
+    assert {trial.state for trial in real.trials} >= {*ENDS}
 
 
 @pytest.mark.parametrize("entered", [0, 1])

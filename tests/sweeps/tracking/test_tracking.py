@@ -123,11 +123,11 @@ def test_a_trial_that_was_stopped_early_says_so_and_has_no_accuracy(out, deliver
     out.propose(0)
     out.fold(0, ("cap", 1, 0), 3)
     out.fold(0, ("cap", 2, 0), 5)
-    out.stop(0, "worse than trial 4")
+    out.stop(0, "worse than trial 4", 0.1 + 0.2)
     run = deliver(out)["0"]
     assert run.info.status == "FINISHED"
     assert run.data.tags["stopped"] == "worse than trial 4"
-    assert run.data.metrics == {"partial_accuracy": pytest.approx(0.4), "folds": 2}
+    assert run.data.metrics == {"accuracy_estimate": 0.1 + 0.2, "folds": 2}
 
 
 def test_users_land_on_the_table_of_runs_with_a_description_and_columns(out, deliver, uri):

@@ -43,14 +43,18 @@ class Told:
         self.done_at.append([record.done for record in SweepReader(self.out.root).trials])
         self.calls.append(("search", number, score, more))
 
+    def prune(self, number: int, estimate: float, **more: Any) -> None:
+        record = SweepReader(self.out.root).trials[number]
+        self.calls.append(("pruned", number, estimate, record.estimate, more))
+
     def fold(self, row: dict[str, Any], *, reused: bool) -> None:
         self.rows_at.append(len(SweepReader(self.out.root).folds))
 
     def trial(self, number: int, label: str, mean: float, std: float, *, score: float) -> None:
         self.calls.append(("trial", number, mean, score))
 
-    def stopped(self, number: int, label: str, reason: str, saved: Any) -> None:
-        self.calls.append(("stopped", number, reason, saved.total()))
+    def stopped(self, number: int, label: str, reason: str, *, estimate: float, saved: Any) -> None:
+        self.calls.append(("stopped", number, reason, estimate, saved.total()))
 
     def lost(self, number: int) -> None:
         self.calls.append(("lost", number))
@@ -183,20 +187,23 @@ def test_a_trial_with_a_failed_fold_is_tried_again_by_the_next_run(bench: Bench)
 
 def test_a_trial_that_was_stopped_early_is_done_and_stands_for_its_estimate(bench: Bench):
     first = bench.start()
-    bench.stopping.standings.enter(0, 4)
+    folds = [(*where, 3) for where in WHERE]
+    bench.stopping.standings.enter(0, folds)
     for place in range(4):
         bench.report(first, place, 8)
-        bench.stopping.standings.tell(0, WHERE[place], 0.8)
+        bench.stopping.standings.tell(0, folds[place], 0.8)
     bench.complete(first)
     second = bench.start()
-    bench.stopping.standings.enter(1, 4)
-    bench.report(second, 0, 3)
-    bench.stopping.standings.tell(1, WHERE[0], 0.3)
+    bench.stopping.standings.enter(1, folds)
+    bench.report(second, 2, 3)
+    bench.stopping.standings.tell(1, folds[2], 0.3)
     bench.stopping.reasons[1] = "far below"
     bench.complete(second)
+    estimate = bench.stopping.standings.estimate(1)
+    assert estimate == pytest.approx(0.3)
     assert bench.told.calls[2:] == [
-        ("search", 1, pytest.approx(0.3), {"seconds": 0.5}),
-        ("stopped", 1, "stopped after 1 of 4 folds: far below", 3),
+        ("pruned", 1, estimate, estimate, {"folds": {2: 0.3}, "seconds": 0.5}),
+        ("stopped", 1, "stopped after 1 of 4 folds: far below", estimate, 3),
     ]
     record = bench.saved().trials[1]
     assert (record.done, record.stopped) == (True, "stopped after 1 of 4 folds: far below")

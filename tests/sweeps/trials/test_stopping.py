@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import optuna
 import pandas as pd
 import pytest
+from optuna.trial import TrialState
 
 from cluster.folds import Fold, Outcome
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from sweeps.checks.prepare import seed_draw_pairs
-from sweeps.plan.configurations import configuration
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan, Search
 from sweeps.plan.stopping_settings import Stopping
@@ -31,17 +31,22 @@ from tests.sweeps.small import Lab, notes, runs
 FOLDS = [Fold(category=name, seed=seed, draw=0, config=FoldConfig()) for seed in (1, 2) for name in "abcd"]
 
 
+def fold_at(category: str, shots: int) -> Fold:
+    return Fold(category=category, seed=1, draw=0, config=FoldConfig(shots=shots))
+
+
 def scheduler(**stopping) -> EarlyStopping:
     search = Search(stopping=Stopping(**{"kind": "race"} | stopping))
     return EarlyStopping(Plan(name="p", search=search), folds=len(FOLDS))
 
 
-def told(stopping: EarlyStopping, number: int, scores: list[float | None]) -> list[str]:
+def told(stopping: EarlyStopping, number: int, scores: list[float | None], folds: list[Fold] = FOLDS) -> list[str]:
     """What Tune is answered, fold by fold; a fold without a score has failed."""
-    trial = SimpleNamespace(config={"number": number, "folds": FOLDS})
+    trial = SimpleNamespace(config={"number": number, "folds": folds})
     answers = []
-    for fold, score in zip(FOLDS, scores, strict=False):
-        result = None if score is None else SimpleNamespace(accuracy=score, category=fold.category, shots=2)
+    for fold, score in zip(folds, scores, strict=False):
+        about = {"category": fold.category, "shots": fold.config.shots}
+        result = None if score is None else SimpleNamespace(accuracy=score, **about)
         outcome = Outcome(fold=fold, result=result, error=None if result else "x")
         answers.append(stopping.on_trial_result(None, trial, {"outcome": outcome}))
         if answers[-1] == "STOP":
@@ -73,6 +78,27 @@ def test_a_trial_with_a_failed_fold_runs_on_so_that_the_failure_is_seen():
     assert told(stopping, 1, [None, *[0.2] * 7]) == ["CONTINUE"] * 9
     assert not stopping.reasons
     assert stopping.standings.best == 0
+
+
+def test_trials_race_on_the_same_folds_at_each_number_of_shots():
+    """Folds are so much harder at one shot than at two that a race across them would go wrong."""
+    one, two = ([fold_at(name, shots) for name in "abcd"] for shots in (1, 2))
+    stopping = scheduler(spread=0.05)
+    told(stopping, 0, [0.4] * 4 + [0.8] * 4, [*one, *two])
+    assert told(stopping, 1, [0.4] * 4 + [0.8] * 4, [*one, *two]) == ["CONTINUE"] * 9  # half way with 0.4 of 0.6
+    assert told(stopping, 2, [0.65] * 8, [*two, *one]) == ["CONTINUE", "STOP"]  # with more than 0.6 so far
+    assert "15.0 points below trial 0 on the same folds" in stopping.reasons[2]
+    assert stopping.standings.estimate(2) == pytest.approx(0.6 - 0.15)
+
+
+def test_a_category_that_no_average_is_over_stops_no_trial():
+    folds = [fold_at(name, 2) for name in "abcdef"]
+    averaged = {2: ["a", "b", "c", "d"]}
+    stopping = EarlyStopping(Plan(name="p", search=Search(stopping=Stopping(kind="race"))), folds=6, averaged=averaged)
+    told(stopping, 0, [0.5, 0.5, 0.5, 0.5, 1.0, 1.0], folds)
+    assert stopping.standings.mean(0) == pytest.approx(0.5)
+    assert told(stopping, 1, [0.0, 0.0, 0.6, 0.6, 0.6, 0.6], folds[::-1]) == ["CONTINUE"] * 7
+    assert stopping.standings.best == 1
 
 
 def test_a_resumed_sweep_judges_as_the_one_before_would_have():
@@ -178,7 +204,7 @@ RACE = {
         {"head.patches": 1, "residual": False},
         {"head.patches": 2},
     ],
-    "folds": {"seeds": [1, 2, 3, 4]},
+    "folds": {"seeds": [1, 2], "shots": [1, 2]},
     "resources": {"workers": 1, "gpus": 0},
 }
 
@@ -186,7 +212,7 @@ RACE = {
 @pytest.mark.ray
 def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everybody(lab: Lab, capfd):
     words, out = lab.words(lab.plan(**RACE), "--time-budget", "10h"), lab.root / "out"
-    with folds_that_sleep(0.05, report=True):
+    with folds_that_sleep(0.05):
         with budget_spent_after(18, out):
             lab.finish([*words, "--quiet"])
         output, errors = capfd.readouterr()
@@ -209,46 +235,64 @@ def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everyb
     assert notes(out)["trials_stopped"] == len(stopped)
     assert notes(out)["folds_scored"] + notes(out)["folds_saved"] == 6 * 8
     _assert_tracked(out, folds, stopped)
-    assert f"stopped after {counts[min(stopped)]} fold" in (out / "report.md").read_text()
     done = early[early["trial"].map(early.groupby("trial").size()) == 8]
     both = pd.merge(done, folds, on=["trial", *tables.FOLD])
     assert (both["accuracy_x"] == both["accuracy_y"]).all()
 
 
 def _assert_tracked(out, folds, stopped):
+    estimates = {record.number: record.estimate for record in SweepReader(out).trials}
     parents, children = runs(out)
     assert [run.info.status for run in parents] == ["FINISHED"]
     assert {run.info.status for run in children.values()} == {"FINISHED"}
-    best = tables.summarise(folds).query("category == 'average'")["mean"].max()
+    best = tables.over_shots(tables.summarise(folds)).query("category == 'average'")["mean"].max()
     assert parents[0].data.metrics["best_accuracy"] == pytest.approx(best)
     for number, run in children.items():
         of_trial = folds[folds["trial"] == number]
         assert run.data.tags.get("stopped") == stopped.get(number)
         assert ("accuracy" in run.data.metrics) == (number not in stopped)
         if number in stopped:
-            assert run.data.metrics["folds"] == len(of_trial)
-            assert run.data.metrics["partial_accuracy"] == pytest.approx(of_trial["accuracy"].mean())
+            assert run.data.metrics == {"accuracy_estimate": estimates[number], "folds": len(of_trial)}
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("asleep")
-@pytest.mark.parametrize("objective", [{"kind": "transfer", "target": ["cap"]}, {"kind": "pseudo"}])
-def test_optuna_races_by_the_objective_and_learns_of_what_was_stopped(lab: Lab, objective):
+@pytest.mark.parametrize(
+    ("objective", "reports"),
+    [
+        ({}, ["report.md", "report.html"]),
+        ({"kind": "transfer", "target": ["cap"]}, ["report.md", "report.html"]),
+        ({"kind": "pseudo"}, []),
+    ],
+)
+def test_a_trial_has_one_number_in_study_mlflow_report_and_events_and_a_stopped_one_an_estimate(
+    lab: Lab, objective, reports, capfd
+):
     choices = {"head.patches": {"choice": [1, 5, 60]}, "residual": {"choice": [True, False]}}
     search = {"algorithm": "optuna", "trials": 6, "stopping": {"confidence": 0.6, "spread": 0.02}}
     parts = RACE | {"configurations": [], "space": choices, "search": search, "objective": objective}
-    out = lab.sweep(lab.plan(**parts), "base.pseudo.per_class=8")
-    plan = load_plan(str(out / "plan.yaml"))
-    records = SweepReader(out).trials
-    assert sum(record.done for record in records) == 6
-    stopped = {record.number for record in records if record.stopped}
-    assert stopped
-    chosen_by = scored(plan, SweepReader(out).folds, SweepReader(out).measured)
-    means = chosen_by.groupby("trial")["accuracy"].mean()
-    learned = optuna.load_study(study_name=plan.name, storage=f"sqlite:///{out / 'study.db'}").trials
-    for trial in learned:
-        if trial.number not in stopped:
-            assert trial.value == pytest.approx(means[trial.number])
-    complete = means[~means.index.isin(stopped)]
-    assert max(trial.value for trial in learned) == pytest.approx(complete.max())
-    assert configuration(load_plan(str(out / "plan.yaml")), {}).head.kind == "prototype"
+    with folds_that_sleep(report=bool(reports)):
+        out = lab.sweep(lab.plan(**parts), "base.pseudo.per_class=8", "--json")
+    events = {(one["event"], one.get("trial")): one for one in map(json.loads, capfd.readouterr().out.splitlines())}
+    saved, (_, children) = SweepReader(out), runs(out)
+    study = optuna.load_study(study_name=saved.plan.name, storage=f"sqlite:///{out / 'study.db'}").trials
+    chosen_by = scored(saved.plan, saved.finished, saved.measured)
+    name = "objective" if objective else "accuracy"
+    estimates = {record.number: record.estimate for record in saved.trials if record.stopped}
+    assert estimates
+    for number, mean in tables.trial_scores(chosen_by)["mean"].drop([*estimates]).items():
+        assert (study[number].state, study[number].value) == (TrialState.COMPLETE, pytest.approx(mean, abs=1e-12))
+        assert study[number].user_attrs[name] == study[number].value
+        assert children[number].data.metrics[name] == pytest.approx(mean, abs=1e-12)
+    for number, estimate in estimates.items():
+        assert (study[number].state, study[number].values) == (TrialState.PRUNED, None)
+        of_trial = chosen_by.loc[chosen_by["trial"] == number, "accuracy"]
+        assert sorted(study[number].intermediate_values.values()) == sorted(of_trial)
+        assert study[number].user_attrs[f"{name}_estimate"] == estimate
+        assert children[number].data.metrics[f"{name}_estimate"] == estimate
+        assert not {"accuracy", "objective"} & children[number].data.metrics.keys()
+        assert children[number].data.tags["stopped"] == events["trial_stopped", number]["reason"]
+        assert events["trial_stopped", number]["estimate"] == estimate
+        for report in reports:
+            text = re.sub("<[^>]*>| *[|] *", " ", (out / report).read_text())
+            assert events["trial_stopped", number]["reason"].partition(":")[0] in text
+            assert re.search(rf"\b{number} [(]stopped[)]\s+{tables.percent(estimate)} [(]estimate[)]", text)
