@@ -19,9 +19,9 @@ DataOption = Annotated[str | None, typer.Option("--data", metavar="DATA", help=f
 TexturesOption = Annotated[str | None, typer.Option("--textures", metavar="DIR", help=TEXTURES)]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Artifacts; the user's cache folder by default.")]
 BackboneOption = Annotated[
-    str | None, typer.Option("--backbone", help="torchvision ResNet, FILE.pt2, or auto; wins over the plan.")
+    str | None, typer.Option("--backbone", help="A name, FILE.pt2, or auto; wins over the plan.")
 ]
-WeightsOption = Annotated[str | None, typer.Option("--weights", help="State dict of a named ResNet.")]
+WeightsOption = Annotated[str | None, typer.Option("--weights", help="State dict of a named backbone.")]
 Changes = Annotated[list[str] | None, typer.Argument(help="Changes, such as folds.seeds=[1,2] folds.shots=[5].")]
 
 
@@ -30,9 +30,6 @@ class Request:
     """Arguments as they are written on the command line; None or empty for what is left out.
 
     A field with an annotation of Typer's is an argument or an option of the command.
-
-    Attributes:
-        random_backbone: whether `backbone: auto` may fall back to random weights.
     """
 
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")]
@@ -67,7 +64,6 @@ class Request:
     ] = None
     quiet: Annotated[bool, typer.Option("--quiet", help="The final table, and what went wrong.")] = False
     json: Annotated[bool, typer.Option("--json", help="A JSON object per line: what happens when it happens.")] = False
-    random_backbone: bool = False
 
     def __post_init__(self) -> None:
         if self.plan and "=" in self.plan:  # a change, where the plan was left out

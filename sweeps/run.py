@@ -283,6 +283,7 @@ class SweepRun:
                 "run": self.folder.run,
                 "status": status,
                 "caveats": list(self.prepared.caveats),
+                "backbones": list(self.prepared.origins),
                 "warnings": [*self.prepared.warnings, *lost_query_lines(self.splits)],
                 "builds": {kind: count for kind, (count, _) in builds.items()},
                 "build_seconds": {kind: round(seconds, 2) for kind, (_, seconds) in builds.items()},

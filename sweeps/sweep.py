@@ -23,7 +23,7 @@ from sweeps.progress.counter import announce
 from sweeps.progress.events import Noted
 from sweeps.progress.lines import make_view
 from sweeps.request import CheckedRequest, Places, Request, default_cache
-from sweeps.results.identity import check_resumable, extended
+from sweeps.results.identity import check_resumable, extended, with_backbone_of
 from sweeps.results.lock import lock
 from sweeps.results.saved_settings import SavedSettings, read_saved_settings, saved_changes
 from sweeps.run import SweepRun
@@ -79,12 +79,11 @@ def check(request: Request) -> CheckedRequest:
     check_writable(places.cache)
     plan, workers = resolve_resources(plan, request.address)
     prepared = prepare(
-        plan,
+        with_backbone_of(plan, out),
         data=places.data,
         textures=places.textures,
         store=Store(places.cache),
         device="cuda" if plan.resources.gpus else "cpu",
-        random=request.random_backbone,
     )
     check_resumable(out, prepared.plan, prepared.contents, request.resume)
     check_databases(out)

@@ -14,11 +14,11 @@ class Features(Settings):
 
     backbone: str = Field(
         "resnet50",
-        description="a torchvision ResNet's name, a torch.export program (.pt2), or `auto`: "
-        "resnet50, with random weights where ImageNet's cannot be had",
+        description="a torchvision ResNet's name, `efficientnet_lite2`, a torch.export program (.pt2), or `auto`: "
+        "resnet50, or efficientnet_lite2 where its ImageNet weights cannot be had",
     )
     weights: str | None = Field(
-        None, description="of a named ResNet: a .pth or .safetensors file, or `random`; none = ImageNet's"
+        None, description="of a named backbone: a .pth or .safetensors file, or `random`; none = ImageNet's"
     )
     layers: tuple[str, ...] = Field(("layer2", "layer3"), min_length=1, description="feature maps, finest first")
     dim: int = Field(1024, ge=1, description="channels of a patch feature")
@@ -33,7 +33,7 @@ class Features(Settings):
     @model_validator(mode="after")
     def _a_program_has_weights(self) -> Features:
         if self.weights is not None and self.backbone.endswith(".pt2"):
-            raise ValueError(f"`weights` ({self.weights}) is for a named ResNet; {self.backbone} holds its own")
+            raise ValueError(f"`weights` ({self.weights}) is for a named backbone; {self.backbone} holds its own")
         return self
 
     @model_validator(mode="after")

@@ -13,16 +13,13 @@ from PIL import Image
 from fsamc.config.features import Features
 from fsamc.data.pictures.decoding import MOST_PIXELS, decode, header_size, picture_digest
 from fsamc.data.pictures.pixels import Pixels
+from fsamc.data.preprocessing import IMAGENET, Interpolation, Preprocessing
 from fsamc.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".jfif", ".webp", ".jp2", ".j2k"})
-
-# What ImageNet weights were trained with: red, green, blue, for values in [0, 1].
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
 def read_pixels(path: Path, digest: str | None = None) -> Pixels:
@@ -81,20 +78,20 @@ def shrink_image(path: Path) -> bool:
     return True
 
 
-def to_square(image: np.ndarray, features: Features) -> np.ndarray:
+def to_square(image: np.ndarray, features: Features, interpolation: Interpolation = "bilinear") -> np.ndarray:
     """Resize an image uint8 [H, W, 3] as the network sees it: uint8 [S, S, 3] with S = `features.size`.
 
     `squash` resizes straight to the square; `crop` brings the short side to `features.resize` and cuts out the centre
     (paper 3.2); `letterbox` brings the long side to S and repeats the border pixels, since a black frame would be an
-    edge that no product has. Resizing is antialiased bilinear, the same as torchvision's on Pillow images.
+    edge that no product has. Resizing is antialiased, the same as torchvision's on Pillow images.
     """
     size = features.size
     if features.fit == "squash":
-        return _resize(image, size, size)
+        return _resize(image, size, size, interpolation)
     if features.fit == "crop":
         height, width, top, left = _crop_window(image, features)
-        return _resize(image, height, width)[top : top + size, left : left + size]
-    return _letterbox(image, size)
+        return _resize(image, height, width, interpolation)[top : top + size, left : left + size]
+    return _letterbox(image, size, interpolation)
 
 
 def kept_share(mask: np.ndarray, features: Features) -> float:
@@ -110,12 +107,12 @@ def kept_share(mask: np.ndarray, features: Features) -> float:
     return float(mask[np.ix_(rows, columns)].sum() / mask.sum())
 
 
-def to_tensor(squares: np.ndarray) -> torch.Tensor:
-    """Turn square images uint8 [B, S, S, 3] into float32 [B, 3, S, S], normalised by ImageNet's mean and deviation."""
+def to_tensor(squares: np.ndarray, preprocessing: Preprocessing = IMAGENET) -> torch.Tensor:
+    """Turn square images uint8 [B, S, S, 3] into float32 [B, 3, S, S], normalised as a network's weights want it."""
     import torch  # here, because reading a folder must not load it
 
     scaled = torch.tensor(squares).permute(0, 3, 1, 2).float().div(255)
-    mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (_MEAN, _STD))
+    mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (preprocessing.mean, preprocessing.std))
     return scaled.sub(mean).div(std).contiguous()
 
 
@@ -126,8 +123,8 @@ def _content(path: Path) -> bytes:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); replace or remove the file") from error
 
 
-def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+def _resize(image: np.ndarray, height: int, width: int, interpolation: Interpolation) -> np.ndarray:
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling[interpolation.upper()]))
 
 
 def _crop_window(pixels: np.ndarray, features: Features) -> tuple[int, int, int, int]:
@@ -147,8 +144,8 @@ def _inside(length: int, resized: int, start: int, size: int) -> np.ndarray:
     return (centres >= start) & (centres < start + size)
 
 
-def _letterbox(image: np.ndarray, size: int) -> np.ndarray:
+def _letterbox(image: np.ndarray, size: int, interpolation: Interpolation) -> np.ndarray:
     height, width = (max(1, round(side * size / max(image.shape[:2]))) for side in image.shape[:2])
     top, left = (size - height) // 2, (size - width) // 2
     around = ((top, size - height - top), (left, size - width - left), (0, 0))
-    return np.pad(_resize(image, height, width), around, mode="edge")
+    return np.pad(_resize(image, height, width, interpolation), around, mode="edge")

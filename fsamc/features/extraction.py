@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from fsamc.config.features import Features
-from fsamc.data.images import to_tensor
 from fsamc.features.backbone import load_backbone
 from fsamc.features.patches import patch_features_of
 from fsamc.hardware import shrinking_batches
@@ -63,7 +62,7 @@ def range_problem(squares: np.ndarray, features: Features) -> str | None:
 def _features(squares: np.ndarray, features: Features, device: str) -> torch.Tensor:
     network = load_backbone(features, device)
     with torch.inference_mode():
-        return patch_features_of(network(to_tensor(squares)), dim=features.dim)
+        return patch_features_of(network.of_squares(squares), dim=features.dim)
 
 
 def _batches(

@@ -10,6 +10,7 @@ from fsamc.config.features import Features
 from fsamc.data.category import Category
 from fsamc.data.images import read_image, to_square
 from fsamc.data.textures import Textures
+from fsamc.features.networks.lookup import network_source
 
 
 def read_squares(images: Category | Textures, paths: Sequence[str], features: Features) -> np.ndarray:
@@ -17,4 +18,6 @@ def read_squares(images: Category | Textures, paths: Sequence[str], features: Fe
 
     Raises BadInput for a file whose bytes are no longer those that were hashed.
     """
-    return np.stack([to_square(read_image(images.folder / path, images.digests[path]), features) for path in paths])
+    interpolation = network_source(features).preprocessing.interpolation
+    pictures = (read_image(images.folder / path, images.digests[path]) for path in paths)
+    return np.stack([to_square(picture, features, interpolation) for picture in pictures])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from fsamc.config.features import Features
 from fsamc.data.images import to_tensor
-from fsamc.features.backbone import load_resnet
+from fsamc.features.networks.torchvision_resnet import load_resnet
 from fsamc.heads.encoder import linear
 from fsamc.heads.head_kinds import DirectSettings
 

@@ -10,7 +10,9 @@ from cluster.nodes.inventory import Node, NodeReport, alive_nodes, collect_repor
 from cluster.nodes.node_checks import Cached, Files, shared_folder
 from fsamc.config.features import Features
 from fsamc.errors import BadInputs
-from fsamc.features.weights import is_program, is_random
+from fsamc.features.networks.lookup import is_program
+from fsamc.features.networks.torchvision_resnet import RESNETS, pretrained_url
+from fsamc.features.weights import is_random
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.configurations import variants
 
@@ -45,15 +47,13 @@ def fold_files(prepared: Prepared) -> Iterator[Files | Cached]:
 
 
 def network_files(features: Features) -> Iterator[Files | Cached]:
-    """Yield the file of a program or of weights; where torchvision knows the weights, what torch has cached."""
+    """Yield the file of a program or of weights; for a ResNet without, what torch has cached."""
     if is_program(features):
         yield _single("--backbone", Path(features.backbone))
-    elif features.weights is None:
-        from torchvision.models import get_model_weights
-
-        yield Cached(name=get_model_weights(features.backbone)["IMAGENET1K_V1"].url.rsplit("/", 1)[-1])
-    elif not is_random(features):
+    elif features.weights is not None and not is_random(features):
         yield _single("--weights", Path(features.weights))
+    elif features.weights is None and features.backbone in RESNETS:
+        yield Cached(name=pretrained_url(features.backbone).rsplit("/", 1)[-1])
 
 
 def _single(option: str, file: Path) -> Files:

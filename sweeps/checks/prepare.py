@@ -17,7 +17,8 @@ from fsamc.data.folders import composed, find_categories
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
-from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file
+from fsamc.features.networks.efficientnet_lite import EFFICIENTNET_LITE
+from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file, origin
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
 from fsamc.store.digests import digest
@@ -45,6 +46,7 @@ class Prepared:
         caveats: what must stand on everything that shows a number.
         examined: what was examined and is to be remembered: JSON by `KIND/KEY` of the store.
         networks: what each backbone was (`identity`) when it was checked, by the file or name that it is read from.
+        origins: the backbones' names, where their weights come from, and their licences.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Prepared:
     caveats: tuple[str, ...]
     examined: dict[str, str] = field(default_factory=dict)
     networks: dict[str, str] = field(default_factory=dict)
+    origins: tuple[str, ...] = ()
 
     @cached_property
     def averaged(self) -> dict[int, tuple[str, ...]]:
@@ -102,7 +105,7 @@ def seed_draw_pairs(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tupl
             yield seed, draws[(place + shift) % len(draws)]
 
 
-def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, device: str, random: bool) -> Prepared:
+def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, device: str) -> Prepared:
     """Load and check the data, the textures and the backbone, and resolve what is `auto`.
 
     Args:
@@ -111,7 +114,6 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         textures: DTD-layout folder or its address, or `dtd`; may be None if no trial pretrains.
         store: remembers which categories have been read through; addresses are mirrored beside it.
         device: `cpu` or `cuda`, what the folds will run on.
-        random: whether `backbone: auto` may fall back to random weights.
 
     Raises:
         BadInput: the first thing that would stop the sweep later.
@@ -122,7 +124,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     _check_target(plan, categories)
     warnings = [*plan.notes, *_too_small(plan, categories)]
     loaded = _load_textures(plan, textures, store.root)
-    plan, missing = _resolve_backbone(plan, random=random)
+    plan, missing = _resolve_backbone(plan)
     caveats = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
     warnings += missing
     pictures = examine_pictures(categories, loaded, store)
@@ -141,6 +143,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         caveats=tuple(caveats),
         examined=pictures.examined | {f"{RANGES}/{key}": "{}" for key in ranges},
         networks={named_file(one): identity(one) for one in _networks(plan) if Path(named_file(one)).is_file()},
+        origins=tuple(dict.fromkeys(map(origin, _networks(plan)))),
     )
 
 
@@ -226,8 +229,8 @@ def _resolve_compute(plan: Plan, device: str) -> Plan:
     return plan.model_copy(update={"base": base})
 
 
-def _resolve_backbone(plan: Plan, *, random: bool) -> tuple[Plan, list[str]]:
-    """`auto` becomes a name; where its weights cannot be had and `random` allows it, with random ones and a warning."""
+def _resolve_backbone(plan: Plan) -> tuple[Plan, list[str]]:
+    """`auto` becomes a name: EfficientNet-Lite's, with a warning, where the ResNet's ImageNet weights cannot be had."""
     if plan.base.features.backbone != "auto":
         return plan, []
     from fsamc.features.backbone import load_backbone  # torch takes seconds, and a misspelt plan should be told at once
@@ -237,10 +240,10 @@ def _resolve_backbone(plan: Plan, *, random: bool) -> tuple[Plan, list[str]]:
     try:
         load_backbone(base.features, "cpu")
     except BadInput as error:
-        if not random:
+        if base.features.weights is not None:
             raise
-        missing.append(f"{error}; going on with random weights")
-        base = updated(base, {"features.weights": "random"})
+        missing.append(f"{error}; going on with {EFFICIENTNET_LITE}")
+        base = updated(base, {"features.backbone": EFFICIENTNET_LITE})
     return plan.model_copy(update={"base": base}), missing
 
 

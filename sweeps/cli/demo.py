@@ -1,4 +1,4 @@
-"""The demo: procedural products, the `demo` preset, and random weights where ImageNet's cannot be had.
+"""The demo: procedural products and the `demo` preset.
 
 `python -m sweeps.cli.demo [key=value ...]` puts all of it into the folder `demo`.
 """
@@ -30,7 +30,6 @@ def main() -> None:
         textures=str(data / "textures"),
         out=out,
         cache=cache,
-        random_backbone=True,
     )
     run_sweep(request, console)
 

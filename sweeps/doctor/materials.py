@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 from cluster.nodes.node_checks import Cached
 from fsamc.config.dotted import validated
@@ -14,7 +12,9 @@ from fsamc.data.category import scan_category
 from fsamc.data.folders import find_categories
 from fsamc.data.remote import Address, Source, count_files
 from fsamc.data.textures import load_textures
-from fsamc.deadline import DEADLINE, within
+from fsamc.features.networks.efficientnet_lite import EFFICIENTNET_LITE
+from fsamc.features.networks.lookup import network_source
+from fsamc.features.networks.torchvision_resnet import RESNETS, pretrained_url, why_unreachable
 from sweeps.doctor.check import Check, refused
 
 DEFAULT = "resnet50"
@@ -43,40 +43,30 @@ def _count_images(data: Path) -> str:
 
 
 def examine_weights(backbone: str | None, weights: str | None) -> Iterator[Check]:
-    """Yield whether the network's weights are at hand: those of a file are loaded as a sweep would."""
+    """Yield whether the network's weights are at hand: those of a file or a package are loaded as a sweep would."""
     name = DEFAULT if backbone in (None, "auto") else str(backbone)
-    if name.endswith(".pt2") or weights is not None:
+    if name not in RESNETS or weights is not None:
         yield from refused("weights", weights or name, lambda: _load(name, weights))
         return
-    from torchvision.models import get_model_weights
-
-    try:
-        url = get_model_weights(name)["IMAGENET1K_V1"].url
-    except (ValueError, KeyError):
-        finding = f"--backbone {name}: torchvision has no such network"
-        yield Check("weights", "problem", finding, f"give {DEFAULT} or FILE.pt2")
-        return
+    url = pretrained_url(name)
     cached = Cached(name=url.rsplit("/", 1)[-1])
     if cached.trouble() is None:
         yield Check("weights", "ok", f"{name}: {cached.folder / cached.name}")
-    elif (reason := _unreachable(url)) is None:
+    elif (reason := why_unreachable(url)) is None:
         finding = f"{name}: not here yet, the first sweep fetches them"
         yield Check("weights", "warning", finding, "nothing, if that may be")
+    elif backbone == "auto":
+        yield from refused(
+            "weights", f"{EFFICIENTNET_LITE}, for want of {name}'s", lambda: _load(EFFICIENTNET_LITE, None)
+        )
     else:
-        mend = f"place {cached.name} in {cached.folder}, or give --weights FILE or --backbone FILE.pt2"
+        mend = f"place {cached.name} in {cached.folder}, or give --weights FILE, --backbone FILE.pt2 or --backbone auto"
         yield Check("weights", "problem", f"{name}: neither in torch's cache nor to be had ({reason})", mend)
 
 
-def _load(name: str, weights: str | None) -> None:
+def _load(name: str, weights: str | None) -> str:
     from fsamc.features.backbone import load_backbone
 
-    load_backbone(validated(Features, {"backbone": name, "weights": weights}, where="features"), "cpu")
-
-
-def _unreachable(url: str) -> str | None:
-    """Say why the network does not have it; None if it does."""
-    try:
-        within(DEADLINE, lambda: urlopen(Request(url, method="HEAD"), timeout=10), url).close()
-    except (OSError, HTTPException, ValueError) as error:
-        return " ".join(str(error).split())[:150]
-    return None
+    features = validated(Features, {"backbone": name, "weights": weights}, where="features")
+    load_backbone(features, "cpu")
+    return network_source(features).origin

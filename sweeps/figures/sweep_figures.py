@@ -125,9 +125,7 @@ def _open(out: Path, *, data: Source | None, textures: Source | None, cache: Pat
         missing = " and ".join(name for name, path in (("--data", where), ("--cache", store)) if path is None)
         raise BadInput(f"{out}: does not say what the sweep ran on; give {missing}")
     device = "cuda" if plan.resources.gpus else "cpu"
-    prepared = prepare(
-        plan, data=where, textures=textures or kept.textures, store=Store(store), device=device, random=False
-    )
+    prepared = prepare(plan, data=where, textures=textures or kept.textures, store=Store(store), device=device)
     check_resumable(out, prepared.plan, prepared.contents, "must")
     folder = SweepFolder(out, prepared.plan)
     folder.run, folder.notes = str(notes.get("run")), notes

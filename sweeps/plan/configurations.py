@@ -9,7 +9,7 @@ from typing import Any
 
 from fsamc.config.dotted import updated, validated, with_value
 from fsamc.config.kinds import without_other_kinds
-from fsamc.features.weights import is_program
+from fsamc.features.networks.lookup import is_program
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import has
 from sweeps.plan.settings import Distribution, Plan

@@ -209,6 +209,7 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -
             seeds=plan.folds.seeds,
             draws=plan.folds.draws,
             shots=plan.folds.shots,
+            backbones=prepared.origins,
         )
     )
 

@@ -63,6 +63,7 @@ class Started:
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
     shots: tuple[int, ...]
+    backbones: tuple[str, ...] = ()  # with where their weights come from, and their licences
 
 
 @dataclass(frozen=True, kw_only=True)

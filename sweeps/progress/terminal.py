@@ -58,6 +58,8 @@ class Screen(View):
         match event:
             case Started():
                 self._line(_size(event))
+                for backbone in event.backbones:
+                    self._line(f"backbone {escape(backbone)}")
             case Warned(text=text, caveat=caveat):
                 self._line(
                     f"[bold red]{escape(text)}[/bold red]" if caveat else f"[yellow]warning[/yellow] {escape(text)}"

@@ -28,6 +28,7 @@ def what_ran(evidence: Evidence) -> Table:
         ("shots", listed(sorted(folds["shots"].unique()))),
         ("heads", listed(sorted(folds["head"].unique()))),
         *((key, _distribution(evidence, key)) for key in evidence.keys),
+        ("backbone", "; ".join(notes.get("backbones", []))),
         ("data fingerprint", str(notes.get("fingerprint", ""))),
         ("software", listed((f"{name} {version}" for name, version in notes.get("versions", {}).items()), most=20)),
         ("tracking", str(notes.get("tracking_uri", ""))),

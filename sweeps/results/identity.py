@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from fsamc.config.dotted import flatten, problems
+from fsamc.config.dotted import flatten, problems, updated
 from fsamc.errors import BadInput
 from fsamc.store.durable import make_folder
 from sweeps.plan.load import plan_hash, to_yaml
@@ -241,6 +241,15 @@ def extended(plan: Plan, out: Path, more: int) -> Plan:
             f"fsamc sweep --out {shlex.quote(str(out))}"
         )
     return plan if was.extending else with_trials(plan, plan.search.trials + more)
+
+
+def with_backbone_of(plan: Plan, out: Path) -> Plan:
+    """Give a plan whose backbone is `auto` the backbone of the sweep in OUT, whatever can be had by now."""
+    features = _written_plan(out).get("base", {}).get("features", {})
+    if plan.base.features.backbone != "auto" or "backbone" not in features:
+        return plan
+    kept = {f"features.{name}": features.get(name) for name in ("backbone", "weights")}
+    return plan.model_copy(update={"base": updated(plan.base, kept)})
 
 
 def _written_plan(out: Path) -> Mapping[str, Any]:

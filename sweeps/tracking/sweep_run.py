@@ -41,6 +41,7 @@ class ParentRun:
         tags |= {f"version.{name}": version for name, version in notes.get("versions", {}).items()}
         tags |= {MLFLOW_GIT_COMMIT: notes["commit"]} if notes.get("commit") else {}
         tags |= {"caveats": "; ".join(caveats)} if (caveats := caveats_of(notes)) else {}
+        tags |= {"backbone": "; ".join(backbones)} if (backbones := notes.get("backbones")) else {}
         # Not MLflow's git tags: the commit is the sweep's, not the working folder's, and a remote may hold a password.
         return resolve_tags(tags, ignore=[GitRunContext])  # type: ignore[list-item]  # a class, says their docstring
 

@@ -84,7 +84,7 @@ class Lab:
         """Check PLAN with some of its parts replaced, as a sweep does before it starts."""
         plan = load_plan(str(self.plan(**parts)), changes, backbone=str(self.backbone))
         store = Store(self.root / "cache")
-        return prepare(plan, data=self.data, textures=self.textures, store=store, device="cpu", random=False)
+        return prepare(plan, data=self.data, textures=self.textures, store=store, device="cpu")
 
     def words(self, plan: Path | str, *more: str, out: str = "out", cache: str = "cache") -> list[str]:
         """The words after `fsamc` of a sweep from `root / cache` to `root / out`; no figures unless `more` asks."""

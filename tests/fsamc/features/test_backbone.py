@@ -171,7 +171,7 @@ def test_identity_of_named_networks(tmp_path):
 def test_random_is_a_named_network_without_weights():
     assert is_random(RANDOM)
     assert not is_random(Features(backbone="resnet18"))
-    with pytest.raises(ValueError, match=r"`weights` \(random\) is for a named ResNet; program\.pt2 holds its own"):
+    with pytest.raises(ValueError, match=r"`weights` \(random\) is for a named backbone; program\.pt2 holds its own"):
         Features(backbone="program.pt2", weights="random")
 
 
@@ -235,7 +235,9 @@ def test_weights_that_do_not_fit_are_told_in_one_line(tmp_path, content, problem
 
 @pytest.mark.parametrize("name", ["resnet", "auto", "vgg16", "resnet50.pt"])
 def test_an_unknown_network(name):
-    with pytest.raises(BadInput, match=f"^backbone '{re.escape(name)}': expected a .pt2 file or one of resnet18, "):
+    with pytest.raises(
+        BadInput, match=f"^backbone '{re.escape(name)}': expected a .pt2 file, efficientnet_lite2, or one of resnet18, "
+    ):
         load_backbone(Features(backbone=name, weights="random"), "cpu")
 
 

@@ -17,12 +17,14 @@ import pytest
 import torch
 from PIL import Image
 
+from fsamc.features.weights import origin
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_space
 from sweeps.checks.prepare import Prepared, prepare
 from sweeps.checks.resources import resolve_resources
 from sweeps.plan.load import load_plan
 from sweeps.results.folder import SweepFolder
+from sweeps.results.identity import claim, with_backbone_of
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category
 from tests.sweeps.small import Lab, fsamc
 
@@ -126,7 +128,7 @@ def exported(network: type[torch.nn.Module], name: str, **options: Any) -> Spoil
 def prepared(lab: Lab) -> Prepared:
     plan, _ = resolve_resources(load_plan(str(lab.plan()), backbone=str(lab.backbone)), None)
     store = Store(lab.root / "cache")
-    return prepare(plan, data=lab.data, textures=lab.textures, store=store, device="cpu", random=False)
+    return prepare(plan, data=lab.data, textures=lab.textures, store=store, device="cpu")
 
 
 def begin(lab: Lab) -> None:
@@ -366,16 +368,33 @@ def test_one_category_too_small_among_others_is_a_warning_and_no_error(own, capf
     assert errors == ""
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "auto"])
-def test_imagenet_weights_that_are_neither_cached_nor_reachable(lab, said, monkeypatch, backbone):
+@pytest.fixture
+def no_resnet(lab, monkeypatch) -> Path:
+    """Where torch would keep ImageNet weights, which are nowhere."""
     monkeypatch.setenv("TORCH_HOME", str(lab.root / "torch"))
-    for name in ("http_proxy", "https_proxy"):
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    (lab.root / "torch" / "hub" / "checkpoints").mkdir(parents=True)
-    asked = Lab(lab.data, lab.textures, Path(backbone), lab.root).words(lab.plan())
-    line = said(lab.root, asked, also="Downloading: ")
-    name = "resnet50" if backbone == "auto" else backbone
-    assert_names(line, f"ImageNet weights of {name}", lab.root / "torch/hub/checkpoints", "--weights", "--backbone")
+    return lab.root / "torch/hub/checkpoints"
+
+
+def test_imagenet_weights_that_are_neither_cached_nor_reachable(lab, said, no_resnet):
+    line = said(lab.root, Lab(lab.data, lab.textures, Path("resnet18"), lab.root).words(lab.plan()))
+    assert_names(line, "ImageNet weights of resnet18", no_resnet, "--weights", "--backbone")
+
+
+@pytest.mark.usefixtures("no_resnet")
+def test_auto_is_what_can_be_had_and_where_a_sweep_goes_on_what_that_began_with(lab):
+    plan = load_plan(str(lab.plan()), backbone="auto")
+    prepared = Lab(lab.data, lab.textures, Path("auto"), lab.root).prepared()
+    assert prepared.plan.base.features.backbone == "efficientnet_lite2"
+    assert prepared.warnings[-1].endswith("; going on with efficientnet_lite2")
+    assert prepared.origins == (origin(prepared.plan.base.features),)
+    assert not prepared.caveats
+    out = lab.root / "out"
+    begun = load_plan(str(lab.plan()), backbone="resnet18", weights="random")
+    claim(out, begun, {})
+    assert with_backbone_of(plan, out).base == begun.base
+    assert with_backbone_of(plan, lab.root / "none") == plan
 
 
 @pytest.mark.parametrize("option", ["out", "cache"])

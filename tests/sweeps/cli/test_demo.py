@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from fsamc.config.features import Features
 from fsamc.data.demo_data import write_demo
 from fsamc.errors import BadInput
-from fsamc.features import backbone
-from fsamc.features.weights import RANDOM_WEIGHTS
+from fsamc.features.networks import torchvision_resnet
+from fsamc.features.weights import origin
 from sweeps.cli import demo, guarded
+from sweeps.plan.load import load_plan
 from tests import one_ray
 from tests.sweeps.small import copied_databases
 
@@ -36,7 +38,7 @@ def run(folder: Path, patch: pytest.MonkeyPatch) -> str:
     def nowhere(name: str) -> None:
         raise BadInput(f"the ImageNet weights of {name} are nowhere: place them")
 
-    patch.setattr(backbone, "_pretrained", nowhere)
+    patch.setattr(torchvision_resnet, "_pretrained", nowhere)
     patch.setattr(demo, "write_demo", partial(write_demo, train=3, good=1, per_class=4, textures=1))
     patch.setattr(sys, "argv", ["demo", *CHANGES])
     patch.setenv("COLUMNS", "160")
@@ -61,19 +63,21 @@ def shown(tmp_path_factory):
 
 
 @pytest.mark.ray
-def test_random_weights_are_announced_once_and_marked_wherever_a_number_is(shown):
-    folder, first, _ = shown
+def test_the_backbone_that_served_stands_wherever_a_number_is(shown):
+    folder, first, second = shown
     (line,) = [each for each in first.splitlines() if "nowhere" in each]
-    assert line.startswith("warning the ImageNet weights of resnet50 are nowhere: place them; going on with random")
-    table = first[first.index("configuration") :]
-    assert table.index(RANDOM_WEIGHTS) > table.index("bottle_cap")
+    assert line.startswith("warning the ImageNet weights of resnet50 are nowhere: place them; going on with ")
+    served = origin(Features(backbone="efficientnet_lite2"))
+    assert served.endswith("Apache-2.0")
+    assert all(f"backbone {served}" in screen for screen in (first, second))
+    assert load_plan(str(folder / "out" / "plan.yaml")).base.features.backbone == "efficientnet_lite2"
     for report in ("report.md", "report.html"):
-        assert RANDOM_WEIGHTS in (folder / "out" / report).read_text()
+        assert served in (folder / "out" / report).read_text()
     client = MlflowClient(f"sqlite:///{folder / 'out' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("demo")
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 1 + 2, "the sweep and its trials"
-    assert {each.data.tags["caveats"] for each in runs} == {RANDOM_WEIGHTS}
+    assert {each.data.tags["backbone"] for each in runs} == {served}
 
 
 @pytest.mark.ray

@@ -159,12 +159,14 @@ def test_images_textures_and_addresses(lab: Lab, tmp_path):
 def test_weights_that_are_there_or_not(lab: Lab, tmp_path, monkeypatch):
     assert_told(examine_weights(str(lab.backbone), None), "ok")
     assert_told(examine_weights("none.pt2", None), "problem", "none.pt2: no such file", ".pt2")
-    assert_told(examine_weights("vgg99", None), "problem", "no such network", "resnet50")
+    assert_told(examine_weights("vgg99", None), "problem", "backbone 'vgg99': expected a .pt2 file")
+    assert_told(examine_weights("efficientnet_lite2", None), "ok", "Apache-2.0")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     folder = tmp_path / "hub/checkpoints"
     missing = assert_told(examine_weights(None, None), "problem", "neither in torch's cache nor", f"in {folder}")
+    assert_told(examine_weights("auto", None), "ok", "efficientnet_lite2, for want of resnet50's: ImageNet weights")
     folder.mkdir(parents=True)
     (folder / missing.mend.split()[1]).write_bytes(b"x")
     assert_told(examine_weights("auto", None), "ok")

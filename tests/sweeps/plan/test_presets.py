@@ -217,7 +217,7 @@ def test_a_preset_writes_out_what_it_takes_from_another(tmp_path):
 def test_a_category_that_is_not_published_finds_its_foreground_itself(lab: Lab):
     plan = load_plan("table1", [*SMALL, "folds.categories=[cap]"], backbone=str(lab.backbone))
     store = Store(lab.root / "cache")
-    found = prepare(plan, data=lab.data, textures=lab.textures, store=store, device="cpu", random=False)
+    found = prepare(plan, data=lab.data, textures=lab.textures, store=store, device="cpu")
     chosen = found.plan.base.pseudo.foreground
     assert isinstance(chosen, dict)
     assert set(chosen) == {"cap"}
