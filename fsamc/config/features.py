@@ -14,8 +14,8 @@ class Features(Settings):
 
     backbone: str = Field(
         "resnet50",
-        description="a torchvision ResNet's name, `efficientnet_lite2`, a torch.export program (.pt2), or `auto`: "
-        "resnet50, or efficientnet_lite2 where its ImageNet weights cannot be had",
+        description="a torchvision ResNet's name, `timm/NAME`, `efficientnet_lite2`, a torch.export program (.pt2), or "
+        "`auto`: resnet50, or efficientnet_lite2 where its ImageNet weights cannot be had",
     )
     weights: str | None = Field(
         None, description="of a named backbone: a .pth or .safetensors file, or `random`; none = ImageNet's"

@@ -37,7 +37,8 @@ _TAKE_WORDS = re.compile(
     r"_assert_async|_assert_tensor_metadata|conv\dd)(?:\.\w+)?)",
     re.ASCII,
 )
-_TREES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
+_TREES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict",
+          "torch.fx.immutable_collections.immutable_dict")  # fmt: skip
 _EMPTY: dict[str, Any] = {"metadata": {}, "treespec_namedtuple_fields": {}, "custom_obj_values": {}}
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,199}", re.ASCII)

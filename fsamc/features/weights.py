@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsamc.config.features import Features
-from fsamc.features.networks.lookup import network_source
+from fsamc.features.networks.lookup import AUTO, network_source
 from fsamc.features.networks.weights_file import RANDOM
 
 RANDOM_WEIGHTS = "random backbone: accuracies are not comparable"
@@ -15,8 +15,11 @@ def is_random(features: Features) -> bool:
 
 
 def identity(features: Features) -> str:
-    """Return what the network is: the same for a file under any name, another once the file's content changes."""
-    return network_source(features).identity
+    """Return what the network is: the same for a file under any name, another once the file's content changes.
+
+    `auto` is itself until the driver has resolved it.
+    """
+    return AUTO if features.backbone == AUTO else network_source(features).identity
 
 
 def named_file(features: Features) -> str:

@@ -20,6 +20,7 @@ from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.config.support import Support
 from fsamc.detectors.detector_kinds import AnyDetector, PatchCoreSettings
+from fsamc.features.networks.lookup import AUTO
 from fsamc.features.networks.torchvision_resnet import RESNETS
 from fsamc.heads.head_kinds import AnyHead, ContrastiveSettings
 
@@ -50,7 +51,7 @@ class FoldConfig(Settings):
 
     @model_validator(mode="after")
     def _a_whole_network_where_images_are_seen(self) -> FoldConfig:
-        if self.head.sees == "images" and self.features.backbone not in (*RESNETS, "auto"):
+        if self.head.sees == "images" and self.features.backbone not in (*RESNETS, AUTO):
             raise ValueError(
                 f"`head.kind: {self.head.kind}` fine-tunes a whole network and {self.features.backbone} ends at feature"
                 " maps; name a ResNet, e.g. --backbone resnet50 with --weights FILE"

@@ -18,6 +18,7 @@ from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
 from fsamc.features.networks.efficientnet_lite import EFFICIENTNET_LITE
+from fsamc.features.networks.lookup import AUTO
 from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file, origin
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
@@ -76,6 +77,11 @@ class Prepared:
     def fingerprint(self) -> str:
         """Hash of all of the data."""
         return digest(self.contents)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What sweep.json says of it."""
+        return {"caveats": list(self.caveats), "backbones": list(self.origins), "fingerprint": self.fingerprint}
 
     def folds(self, config: FoldConfig) -> list[Fold]:
         """Return the folds that score a configuration; a category that is too small for some shots gives none there.
@@ -231,7 +237,7 @@ def _resolve_compute(plan: Plan, device: str) -> Plan:
 
 def _resolve_backbone(plan: Plan) -> tuple[Plan, list[str]]:
     """`auto` becomes a name: EfficientNet-Lite's, with a warning, where the ResNet's ImageNet weights cannot be had."""
-    if plan.base.features.backbone != "auto":
+    if plan.base.features.backbone != AUTO:
         return plan, []
     from fsamc.features.backbone import load_backbone  # torch takes seconds, and a misspelt plan should be told at once
 

@@ -13,7 +13,7 @@ from fsamc.data.folders import find_categories
 from fsamc.data.remote import Address, Source, count_files
 from fsamc.data.textures import load_textures
 from fsamc.features.networks.efficientnet_lite import EFFICIENTNET_LITE
-from fsamc.features.networks.lookup import network_source
+from fsamc.features.networks.lookup import AUTO, network_source
 from fsamc.features.networks.torchvision_resnet import RESNETS, pretrained_url, why_unreachable
 from sweeps.doctor.check import Check, refused
 
@@ -44,7 +44,7 @@ def _count_images(data: Path) -> str:
 
 def examine_weights(backbone: str | None, weights: str | None) -> Iterator[Check]:
     """Yield whether the network's weights are at hand: those of a file or a package are loaded as a sweep would."""
-    name = DEFAULT if backbone in (None, "auto") else str(backbone)
+    name = DEFAULT if backbone in (None, AUTO) else str(backbone)
     if name not in RESNETS or weights is not None:
         yield from refused("weights", weights or name, lambda: _load(name, weights))
         return
@@ -55,7 +55,7 @@ def examine_weights(backbone: str | None, weights: str | None) -> Iterator[Check
     elif (reason := why_unreachable(url)) is None:
         finding = f"{name}: not here yet, the first sweep fetches them"
         yield Check("weights", "warning", finding, "nothing, if that may be")
-    elif backbone == "auto":
+    elif backbone == AUTO:
         yield from refused(
             "weights", f"{EFFICIENTNET_LITE}, for want of {name}'s", lambda: _load(EFFICIENTNET_LITE, None)
         )

@@ -22,6 +22,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fsamc.config.dotted import flatten, problems, updated
 from fsamc.errors import BadInput
+from fsamc.features.networks.lookup import AUTO
 from fsamc.store.durable import make_folder
 from sweeps.plan.load import plan_hash, to_yaml
 from sweeps.plan.older_plans import is_older, varied_older_keys
@@ -69,6 +70,7 @@ class _Notes(BaseModel, extra="allow"):
     identity: Identity | None = None
     caveats: list[str] = []
     marks: list[str] = []  # caveats in what earlier versions wrote
+    backbones: list[str] = []
     warnings: list[str] = []
     materials: dict[str, str | None] = {}
     builds: dict[str, int] = {}
@@ -245,10 +247,10 @@ def extended(plan: Plan, out: Path, more: int) -> Plan:
 
 def with_backbone_of(plan: Plan, out: Path) -> Plan:
     """Give a plan whose backbone is `auto` the backbone of the sweep in OUT, whatever can be had by now."""
-    features = _written_plan(out).get("base", {}).get("features", {})
-    if plan.base.features.backbone != "auto" or "backbone" not in features:
+    written = flatten(_written_plan(out))
+    if plan.base.features.backbone != AUTO or "base.features.backbone" not in written:
         return plan
-    kept = {f"features.{name}": features.get(name) for name in ("backbone", "weights")}
+    kept = {key: written.get(f"base.{key}") for key in ("features.backbone", "features.weights")}
     return plan.model_copy(update={"base": updated(plan.base, kept)})
 
 

@@ -81,7 +81,7 @@ def _patches(category: Path, backbone: Path, images: int) -> Tensor:
     """float32 [images * P, D]: patch features of the first good images."""
     from fsamc.config.features import Features
     from fsamc.data.category import load_category
-    from fsamc.data.images import read_image, to_square, to_tensor
+    from fsamc.data.images import read_image, to_square
     from fsamc.features.backbone import load_backbone
     from fsamc.features.patches import patch_features_of
 
@@ -91,7 +91,7 @@ def _patches(category: Path, backbone: Path, images: int) -> Tensor:
     parts = []
     for path in paths:
         square = to_square(read_image(category / path), settings)
-        parts.append(patch_features_of(network(torch.as_tensor(to_tensor(square[None]))), settings.dim)[0])
+        parts.append(patch_features_of(network.of_squares(square[None]), settings.dim)[0])
     return torch.cat(parts)
 
 

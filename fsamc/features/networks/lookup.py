@@ -7,7 +7,10 @@ from fsamc.errors import BadInput
 from fsamc.features.networks.efficientnet_lite import EFFICIENTNET_LITE, EfficientNetLite
 from fsamc.features.networks.exported_program import ExportedProgram
 from fsamc.features.networks.source import NetworkSource
+from fsamc.features.networks.timm_network import TIMM, TimmNetwork
 from fsamc.features.networks.torchvision_resnet import RESNETS, TorchvisionResnet
+
+AUTO = "auto"  # whichever of two networks can be had, until the driver has resolved it
 
 
 def network_source(features: Features) -> NetworkSource:
@@ -17,9 +20,12 @@ def network_source(features: Features) -> NetworkSource:
         return ExportedProgram(features)
     if name == EFFICIENTNET_LITE:
         return EfficientNetLite(features)
+    if name.startswith(TIMM):
+        return TimmNetwork(features)
     if name in RESNETS:
         return TorchvisionResnet(features)
-    raise BadInput(f"backbone {name!r}: expected a .pt2 file, {EFFICIENTNET_LITE}, or one of {', '.join(RESNETS)}")
+    names = f"{TIMM}NAME, {EFFICIENTNET_LITE}, or one of {', '.join(RESNETS)}"
+    raise BadInput(f"backbone {name!r}: expected a .pt2 file, {names}")
 
 
 def is_program(features: Features) -> bool:

@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 from fsamc.config.features import Features
 from fsamc.data.preprocessing import IMAGENET, Preprocessing
+from fsamc.deadline import within
 from fsamc.errors import BadInput
 from fsamc.features.networks.source import Maps
 from fsamc.features.networks.weights_file import RANDOM, brief, check_file
@@ -108,7 +109,7 @@ def pretrained_url(name: str) -> str:
 def why_unreachable(url: str) -> str | None:
     """Say why the network does not have it; None if it does. A firewall that does not answer costs ten seconds."""
     try:
-        urlopen(Request(url, method="HEAD"), timeout=_PATIENCE).close()
+        within(_PATIENCE, lambda: urlopen(Request(url, method="HEAD"), timeout=_PATIENCE), url).close()
     except (OSError, HTTPException, ValueError) as error:
         return brief(error)[:150]
     return None

@@ -235,9 +235,8 @@ def test_weights_that_do_not_fit_are_told_in_one_line(tmp_path, content, problem
 
 @pytest.mark.parametrize("name", ["resnet", "auto", "vgg16", "resnet50.pt"])
 def test_an_unknown_network(name):
-    with pytest.raises(
-        BadInput, match=f"^backbone '{re.escape(name)}': expected a .pt2 file, efficientnet_lite2, or one of resnet18, "
-    ):
+    expected = "expected a .pt2 file, timm/NAME, efficientnet_lite2, or one of resnet18, "
+    with pytest.raises(BadInput, match=f"^backbone '{re.escape(name)}': {expected}"):
         load_backbone(Features(backbone=name, weights="random"), "cpu")
 
 

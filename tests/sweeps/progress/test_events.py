@@ -147,11 +147,12 @@ def test_json_is_an_object_a_line_whose_keys_are_the_documented_ones():
     assert [event["event"] for event in events] == names.split()
     by_name = {event["event"]: event for event in events}
     counts = {"folds_done", "folds", "trials_done", "trials", "eta"}
+    placed = {"categories", "seeds", "draws", "shots"}
     best = {"best_trial", "best_mean", "best_std", "best_score"}
     assert {name: set(event) - {"event"} for name, event in by_name.items()} == {
         "warning": {"text", "caveat"},
         "note": {"text"},
-        "started": {"name", "out", "algorithm", "trials", "folds", "categories", "seeds", "draws", "shots"},
+        "started": {"name", "out", "algorithm", "trials", "folds", "backbones", *placed},
         "building": {"under_way", *counts},
         "fold": {"trial", "category", "seed", "draw", "shots", "status", "accuracy", "seconds", "reused", *counts},
         "trial": {"trial", "configuration", "mean", "std", *best, *counts},
