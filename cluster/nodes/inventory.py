@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 import resource
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
 import psutil
 import ray
@@ -92,6 +94,25 @@ def alive_nodes() -> list[Node]:
         for entry in ray.nodes()
         if entry["Alive"]
     ]
+
+
+def crowded_session(entries: Sequence[Mapping[str, Any]], folder: Path) -> Path | None:
+    """Return the session's folder that holds `folder` where two live nodes of one host work in it; else None.
+
+    When the first worker of a job ends on one of them, its agent deletes the job's working directory, though the driver
+    still stands in it.
+
+    Args:
+        entries: what `ray.nodes()` returns.
+        folder: working directory of the driver.
+    """
+    places = Counter(
+        (entry["NodeManagerHostname"], Path(entry["RayletSocketName"]).parent.parent)
+        for entry in entries
+        if entry["Alive"]
+    )
+    sessions = (session for (_, session), nodes in places.items() if nodes > 1)
+    return next((session for session in sessions if folder.resolve().is_relative_to(session.resolve())), None)
 
 
 @ray.remote(num_cpus=0, max_retries=0)

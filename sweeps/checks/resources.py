@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import ray
 
 from cluster import runtime
 from cluster.nodes.head_probe import TOKEN, TokenRefused, check_head
-from cluster.nodes.inventory import Node, alive_nodes
+from cluster.nodes.inventory import Node, alive_nodes, crowded_session
 from fsamc.data.credentials import holds_secret
 from fsamc.errors import BadInput
 from sweeps.plan.settings import Plan
@@ -56,7 +57,8 @@ def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:
 def join(address: str) -> None:
     """Join the cluster at `address`; Ray itself would ask a head that is not there for minutes.
 
-    Raises BadInput if there is none, this process is in one, or the address, which is shown, holds a name or key.
+    Raises BadInput if there is none, this process is in one, the address, which is shown, holds a name or key, or this
+    process is a job whose working directory two nodes share.
     """
     if "@" in address or holds_secret(address):
         raise BadInput(
@@ -75,6 +77,12 @@ def join(address: str) -> None:
             f"--address {address}: no Ray cluster there ({' '.join(str(error).split())[:200]}); "
             "give HOST:PORT of its head or auto, or leave --address out"
         ) from None
+    if session := crowded_session(ray.nodes(), Path.cwd()):
+        ray.shutdown()
+        raise BadInput(
+            f"--address {address}: two nodes of one host work in {session}, and one would delete this job's working "
+            "directory; start the second with `ray start --temp-dir FOLDER`, a folder of its own"
+        )
 
 
 def _here() -> Node:
