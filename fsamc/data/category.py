@@ -16,6 +16,7 @@ from typing import Literal
 
 import xxhash
 
+from fsamc.counting import counted
 from fsamc.data.folders import composed, digest_files, image_files, subfolders
 from fsamc.data.groups import check_contradictions, copies, joined, read_groups
 from fsamc.errors import BadInput
@@ -109,7 +110,8 @@ class Category:
         chosen = {name: tuple(self._one_per_group(name, draw)[:shots]) for name in self.classes}
         for name, paths in chosen.items():
             if len(paths) < shots:
-                raise BadInput(f"{self.name}: class {name} has {len(paths)} groups, {shots} shots need {shots}")
+                has, need = counted(len(paths), "group"), counted(shots, "shot", "need")
+                raise BadInput(f"{self.name}: class {name} has {has}, {need} {shots}")
         return chosen
 
     def queries(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
@@ -138,15 +140,17 @@ class Category:
         `scored_by`: what the fold's accuracy is over. On the support no query is needed.
         """
         if len(self.classes) < 2:
-            return f"{self.name}: {len(self.classes)} defect class ({', '.join(self.classes)}), 2 are needed"
+            has = counted(len(self.classes), "defect class")
+            return f"{self.name}: {has} ({', '.join(self.classes)}), 2 are needed"
         queries = scored_by == "queries"
         needed = shots + queries
+        need = f"{counted(shots, 'shot')} and a query need" if queries else counted(shots, "shot", "need")
         for name, paths in self.classes.items():
             groups = len({self.group(path) for path in paths})
             if groups < needed and not files:
                 return (
-                    f"{self.name}: class {name} has {len(paths)} images of {groups} groups, "
-                    f"{shots} shots{' and a query' if queries else ''} need {needed} groups"
+                    f"{self.name}: class {name} has {counted(len(paths), 'image')} of {counted(groups, 'group')}, "
+                    f"{need} {counted(needed, 'group')}"
                 )
         support = self.support(shots, draw, files=files)
         for name, paths in (self.queries(shots, draw, files=files) if queries else self.apart(support)).items():
@@ -193,9 +197,8 @@ class Category:
         chosen = {name: tuple(path for path in ours if path in paths) for name, paths in self.classes.items()}
         for name, listed in chosen.items():
             if len(listed) != shots:
-                raise BadInput(
-                    f"support.files names {len(listed)} images of {self.name}/test/{name}, {shots} shots need {shots}"
-                )
+                names, need = counted(len(listed), "image"), counted(shots, "shot", "need")
+                raise BadInput(f"support.files names {names} of {self.name}/test/{name}, {need} {shots}")
         return chosen
 
     def _support_groups(self, shots: int, draw: int, files: Sequence[str]) -> set[str]:

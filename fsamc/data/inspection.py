@@ -12,6 +12,7 @@ from pathlib import Path
 from natsort import natsorted
 
 from fsamc.config.features import Features
+from fsamc.counting import counted
 from fsamc.data.category import Category, load_category, mask_folder, scan_category
 from fsamc.data.examination import Examined, examine_picture, exposure_problems, with_pictures_grouped
 from fsamc.data.folders import OTHER_PICTURES, is_of_a_system, subfolders
@@ -219,7 +220,8 @@ def _shared_groups(category: Category) -> Iterator[DataProblem]:
     for path, group in read_groups(category.folder, category.images).items():
         parts[group].add(_part(path))
     for where, count in Counter(tuple(natsorted(x)) for x in parts.values() if len(x) > 1).items():
-        text = f"{count} groups are in {' and '.join(where)}: support from one leaves out their images in the other"
+        shared = f"{counted(count, 'group', 'are')} in {' and '.join(where)}"
+        text = f"{shared}: support from one leaves out their images in the other"
         yield DataProblem("groups.csv", text, False)
 
 

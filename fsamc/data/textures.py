@@ -11,6 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from tarfile import TarError
 
+from fsamc.counting import counted
 from fsamc.data.folders import digest_files, image_files, subfolders
 from fsamc.errors import BadInput
 
@@ -36,8 +37,8 @@ class Textures:
         for name, paths in self.classes.items():
             if len(paths) < per_class:
                 raise BadInput(
-                    f"{self.folder / name}: {len(paths)} images, pseudo.textures_per_class asks for {per_class}; "
-                    "lower it, or add images"
+                    f"{self.folder / name}: {counted(len(paths), 'image')}, "
+                    f"pseudo.textures_per_class asks for {per_class}; lower it, or add images"
                 )
         return {name: paths[:per_class] for name, paths in self.classes.items()}
 

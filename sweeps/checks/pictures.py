@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsamc.counting import counted
 from fsamc.data.category import Category
 from fsamc.data.examination import Examined, examine_all, exposure_problems, with_pictures_grouped
 from fsamc.data.folders import nested_categories, other_pictures
@@ -62,8 +63,8 @@ def overlooked(data: Path, categories: Iterable[Category]) -> Iterator[str]:
         if others:
             formats = ", ".join(sorted({Path(path).suffix[1:].lower() for path in others}))
             yield (
-                f"{category.name}: {len(others)} pictures of formats that are not read ({formats}), the first "
-                f"{category.folder / others[0]}; save them as png or jpg"
+                f"{category.name}: {counted(len(others), 'picture')} of formats that are not read ({formats}), "
+                f"the first {category.folder / others[0]}; save them as png or jpg"
             )
     yield from nested_categories(data)
 
@@ -92,7 +93,8 @@ def _copies(category: Category, pixels: Mapping[str, str]) -> Iterator[str]:
     same = copies(pixels)
     if same:
         count, first = sum(len(paths) - 1 for paths in same), same[0]
+        copied = "is a copy of another" if count == 1 else "are copies of others"
         yield (
-            f"{category.name}: {count} of {len(pixels)} images are copies of others, such as {first[1]} of {first[0]}; "
+            f"{category.name}: {count} of {len(pixels)} images {copied}, such as {first[1]} of {first[0]}; "
             "copies count as one group, never on both sides"
         )

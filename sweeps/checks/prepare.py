@@ -12,6 +12,7 @@ from typing import Any
 from cluster.folds import Fold
 from fsamc.config.dotted import updated
 from fsamc.config.features import Features
+from fsamc.counting import counted
 from fsamc.data.category import Category, load_category
 from fsamc.data.folders import composed, find_categories
 from fsamc.data.remote import Source, local
@@ -180,12 +181,13 @@ def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
             problem = fold_problem(plan, category.with_classes(good=config.good), config, draw)
             possible |= problem is None
             if problem:
-                problems.setdefault(f"left out at {shots} shots: {problem}")
+                problems.setdefault(f"left out at {counted(shots, 'shot')}: {problem}")
     if not possible:
         first = next(iter(problems)).partition(": ")[2]
         without = " or set folds.score=support, which needs no query" if plan.folds.score == "queries" else ""
         raise BadInput(
-            f"no category is large enough for {plan.folds.shots[0]} shots: {first}; lower folds.shots{without}"
+            f"no category is large enough for {counted(plan.folds.shots[0], 'shot')}: {first}; "
+            f"lower folds.shots{without}"
         )
     yield from problems
 

@@ -36,13 +36,14 @@ def plan_show(
 @app.command("check")
 def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], changes: Changes = None) -> None:
     """Say whether a plan can run, and everything that is wrong with it: the key, and its line in the file."""
+    from fsamc.counting import counted
     from sweeps.plan.load import load_plan
     from sweeps.search import make_proposer
 
     loaded = load_plan(plan, changes or [])
     for note in loaded.notes:
         say(note)
-    size = f"{make_proposer(loaded).count()} trials, search {loaded.search.algorithm}"
+    size = f"{counted(make_proposer(loaded).count(), 'trial')}, search {loaded.search.algorithm}"
     say(f"{plan}: {size}")
 
 

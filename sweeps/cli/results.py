@@ -43,12 +43,13 @@ def track(
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; the sweep's own by default.")] = None,
 ) -> None:
     """Deliver to MLflow what OUT holds and MLflow does not have yet. Nothing is logged twice."""
+    from fsamc.counting import counted
     from sweeps.tracking import runs_at
     from sweeps.tracking import track as deliver
 
     count = deliver(out, tracking_uri)
     where = tracking_uri or runs_at(out)
-    say(f"{out}: {count} trials are in MLflow at {where}")
+    say(f"{out}: {counted(count, 'trial', 'are')} in MLflow at {where}")
 
 
 def figures(

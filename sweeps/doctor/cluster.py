@@ -12,6 +12,7 @@ from cluster import ray_private
 from cluster.nodes.inventory import Node, NodeReport, findings
 from cluster.nodes.node_checks import Cached, Files
 from fsamc.config.features import Features
+from fsamc.counting import counted
 from fsamc.data.category import scan_category
 from fsamc.data.folders import find_categories
 from fsamc.data.textures import load_textures
@@ -51,7 +52,8 @@ def _examine_nodes(options: DoctorOptions) -> Iterator[Check]:
         yield graded("node", f"{one.node}: {one.text}", one.mend, problem=one.serious, warning=True)
     if not problems:
         cpus = sum(node.slots(1, 0) for node in reports)
-        yield Check("cluster", "ok", f"{options.address}: {len(reports)} nodes with {cpus} CPUs see what is seen here")
+        seen = f"{counted(cpus, 'CPU')} of {counted(len(reports), 'node', 'see')} what is seen here"
+        yield Check("cluster", "ok", f"{options.address}: {seen}")
     needed = bank_bytes(options.data) if isinstance(options.data, Path) else []
     for node, report in reports.items():
         if isinstance(report, NodeReport):

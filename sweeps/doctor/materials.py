@@ -8,6 +8,7 @@ from pathlib import Path
 from cluster.nodes.node_checks import Cached
 from fsamc.config.dotted import validated
 from fsamc.config.features import Features
+from fsamc.counting import counted
 from fsamc.data.category import scan_category
 from fsamc.data.folders import find_categories
 from fsamc.data.remote import Address, Source, count_files
@@ -39,7 +40,8 @@ def _examine_folder(name: str, source: Source, count: Callable[[Path], str]) -> 
 
 def _count_images(data: Path) -> str:
     names = find_categories(data)
-    return f"{len(names)} categories, {sum(len(scan_category(data, name).images) for name in names)} images"
+    images = sum(len(scan_category(data, name).images) for name in names)
+    return f"{counted(len(names), 'category')}, {counted(images, 'image')}"
 
 
 def examine_weights(backbone: str | None, weights: str | None) -> Iterator[Check]:

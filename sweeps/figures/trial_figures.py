@@ -11,6 +11,7 @@ from PIL import Image
 from ray.exceptions import RayError
 
 from cluster.folds import Fold, Materials
+from fsamc.counting import counted
 from fsamc.fold.inputs import pretrains
 from fsamc.store.store import Store
 from sweeps.results.files import write_whole
@@ -100,8 +101,8 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
     right = (embeddings.predicted == embeddings.labels)[~embeddings.is_support]
     return draw_tsne(
         embeddings,
-        title=f"{fold.category}: {kind}, {fold.config.shots} shots, seed {fold.seed}, draw {fold.draw}, "
-        f"{100 * right.mean():.1f} % of {len(right)} queries named rightly",
+        title=f"{fold.category}: {kind}, {counted(fold.config.shots, 'shot')}, seed {fold.seed}, draw {fold.draw}, "
+        f"{100 * right.mean():.1f} % of {counted(len(right), 'query')} named rightly",
         before=f"{'residual' if fold.config.residual else 'feature'} maps, flattened",
         after="logits for each class" if head_class(fold.config.head).judges_pairs else "embeddings",
         seed=fold.seed,

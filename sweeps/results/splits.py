@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from fsamc.counting import counted
 from fsamc.data.category import Category
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.configurations import swept
@@ -55,8 +56,8 @@ def lost_query_lines(every: list[Split]) -> list[str]:
             least = min(split.queries for split in of_these)
             of = f"{category} with good" if good else category
             lines.append(
-                f"{of}, {shots} shots: {most} images left out, of a physical part that is in the support; "
-                f"{least} queries stay"
+                f"{of}, {counted(shots, 'shot')}: {counted(most, 'image')} left out, "
+                f"of a physical part that is in the support; {counted(least, 'query', 'stay')}"
             )
     return lines
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.folds import Outcome
+from fsamc.counting import counted
 from fsamc.store.store import Store
 
 KINDS = ("features", "pseudo", "bank", "nearest")
@@ -106,4 +107,4 @@ def saved_line(notes: Mapping[str, Any]) -> list[str]:
     if not notes["trials_stopped"]:
         return []
     spent, saved = notes["folds_scored"], notes["folds_saved"]
-    return [f"{notes['trials_stopped']} trials stopped early: {spent} folds spent, {saved} saved"]
+    return [f"{counted(notes['trials_stopped'], 'trial')} stopped early: {counted(spent, 'fold')} spent, {saved} saved"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fsamc.counting import counted
 from fsamc.errors import BadInput
 from fsamc.seeds import derive, numpy_generator
 from sweeps.plan.configurations import base_values, configuration
@@ -54,7 +55,7 @@ class Optuna(Proposer):
     def notice(self) -> str:
         """Say also that there is nothing left to do."""
         if not self._handed_out and self._study.trials() and not self.left():
-            return f"{self._study.name} has all of its {self._count} trials; raise search.trials for more"
+            return f"{self._study.name} has all of its {counted(self._count, 'trial')}; raise search.trials for more"
         return super().notice()
 
     def propose(self) -> Proposal | None:

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from fsamc.counting import counted
 from fsamc.errors import BadInput
 from sweeps.checks.disk import check_databases
 from sweeps.errors import Unfinished
@@ -92,7 +93,7 @@ def deliver_all(delivery: Delivery, patience: float) -> str | None:
         if delivery.delivered > had:
             had, end = delivery.delivered, time.monotonic() + patience
         if time.monotonic() + pause > end:
-            return f"{delivery.left()} trials are not delivered to MLflow ({reason})"
+            return f"{counted(delivery.left(), 'trial', 'are')} not delivered to MLflow ({reason})"
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
+from fsamc.counting import counted
 from sweeps.results.reader import TrialRecord
 from sweeps.trials.interrupts import BUDGET, GO_ON
 
@@ -35,8 +36,9 @@ def sweep_status(
     if open_ones or not all_proposed:
         if budget_spent:
             done = sum(record.done for record in records)
-            return "paused", f"{BUDGET} after {done} of {trials} trials; the same command goes on"
+            return "paused", f"{BUDGET} after {done} of {counted(trials, 'trial')}; the same command goes on"
         return "interrupted", GO_ON
     if failed := sum(not record.done for record in records):
-        return "failed", f"{failed} of {len(records)} trials failed; the same command tries them again"
+        again = "it" if failed == 1 else "them"
+        return "failed", f"{failed} of {counted(len(records), 'trial')} failed; the same command tries {again} again"
     return "done", ""

@@ -10,6 +10,7 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
 
 from cluster.folds import Fold, Outcome
+from fsamc.counting import counted
 from sweeps.plan.settings import Plan, Search
 from sweeps.results.objective import fold_score, has_say
 from sweeps.trials.racing import Place, Race, Rule, Standings
@@ -46,7 +47,7 @@ class Tunes(Rule):
         mean, folds = self._standings.mean(trial), len(self._standings.scores[trial])
         said = self._scheduler.on_trial_result(None, seen, {"folds": folds, "mean": mean})
         stop = said == FIFOScheduler.STOP and trial != 0 and not self._standings.complete(trial)
-        return f"{self._name} over {folds} folds, with {100 * mean:.1f} % on average" if stop else None
+        return f"{self._name} over {counted(folds, 'fold')}, with {100 * mean:.1f} % on average" if stop else None
 
 
 class EarlyStopping(NotPickled, FIFOScheduler):

@@ -83,7 +83,7 @@ def test_a_sweep_goes_on_without_an_mlflow_that_trickles(address, tmp_path):
         out.trial(0)
         out.end()
         undelivered = sync.finish()
-    assert undelivered.startswith("1 trials are not delivered to MLflow (")
+    assert undelivered.startswith("1 trial is not delivered to MLflow (")
     assert LATE in undelivered
 
 

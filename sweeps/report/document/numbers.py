@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fsamc.counting import counted as counted  # of the same kind, for whoever writes numbers
 from sweeps.results.tables import DASH
 
 
@@ -35,12 +36,6 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def counted(count: int, noun: str) -> str:
-    """Write `1 fold`, `2 folds`, `2 categories`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count} {noun if count == 1 else plural}"
 
 
 def listed(items: Iterable[Any], *, most: int = 12) -> str:

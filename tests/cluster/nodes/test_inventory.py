@@ -12,7 +12,9 @@ SESSION = "/tmp/ray/session_2026-11-29_09-53-33_123456_77"
 JOB = f"{SESSION}/runtime_resources/working_dir_files/_ray_pkg_1"
 
 
-def entry(host: str = "one", session: str = SESSION, *, socket: str = "raylet", alive: bool = True) -> dict[str, object]:
+def entry(
+    host: str = "one", session: str = SESSION, *, socket: str = "raylet", alive: bool = True
+) -> dict[str, object]:
     return {"NodeManagerHostname": host, "RayletSocketName": f"{session}/sockets/{socket}", "Alive": alive}
 
 

@@ -206,6 +206,6 @@ def test_the_doctor_tells_of_every_node_what_a_sweep_would_refuse(cluster, lab: 
     assert fsamc("doctor", *given, "--cache", lab.root) == 0
     found = json.loads(capfd.readouterr().out)
     told = {one["subject"]: one["found"] for one in found}
-    assert "2 nodes with 2 CPUs see what is seen here" in told["cluster"]
+    assert "2 CPUs of 2 nodes see what is seen here" in told["cluster"]
     assert told["dashboard"].endswith("asks for a token")
     assert cluster.token not in json.dumps(found)

@@ -23,7 +23,7 @@ def test_copies_are_one_group_and_a_caveat(own: Lab, same):  # noqa: F811
     shutil.copy(own.data / source, own.data / copy) if same == "bytes" else reencoded(source, copy)(own)
     ready = prepared(own)
     assert ready.caveats == (
-        "cap: 1 of 20 images are copies of others, such as test/crack/004.png of test/crack/000.png; "
+        "cap: 1 of 20 images is a copy of another, such as test/crack/004.png of test/crack/000.png; "
         "copies count as one group, never on both sides",
     )
     cap = ready.categories["cap"]

@@ -57,7 +57,7 @@ def test_what_is_left_out_is_counted_in_words_and_listed(tmp_path: Path) -> None
     groups = {f"test/dent/{n:03}.png": f"part {n // 3}" for n in range(6)}
     found = splits(prepared(tmp_path, groups))
     (line,) = lost_query_lines(found)
-    assert line.startswith("plate, 1 shots: 2 images left out")
+    assert line.startswith("plate, 1 shot: 2 images left out")
     assert "8 queries stay" in line
     write_splits(found, tmp_path)
     table = pd.read_csv(tmp_path / "support.csv")
