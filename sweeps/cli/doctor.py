@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.cli.options import console, quiet_ray
+from sweeps.cli.options import console, quiet_ray, show_table
 from sweeps.request import BackboneOption, CacheOption, TexturesOption, WeightsOption, default_cache
+
+if TYPE_CHECKING:
+    from sweeps.doctor import Check
 
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
@@ -52,13 +57,24 @@ def doctor(
         rows = [{"subject": c.subject, "level": c.level, "found": c.finding, "mend": c.mend} for c in checks]
         typer.echo(dumps(rows, indent=2))
     else:
-        table = Table("what", "", "found, and the mend", box=None, pad_edge=False)
-        for check in checks:
-            text = Text(check.finding)
-            if check.mend:
-                text.append(f"\n{check.mend}", style="dim")
-            table.add_row(Text(check.subject), Text(check.level, style=_STYLES[check.level]), text)
-        console.print(table)
+        show_checks(checks, console)
         problems = sum(check.level == "problem" for check in checks)
         console.print(f"problems: {problems}, warnings: {sum(check.level == 'warning' for check in checks)}")
     raise typer.Exit(1 if any(check.level == "problem" for check in checks) else 0)
+
+
+def show_checks(checks: Sequence[Check], screen: Console) -> None:
+    """Print a table of the findings, or where that is too wide one below the other."""
+    cells = [(Text(check.subject), Text(check.level, style=_STYLES[check.level]), _finding(check)) for check in checks]
+    table = Table(box=None, pad_edge=False)
+    for name in ("what", ""):
+        table.add_column(name, no_wrap=True)
+    table.add_column("found, and the mend")
+    for row in cells:
+        table.add_row(*row)
+    rows = (Text.assemble(level, " ", subject, "\n", finding, "\n") for subject, level, finding in cells)
+    show_table(table, rows, screen)
+
+
+def _finding(check: Check) -> Text:
+    return Text.assemble(check.finding, (f"\n{check.mend}" if check.mend else "", "dim"))

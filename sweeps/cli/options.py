@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
 from sweeps.environment import printable
 from sweeps.request import DATA
@@ -36,6 +38,18 @@ DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 def say(line: object) -> None:
     """Print a line as it is: not wrapped, nothing in it coloured or taken for markup."""
     console.print(str(line), soft_wrap=True, highlight=False, markup=False)
+
+
+def show_table(table: Table, rows: Iterable[Text], screen: Console = console) -> None:
+    """Print a table, or where it would break a word, its `rows` below each other."""
+    words = {word for column in table.columns for cell in column.cells for word in str(cell).split()}
+    lines = screen.render_lines(table)
+    if words <= {word for line in lines for word in "".join(segment.text for segment in line).split()}:
+        screen.print(table)
+        return
+    for row in rows:
+        wide = any(len(word) > screen.width for word in row.plain.split())  # which the terminal breaks
+        screen.print(row, highlight=False, soft_wrap=wide)
 
 
 def quiet_ray() -> None:

@@ -16,16 +16,17 @@ from rich.text import Text
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
 from fsamc.config.features import Features
+from fsamc.counting import counted
 from fsamc.data.category import Category, load_category, scan_category
 from fsamc.data.folders import find_categories
 from fsamc.data.inspection import DataProblem, FolderSummary, folder_summaries, inspect_category
 from fsamc.data.remote import Source, local
 from sweeps.checks.disk import check_writable
 from sweeps.checks.textures import find_textures
+from sweeps.cli.options import show_table
 from sweeps.plan.keys import knobs
 from sweeps.plan.load import load_plan, to_yaml
 from sweeps.plan.yaml_lines import read_yaml
-from sweeps.report.document.numbers import counted
 
 
 def inspect_data(source: Source, features: Features, console: Console, *, cache: Path, json: bool = False) -> bool:
@@ -43,7 +44,7 @@ def inspect_data(source: Source, features: Features, console: Console, *, cache:
     if json:
         print(_inspection_as_json(data, inspected, rows))
         return serious == 0
-    console.print(_image_table(rows))
+    show_table(_image_table(rows), map(_summary, rows), console)
     for name, (category, problems) in inspected.items():
         if category is not None:
             console.print(_shots(category), highlight=False, soft_wrap=True)
@@ -110,7 +111,9 @@ def _inspection_as_json(
 
 
 def _image_table(rows: Iterable[FolderSummary]) -> Table:
-    table = Table("category", "part", title_justify="left")
+    table = Table(title_justify="left")
+    for name in ("category", "part"):
+        table.add_column(name, no_wrap=True)
     for name in ("images", "groups", "masks"):
         table.add_column(name, justify="right")
     table.add_column("sizes (height x width)")
@@ -122,6 +125,12 @@ def _image_table(rows: Iterable[FolderSummary]) -> Table:
         table.add_row(Text(first), Text(row.part), str(row.images), str(row.groups), str(row.masks), _sizes(row))
         before = row.category
     return table
+
+
+def _summary(row: FolderSummary) -> Text:
+    """Write a row of that table as a line."""
+    counts = f"{counted(row.images, 'image')}, {counted(row.groups, 'group')}, {counted(row.masks, 'mask')}"
+    return Text(f"{row.category}/{row.part}: {counts}, {_sizes(row)}")
 
 
 def _sizes(row: FolderSummary) -> str:

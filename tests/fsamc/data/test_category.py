@@ -56,7 +56,7 @@ def tiles(tmp_path) -> Path:
 @given(categories, st.integers(1, 3), st.integers(0, 4))
 def test_support_queries_and_left_out_partition_the_defects(thing, shots, draw):
     if any(len({thing.group(path) for path in paths}) < shots for paths in thing.classes.values()):
-        with pytest.raises(BadInput, match="groups"):
+        with pytest.raises(BadInput, match="group"):
             thing.support(shots, draw)
         return
     support, queries = thing.support(shots, draw), thing.queries(shots, draw)

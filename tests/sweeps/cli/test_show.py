@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import yaml
@@ -11,15 +13,17 @@ from fsamc.config.compute import Compute
 from fsamc.config.dotted import flatten, with_value
 from fsamc.config.features import Features
 from fsamc.config.learning import Finetune
-from fsamc.data.category import load_category
+from fsamc.counting import counted
+from fsamc.data.category import load_category, scan_category
+from fsamc.data.inspection import folder_summaries
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
-from sweeps.cli.show import draw_previews, inspect_data, knob_table
+from sweeps.cli.options import show_table
+from sweeps.cli.show import _image_table, _summary, draw_previews, inspect_data, knob_table
 from sweeps.plan.keys import knobs
 from sweeps.plan.kinds import FIELDS, owners
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
-from sweeps.report.document.numbers import counted
 from tests.fsamc.layouts import write_category, write_textures
 
 SMALL = ["base.features.size=64", "base.pseudo.foreground=whole"]
@@ -57,6 +61,21 @@ def test_the_table_counts_images_groups_and_masks_and_shows_sizes(data):
     assert table_row(text, "train/good") == ["tiles", "train/good", "3", "3", "0", "64 x 64"]
     assert table_row(text, "test/dent")[-5:] == ["test/dent", "5", "2", "5", "64 x 64 to 80 x 100"]
     assert table_row(text, "test/cut")[-5:] == ["test/cut", "3", "3", "0", "40 x 64"]
+
+
+@pytest.mark.parametrize("long", ["tiles", "housing-lid-of-the-second-production-line", "x" * 90])
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_width_of_the_screen_breaks_a_name(data, long, width):
+    (data / "tiles").rename(data / long)
+    for n in range(20):
+        (data / long / "test" / f"scratched_{n}_times").mkdir()
+        shutil.copy(data / long / "test" / "crack" / "000.png", data / long / "test" / f"scratched_{n}_times")
+    rows = folder_summaries(scan_category(data, long))
+    console = Console(record=True, width=width)
+    show_table(_image_table(rows), map(_summary, rows), console)
+    words = console.export_text().replace(":", " ").replace("/test/", " test/").split()
+    assert long in words
+    assert {f"test/scratched_{n}_times" for n in range(20)} <= set(words)
 
 
 @pytest.mark.parametrize(("name", "shots", "limit"), [("tiles", 1, "class dent"), ("wires", 2, "class bent")])

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import torch
 from packaging.requirements import Requirement
+from rich.console import Console
 
 from fsamc.data.remote import Address
 from fsamc.errors import BadInput
+from sweeps.cli.doctor import show_checks
 from sweeps.doctor import Check, DoctorOptions, examinations
 from sweeps.doctor.check import refused
 from sweeps.doctor.cluster import bank_bytes, check_object_store
@@ -298,3 +300,16 @@ def test_the_command_s_table_json_and_exit_code(lab: Lab, capfd, monkeypatch):
     assert problem["subject"] == "cluster"
     assert "no Ray cluster" in problem["found"]
     assert list(lab.root.iterdir()) == [], "looking leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    "subject", ["tracking", "/dev/shm, node 10.0.0.1 (worker-of-the-second-line.example.com, 0123)"]
+)
+def test_no_word_of_a_finding_is_broken_at_80_columns(subject):
+    screen = Console(record=True, width=80)
+    checks = [
+        Check("packages", "ok", "fine and " * 30),
+        Check(subject, "problem", f"{'/long' * 12}: is gone", "restore it"),
+    ]
+    show_checks(checks, screen)
+    assert {*subject.split(), f"{'/long' * 12}:", "restore"} <= set(screen.export_text().split())
