@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import unquote
 
 # Where a user's name is a name: a database or HDFS asks for a password beside it. Elsewhere it may be a token.
@@ -40,6 +41,18 @@ def hide_secrets(text: str) -> str:
     shown = _hidden(text)
     decoded = unquote(shown)
     return _ENCODED.sub("***", shown) if _hidden(decoded) != decoded else shown
+
+
+def hide_secrets_in(tree: Any) -> Any:
+    """Return what JSON holds with the secrets of all its texts hidden."""
+    match tree:
+        case str():
+            return hide_secrets(tree)
+        case dict():
+            return {key: hide_secrets_in(value) for key, value in tree.items()}
+        case list():
+            return [hide_secrets_in(value) for value in tree]
+    return tree
 
 
 def _hidden(text: str) -> str:

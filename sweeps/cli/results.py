@@ -44,11 +44,12 @@ def track(
 ) -> None:
     """Deliver to MLflow what OUT holds and MLflow does not have yet. Nothing is logged twice."""
     from fsamc.counting import counted
+    from fsamc.data.credentials import hide_secrets
     from sweeps.tracking import runs_at
     from sweeps.tracking import track as deliver
 
     count = deliver(out, tracking_uri)
-    where = tracking_uri or runs_at(out)
+    where = hide_secrets(tracking_uri or runs_at(out))
     say(f"{out}: {counted(count, 'trial', 'are')} in MLflow at {where}")
 
 

@@ -16,6 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from fsamc.errors import BadInput
 from fsamc.fold.metrics import wilson_interval
+from sweeps.compare import compare_folders
 from sweeps.report.confusion import Confusion, confusion_matrices, confusion_tables
 from sweeps.report.document.markdown import to_markdown
 from sweeps.report.document.report_blocks import Report, Table
@@ -362,3 +363,21 @@ def test_importances_that_cannot_be_estimated_say_why(axes, why):
     shares, reason = importances(axes)
     assert shares == {}
     assert why in reason
+
+
+def test_an_address_that_an_earlier_version_kept_with_its_secret_is_shown_without(tmp_path):
+    out = write_synthetic(tmp_path, trials=2)
+    note(out, tracking_uri="http://me:hush@host:5000", warnings=["http://hush@host/a?token=hush was slow"])
+    write_report(out)
+    for name in ("report.md", "report.html"):
+        assert "hush" not in (out / name).read_text()
+    assert "http://***@host:5000" in (out / "report.md").read_text().replace("me:", "").replace("\\", "")
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "100 %", "a%20b", "a b", "a'b", "a&b;c"])
+def test_an_out_may_have_been_moved_to_any_name(tmp_path, name):
+    out = write_synthetic(tmp_path / name, trials=2)
+    page = write_report(out)
+    assert page.parent == out
+    assert "accuracy" in page.read_text()
+    assert list(compare_folders([out, write_synthetic(tmp_path / f"{name}2", trials=3)], out / "compared.html"))
