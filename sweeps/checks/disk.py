@@ -62,12 +62,18 @@ def _damage(database: Path) -> str | None:
 
 def check_out(out: Path) -> None:
     """Raise BadInput if `out` cannot hold the results, which include databases that are named by an address."""
+    check_addressable(out)
+    check_writable(out)
+
+
+def check_addressable(out: Path) -> None:
+    """Raise BadInput if the path of a database in `out` means another one in an address."""
     path = str(out.absolute())
     if "?" in path or unquote(path) != path:
         raise BadInput(
-            f"{out}: `?` and `%20` are no letters in the address of a database; choose a folder without them"
+            f"{out}: `?` and `%20` are no letters in the address of a database; choose a folder without them, or "
+            "rename it"
         )
-    check_writable(out)
 
 
 def check_writable(folder: Path) -> None:

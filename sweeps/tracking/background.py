@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from fsamc.counting import counted
 from fsamc.errors import BadInput
-from sweeps.checks.disk import check_databases
+from sweeps.checks.disk import check_addressable, check_databases
 from sweeps.errors import Unfinished
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
@@ -130,9 +130,13 @@ def track(out: Path, uri: str | None) -> int:
 
 
 def runs_at(out: Path) -> str:
-    """Where a sweep's runs are; OUT with its database may have been moved since. Raises BadInput where OUT lost it."""
+    """Where a sweep's runs are; OUT with its database may have been moved since.
+
+    Raises BadInput where OUT lost it, or its path is no address of a database.
+    """
     noted, database = SweepReader(out).notes.get("tracking_uri") or "", out / "mlflow.db"
     if database.exists() and not noted.startswith("http"):
+        check_addressable(out)
         return f"sqlite:///{database.absolute()}"
     if not noted:
         raise BadInput(f"{out / 'sweep.json'}: does not say where the runs are tracked; give --tracking-uri")
