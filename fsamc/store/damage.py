@@ -19,7 +19,7 @@ def damage_of(folder: Path) -> str | None:
 
     Pipes and devices are not opened: one would wait for ever, the other never end.
     """
-    if not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir():  # what a link leads to may be anybody's, and change
         return "not a folder"
     try:
         return _difference(folder)

@@ -200,6 +200,12 @@ STRANGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+def leave_a_link(folder: Path) -> None:
+    """Put a link to the artifact, whole as it is, in its place."""
+    elsewhere = folder.rename(folder.parents[2] / "elsewhere")
+    folder.symlink_to(elsewhere)
+
+
 def claim(shape: tuple[int, ...]) -> Callable[[Path], None]:
     """Seal an array whose header claims a shape that its file has not."""
 
@@ -234,6 +240,7 @@ DAMAGES = [
     *(pytest.param(claim(shape), id=f"shape {shape}") for shape in ((2**70,), (2**40,), (2**62, 2**62), (-1,), (6,))),
     pytest.param(lambda folder: seal(folder, b"\x93NUMPY\x01\x00@\x1f" + b"(" * 8000), id="deeply nested header"),
     pytest.param(lambda folder: seal(folder, b"\x89PNG no array at all"), id="picture"),
+    leave_a_link,
     empty_it,
     flip_a_bit,
     leave_the_folder,
