@@ -96,9 +96,10 @@ class Recorder(NotPickled, tune.Callback):
         """Expect the trial's folds. A trial whose process died starts again, and its folds are told again."""
         number, values = trial.config["number"], trial.config["values"]
         if number not in self._running and not self.stopped_by:
-            folds = list(trial.config["folds"])
-            kinds = Counter((fold.config.head.kind, fold.config.shots) for fold in folds)
-            self._running[number] = RunningTrial(number, values, folds[0].config, trial.config["planned"], kinds=kinds)
+            with self._stop_where_nothing_can_be_written():
+                folds, planned = list(trial.config["folds"]), trial.config["planned"]
+                kinds = Counter((fold.config.head.kind, fold.config.shots) for fold in folds)
+                self._running[number] = RunningTrial(number, values, folds[0].config, planned, kinds=kinds)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -121,11 +122,11 @@ class Recorder(NotPickled, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
-        release_memory(trial)
         running = self._running.get(trial.config["number"])
-        if running is None or self.stopped_by:
-            return
         with self._stop_where_nothing_can_be_written():
+            release_memory(trial)
+            if running is None or self.stopped_by:
+                return
             if len(running.rows) == running.planned:
                 self._finish(running)
             elif reason := self._stopping.reasons.get(running.number):

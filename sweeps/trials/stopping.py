@@ -61,6 +61,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
     Attributes:
         reasons: why a trial was stopped, by its number.
         standings: who has scored what; its `estimate` is what a stopped trial is taken for.
+        error: what was raised here and nobody expects, as `Recorder.error`.
     """
 
     def __init__(self, plan: Plan, *, folds: int, averaged: Mapping[int, Collection[str]] | None = None) -> None:
@@ -68,6 +69,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         self._plan, self._averaged = plan, averaged or {}
         self.standings = Standings()
         self.reasons: dict[int, str] = {}
+        self.error: Exception | None = None
         self._rule = make_rule(plan.search, self.standings, folds)
         self._failed: set[int] = set()
 
@@ -80,6 +82,13 @@ class EarlyStopping(NotPickled, FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop, or continue. Tune asks here before the recorder writes the fold down and before a new one starts."""
+        try:
+            return self._decide(trial, result)
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    def _decide(self, trial: Any, result: dict[str, Any]) -> str:
         outcome: Outcome | None = result.get("outcome")
         number = trial.config["number"]
         if outcome is None:

@@ -33,7 +33,7 @@ def run_trials(
     scratch: Path,
     now: Callable[[], bool],
 ) -> None:
-    """Run all trials that `search` proposes. Raises what the recorder has met and nobody expects.
+    """Run all trials that `search` proposes. Raises what recorder or scheduler have met and nobody expects.
 
     Args:
         search: proposes.
@@ -68,7 +68,7 @@ def run_trials(
             name="tune",
             storage_path=str(scratch.absolute()),
             callbacks=[recorder, _NoOutput()],
-            stop=_StopEarly(recorder, now),
+            stop=_StopEarly(recorder, stopping, now),
             failure_config=tune.FailureConfig(max_failures=3),
             verbose=0,
         ),
@@ -77,8 +77,8 @@ def run_trials(
         tuner.fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        if recorder.error is not None:
-            raise recorder.error
+        if (error := stopping.error or recorder.error) is not None:
+            raise error
 
 
 def side_by_side(plan: Plan, *, workers: int, folds: int, left: int) -> tuple[int, int]:
@@ -108,10 +108,10 @@ class _NoOutput(NotPickled, TrialProgressCallback):
 
 
 class _StopEarly(NotPickled, Stopper):
-    """Ends the sweep when the recorder cannot go on, or somebody wants it to end now."""
+    """Ends the sweep when recorder or scheduler cannot go on, or somebody wants it to end now."""
 
-    def __init__(self, recorder: Recorder, now: Callable[[], bool]) -> None:
-        self._recorder, self._now = recorder, now
+    def __init__(self, recorder: Recorder, stopping: EarlyStopping, now: Callable[[], bool]) -> None:
+        self._recorder, self._stopping, self._now = recorder, stopping, now
 
     def __call__(self, *_: Any) -> bool:
         """Stop no trial alone."""
@@ -119,7 +119,7 @@ class _StopEarly(NotPickled, Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end."""
-        return self._recorder.stopped_by is not None or self._now()
+        return self._recorder.stopped_by is not None or self._stopping.error is not None or self._now()
 
 
 def _name(trial: Any) -> str:

@@ -21,6 +21,7 @@ from sweeps.search import Proposal
 from sweeps.trials import tuner
 from sweeps.trials.racing import Standings
 from sweeps.trials.recorder import Recorder
+from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.trial import PendingFolds, PlanSearch
 from tests.sweeps.outs import Out, outcome
 
@@ -257,29 +258,38 @@ def test_an_outcome_that_no_other_fold_would_escape_ends_the_sweep(bench: Bench)
     assert bench.saved().folds.empty
 
 
-def test_an_error_that_nobody_expects_surfaces_as_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    """Tune takes what a callback raises for the trial's failure, and starts that again."""
+@pytest.mark.parametrize("raises", ["screen", "scheduler"])
+def test_an_error_that_nobody_expects_surfaces_as_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch, raises):
+    """Tune takes what a callback or scheduler raises for the trial's failure, and starts that again."""
     trial, error = bench.start(), UnicodeEncodeError("ascii", "\u00b1", 0, 1, "ordinal not in range")
+    stopping, stops = EarlyStopping(bench.out.plan, folds=4), []
 
     def raise_it(*_: Any, **__: Any) -> None:
         raise error
 
     class Tuner:
-        def __init__(self, *_: Any, **__: Any) -> None:
-            pass
+        def __init__(self, *_: Any, run_config: Any, **__: Any) -> None:
+            self.stop = run_config.stop
 
         def fit(self) -> None:
+            stops.append(self.stop.stop_all())
             with suppress(UnicodeEncodeError):
+                if raises == "scheduler":
+                    stopping.on_trial_result(None, trial, {"outcome": bench.outcome(trial, 0, 5)})
                 bench.report(trial, 0)
+            stops.append(self.stop.stop_all())
 
-    monkeypatch.setattr(bench.told, "fold", raise_it)
+    if raises == "screen":
+        monkeypatch.setattr(bench.told, "fold", raise_it)
+    else:
+        monkeypatch.setattr(stopping, "_tell", raise_it)
     monkeypatch.setattr(tuner.tune, "Tuner", Tuner)
     for name in ("with_parameters", "with_resources"):
         monkeypatch.setattr(tuner.tune, name, lambda trainable, *_, **__: trainable)
     anything: Any = None
     where = {"runner": anything, "workers": 1, "folds": 4, "left": 1, "scratch": Path("x"), "now": lambda: False}
     with pytest.raises(UnicodeEncodeError) as raised:
-        tuner.run_trials(anything, bench.recorder, anything, bench.out.plan, **where)
+        tuner.run_trials(anything, bench.recorder, stopping, bench.out.plan, **where)
     assert raised.value is error
-    assert bench.recorder.stopped_by
-    assert len(bench.saved().folds) == 1
+    assert stops == [False, True]
+    assert len(bench.saved().folds) == (raises == "screen")
