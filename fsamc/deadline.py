@@ -12,6 +12,7 @@ Answer = TypeVar("Answer")
 Client = TypeVar("Client")
 
 DEADLINE = 60.0  # seconds, where no plan says otherwise
+DOWNLOAD = 30 * DEADLINE  # of some hundred megabytes
 
 
 def within(seconds: float, call: Callable[[], Answer], name: str) -> Answer:

@@ -11,8 +11,10 @@ from http.client import HTTPException
 from pathlib import Path
 from tarfile import TarError
 
+from fsamc import deadline
 from fsamc.counting import counted
 from fsamc.data.folders import digest_files, image_files, subfolders
+from fsamc.deadline import within
 from fsamc.errors import BadInput
 
 
@@ -61,7 +63,7 @@ def load_textures(folder: Path) -> Textures:
 
 
 @contextmanager
-def _within() -> Iterator[None]:
+def _below_its_folder() -> Iterator[None]:
     """Unpack archives in their folder only: an entry that leads elsewhere is a TarError, as from Python 3.14 on."""
     before = tarfile.TarFile.__dict__.get("extraction_filter")
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
@@ -86,8 +88,12 @@ def fetch_dtd(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-            with _within():
-                DTD(unfinished, download=True)
+
+            def download() -> None:
+                with _below_its_folder():
+                    DTD(unfinished, download=True)
+
+            within(deadline.DOWNLOAD, download, "the download")
             (Path(unfinished) / "dtd" / "dtd").rename(target)
     except (OSError, RuntimeError, EOFError, HTTPException, TarError) as error:
         if not target.is_dir():  # else another process was quicker

@@ -8,8 +8,10 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from fsamc import deadline
 from fsamc.config.features import Features
 from fsamc.data.preprocessing import Interpolation, Preprocessing
+from fsamc.deadline import within
 from fsamc.errors import BadInput
 from fsamc.features.networks.source import Maps
 from fsamc.features.networks.torchvision_resnet import why_unreachable
@@ -168,7 +170,7 @@ def _hub_file(name: str) -> str:
             return hf_hub_download(**what, local_files_only=True)
         if reason := why_unreachable(constants.ENDPOINT):  # first, as the hub's client tries for half a minute
             raise OSError(reason)
-        return hf_hub_download(**what)
+        return within(deadline.DOWNLOAD, lambda: hf_hub_download(**what), f"the download from {constants.ENDPOINT}")
     except Exception as error:  # the hub's client and the network raise many types
         raise BadInput(
             f"the weights of {TIMM}{name} ({config.hf_hub_id}) are neither in the hub's cache nor reachable "

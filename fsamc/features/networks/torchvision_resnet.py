@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
+from fsamc import deadline
 from fsamc.config.features import Features
 from fsamc.data.preprocessing import IMAGENET, Preprocessing
 from fsamc.deadline import within
@@ -125,7 +126,8 @@ def _pretrained(name: str) -> dict[str, Tensor]:
     reason = None if cached.is_file() else why_unreachable(url)
     try:
         if reason is None:
-            return get_model_weights(name)[_PRETRAINED].get_state_dict(progress=True, check_hash=True)
+            weights = get_model_weights(name)[_PRETRAINED]
+            return within(deadline.DOWNLOAD, lambda: weights.get_state_dict(progress=True, check_hash=True), url)
     except Exception as error:  # the network, and a torn file in the cache, raise many types
         reason = brief(error)
     raise BadInput(

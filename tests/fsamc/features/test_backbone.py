@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -323,6 +324,16 @@ def test_missing_imagenet_weights_say_which_file_goes_where(no_weights):
     assert f"place resnet18-f37072fd.pth in {no_weights}" in line
     assert "--weights FILE" in line
     assert "\n" not in line
+
+
+def test_a_server_that_sends_a_byte_now_and_then_has_a_deadline(no_weights, monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_, **__: over.wait(60))
+    monkeypatch.setattr("fsamc.features.networks.torchvision_resnet.why_unreachable", lambda url: None)
+    monkeypatch.setattr("fsamc.deadline.DOWNLOAD", 0.2)
+    with pytest.raises(BadInput, match=r"neither cached nor reachable \(.*no whole answer within 0.2 seconds"):
+        load_backbone(Features(backbone="resnet18", size=64), "cpu")
+    over.set()
 
 
 @pytest.mark.parametrize("content", [b"", b"torn", b"PK\x03\x04torn"])

@@ -14,6 +14,7 @@ import shutil
 import socket
 import struct
 import tarfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -365,3 +366,13 @@ def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, monkeypatch, name,
         fetch_dtd(cache)
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", cache]
     assert not Path("/tmp/fsamc-evil").exists()
+
+
+def test_a_download_of_textures_that_never_ends_has_a_deadline(tmp_path, monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr("torchvision.datasets.dtd.download_and_extract_archive", lambda *_, **__: over.wait(60))
+    monkeypatch.setattr("fsamc.deadline.DOWNLOAD", 0.2)
+    with pytest.raises(BadInput, match=r"dtd cannot be downloaded \(.*no whole answer within 0.2 seconds\); get "):
+        fetch_dtd(tmp_path / "cache")
+    over.set()
+    assert not any((tmp_path / "cache").iterdir())
