@@ -13,7 +13,7 @@ from cluster import runtime
 from fsamc.data.remote import source
 from fsamc.errors import BadInput
 from fsamc.store.store import Store
-from sweeps.checks.disk import check_databases, check_out, check_space, check_writable
+from sweeps.checks.disk import check_cache_readable, check_databases, check_out, check_space, check_writable
 from sweeps.checks.nodes import check_nodes
 from sweeps.checks.prepare import prepare
 from sweeps.checks.resources import resolve_resources
@@ -77,6 +77,7 @@ def check(request: Request) -> CheckedRequest:
         check_no_password(places.tracking_uri)
     check_out(out)
     check_writable(places.cache)
+    check_cache_readable(places.cache)
     plan, workers = resolve_resources(plan, request.address)
     prepared = prepare(
         with_backbone_of(plan, out),

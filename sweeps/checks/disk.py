@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from fsamc.artifacts.base import Artifact
+from fsamc.data.folders import is_of_a_system
 from fsamc.errors import BadInput
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.configurations import variants
@@ -87,6 +88,17 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written to ({error.strerror or error}); choose another folder") from error
+
+
+def check_cache_readable(cache: Path) -> None:
+    """Raise BadInput if a folder of the cache may not be read: what is in it would pass for missing."""
+    for kind in cache.glob("*"):
+        if kind.is_dir() and not is_of_a_system(kind.name):
+            try:
+                os.scandir(kind).close()
+            except OSError as error:
+                mend = "make it readable, or choose another cache"
+                raise BadInput(f"{kind}: cannot be read ({error.strerror}); {mend}") from error
 
 
 def _artifacts(prepared: Prepared) -> Iterator[Artifact]:

@@ -20,9 +20,11 @@ def cache_list(
     """Print what the cache holds, by kind."""
     from json import dumps
 
+    from sweeps.checks.disk import check_cache_readable
     from sweeps.cli.cache_care import cache_table, kinds_in
 
     folder = cache or default_cache()
+    check_cache_readable(folder)
     if json:
         typer.echo(dumps([kind._asdict() for kind in kinds_in(folder)], indent=2))
     else:
@@ -35,7 +37,10 @@ def cache_prune(
     days: Annotated[float, typer.Option(min=0, help="Keep what was used within so many days.")] = 30.0,
 ) -> None:
     """Remove artifacts that were not used for a while, and what killed runs left behind."""
+    from sweeps.checks.disk import check_cache_readable
     from sweeps.cli.cache_care import prune_cache
 
-    freed = prune_cache(cache or default_cache(), days=days)
+    folder = cache or default_cache()
+    check_cache_readable(folder)
+    freed = prune_cache(folder, days=days)
     console.print(f"freed {freed / 1e6:.0f} MB")
