@@ -27,6 +27,7 @@ from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps.checks.feature_range import KIND as RANGES
 from sweeps.checks.feature_range import check_feature_range
+from sweeps.checks.fitting import ways_to_fit
 from sweeps.checks.pictures import contents, examine_pictures, overlooked
 from sweeps.checks.textures import find_textures
 from sweeps.plan.configurations import variants, with_absolute_files
@@ -184,11 +185,12 @@ def _too_small(plan: Plan, categories: dict[str, Category]) -> Iterator[str]:
                 problems.setdefault(f"left out at {counted(shots, 'shot')}: {problem}")
     if not possible:
         first = next(iter(problems)).partition(": ")[2]
-        without = " or set folds.score=support, which needs no query" if plan.folds.score == "queries" else ""
-        raise BadInput(
-            f"no category is large enough for {counted(plan.folds.shots[0], 'shot')}: {first}; "
-            f"lower folds.shots{without}"
-        )
+        cases = [
+            (category.with_classes(good=config.good), config.support.files)
+            for config, category in product(_by_images(plan).values(), categories.values())
+        ]
+        shots = counted(plan.folds.shots[0], "shot")
+        raise BadInput(f"no category is large enough for {shots}: {first}; {ways_to_fit(plan.folds, cases)}")
     yield from problems
 
 

@@ -183,7 +183,7 @@ BAD: dict[str, Bad] = {
         "groups.csv | line 2 | test/dent/x.png", spoil=put("data/cap/groups.csv", b"path,group\ntest/dent/x.png,a\n")
     ),
     "one defect class everywhere": Bad(
-        "no category is large enough | 2 are needed",
+        "no category is large enough | 2 are needed; add images, or folders of other defects",
         spoil=gone("data/cap/test/crack", "data/cap/test/dent", "data/tile/test/chip"),
     ),
     "a file in two classes": Bad(
@@ -195,7 +195,7 @@ BAD: dict[str, Bad] = {
         spoil=reencoded("cap/test/crack/001.png", "cap/test/dent/002.png"),
     ),
     "copies that leave no query": Bad(
-        "no category is large enough | class crack has 5 images of 2 groups",
+        "no category is large enough | class crack has 5 images of 2 groups | ; set folds.shots=[1], or set folds",
         "folds.categories=[cap]",
         lambda lab: [reencoded("cap/test/crack/000.png", f"cap/test/crack/00{one}.png")(lab) for one in (1, 2, 3)],
     ),
@@ -211,7 +211,10 @@ BAD: dict[str, Bad] = {
     "too few texture classes": Bad("pseudo_classes is 3 | 2 texture classes", spoil=gone("textures/woven")),
     "a truncated texture": Bad("woven/000.png", spoil=cut("textures/woven/000.png")),
     # plans
-    "no category large enough": Bad("no category is large enough | 5 shots", "folds.shots=[5]"),
+    "no category large enough": Bad(
+        "no category is large enough | for 5 shots: | ; set folds.shots=[4], or set folds.score=support, which",
+        "folds.shots=[5]",
+    ),
     "an unknown category": Bad("folds.categories | bolt | categories=[cap,tile]", "folds.categories=[cap,bolt]"),
     "more textures a class than there are": Bad("textures_per_class | 2", "base.pseudo.textures_per_class=2"),
     "support of an unknown image": Bad(
