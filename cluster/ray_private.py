@@ -92,8 +92,8 @@ def head_address(address: str) -> str:
 
 
 def head_channel(address: str) -> grpc.Channel:
-    """Open a channel to a head, with the token and certificates that Ray itself would use."""
-    channel: grpc.Channel = init_grpc_channel(address)
+    """Open a channel to a head, with the token and certificates that Ray itself would use, and past any HTTP proxy."""
+    channel: grpc.Channel = init_grpc_channel(address, options=ray_constants.GLOBAL_GRPC_OPTIONS)
     return channel
 
 

@@ -26,6 +26,7 @@ IMPORTED = [
 ATTRIBUTES = [
     "ray._private.ray_constants.DASHBOARD_CLIENT_MAX_SIZE",
     "ray._private.ray_constants.ENABLE_RAY_CLUSTER",
+    "ray._private.ray_constants.GLOBAL_GRPC_OPTIONS",
     "ray._private.runtime_env.packaging.GCS_STORAGE_MAX_SIZE",
     "ray._private.services.canonicalize_bootstrap_address",
     "ray._private.worker.get_dashboard_url",

@@ -212,10 +212,16 @@ def test_the_environment_names_the_job_server_and_never_overrules(monkeypatch):
     assert not job_server.overridden("http://127.0.0.1:1")
 
 
-def test_a_port_that_says_nothing_is_no_head_and_soon_told():
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+def test_a_port_that_says_nothing_is_no_head_and_soon_told_past_any_proxy(monkeypatch, proxy):
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
     with listening(None) as port, pytest.raises(ConnectionError) as error:
         check_head(f"127.0.0.1:{port}", patience=0.5)
     assert not isinstance(error.value, TokenRefused)
+    assert "refused" not in str(error.value)  # as nobody listens where the proxy should be
 
 
 LOG = "one\ntwo\nthree\n"
