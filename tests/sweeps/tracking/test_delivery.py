@@ -10,7 +10,7 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from fsamc.errors import BadInput
-from sweeps.tracking import MlflowSync, track
+from sweeps.tracking import MlflowSync, runs_at, track
 from sweeps.tracking.background import try_to_deliver
 from sweeps.tracking.delivery import Delivery
 from tests.sweeps.in_mlflow import contents
@@ -231,3 +231,12 @@ def test_of_a_delivered_trial_nothing_but_its_record_stays_in_memory(uri, tmp_pa
     delivery.deliver(ended=False)
     (trial,) = delivery._journal.read().values()
     assert (trial.record.done, trial.rows, trial.answers) == (True, {}, {})
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b"])
+def test_a_database_whose_folder_is_no_address_is_one_line(tmp_path, name):
+    out = tmp_path / name
+    out.mkdir()
+    (out / "mlflow.db").touch()
+    with pytest.raises(BadInput, match=r"are no letters in the address of a database; .* rename it"):
+        runs_at(out)
