@@ -43,8 +43,10 @@ class FeatureSet(PatchFeatures):
 
     def build(self, _store: Store, into: Path) -> None:
         """Stream the pictures through the backbone."""
-        self._extract(map(self._picture, self.pictures), into)
+        self._extract(map(self.square, range(self.n_pictures)), into)
 
-    def _picture(self, paths: tuple[str, ...]) -> np.ndarray:
+    def square(self, row: int) -> np.ndarray:
+        """Read a picture as the network sees it, uint8 [S, S, 3]."""
+        paths = self.pictures[row]
         squares = read_squares(self.category, paths, self.features)
         return squares[0] if len(paths) == 1 else squares.mean(axis=0).round().astype(np.uint8)

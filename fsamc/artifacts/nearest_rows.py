@@ -54,6 +54,10 @@ class NearestRows(OfBank):
         """Return the bank and the features."""
         return (self.bank, self.queries)
 
+    def normal(self, store: Store) -> np.ndarray:
+        """Return the rows of the bank [K, D]."""
+        return self.bank.load(store).rows
+
     def build(self, store: Store, into: Path) -> None:
         """Search in blocks: the features are never all in memory."""
         from fsamc.hardware import threads

@@ -26,9 +26,11 @@ class Detector(ABC, Generic[S]):
 
     Attributes:
         measures: its distances are of its own kind, and not the lengths of the residuals.
+        patchwise: a patch is compared by itself, wherever it lies and whatever lies around it.
     """
 
     measures: ClassVar[bool] = False
+    patchwise: ClassVar[bool] = False
 
     def __init__(self, kept: Arrays, good: np.ndarray, settings: S, *, device: str = "cpu") -> None:
         self.kept, self.good, self.settings, self.device = kept, good, settings, device
@@ -105,6 +107,12 @@ def channel_spread(good: np.ndarray, normal: np.ndarray) -> np.ndarray:
         squares += np.square(np.subtract(image, normal, dtype=np.float64)).sum(axis=0)
     spread = np.sqrt(squares / (good.shape[0] * good.shape[1])).astype(np.float32)
     return np.where(spread > 0, spread, np.float32(1))
+
+
+def channel_scale(rows: np.ndarray) -> np.ndarray:
+    """Compute the standard deviation per channel of a bank's rows [K, D], float32 [D]; 1 where one never varies."""
+    deviation = rows.std(axis=0, dtype=np.float32)
+    return np.where(deviation > 0, deviation, np.float32(1))
 
 
 def image_means(good: np.ndarray) -> np.ndarray:

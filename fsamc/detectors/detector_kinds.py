@@ -18,8 +18,7 @@ class DetectorSettings(Settings):
     Attributes:
         detector: `module:class`.
         drawn: whether the seed changes anything.
-        query_settings: the settings that only answers to queries depend on; all others but `scale` decide what is
-            learnt, too.
+        query_settings: the settings that only answers to queries depend on; all others decide what is learnt, too.
     """
 
     detector: ClassVar[str]
@@ -27,14 +26,11 @@ class DetectorSettings(Settings):
     query_settings: ClassVar[frozenset[str]] = frozenset()
 
     kind: str
-    scale: Literal["bank", "none"] = Field(
-        "bank", description="`bank`: heads see each channel in units of its standard deviation among normal patches"
-    )
 
     @property
     def learning_settings(self) -> dict[str, Any]:
         """The kind, and the settings that the kept arrays depend on."""
-        return self.model_dump(mode="json", exclude={"scale", *self.query_settings})
+        return self.model_dump(mode="json", exclude={*self.query_settings})
 
     @property
     def answer_settings(self) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from fsamc.detectors.bank import MemoryBank
-from fsamc.detectors.base import Detector
+from fsamc.detectors.base import Detector, channel_scale
 from fsamc.detectors.detector_kinds import PatchCoreSettings
-from fsamc.detectors.residual import channel_scale
 
 
 class PatchCore(Detector[PatchCoreSettings]):
     """The memory bank. Keeps `rows` float16 [K, D] and `indices` int64 [K], which of the good patches they are."""
+
+    patchwise: ClassVar[bool] = True
 
     @classmethod
     def learn(

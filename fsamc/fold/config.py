@@ -16,6 +16,7 @@ from fsamc.config.detection import Detection
 from fsamc.config.features import Features
 from fsamc.config.learning import Finetune, Pretrain
 from fsamc.config.pseudo import Pseudo
+from fsamc.config.representation import Representation, Views
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.config.support import Support
@@ -34,7 +35,8 @@ class FoldConfig(Settings):
     reference: AnyDetector = Field(PatchCoreSettings(), description="what would be normal there, and is subtracted")
     detection: Detection = Detection()
     good: bool = Field(False, description="`good` is one more class, its images from test/good (table 12)")
-    residual: bool = Field(True, description="subtract the nearest bank rows; off: raw features")
+    representation: Representation = Representation()
+    views: Views = Views()
     support: Support = Support()
     pseudo: Pseudo = Pseudo()
     pretrain: Pretrain = Pretrain()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from fsamc.detectors.residual import ResidualMaps
 from fsamc.errors import BadInput
 from fsamc.fold.fold_images import FoldImages
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.learners import TrainedHead, pretrained_head
 from fsamc.fold.stopwatch import Stopwatch
 from fsamc.hardware import threads
+from fsamc.representation.represented import RepresentedSet
 from fsamc.store.store import Store
 
 _PART = 1 << 24  # numbers of all images' maps held at once; a memory bound
@@ -25,8 +25,8 @@ class Embeddings:
     """Support and queries of one fold, n images on the whole, the support first.
 
     Attributes:
-        before: float32 [n, d], what the head is given: the flattened residual maps, turned to their principal axes.
-            No axis is left out, so the distances are those between the maps.
+        before: float32 [n, d], what the head is given: the flattened vectors or maps, turned to their principal axes.
+            No axis is left out, so the distances are those between them.
         after: float32 [n, e], what the head makes of them: its embeddings, or, of a head that judges pairs, the
             logits of an image against every class.
         labels: int64 [n], indices into `classes`.
@@ -54,9 +54,9 @@ def fold_embeddings(inputs: FoldInputs, store: Store) -> Embeddings:
     """
     if inputs.config.scoring.by == "support":
         raise BadInput("folds.score is support: there are no queries to embed beside the support")
-    if not inputs.sees_maps:
+    if inputs.sees_images:
         kind = inputs.config.head.kind
-        raise BadInput(f"head.kind is {kind}, which sees images alone and embeds no maps; choose another")
+        raise BadInput(f"head.kind is {kind}, which sees images alone and embeds nothing else; choose another")
     both = (inputs.support, inputs.queries)
     support, queries = ([path for paths in of.values() for path in paths] for of in both)
     paths, watch = support + queries, Stopwatch()
@@ -66,7 +66,7 @@ def fold_embeddings(inputs: FoldInputs, store: Store) -> Embeddings:
         trained = pretrained_head(images).trained_on(inputs.support)
         scores = np.concatenate([trained.scores(support), trained.scores(queries)])
         return Embeddings(
-            before=principal_coordinates(images.maps, images.rows(paths)),
+            before=principal_coordinates(images.queries, images.rows(paths)),
             after=scores if trained.head.judges_pairs else _embedded(trained, paths),
             labels=np.array([label for of in both for label, of_class in enumerate(of.values()) for _ in of_class]),
             is_support=np.arange(len(paths)) < len(support),
@@ -76,17 +76,17 @@ def fold_embeddings(inputs: FoldInputs, store: Store) -> Embeddings:
         )
 
 
-def principal_coordinates(maps: ResidualMaps, rows: Sequence[int]) -> np.ndarray:
-    """Return coordinates of flattened maps along their own principal axes, float32 [n, d], d < n: they are rotated.
+def principal_coordinates(images: RepresentedSet, rows: Sequence[int]) -> np.ndarray:
+    """Return coordinates of flattened values along their own principal axes, float32 [n, d], d < n: they are rotated.
 
-    Read off the eigenvectors of the centred n x n matrix of inner products, which is summed over parts of the patches:
+    Read off the eigenvectors of the centred n x n matrix of inner products, which is summed over parts of the values:
     the maps, some megabytes each, are never all in memory.
     """
-    n, (patches, dim) = len(rows), maps.features.shape[1:]
+    n, (places, dim, _) = len(rows), images.shape
     step = max(1, _PART // (n * dim))
     inner = np.zeros((n, n))
-    for first in range(0, patches, step):
-        inner += _inner_products(maps, rows, slice(first, first + step))
+    for first in range(0, places, step):
+        inner += _inner_products(images.part(slice(first, first + step)), rows)
     inner -= inner.mean(0)
     inner -= inner.mean(1, keepdims=True)
     values, vectors = np.linalg.eigh(inner)
@@ -95,10 +95,9 @@ def principal_coordinates(maps: ResidualMaps, rows: Sequence[int]) -> np.ndarray
     return np.asarray(vectors * np.sqrt(values), dtype=np.float32)
 
 
-def _inner_products(maps: ResidualMaps, rows: Sequence[int], part: slice) -> np.ndarray:
-    """Return those between the images' maps, of a part of the patches only; float64 [n, n]."""
-    of_part = replace(maps, features=maps.features[:, part], indices=maps.indices[:, part])
-    flat = of_part.take(rows).values.flatten(1)
+def _inner_products(images: RepresentedSet, rows: Sequence[int]) -> np.ndarray:
+    """Return those between the images' values, float64 [n, n]."""
+    flat = images.take(rows).values.flatten(1)
     return (flat @ flat.T).double().cpu().numpy()
 
 
@@ -106,5 +105,5 @@ def _inner_products(maps: ResidualMaps, rows: Sequence[int], part: slice) -> np.
 def _embedded(trained: TrainedHead, paths: Sequence[str]) -> np.ndarray:
     """Return the head's embeddings, float32 [n, e]."""
     return np.concatenate(
-        [trained.head.encode(maps).flatten(1).cpu().numpy() for maps in trained.images.batches(paths)]
+        [trained.head.encode(batch).flatten(1).cpu().numpy() for batch in trained.images.batches(paths)]
     )

@@ -1,51 +1,69 @@
-"""Images of one fold as residual maps, by path, and its pseudo-defects: what its head learns from and names."""
+"""Images of one fold as its head sees them, by path, and its pseudo-defects: what it learns from and names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
-from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.artifacts.pseudo_set import PseudoSet
+from fsamc.artifacts.source_rows import SourceRows
 from fsamc.data.category import PathsByClass
-from fsamc.detectors.base import Detector
-from fsamc.detectors.residual import Maps, ResidualMaps
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.stopwatch import Stopwatch
-from fsamc.store.store import Store
+from fsamc.representation.region import profiles
+from fsamc.representation.represented import MapSet, PartsOf, Represented, RepresentedSet, Scaling, VectorSet
+from fsamc.representation.units import ChannelScaling, Whitening
+from fsamc.representation.views import VIEWS
+from fsamc.store.store import Arrays, Store
 
-BATCH = 8  # images classified at once; a memory bound, each image's answer is its own
+NUMBERS = 1 << 23  # of the images that are classified at once; a memory bound, each image's answer is its own
 
 
 class FoldImages:
-    """The maps of a fold's images by path, and what they are made from.
-
-    Attributes:
-        maps: of all of the category's defect images, in its order.
-    """
+    """A fold's images by path, and its pseudo-defects, as the head sees them."""
 
     def __init__(self, inputs: FoldInputs, store: Store, watch: Stopwatch) -> None:
         self.inputs, self.config = inputs, inputs.config
         self.store, self.watch = store, watch
-        with watch.stage("inputs"):
-            self.maps = self._maps(inputs.defects)
         self._rows = {path: row for row, path in enumerate(inputs.category.defects)}
+        with watch.stage("inputs"):
+            self._normal: Arrays = store.get(inputs.statistics) if inputs.statistics else {}
+            parts, device = self.config.representation.parts, self.config.compute.device
+            self._parts = PartsOf(parts, self._normal.get("mean"), self._scaling(), device)
+            self._all = self._represented(inputs.nearest(inputs.defects))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """N, D and R of an image, in the views of the support."""
+        return self._in_views(self._all, "support").shape
+
+    @property
+    def device(self) -> str:
+        """Where its batches are."""
+        return self._all.device
+
+    @property
+    def queries(self) -> RepresentedSet:
+        """All of the category's defect images, in its order, in the views of queries."""
+        return self._in_views(self._all, "queries")
 
     def rows(self, paths: Iterable[str]) -> list[int]:
-        """Return where these images are in `maps`."""
+        """Return where these images are in `queries`."""
         return [self._rows[path] for path in paths]
 
-    def take(self, paths: Iterable[str]) -> Maps:
-        """Return the maps of these images."""
-        return self.maps.take(self.rows(paths))
+    def support(self, paths: Iterable[str]) -> Represented:
+        """Return these images in the views of the support."""
+        return self._in_views(self._all, "support").take(self.rows(paths))
 
-    def batches(self, paths: Sequence[str]) -> Iterator[Maps]:
-        """Yield the maps of these images, a few at a time."""
-        return in_batches(self.maps, self.rows(paths))
+    def batches(self, paths: Sequence[str]) -> Iterator[Represented]:
+        """Yield these images in the views of queries, some at a time."""
+        return in_batches(self.queries, self.rows(paths))
 
-    def means(self, support: PathsByClass) -> Maps | None:
-        """Return per class the map of its support's pixelwise average, where the configuration asks for them.
+    def means(self, support: PathsByClass) -> Represented | None:
+        """Return per class its support's pixelwise average, where the configuration asks for them.
 
         None also where a class's support is one image, which is its own average.
         """
@@ -53,54 +71,57 @@ class FoldImages:
         if averages is None or min(map(len, support.values())) < 2:
             return None
         rows = {paths: row for row, paths in enumerate(averages.pictures)}
-        return self._maps(averages).take([rows[tuple(paths)] for paths in support.values()])
+        averaged = self._in_views(self._represented(self.inputs.nearest(averages)), "support")
+        return averaged.take([rows[tuple(paths)] for paths in support.values()])
 
     @property
     def pseudo_labels(self) -> np.ndarray:
         """The pseudo-class of every pseudo-defect, int64 [n]."""
         return np.asarray(self.store.get(self._pseudo)["labels"])
 
-    def pseudo_to_learn(self) -> ResidualMaps:
+    def pseudo_to_learn(self) -> RepresentedSet:
         """Return pseudo-defects as `pseudo.residual` says: minus the bank's rows, or minus each one's good image."""
-        return self.pseudo_as_queries() if self.config.pseudo.residual == "bank" else self._minus_sources()
+        return self._represented(self.inputs.pseudo_rows())
 
-    def pseudo_as_queries(self) -> ResidualMaps:
+    def pseudo_as_queries(self) -> RepresentedSet:
         """Return pseudo-defects treated as any image that is to be named: minus the bank's rows."""
-        return self._maps(self._pseudo)
+        return self._represented(self.inputs.nearest(self._pseudo))
 
     @property
     def _pseudo(self) -> PseudoSet:
         assert self.inputs.pseudo is not None
         return self.inputs.pseudo
 
-    def _minus_sources(self) -> ResidualMaps:
-        pseudo, good = self.store.get(self._pseudo), self.store.get(self.inputs.bank.good)["features"]
-        n_patches = good.shape[1]
-        return ResidualMaps(
-            features=pseudo["features"],
-            normal=good.reshape(-1, good.shape[-1]),
-            indices=pseudo["sources"][:, None] * n_patches + np.arange(n_patches),
-            residual=self.config.residual,
-            scale=self._scale(self.inputs.bank.load(self.store)),
-            device=self.config.compute.device,
-        )
+    def _scaling(self) -> Scaling | None:
+        config, device = self.config.representation, self.config.compute.device
+        if config.scale == "covariance":
+            return Whitening(self._normal["covariance"], config.shrinkage, device)
+        if config.scale == "channel":
+            return ChannelScaling(self.inputs.bank.load(self.store).scale, device)
+        return None
 
-    def _maps(self, queries: FeatureSet | PseudoSet) -> ResidualMaps:
-        detector, nearest = self.inputs.bank.load(self.store), self.store.get(self.inputs.nearest(queries))
-        return ResidualMaps(
-            features=self.store.get(queries)["features"],
-            normal=detector.rows,
-            indices=nearest["indices"],
-            residual=self.config.residual,
-            scale=self._scale(detector),
-            device=self.config.compute.device,
-            distances=nearest["distances"] if detector.measures else None,
-        )
+    def _represented(self, rows: NearestRows | SourceRows) -> RepresentedSet:
+        if self.config.head.sees == "maps":
+            features, normal = self.store.get(rows.queries)["features"], rows.normal(self.store)
+            return MapSet(features, normal, self.store.get(rows)["indices"], self._parts)
+        vectors = self.store.get(self.inputs.vectors(rows))
+        return VectorSet(vectors["patches"], vectors["normal"], self._profiles(vectors["ranked"]), self._parts)
 
-    def _scale(self, detector: Detector) -> np.ndarray | None:
-        return detector.scale if self.config.reference.scale == "bank" else None
+    def _profiles(self, ranked: np.ndarray) -> np.ndarray:
+        """Return the weighted profiles, float32 [n, R], of distances at growing ranks."""
+        extent = self.config.representation.extent
+        if not extent:
+            return np.empty((len(ranked), 0), np.float32)
+        return np.float32(extent) * profiles(ranked, self._normal["covariance"])
+
+    def _in_views(self, images: RepresentedSet, of: Literal["support", "queries"]) -> RepresentedSet:
+        if not isinstance(images, VectorSet):
+            return images
+        return images.in_views([self.inputs.views.index(view) for view in VIEWS[getattr(self.config.views, of)]])
 
 
-def in_batches(maps: ResidualMaps, rows: Sequence[int] | np.ndarray) -> Iterator[Maps]:
-    """Yield some of the maps, a few at a time."""
-    return (maps.take(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH))
+def in_batches(images: RepresentedSet, rows: Sequence[int] | np.ndarray) -> Iterator[Represented]:
+    """Yield some of the images, a few at a time."""
+    each, dim, _ = images.shape
+    batch = max(8, NUMBERS // (each * dim))
+    return (images.take(rows[i : i + batch]) for i in range(0, len(rows), batch))

@@ -12,7 +12,10 @@ from fsamc.artifacts.category_bank import Bank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.good_scores import GoodScores
 from fsamc.artifacts.nearest_rows import NearestRows
+from fsamc.artifacts.normal_statistics import NormalStatistics
 from fsamc.artifacts.pseudo_set import PseudoSet
+from fsamc.artifacts.source_rows import SourceRows
+from fsamc.artifacts.view_vectors import ViewVectors
 from fsamc.data.category import Category, PathsByClass, leave_one_out
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
@@ -20,6 +23,7 @@ from fsamc.features.weights import identity
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.stopwatch import Stopwatch
 from fsamc.pseudo.classes import pseudo_classes
+from fsamc.representation.views import IDENTITY, VIEWS, View
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
@@ -66,9 +70,15 @@ class FoldInputs:
         return self.category.queries(self.config.shots, self.draw, files=self.config.support.files)
 
     @property
-    def sees_maps(self) -> bool:
-        """Whether the head sees residual maps, and not the images themselves."""
-        return self.config.head.sees == "maps"
+    def sees_images(self) -> bool:
+        """Whether the head sees the images themselves, and neither vectors nor maps."""
+        return self.config.head.sees == "images"
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views of support or queries, the identity first."""
+        views = self.config.views
+        return tuple(dict.fromkeys((IDENTITY, *VIEWS[views.support], *VIEWS[views.queries])))
 
     @cached_property
     def bank(self) -> Bank:
@@ -81,6 +91,14 @@ class FoldInputs:
     def defects(self) -> FeatureSet:
         """Every defect image, in the category's order."""
         return self._features((path,) for path in self.category.defects)
+
+    @cached_property
+    def statistics(self) -> NormalStatistics | None:
+        """Mean and covariance of the normal patches, where the representation goes by them."""
+        config = self.config.representation
+        profiles = config.extent > 0 and self.config.head.sees == "vectors"
+        needed = config.scale == "covariance" or "centred" in config.parts or profiles
+        return NormalStatistics(good=self.bank.good) if needed and not self.sees_images else None
 
     @cached_property
     def averages(self) -> FeatureSet | None:
@@ -125,6 +143,21 @@ class FoldInputs:
         """Return what the bank says of these pictures."""
         return NearestRows(bank=self.bank, queries=queries)
 
+    def pseudo_rows(self) -> NearestRows | SourceRows:
+        """Return what is normal in pseudo-defects, as `pseudo.residual` says: rows of the bank, or their good images'.
+
+        What they are pretrained on. What they are measured on is the bank's, as for any image to be named.
+        """
+        assert self.pseudo is not None
+        if self.config.pseudo.residual == "bank":
+            return self.nearest(self.pseudo)
+        return SourceRows(good=self.bank.good, queries=self.pseudo)
+
+    def vectors(self, rows: NearestRows | SourceRows) -> ViewVectors:
+        """Return the vectors of these pictures: of images in all views, of pseudo-defects as they are."""
+        views = self.views if isinstance(rows.queries, FeatureSet) else (IDENTITY,)
+        return ViewVectors(rows=rows, views=views, representation=self.config.representation)
+
     @cached_property
     def artifacts(self) -> list[Artifact]:
         """All artifacts that the fold reads, each once and after what it needs. Raises BadInput as they do."""
@@ -136,19 +169,26 @@ class FoldInputs:
     def _last(self) -> Iterator[Artifact]:
         """Yield the artifacts that no other needs."""
         config = self.config
-        if self.sees_maps:
-            yield self.nearest(self.defects)
-            if self.averages:
-                yield self.nearest(self.averages)
-            if self.pseudo:
-                yield self.pseudo
-            if self.pseudo and (config.pseudo.residual == "bank" or "pseudo" in config.scoring.measure):
-                yield self.nearest(self.pseudo)
+        if not self.sees_images:
+            for rows in self._represented():
+                yield self.vectors(rows) if config.head.sees == "vectors" else rows
+            if self.statistics:
+                yield self.statistics
         if config.detection.enabled:
             yield self.good_scores
             yield self.nearest(self.defects)
             if self.test_good:
                 yield self.nearest(self.test_good)
+
+    def _represented(self) -> Iterator[NearestRows | SourceRows]:
+        """Yield what is normal in each set of pictures that the head sees."""
+        yield self.nearest(self.defects)
+        if self.averages:
+            yield self.nearest(self.averages)
+        if pretrains(self.config):
+            yield self.pseudo_rows()
+        if self.pseudo and "pseudo" in self.config.scoring.measure:
+            yield self.nearest(self.pseudo)
 
     @cached_property
     def key(self) -> str:
@@ -159,7 +199,7 @@ class FoldInputs:
         )
         keys = [artifact.key for artifact in self.artifacts]
         return digest(
-            "fold", 2, self.category.fingerprint, identity(config.features), settings, keys, self.seed, self.draw
+            "fold", 3, self.category.fingerprint, identity(config.features), settings, keys, self.seed, self.draw
         )
 
     def build_missing(self, store: Store, watch: Stopwatch) -> None:

@@ -1,4 +1,4 @@
-"""Learners name images once they have seen a support: a head on residual maps, or a ResNet on images.
+"""Learners name images once they have seen a support: a head on vectors or maps, or a ResNet on images.
 
 A learner holds what does not depend on the support, such as a head's pretraining: it is done once, however many
 supports are tried.
@@ -15,14 +15,14 @@ import numpy as np
 import torch
 
 from fsamc.data.category import PathsByClass
-from fsamc.detectors.residual import Maps, concatenate, mean
 from fsamc.features.squares import read_squares
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.fold_images import BATCH, FoldImages
+from fsamc.fold.fold_images import FoldImages
 from fsamc.fold.inputs import FoldInputs, pretrains
 from fsamc.fold.stopwatch import Stopwatch
 from fsamc.heads.base import Head, make_head
 from fsamc.heads.head_kinds import DirectSettings
+from fsamc.representation.represented import Represented, concatenate, mean
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training import loop as training
@@ -74,8 +74,8 @@ class TrainedHead:
         return self.scores_of(self.images.batches(paths))
 
     @torch.no_grad()
-    def scores_of(self, batches: Iterable[Maps]) -> np.ndarray:
-        """Return scores of all maps of the batches, float32 [Q, C]."""
+    def scores_of(self, batches: Iterable[Represented]) -> np.ndarray:
+        """Return scores of all images of the batches, float32 [Q, C]."""
         with self.images.watch.stage("classify"):
             encoded = map(self.head.encode, batches)
             return np.concatenate([self.head.relate(batch, self.anchors).cpu().numpy() for batch in encoded])
@@ -95,13 +95,13 @@ class PretrainedHead:
 
     def trained_on(self, support: PathsByClass) -> TrainedHead:
         """Return a copy, fine-tuned on this support and ready to classify."""
-        with self.images.watch.stage("classify"):  # residual maps are made when a head takes them
-            maps = [self.images.take(paths) for paths in support.values()]
+        with self.images.watch.stage("classify"):  # maps are made when a head takes them
+            represented = [self.images.support(paths) for paths in support.values()]
             means = self.images.means(support)
-        return self.trained_on_maps(maps, means)
+        return self.trained_on_represented(represented, means)
 
-    def trained_on_maps(self, support: list[Maps], means: Maps | None) -> TrainedHead:
-        """Do the same with each class's maps, S of each; `means` stand for the classes in place of them."""
+    def trained_on_represented(self, support: list[Represented], means: Represented | None) -> TrainedHead:
+        """Do the same with each class's images, S of each; `means` stand for the classes in place of them."""
         head, epochs = copy.deepcopy(self.head), list[float]()
         if head.settings.trained:
             with self.images.watch.stage("finetune"):
@@ -113,7 +113,7 @@ class PretrainedHead:
 
 def fold_learner(inputs: FoldInputs, store: Store, watch: Stopwatch) -> Learner:
     """Return the learner that a fold's configuration names, before it sees any support."""
-    return pretrained_head(FoldImages(inputs, store, watch)) if inputs.sees_maps else ImageLearner(inputs, watch)
+    return ImageLearner(inputs, watch) if inputs.sees_images else pretrained_head(FoldImages(inputs, store, watch))
 
 
 def pretrained_head(images: FoldImages, *, rows: np.ndarray | None = None) -> PretrainedHead:
@@ -127,16 +127,17 @@ def pretrained_head(images: FoldImages, *, rows: np.ndarray | None = None) -> Pr
     head, rounds = _fresh_head(images), list[float]()
     if pretrains(config):
         with images.watch.stage("pretrain"):
-            labels, maps = images.pseudo_labels, images.pseudo_to_learn()
+            labels, pseudo = images.pseudo_labels, images.pseudo_to_learn()
             if rows is not None:
-                labels, maps = labels[rows], maps.only(rows)
-            rounds = training.pretrain(head, maps, labels, config.pretrain, torch_generator(seed, "pretraining rounds"))
+                labels, pseudo = labels[rows], pseudo.only(rows)
+            generator = torch_generator(seed, "pretraining rounds")
+            rounds = training.pretrain(head, pseudo, labels, config.pretrain, generator)
     return PretrainedHead(head, images, rounds)
 
 
-def support_means(support: list[Maps], config: FoldConfig) -> Maps | None:
-    """Return what stands in for images averaged pixel by pixel where only their maps are kept: the average maps."""
-    return concatenate([mean(maps) for maps in support]) if config.support.mean == "image" else None
+def support_means(support: list[Represented], config: FoldConfig) -> Represented | None:
+    """Return what stands in for images averaged pixel by pixel where no pixels are kept: their average."""
+    return concatenate([mean(images) for images in support]) if config.support.mean == "image" else None
 
 
 @dataclass(frozen=True)
@@ -195,23 +196,25 @@ class TrainedOnImages:
     def scores(self, paths: Sequence[str]) -> np.ndarray:
         """Return scores of the images at `paths`, float32 [Q, C]."""
         with self.learner.watch.stage("classify"):
-            batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
+            size = self.learner.inputs.config.features.batch
+            batches = [paths[i : i + size] for i in range(0, len(paths), size)]
             return np.concatenate([self.classify(self.learner.squares(batch)) for batch in batches])
 
 
 def _fresh_head(images: FoldImages) -> Head:
-    _, n_patches, dim = images.maps.features.shape
     generator = torch_generator(images.inputs.seed, "head weights")
-    head = make_head(images.config.head, n_patches=n_patches, dim=dim, generator=generator)
-    return head.to(torch.device(images.maps.device))
+    head = make_head(images.config.head, shape=images.shape, generator=generator)
+    return head.to(torch.device(images.device))
 
 
 @torch.no_grad()
-def _class_representations(head: Head, config: FoldConfig, support: list[Maps], means: Maps | None) -> torch.Tensor:
+def _class_representations(
+    head: Head, config: FoldConfig, support: list[Represented], means: Represented | None
+) -> torch.Tensor:
     """Return one representation per class, [C, ...], averaged as `support.mean` says."""
     head.eval()
     if means is not None:
         support = [means.take([label]) for label in range(len(means))]
     elif config.support.mean == "residual":
-        support = [mean(maps) for maps in support]
-    return torch.stack([head.represent(head.encode(maps)) for maps in support])
+        support = [mean(images) for images in support]
+    return torch.stack([head.represent(head.encode(images)) for images in support])

@@ -89,13 +89,13 @@ def pseudo_accuracy(images: FoldImages) -> float:
 
     The head is pretrained anew, on the pseudo-defects that are not held out. A task has as many pseudo-classes as the
     category has defect classes; its images are treated as those that are to be named in earnest, minus rows of the
-    bank. Where support images are averaged pixel by pixel, here their maps are: pictures of pseudo-defects are not
-    kept. The pseudo-classes themselves are those of pretraining, so a pretrained head is flattered.
+    bank. Where support images are averaged pixel by pixel, here what the head sees is: pictures of pseudo-defects are
+    not kept. The pseudo-classes themselves are those of pretraining, so a pretrained head is flattered.
     """
     inputs, config, labels = images.inputs, images.config, images.pseudo_labels
     out = held_out(labels, config.scoring)
     pretrained = pretrained_head(images, rows=np.flatnonzero(~out))
-    maps = images.pseudo_as_queries()
+    pseudo = images.pseudo_as_queries()
     accuracies = []
     for number in range(config.scoring.tasks):
         task = draw_task(
@@ -105,8 +105,8 @@ def pseudo_accuracy(images: FoldImages) -> float:
             shots=config.shots,
             generator=torch_generator(inputs.seed, "pseudo task", inputs.draw, number),
         )
-        support = [maps.take(rows) for rows in task.support]
-        trained = pretrained.trained_on_maps(support, support_means(support, config))
-        scores = trained.scores_of(in_batches(maps, task.queries))
+        support = [pseudo.take(rows) for rows in task.support]
+        trained = pretrained.trained_on_represented(support, support_means(support, config))
+        scores = trained.scores_of(in_batches(pseudo, task.queries))
         accuracies.append(float((scores.argmax(1) == task.truth).mean()))
     return float(np.mean(accuracies))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.detectors.residual import Maps
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import HeadSettings
@@ -24,8 +24,7 @@ class Head(nn.Module, ABC):
 
     Args:
         settings: of its kind.
-        n_patches: P, patches of an image.
-        dim: D, channels of a patch.
+        shape: N, D and R of the batches that it sees.
         generator: source of the initial weights.
 
     Attributes:
@@ -40,13 +39,13 @@ class Head(nn.Module, ABC):
     judges_pairs: ClassVar[bool] = False
     meta: ClassVar[bool] = False
 
-    def __init__(self, settings: HeadSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
+    def __init__(self, settings: HeadSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
         super().__init__()
-        del n_patches, dim, generator  # for heads that have weights
+        del shape, generator  # for heads that have weights
         self.settings = settings
 
     @abstractmethod
-    def encode(self, maps: Maps) -> Tensor:
+    def encode(self, batch: Represented) -> Tensor:
         """Represent each image, [B, ...]."""
 
     def represent(self, encoded: Tensor) -> Tensor:
@@ -57,7 +56,7 @@ class Head(nn.Module, ABC):
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Compare queries [Q, ...] with the classes [C, ...]: logits float32 [Q, C], higher is likelier."""
 
-    def forward(self, queries: Maps, support: Maps) -> Tensor:
+    def forward(self, queries: Represented, support: Represented) -> Tensor:
         """Compute the logits [Q, C] of an episode with one support image per class: C of them."""
         with torch.set_grad_enabled(self.support_learns and torch.is_grad_enabled()):
             anchors = torch.stack([self.represent(one[None]) for one in self.encode(support)])
@@ -69,12 +68,12 @@ class Head(nn.Module, ABC):
 
 
 def head_class(settings: HeadSettings | type[HeadSettings]) -> type[Head]:
-    """Load the class of a head that sees maps."""
+    """Load the class of a head that does not see images themselves."""
     network = resolve_name(settings.network)
     assert issubclass(network, Head)
     return network
 
 
-def make_head(settings: HeadSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> Head:
+def make_head(settings: HeadSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> Head:
     """Make the head of these settings; the arguments are those of `Head`."""
-    return head_class(settings)(settings, n_patches=n_patches, dim=dim, generator=generator)
+    return head_class(settings)(settings, shape=shape, generator=generator)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
 from fsamc.heads.encoder import Encoder
+from fsamc.heads.sphere import cosine
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import CosineSettings
@@ -22,15 +23,15 @@ class ContrastiveHead(Head):
     No gradient flows through the support's embeddings.
     """
 
-    def __init__(self, settings: CosineSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
-        self.encoder = Encoder(settings, n_patches=n_patches, dim=dim, generator=generator)
-        self.temperature = settings.temperature
+    def __init__(self, settings: CosineSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
+        super().__init__(settings, shape=shape, generator=generator)
+        self.encoder = Encoder(settings, shape=shape, generator=generator)
+        self.temperature, self.centre = settings.temperature, settings.centre
 
-    def encode(self, maps: Maps) -> Tensor:
+    def encode(self, batch: Represented) -> Tensor:
         """Embed images as unit vectors [B, E]."""
-        return F.normalize(self.encoder(maps), dim=-1)
+        return F.normalize(self.encoder(batch), dim=-1)
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Divide the cosine by the temperature, [Q, C]; a mean of unit vectors is brought back to the sphere."""
-        return queries @ F.normalize(support, dim=-1).T / self.temperature
+        return cosine(queries, support, centre=self.centre) / self.temperature

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.detectors.residual import Maps
-from fsamc.heads.anomalous import anomalous_patches, weighted_mean
+from fsamc.heads.sphere import on_sphere
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import EncoderSettings
@@ -18,39 +18,37 @@ if TYPE_CHECKING:
 class Encoder(nn.Module):
     """Two 1x1 convolutions with batch normalisation and ReLU, and one vector of what they make of the patches.
 
-    The paper's 1x1 convolutions are linear layers over patches: the same arithmetic on [P, D] rows. What they make of
-    the patches becomes one vector in one of two ways (`pool`). `flatten` is the paper's: all patches at their places,
-    then a linear layer. `anomalous` averages over the most anomalous patches, wherever they are, and sets the mean of
-    the patches themselves beside it: a head starts as the prototype and learns what to add.
+    The paper's 1x1 convolutions are linear layers over patches: the same arithmetic on [P, D] rows. There are two ways
+    (`pool`). `flatten` is the paper's: all patches at their places, then a linear layer. `anomalous` has the vectors
+    of the views in place of patches, averages what becomes of them, and sets their own mean beside it: a head starts
+    as the prototype and learns what to add.
 
     Args:
         settings: the head's.
-        n_patches: P, patches of an image.
-        dim: D, channels of a patch.
+        shape: N, D and R of the batches that it sees.
         generator: source of the initial weights.
 
     Attributes:
         size: E, length of an embedding.
     """
 
-    def __init__(self, settings: EncoderSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
+    def __init__(self, settings: EncoderSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
         super().__init__()
-        first, second = settings.hidden
+        (n_patches, dim, profile), (first, second) = shape, settings.hidden
         self.settings = settings
         self.conv1, self.norm1 = linear(dim, first, generator), nn.BatchNorm1d(first)
         self.conv2, self.norm2 = linear(first, second, generator), nn.BatchNorm1d(second)
-        self.size = dim + second
+        self.size = dim + profile + second
         if settings.pool == "flatten":
             self.out = linear(n_patches * second, settings.embedding, generator)
             self.size = settings.embedding
 
-    def forward(self, maps: Maps) -> Tensor:
-        """Embed images, [B, E], not normalised; with `pool: anomalous` two unit vectors, D and `second` long."""
+    def forward(self, batch: Represented) -> Tensor:
+        """Embed images, [B, E], not normalised; with `pool: anomalous` two unit vectors and the profile."""
+        convolved = self._convolved(batch.values)
         if self.settings.pool == "flatten":
-            return F.relu(self.out(self._convolved(maps.values).flatten(1)))
-        values, weights = anomalous_patches(maps, self.settings)
-        parts = [weighted_mean(each, weights) for each in (values, self._convolved(values))]
-        return torch.cat([F.normalize(part, dim=-1) for part in parts], dim=-1)
+            return F.relu(self.out(convolved.flatten(1)))
+        return torch.cat([on_sphere(batch), F.normalize(convolved.mean(1), dim=-1)], dim=-1)
 
     def _convolved(self, values: Tensor) -> Tensor:
         """Convolve patches [B, P, D] to [B, P, second]."""

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from fsamc.config.settings import LearningRate, Settings
 
+Sees = Literal["vectors", "maps", "images"]
+
 
 class HeadSettings(Settings):
     """Base of every head's settings.
@@ -18,35 +20,33 @@ class HeadSettings(Settings):
     Attributes:
         network: `module:class` of the head.
         trained: whether it learns from pseudo-defects and from the support.
-        sees: `images`, where there is no bank and nothing to pretrain on; else `maps`.
     """
 
     network: ClassVar[str]
     trained: ClassVar[bool] = True
-    sees: ClassVar[Literal["maps", "images"]] = "maps"
 
     kind: str
 
-
-class AnomalousSettings(HeadSettings):
-    """Base for heads that look at an image's most anomalous patches."""
-
-    patches: int = Field(40, ge=1, description="how many of an image's most anomalous patches are averaged")
-    weights: Literal["excess", "uniform"] = Field(
-        "excess", description="an anomalous patch counts by its distance beyond the first one left out, or as any other"
-    )
+    @property
+    def sees(self) -> Sees:
+        """What of an image: one vector a view, the map of all patches, or the image, where there is no bank."""
+        return "vectors"
 
 
-class PoolSettings(AnomalousSettings):
-    """Base for heads that make one vector of an image's patches, of the most anomalous or of all."""
+class PoolSettings(HeadSettings):
+    """Base for heads that see the vectors of an image's most anomalous patches, or all patches."""
 
     pool: Literal["anomalous", "flatten"] = Field(
-        "anomalous",
-        description="one vector from the most anomalous patches and their own mean, or from all in their places",
+        "anomalous", description="the vectors of the most anomalous patches, or all patches in their places"
     )
     embedding: int = Field(
         128, ge=1, description="length of an embedding with `pool: flatten`; of vanilla, of the layer before last"
     )
+
+    @property
+    def sees(self) -> Sees:
+        """Vectors or maps, as `pool` says."""
+        return "maps" if self.pool == "flatten" else "vectors"
 
 
 class EncoderSettings(PoolSettings):
@@ -55,7 +55,13 @@ class EncoderSettings(PoolSettings):
     hidden: tuple[int, int] = Field((256, 128), description="channels of the two 1x1 convolutions")
 
 
-class CosineSettings(EncoderSettings):
+class CentredSettings(HeadSettings):
+    """Base for heads that compare by cosine."""
+
+    centre: bool = Field(True, description="cosines about the mean of the support in place of the origin")
+
+
+class CosineSettings(CentredSettings, EncoderSettings):
     """Base for heads that compare embeddings by cosine."""
 
     temperature: float = Field(0.07, gt=0.0, description="divides the dot products")
@@ -68,16 +74,49 @@ class ContrastiveSettings(CosineSettings):
     kind: Literal["contrastive"] = "contrastive"
 
 
+class CacheSettings(CentredSettings):
+    """Votes of all support images (Tip-Adapter, Zhang et al. 2022)."""
+
+    network: ClassVar[str] = "fsamc.heads.cache:CacheHead"
+    trained: ClassVar[bool] = False
+    kind: Literal["cache"] = "cache"
+    sharpness: float = Field(10.0, gt=0.0, description="how fast a vote falls with the cosine")
+
+
 class DirectSettings(HeadSettings):
     """A whole classifier, fine-tuned on images (paper 4.3, table 10)."""
 
     network: ClassVar[str] = "fsamc.heads.direct:DirectClassifier"
     trained: ClassVar[bool] = False
-    sees: ClassVar[Literal["maps", "images"]] = "images"
     kind: Literal["direct"] = "direct"
     trainable: Literal["head", "all"] = Field("head", description="the new last layer, or the whole network")
     epochs: int = Field(100, ge=0, description="passes over the support, image by image")
     lr: LearningRate = Field(1e-5, description="Adam's learning rate")
+
+    @property
+    def sees(self) -> Sees:
+        """Images."""
+        return "images"
+
+
+class LdaSettings(HeadSettings):
+    """Linear discriminant analysis."""
+
+    network: ClassVar[str] = "fsamc.heads.lda:LdaHead"
+    trained: ClassVar[bool] = False
+    kind: Literal["lda"] = "lda"
+    shrinkage: float = Field(
+        0.5, gt=0.0, le=1.0, description="share of the mean variance in the covariance within classes"
+    )
+
+
+class LogisticSettings(HeadSettings):
+    """Logistic regression on the support."""
+
+    network: ClassVar[str] = "fsamc.heads.logistic:LogisticHead"
+    trained: ClassVar[bool] = False
+    kind: Literal["logistic"] = "logistic"
+    penalty: float = Field(0.1, gt=0.0, description="L2 penalty on the weights")
 
 
 class MamlSettings(CosineSettings):
@@ -101,12 +140,21 @@ class PrototypicalSettings(EncoderSettings):
     kind: Literal["protonet"] = "protonet"
 
 
-class PrototypeSettings(AnomalousSettings):
+class PrototypeSettings(CentredSettings):
     """The training-free head."""
 
     network: ClassVar[str] = "fsamc.heads.prototype:PrototypeHead"
     trained: ClassVar[bool] = False
     kind: Literal["prototype"] = "prototype"
+
+
+class RidgeSettings(HeadSettings):
+    """Ridge regression on the support."""
+
+    network: ClassVar[str] = "fsamc.heads.ridge:RidgeHead"
+    trained: ClassVar[bool] = False
+    kind: Literal["ridge"] = "ridge"
+    penalty: float = Field(1.0, gt=0.0, description="L2 penalty on the weights, per support image")
 
 
 class SiameseSettings(EncoderSettings):
@@ -125,12 +173,16 @@ class VanillaSettings(PoolSettings):
 
 
 AnyHead = Annotated[
-    ContrastiveSettings
+    CacheSettings
+    | ContrastiveSettings
     | DirectSettings
+    | LdaSettings
+    | LogisticSettings
     | MamlSettings
     | MatchingSettings
     | PrototypicalSettings
     | PrototypeSettings
+    | RidgeSettings
     | SiameseSettings
     | VanillaSettings,
     Field(discriminator="kind"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from fsamc.heads.contrastive import ContrastiveHead
+from fsamc.heads.sphere import cosine
 
 
 class MatchingHead(ContrastiveHead):
@@ -28,5 +28,5 @@ class MatchingHead(ContrastiveHead):
         Their softmax is the summed attention: a softmax of cosine / temperature over all C·S images. The log
         of a class's sum of it is, but for the query's common denominator, the logsumexp over the class's images.
         """
-        attention = torch.einsum("qe,cse->qcs", queries, support) / self.temperature
+        attention = cosine(queries, support, centre=self.centre) / self.temperature
         return attention.logsumexp(-1)

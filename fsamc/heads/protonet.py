@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
 from fsamc.heads.encoder import Encoder
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import EncoderSettings
@@ -20,13 +20,13 @@ class PrototypicalHead(Head):
 
     support_learns: ClassVar[bool] = True
 
-    def __init__(self, settings: EncoderSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
-        self.encoder = Encoder(settings, n_patches=n_patches, dim=dim, generator=generator)
+    def __init__(self, settings: EncoderSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
+        super().__init__(settings, shape=shape, generator=generator)
+        self.encoder = Encoder(settings, shape=shape, generator=generator)
 
-    def encode(self, maps: Maps) -> Tensor:
+    def encode(self, batch: Represented) -> Tensor:
         """Embed images, [B, E], as long as the encoder makes them."""
-        embeddings: Tensor = self.encoder(maps)
+        embeddings: Tensor = self.encoder(batch)
         return embeddings
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:

@@ -1,29 +1,28 @@
-"""Training-free head on the look of an image's most anomalous patches. The bar for every trained head."""
+"""Training-free head: cosine to the mean of a class's support. The bar for every trained head."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from fsamc.detectors.residual import Maps
-from fsamc.heads.anomalous import anomalous_patches, weighted_mean
 from fsamc.heads.base import Head
+from fsamc.heads.sphere import cosine, on_sphere
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import PrototypeSettings
 
 
 class PrototypeHead(Head):
-    """Cosine between the weighted means over the k patches that are farthest from normal."""
+    """Cosine between an image's vector and the mean of a class's vectors."""
 
     settings: PrototypeSettings
 
-    def encode(self, maps: Maps) -> Tensor:
-        """Represent images as unit vectors [B, D]."""
-        return F.normalize(weighted_mean(*anomalous_patches(maps, self.settings)), dim=-1)
+    def encode(self, batch: Represented) -> Tensor:
+        """Return one vector an image, [B, D + R]."""
+        return on_sphere(batch)
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Compute the cosine, [Q, C]; a mean of unit vectors is brought back to the sphere."""
-        return queries @ F.normalize(support, dim=-1).T
+        """Compare queries [Q, E] with the classes' means [C, E] by cosine: [Q, C]."""
+        return cosine(queries, support, centre=self.settings.centre)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fsamc.detectors.residual import Maps
 from fsamc.heads.encoder import Encoder, linear
 from fsamc.heads.pairs import PairHead
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import EncoderSettings
@@ -22,16 +22,16 @@ class SiameseHead(PairHead):
     they are called the same; and, as they do not cancel out then, smaller by the root of their number.
     """
 
-    def __init__(self, settings: EncoderSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
-        self.encoder = Encoder(settings, n_patches=n_patches, dim=dim, generator=generator)
+    def __init__(self, settings: EncoderSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
+        super().__init__(settings, shape=shape, generator=generator)
+        self.encoder = Encoder(settings, shape=shape, generator=generator)
         self.last = linear(self.encoder.size, 1, generator)
         with torch.no_grad():
             self.last.weight.abs_().div_(-(self.encoder.size**0.5))
 
-    def encode(self, maps: Maps) -> Tensor:
+    def encode(self, batch: Represented) -> Tensor:
         """Embed images, [B, E]."""
-        embeddings: Tensor = self.encoder(maps)
+        embeddings: Tensor = self.encoder(batch)
         return embeddings
 
     def represent(self, encoded: Tensor) -> Tensor:

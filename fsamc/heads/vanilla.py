@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.detectors.residual import Maps
-from fsamc.heads.anomalous import anomalous_patches, weighted_mean
 from fsamc.heads.encoder import linear
 from fsamc.heads.pairs import PairHead
+from fsamc.heads.sphere import on_sphere
 from fsamc.heads.sums import SumNorm, relu_linear
+from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import VanillaSettings
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class VanillaHead(PairHead):
     """Support and query maps, one upon the other, through two 1x1 convolutions and two linear layers to one logit.
 
-    It is one network of pairs: an image by itself is its map (`pool: flatten`), or the mean of its most anomalous
-    patches as a map of one (`pool: anomalous`). The first convolution is linear in the concatenation,
+    It is one network of pairs: an image by itself is its map (`pool: flatten`), or its vector as a map of one patch
+    (`pool: anomalous`). The first convolution is linear in the concatenation,
     W [s; q] = Ws s + Wq q, so each half is computed once per image and only their sums once per pair.
 
     With `anomalous` it learns little from single queries, as fine-tuning has them: all pairs of a batch share the one
@@ -32,9 +32,11 @@ class VanillaHead(PairHead):
     settings: VanillaSettings
     episodes: ClassVar[Literal["algorithm_1", "algorithm_2"]] = "algorithm_2"
 
-    def __init__(self, settings: VanillaSettings, *, n_patches: int, dim: int, generator: torch.Generator) -> None:
-        super().__init__(settings, n_patches=n_patches, dim=dim, generator=generator)
+    def __init__(self, settings: VanillaSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
+        super().__init__(settings, shape=shape, generator=generator)
         first, second = settings.relation
+        n_patches, dim, profile = shape
+        dim += profile
         places = n_patches if settings.pool == "flatten" else 1
         self.conv1, self.norm1 = linear(2 * dim, first, generator), SumNorm(first)
         self.conv2, self.norm2 = linear(first, second, generator), nn.BatchNorm1d(second)
@@ -44,11 +46,9 @@ class VanillaHead(PairHead):
         )
         self.last = linear(settings.embedding, 1, generator)
 
-    def encode(self, maps: Maps) -> Tensor:
-        """Return the maps themselves [B, P, D], or [B, 1, D] with `pool: anomalous`."""
-        if self.settings.pool == "flatten":
-            return maps.values
-        return weighted_mean(*anomalous_patches(maps, self.settings))[:, None]
+    def encode(self, batch: Represented) -> Tensor:
+        """Return the maps themselves [B, P, D], or [B, 1, D + R] with `pool: anomalous`."""
+        return batch.values if self.settings.pool == "flatten" else on_sphere(batch)[:, None]
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Compare maps [Q, P, D] and [C, P, D]: a logit for each pair, [Q, C]."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsamc.detectors.residual import Maps
+from fsamc.representation.represented import Represented
 
 
 class Episode(NamedTuple):
@@ -31,9 +31,9 @@ class Round(NamedTuple):
 class Batch(NamedTuple):
     """The images of one step."""
 
-    queries: Maps
+    queries: Represented
     labels: Tensor  # int64 [Q], positions among the classes
-    support: Maps  # one image per class
+    support: Represented  # one image per class
 
 
 def algorithm_1(n_classes: int, shots: int) -> Iterator[Episode]:

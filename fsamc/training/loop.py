@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from fsamc.config.learning import Finetune, Pretrain
-from fsamc.detectors.residual import Maps, ResidualMaps, concatenate
 from fsamc.hardware import without_denormals
 from fsamc.heads.base import Head
+from fsamc.representation.represented import Represented, RepresentedSet, concatenate
 from fsamc.training.episodes import EPISODES, Batch, Round, another_round, pretraining_round
 from fsamc.training.inner_loop import adapted_logits
 
 
 @without_denormals()
 def pretrain(
-    head: Head, pseudo: ResidualMaps, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
+    head: Head, pseudo: RepresentedSet, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
 ) -> list[float]:
     """Train `head` on rounds of pseudo-classes (paper 3.5, 4.1.3); stop above the threshold.
 
@@ -25,7 +25,7 @@ def pretrain(
 
     Args:
         head: trained in place.
-        pseudo: maps of the pseudo-defects.
+        pseudo: the pseudo-defects.
         labels: int64 [n], their pseudo-classes.
         settings: rounds, queries, threshold and learning rate.
         generator: source of the rounds.
@@ -49,12 +49,12 @@ def pretrain(
 
 
 @without_denormals()
-def finetune(head: Head, support: list[Maps], settings: Finetune) -> list[float]:
+def finetune(head: Head, support: list[Represented], settings: Finetune) -> list[float]:
     """Train `head` in place on the support: one Adam step per (query, support).
 
     Args:
         head: trained in place.
-        support: per class its images' maps, S of each. With one shot there is nothing to train on.
+        support: per class its images, S of each. With one shot there is nothing to train on.
         settings: episodes, epochs per shot count and learning rate.
 
     Returns:
@@ -97,7 +97,7 @@ def adam(head: Head, lr: float) -> torch.optim.Optimizer:
 
 
 def _round(
-    head: Head, pseudo: ResidualMaps, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
+    head: Head, pseudo: RepresentedSet, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return logits [Q, C] and labels [Q] of one round's queries."""
     drawn = pretraining_round(
@@ -110,6 +110,6 @@ def _round(
     return adapted_logits(head, batch, outer, settings.maml), outer.labels
 
 
-def _batch(pseudo: ResidualMaps, drawn: Round) -> Batch:
+def _batch(pseudo: RepresentedSet, drawn: Round) -> Batch:
     truth = torch.from_numpy(drawn.labels).to(pseudo.device)
     return Batch(pseudo.take(drawn.queries), truth, pseudo.take(drawn.support))

@@ -1,0 +1,76 @@
+"""Mean and covariance of a category's normal patches: what `scale: covariance` and `centred` parts go by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.config.compute import Compute
+from fsamc.data.category import Category
+from fsamc.store.arrays import save_array
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalStatistics:
+    """Of all patches of the good images: `mean` float32 [D], `covariance` float32 [D, D].
+
+    They depend on no seed and no detector, so they lie beside the good features and not in a bank.
+    """
+
+    kind: ClassVar[str] = "statistics"
+    good: FeatureSet
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the good features."""
+        return digest(self.kind, 1, self.good.key)
+
+    @property
+    def about(self) -> str:
+        """The category."""
+        return self.category.name
+
+    @property
+    def category(self) -> Category:
+        """That of the good images."""
+        return self.good.category
+
+    @property
+    def compute(self) -> Compute:
+        """That of the good features."""
+        return self.good.compute
+
+    @property
+    def nbytes(self) -> int:
+        """Four a number."""
+        dim = self.good.shape[-1]
+        return 4 * dim * (dim + 1)
+
+    @property
+    def served_by(self) -> None:
+        """No actor: workers map the files."""
+        return
+
+    def needs(self) -> Sequence[Artifact]:
+        """Return the good features."""
+        return (self.good,)
+
+    def build(self, store: Store, into: Path) -> None:
+        """Add up over the images, one by one."""
+        from fsamc.hardware import threads
+        from fsamc.representation.units import mean_and_covariance
+
+        good = store.get(self.good)["features"]
+        with threads(self.compute):
+            mean, covariance = mean_and_covariance(good, self.compute.device)
+        save_array(into / "mean.npy", mean.astype(np.float32))
+        save_array(into / "covariance.npy", covariance.astype(np.float32))

@@ -1,0 +1,49 @@
+"""Linear discriminant analysis: distance to the class means in units of the spread within classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fsamc.heads.base import Head
+from fsamc.heads.sphere import on_sphere
+from fsamc.representation.represented import Represented
+
+if TYPE_CHECKING:
+    from fsamc.heads.head_kinds import LdaSettings
+
+
+class LdaHead(Head):
+    """Mahalanobis distance to the class means by the covariance within classes, shrunk towards its mean variance.
+
+    At one shot there is no spread within a class, and what is left is the Euclidean distance. The covariance is of
+    rank n - C at most, so its inverse is applied through products of the images (Woodbury).
+    """
+
+    settings: LdaSettings
+
+    def encode(self, batch: Represented) -> Tensor:
+        """Return one vector an image, [B, D + R]."""
+        return on_sphere(batch)
+
+    def represent(self, encoded: Tensor) -> Tensor:
+        """Return all of a class's support images [S, E]."""
+        return encoded
+
+    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
+        """Return minus half the squared distance of queries [Q, E] to the classes' [C, S, E] means, [Q, C]."""
+        means = support.mean(1)
+        apart = (queries[:, None] - means).flatten(0, 1)  # [Q * C, E]
+        within = (support - means[:, None]).flatten(0, 1)  # [n, E]
+        squares = apart.square().sum(-1)
+        variance = within.square().mean()
+        if variance > 0:
+            share = self.settings.shrinkage
+            ratio = (1 - share) / (share * len(within) * variance)
+            eye = torch.eye(len(within), dtype=within.dtype, device=within.device)
+            along = apart @ within.T
+            inner = torch.linalg.inv(eye + ratio * within @ within.T)
+            squares = squares - ratio * ((along @ inner) * along).sum(-1)
+        return -squares.view(len(queries), len(means)) / 2

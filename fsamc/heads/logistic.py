@@ -1,0 +1,56 @@
+"""Logistic regression from vectors to classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fsamc.heads.base import Head
+from fsamc.heads.sphere import on_sphere
+from fsamc.representation.represented import Represented
+
+if TYPE_CHECKING:
+    from fsamc.heads.head_kinds import LogisticSettings
+
+
+class LogisticHead(Head):
+    """A linear map fitted by cross-entropy with an L2 penalty, from zero, by L-BFGS until it has converged.
+
+    As ridge regression, it is fitted in the span of the support's images about their mean, which is no restriction: the
+    best weights lie there.
+    """
+
+    settings: LogisticSettings
+
+    def encode(self, batch: Represented) -> Tensor:
+        """Return one vector an image, [B, D + R]."""
+        return on_sphere(batch)
+
+    def represent(self, encoded: Tensor) -> Tensor:
+        """Return all of a class's support images [S, E]."""
+        return encoded
+
+    @torch.enable_grad()
+    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
+        """Fit on images of the classes [C, S, E] and answer for queries [Q, E]: logits [Q, C]."""
+        n_classes, shots, _ = support.shape
+        images = support.detach().flatten(0, 1)
+        middle = images.mean(0)
+        images = images - middle
+        labels = torch.arange(n_classes, device=images.device).repeat_interleave(shots)
+        products = images @ images.T
+        answers = torch.zeros(len(images), n_classes, device=images.device, requires_grad=True)
+        optimiser = torch.optim.LBFGS([answers], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            size = (answers * (products @ answers)).sum()
+            value = F.cross_entropy(products @ answers, labels) + self.settings.penalty / 2 * size
+            value.backward()
+            return value
+
+        optimiser.step(loss)
+        return (queries - middle) @ images.T @ answers.detach()

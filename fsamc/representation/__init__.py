@@ -1,0 +1,1 @@
+"""What a head sees of an image: region, parts, units, views."""
