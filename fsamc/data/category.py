@@ -38,6 +38,8 @@ class Category:
         masks: image -> mask of its defect, where there is one.
         groups: image -> name of the physical part it shows, where `groups.csv` says so or there are copies of it.
         digests: image -> hash of the file's bytes (xxh3, 128 bits).
+        halved: draws choose from the first half of each class's groups, rounded up, and the queries are the other half,
+            the same for all draws; the protocol of MVREC (AAAI 2025).
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Category:
     masks: dict[str, str]
     groups: dict[str, str]
     digests: dict[str, str]
+    halved: bool = False
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -69,6 +72,7 @@ class Category:
             list(self.classes.items()),
             sorted(self.groups.items()),
             self.digests,
+            *(["halved"] if self.halved else []),
         )
         return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())
 
@@ -115,8 +119,10 @@ class Category:
         return chosen
 
     def queries(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> PathsByClass:
-        """Return per defect class the images of no group that is in the support."""
+        """Return per defect class the images of no group that is in the support, nor in a half that is drawn from."""
         taken = self._support_groups(shots, draw, files)
+        if self.halved:
+            taken |= {group for name in self.classes for group in self._drawn_from(name)}
         return {
             name: tuple(path for path in paths if self.group(path) not in taken) for name, paths in self.classes.items()
         }
@@ -143,13 +149,14 @@ class Category:
             has = counted(len(self.classes), "defect class")
             return f"{self.name}: {has} ({', '.join(self.classes)}), 2 are needed"
         queries = scored_by == "queries"
-        needed = shots + queries
-        need = f"{counted(shots, 'shot')} and a query need" if queries else counted(shots, "shot", "need")
+        extra = queries and not self.halved  # of halves, the other one has the queries
+        needed, half = shots + extra, " to draw from" if self.halved else ""
+        need = f"{counted(shots, 'shot')} and a query need" if extra else counted(shots, "shot", "need")
         for name, paths in self.classes.items():
-            groups = len({self.group(path) for path in paths})
+            groups = len(self._drawn_from(name))
             if groups < needed and not files:
                 return (
-                    f"{self.name}: class {name} has {counted(len(paths), 'image')} of {counted(groups, 'group')}, "
+                    f"{self.name}: class {name} has {counted(len(paths), 'image')} of {counted(groups, 'group')}{half}, "
                     f"{need} {counted(needed, 'group')}"
                 )
         support = self.support(shots, draw, files=files)
@@ -172,11 +179,15 @@ class Category:
             name: tuple(path for path in paths if len(places[self.group(path)]) == 1) for name, paths in support.items()
         }
 
-    def _one_per_group(self, name: str, draw: int) -> list[str]:
+    def _drawn_from(self, name: str) -> dict[str, list[str]]:
+        """Return the groups of a class that its support is drawn from, and their images."""
         members: dict[str, list[str]] = {}
         for path in self.classes[name]:
             members.setdefault(self.group(path), []).append(path)
-        groups = list(members.values())
+        return dict(list(members.items())[: -(-len(members) // 2)]) if self.halved else members
+
+    def _one_per_group(self, name: str, draw: int) -> list[str]:
+        groups = list(self._drawn_from(name).values())
         if draw == 0:
             return [paths[0] for paths in groups]
         generator = numpy_generator("support", self.name, name, draw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -128,7 +128,9 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     """
     plan = with_absolute_files(_resolve_compute(plan, device))
     folder = local(data, store.root, "--data", deadline=plan.resources.deadline).absolute()
-    categories = {name: load_category(folder, name) for name in _chosen(plan, find_categories(folder), folder)}
+    halved = plan.folds.protocol == "mvtec-fs"
+    chosen = _chosen(plan, find_categories(folder), folder)
+    categories = {name: replace(load_category(folder, name), halved=halved) for name in chosen}
     _check_target(plan, categories)
     warnings = [*plan.notes, *_too_small(plan, categories)]
     loaded = _load_textures(plan, textures, store.root)

@@ -70,6 +70,11 @@ class Folds(Settings):
         description="what the accuracy is over: the queries, or, where a class has no image beyond its n, "
         "the support images, each named by a head that was trained on the others",
     )
+    protocol: Literal["all", "mvtec-fs"] = Field(
+        "all",
+        description="which images: all, or MVREC's protocol, where draws choose from the first half of each class's "
+        "groups and the other half are the queries of all draws",
+    )
 
     @field_validator("categories", "seeds", "draws", "shots")
     @classmethod
