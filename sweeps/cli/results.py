@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -11,17 +11,23 @@ from rich.text import Text
 from sweeps.cli.options import console, say
 from sweeps.request import TexturesOption
 
+Published = Literal["paper", "mvrec"]
+
 
 def report(
     out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
-    paper: Annotated[bool, typer.Option("--paper", help="Also put our numbers beside the paper's.")] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="The same as --against paper.")] = False,
+    against: Annotated[
+        list[Published] | None, typer.Option(help="Also put our numbers beside published ones, the paper's or MVREC's.")
+    ] = None,
 ) -> None:
     """Write report.md, report.html and their plots from what OUT holds."""
-    from sweeps.report.write import paper_on_screen, write_report
+    from sweeps.report.write import published_on_screen, write_report
 
-    for part in paper_on_screen(out) if paper else ():
+    names = list(dict.fromkeys([*(["paper"] if paper else []), *(against or [])]))
+    for part in published_on_screen(out, names) if names else ():
         console.print(part)
-    page = write_report(out, paper=paper)
+    page = write_report(out, against=names)
     say(page)
 
 
