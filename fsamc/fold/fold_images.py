@@ -104,8 +104,9 @@ class FoldImages:
         if self.config.head.sees == "maps":
             features, normal = self.store.get(rows.queries)["features"], rows.normal(self.store)
             return MapSet(features, normal, self.store.get(rows)["indices"], self._parts)
-        vectors = self.store.get(self.inputs.vectors(rows))
-        return VectorSet(vectors["patches"], vectors["normal"], self._profiles(vectors["ranked"]), self._parts)
+        views = [self.store.get(vectors) for vectors in self.inputs.vectors(rows)]
+        patches, normal = (np.stack([view[name] for view in views], axis=1) for name in ("patches", "normal"))
+        return VectorSet(patches, normal, self._profiles(views[0]["ranked"]), self._parts)
 
     def _profiles(self, ranked: np.ndarray) -> np.ndarray:
         """Return the weighted profiles, float32 [n, R], of distances at growing ranks."""

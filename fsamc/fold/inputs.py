@@ -153,10 +153,10 @@ class FoldInputs:
             return self.nearest(self.pseudo)
         return SourceRows(good=self.bank.good, queries=self.pseudo)
 
-    def vectors(self, rows: NearestRows | SourceRows) -> ViewVectors:
+    def vectors(self, rows: NearestRows | SourceRows) -> list[ViewVectors]:
         """Return the vectors of these pictures: of images in all views, of pseudo-defects as they are."""
         views = self.views if isinstance(rows.queries, FeatureSet) else (IDENTITY,)
-        return ViewVectors(rows=rows, views=views, representation=self.config.representation)
+        return [ViewVectors(rows=rows, view=view, representation=self.config.representation) for view in views]
 
     @cached_property
     def artifacts(self) -> list[Artifact]:
@@ -171,7 +171,7 @@ class FoldInputs:
         config = self.config
         if not self.sees_images:
             for rows in self._represented():
-                yield self.vectors(rows) if config.head.sees == "vectors" else rows
+                yield from self.vectors(rows) if config.head.sees == "vectors" else [rows]
             if self.statistics:
                 yield self.statistics
         if config.detection.enabled:
