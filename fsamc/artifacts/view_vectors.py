@@ -24,7 +24,6 @@ from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
-PICTURES = 16  # turned and searched at once; a memory bound
 _REGION = ("patches", "weights", "region")  # of the representation, what these arrays depend on
 
 
@@ -120,11 +119,12 @@ class ViewVectors:
         assert isinstance(self.rows.queries, FeatureSet)
         queries, detector = self.rows.queries, self.rows.bank.load(store)
         normal = detector.rows
-        for first in range(0, len(places), PICTURES):
-            rows = range(first, min(first + PICTURES, len(places)))
+        batch = queries.features.batch
+        for first in range(0, len(places), batch):
+            rows = range(first, min(first + batch, len(places)))
             squares = np.stack([self.view.of(queries.square(row)) for row in rows])
             features = square_features(squares, queries.features, self.compute.device)
-            there = places_after(self.view, features.shape[1])[places[first : first + PICTURES]]  # [b, k]
+            there = places_after(self.view, features.shape[1])[places[first : first + batch]]  # [b, k]
             patches = np.take_along_axis(features, there[..., None], 1)
             if detector.patchwise:
                 _, indices = detector.compare(patches)
