@@ -39,7 +39,7 @@ WORDS = {
 }
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 KNOBS = """\
-Every key of a plan, as `fsamc plan show` lists them. Plans and the command line say `base.head.patches`; a space,
+Every key of a plan, as `fsamc plan show` lists them. Plans and the command line say `base.head.centre`; a space,
 `configurations`, tables and MLflow leave out the word `base`. A knob with names under *read by* is read where one of
 these kinds is chosen. A head or detector of another kind does not have it; elsewhere it changes nothing.
 """

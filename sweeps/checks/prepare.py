@@ -34,6 +34,10 @@ from sweeps.plan.configurations import variants, with_absolute_files
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import change_to_names
 
+MASKS = (
+    "ground truth: representation.region is masks, which shows heads where the defect is, on queries too; such numbers "
+    "are for published comparisons alone"
+)
 NO_QUERIES = "no queries: accuracy is leave-one-out on the support images, whose heads see one shot fewer"
 
 
@@ -135,7 +139,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     warnings = [*plan.notes, *_too_small(plan, categories)]
     loaded = _load_textures(plan, textures, store.root)
     plan, missing = _resolve_backbone(plan)
-    caveats = [*_check_backbones(plan), *([NO_QUERIES] if plan.folds.score == "support" else [])]
+    caveats = [*_check_backbones(plan), *_caveats(plan)]
     warnings += missing
     pictures = examine_pictures(categories, loaded, store)
     if pictures.categories != categories:  # with copies that lie in other files as one group
@@ -266,6 +270,15 @@ def _check_backbones(plan: Plan) -> list[str]:
     for features in _networks(plan):
         load_backbone(features, "cpu")
     return [RANDOM_WEIGHTS] if any(is_random(config.features) for config in variants(plan)) else []
+
+
+def _caveats(plan: Plan) -> Iterator[str]:
+    """Yield what the plan does to its numbers."""
+    if plan.folds.score == "support":
+        yield NO_QUERIES
+    vectors = (config for config in variants(plan, changed=2) if config.head.sees == "vectors")
+    if any(config.representation.region == "masks" for config in vectors):
+        yield MASKS
 
 
 def _networks(plan: Plan) -> list[Features]:

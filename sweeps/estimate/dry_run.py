@@ -67,7 +67,8 @@ def _lines(checked: CheckedRequest, size: Estimate, memory: int) -> Iterator[str
     plan = checked.prepared.plan
     yield f"time     {_range(size.wall, duration)} with {size.workers} side by side, besides starting and reporting"
     yield f"memory   up to about {memory / 2**30:.1f} GiB, of {psutil.virtual_memory().total / 2**30:.1f} GiB"
-    yield f"disk     about {size.disk / 1e9:.1f} GB"
+    kinds = ", ".join(f"{kind} {kept / 1e9:.1f}" for kind, kept in size.disk.items() if kept >= 5e7)
+    yield f"disk     about {sum(size.disk.values()) / 1e9:.1f} GB: {kinds}"
     yield "An estimate: a fold of each head and number of shots was run, alone; all others are taken to be like it."
     if size.folds.least < size.folds.most:
         yield "Pretraining stops somewhere between its first rounds and pretrain.max_rounds: hence the range."

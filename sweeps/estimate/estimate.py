@@ -42,7 +42,7 @@ class Estimate:
         wall: seconds of the whole with `workers` side by side.
         served: bytes of what bank actors hold.
         mapped: bytes of the files that the workers map at the same time, if each works on another category.
-        disk: bytes that the cache and OUT will grow by.
+        disk: bytes that the cache will grow by, by kind of artifact, and OUT, as `results`.
     """
 
     exact: bool
@@ -56,7 +56,7 @@ class Estimate:
     workers: int
     served: int
     mapped: int
-    disk: int
+    disk: dict[str, int]
 
 
 def estimate(checked: CheckedRequest, proposer: Proposer) -> Estimate:
@@ -86,7 +86,7 @@ def estimate(checked: CheckedRequest, proposer: Proposer) -> Estimate:
         workers=workers,
         served=sum(artifact.nbytes for artifact in artifacts if artifact.served_by),
         mapped=_mapped(artifacts, workers),
-        disk=RESULTS + sum(artifact.nbytes for artifact in lacking),
+        disk=_disk(lacking),
     )
 
 
@@ -113,7 +113,7 @@ def _artifacts(prepared: Prepared, configs: Iterable[FoldConfig]) -> list[Artifa
     """Return what the folds read, each once; looked up once for configurations that differ in training alone."""
     training = {"head", "finetune", "pretrain"}
     alike = {
-        (config.head.kind, config.pretrain.enabled, config.model_dump_json(exclude=training)): config
+        (config.head.kind, config.head.sees, config.pretrain.enabled, config.model_dump_json(exclude=training)): config
         for config in configs
     }
     folds = [fold for config in alike.values() for fold in prepared.folds(config)]
@@ -147,6 +147,13 @@ def _seconds(
         return eta.seconds() or 0.0
 
     return Seconds(with_folds_of(measured.least), with_folds_of(measured.most))
+
+
+def _disk(lacking: Iterable[Artifact]) -> dict[str, int]:
+    by_kind = Counter({"results": RESULTS})
+    for artifact in lacking:
+        by_kind[artifact.kind] += artifact.nbytes
+    return dict(by_kind.most_common())
 
 
 def _mapped(artifacts: Sequence[Artifact], workers: int) -> int:

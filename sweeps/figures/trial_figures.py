@@ -103,7 +103,7 @@ def _tsne(shared: Materials, fold: Fold) -> bytes:
         embeddings,
         title=f"{fold.category}: {kind}, {counted(fold.config.shots, 'shot')}, seed {fold.seed}, draw {fold.draw}, "
         f"{100 * right.mean():.1f} % of {counted(len(right), 'query')} named rightly",
-        before=f"{'residual' if fold.config.residual else 'feature'} maps, flattened",
+        before=f"{' and '.join(fold.config.representation.parts)} {fold.config.head.sees}, flattened",
         after="logits for each class" if head_class(fold.config.head).judges_pairs else "embeddings",
         seed=fold.seed,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import get_args
 
-import yaml
 from pydantic import BaseModel
 
 from fsamc.config.compute import Compute
@@ -17,7 +16,7 @@ from fsamc.config.settings import Settings
 from sweeps.plan.kinds import owners
 from sweeps.plan.older_plans import new_name
 from sweeps.plan.settings import Plan
-from sweeps.plan.yaml_lines import Place
+from sweeps.plan.yaml_lines import Place, as_yaml
 
 
 def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, str, str]]:
@@ -37,7 +36,7 @@ def knobs(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from knobs(kind, f"{key}.")
             continue
-        yield key, "" if field.is_required() else _as_yaml(field.default), field.description or ""
+        yield key, "" if field.is_required() else as_yaml(field.default), field.description or ""
         for inner in get_args(kind):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 yield from knobs(inner, f"{key}.KEY.")
@@ -117,8 +116,3 @@ def _names() -> list[str]:
     plain = [key for key, _, _ in knobs() if ".KEY" not in key]
     parts = [key.split(".") for key in plain]
     return sorted({".".join(part[:count]) for part in parts for count in range(1, len(part) + 1)})
-
-
-def _as_yaml(value: Any) -> str:
-    text: str = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1000)
-    return text.removesuffix("\n").removesuffix("\n...")

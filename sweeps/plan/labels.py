@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeps.plan.configurations import configuration
 from sweeps.plan.settings import Plan
+from sweeps.plan.yaml_lines import as_yaml
 
 
 def label(plan: Plan, values: Mapping[str, Any]) -> str:
@@ -18,6 +19,11 @@ def label(plan: Plan, values: Mapping[str, Any]) -> str:
     for key, value in values.items():
         if key != "head.kind":
             last = key.rpartition(".")[2]
-            shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+            shown = f"{value:.3g}" if isinstance(value, float) else written(value)
             words.append(f"{last if short[last] == 1 else key} {shown}")
     return ", ".join(words)
+
+
+def written(value: Any) -> str:
+    """Write a swept value as text, a list as plans have it."""
+    return as_yaml(value) if isinstance(value, list | tuple) else str(value)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fsamc.config.dotted import with_value
 from sweeps.plan.kinds import mapping, without_unused
-from sweeps.plan.yaml_lines import Place
+from sweeps.plan.yaml_lines import Place, as_yaml
 
 Tree = Mapping[Any, Any]
 
@@ -31,7 +31,16 @@ class Renamed(NamedTuple):
     value: Callable[[Any], Any] = lambda value: value
 
 
+def _named(names: Mapping[Any, Any]) -> Callable[[Any], Any]:
+    """Return what gives each old value its new one."""
+    return lambda value: next((new for old, new in names.items() if old == value), value)
+
+
 RENAMED = (
+    Renamed("residual", "representation.parts", _named({True: ["residual"], False: ["raw"]})),
+    Renamed("reference.scale", "representation.scale", _named({"bank": "channel"})),
+    Renamed("head.patches", "representation.patches"),
+    Renamed("head.weights", "representation.weights"),
     Renamed("head.direct.trainable", "head.trainable"),
     Renamed("head.direct.epochs", "head.epochs"),
     Renamed("head.direct.lr", "head.lr"),
@@ -55,7 +64,7 @@ class Moved(NamedTuple):
     def told(self, tree: Tree) -> str:
         """Say what the key is called now, and what it is read as in `tree`."""
         old, new = ".".join(self.old), ".".join(self.new)
-        return f"{old} is {new} now: read as {value_of(tree, self.new)}"
+        return f"{old} is {new} now: read as {as_yaml(value_of(tree, self.new))}"
 
 
 def read_older(tree: Tree, below: Tree | None = None) -> tuple[dict[Any, Any], list[Moved]]:

@@ -96,6 +96,12 @@ def change_to_names(key: str, names: Sequence[str]) -> str:
     return shlex.quote(f"{key}={json.dumps(list(names), ensure_ascii=False, separators=(',', ':'))}")
 
 
+def as_yaml(value: Any) -> str:
+    """Write a value as one line of YAML."""
+    text: str = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def read_yaml(text: str) -> YamlDocument:
     """One document of plain YAML with the places of its keys. Raises NotYaml."""
     try:

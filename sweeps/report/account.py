@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.plan.configurations import swept
+from sweeps.plan.labels import written
 from sweeps.report.document.numbers import counted, duration, listed
 from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
@@ -39,8 +40,8 @@ def what_ran(evidence: Evidence) -> Table:
 def _distribution(evidence: Evidence, key: str) -> str:
     space = swept(evidence.plan)[key]
     bounds = space.extremes
-    values = listed(bounds) if space.form == "choice" else f"{bounds[0]} to {bounds[1]}"
-    when = "".join(f", when {key} is {' or '.join(map(str, allowed))}" for key, allowed in space.when.items())
+    values = listed(map(written, bounds)) if space.form == "choice" else f"{bounds[0]} to {bounds[1]}"
+    when = "".join(f", when {key} is {' or '.join(map(written, allowed))}" for key, allowed in space.when.items())
     return f"{space.form}: {values}{when}"
 
 

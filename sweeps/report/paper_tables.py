@@ -39,6 +39,7 @@ _TITLES = {
 }
 # Where a fold runs and on which weights, and what may be found anew in each category.
 _FREE = ("compute.", "detection.", "pseudo.foreground", "features.backbone", "features.weights", "features.batch")
+_OF_VECTORS = ["views.", *(f"representation.{name}" for name in ("patches", "weights", "extent", "region"))]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class PaperTable:
         if self.number == ABLATION:
             return _ablation_row(config)
         if self.number == RESIDUALS:
-            return "residual" if config.residual else "raw"
+            return "residual" if _is_residual(config) else "raw"
         return str(config.shots)
 
     def printed(self, column: str) -> pd.DataFrame:
@@ -132,8 +133,9 @@ def facts(config: FoldConfig) -> dict[str, Any]:
         return cell
     pretrained = pretrains(config)
     polygons = pretrained and config.pseudo.mask == "polygon"
-    reference = config.reference.kind if config.residual else None
-    return cell | {"pretrained": pretrained, "polygons": polygons, "reference": reference}
+    reference = config.reference.kind if _is_residual(config) else None
+    parts = None if _is_residual(config) else config.representation.parts
+    return cell | {"pretrained": pretrained, "polygons": polygons, "reference": reference, "parts": parts}
 
 
 @cache
@@ -158,8 +160,13 @@ def _ablation_row(config: FoldConfig) -> str:
     """Name a row of the ablation by what is ticked in it."""
     if config.head.sees == "images":
         return config.head.kind
-    ticked = {"residual": config.residual, "pretraining": pretrains(config)}
+    ticked = {"residual": _is_residual(config), "pretraining": pretrains(config)}
     return " ".join([config.head.kind, *(name for name, there in ticked.items() if there)])
+
+
+def _is_residual(config: FoldConfig) -> bool:
+    """Whether residuals are what the head sees, or part of it."""
+    return "residual" in config.representation.parts
 
 
 def _settings(config: FoldConfig) -> dict[str, Any]:
@@ -175,8 +182,12 @@ def _counts(key: str, config: FoldConfig) -> bool:
         return key.startswith(("features.", "head.")) and not key.startswith(_FREE)
     unused = [] if config.head.kind == "maml" else ["pretrain.maml."]
     unused += [] if pretrains(config) else ["pretrain.", "pseudo."]
+    unused += [] if config.head.sees == "vectors" else _OF_VECTORS
+    unused += [] if config.representation.scale == "covariance" else ["representation.shrinkage"]
     return not key.startswith((*_FREE, *unused))
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -12,7 +12,7 @@ from cluster.folds import Outcome
 from fsamc.counting import counted
 from fsamc.store.store import Store
 
-KINDS = ("features", "pseudo", "bank", "nearest")
+KINDS = ("features", "statistics", "pseudo", "bank", "nearest", "vectors")
 
 
 @dataclass
@@ -75,15 +75,16 @@ def builds_by_kind(store: Store) -> dict[str, tuple[int, float]]:
     """Count per kind the artifacts that the sweep has built, and their seconds."""
     builds = dict.fromkeys(KINDS, (0, 0.0))
     for build in store.builds():
-        count, seconds = builds[build.kind]
+        count, seconds = builds.get(build.kind, (0, 0.0))
         builds[build.kind] = (count + 1, seconds + build.seconds)
     return builds
 
 
 def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[str, tuple[int, float]]:
     """Count what the sweep has built beyond `before`, by kind."""
+    none = (0, 0.0)
     return {
-        kind: (count - before[kind][0], seconds - before[kind][1])
+        kind: (count - before.get(kind, none)[0], seconds - before.get(kind, none)[1])
         for kind, (count, seconds) in builds_by_kind(store).items()
     }
 

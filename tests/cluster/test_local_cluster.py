@@ -41,7 +41,7 @@ def builds(cache: Path) -> Counter[str]:
 
 
 def test_two_sweeps_at_once_share_what_is_built_and_nothing_else(cluster, lab):
-    plans = {"one": ["name=one"], "other": ["name=other", "base.head.patches=7"]}
+    plans = {"one": ["name=one"], "other": ["name=other", "base.representation.patches=7"]}
     words = {name: lab.words(lab.plan(), *changes, out=name, cache="shared") for name, changes in plans.items()}
     begun = {name: lab.start(on(cluster, each), cluster.environment) for name, each in words.items()}
     for name, process in begun.items():

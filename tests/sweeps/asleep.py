@@ -70,7 +70,8 @@ def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
     category, config = shared.categories[fold.category], fold.config
     classes = tuple(category.defects)
     key = fold.inputs(shared.categories, shared.textures).key
-    off = abs(log10(config.finetune.lr) + 3) / 4 + abs(log10(config.head.patches / 40)) / 2 + (not config.residual) / 2
+    off = abs(log10(config.finetune.lr) + 3) / 4 + abs(log10(config.representation.patches / 40)) / 2
+    off += ("raw" in config.representation.parts) / 2
     rng = numpy_generator("made up", key)
     truth = tuple(n % len(classes) for n in range(QUERIES))
     right = rng.random(QUERIES) < np.clip(0.8 - off, 0.1, 0.9)

@@ -21,7 +21,10 @@ PLAN = validated(
     {
         "name": "written",
         "base": {"features": {"backbone": "resnet18", "weights": "random"}},
-        "space": {"head.kind": {"choice": ["prototype", "contrastive"]}, "head.patches": {"integers": [1, 5000]}},
+        "space": {
+            "head.kind": {"choice": ["prototype", "contrastive"]},
+            "representation.patches": {"integers": [1, 5000]},
+        },
         "folds": {"seeds": [1, 2], "draws": [0, 1], "shots": [3]},
         "search": {"algorithm": "random", "trials": 3},
     },
@@ -75,7 +78,7 @@ class Out:
         )
 
     def values(self, number: int) -> dict[str, object]:
-        return {"head.kind": ("prototype", "contrastive")[number % 2], "head.patches": number + 1}
+        return {"head.kind": ("prototype", "contrastive")[number % 2], "representation.patches": number + 1}
 
     def propose(self, number: int) -> None:
         self.folder.proposed(TrialRecord(number, self.values(number)))

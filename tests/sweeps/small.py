@@ -38,7 +38,9 @@ PLAN: dict[str, Any] = {
     "base": {
         "features": {"size": 64, "dim": 16},
         "reference": {"projection": 8, "starts": 3},
-        "head": {"kind": "prototype", "patches": 5, "hidden": [8, 4], "embedding": 8},
+        "representation": {"parts": ["residual"], "patches": 5},
+        "views": {"support": "none", "queries": "none"},
+        "head": {"kind": "prototype", "hidden": [8, 4], "embedding": 8},
         "pseudo": {"foreground": "whole", "per_class": 4},
         "pretrain": {"pseudo_classes": 3, "max_rounds": 4, "queries": 6, "stop_threshold": 1.0},
         "finetune": {"epochs": {2: 15, 3: 10}, "lr": 1e-3},

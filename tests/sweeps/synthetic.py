@@ -25,12 +25,13 @@ CATEGORIES = {
 }
 SPACE: dict[str, dict[str, list[Any]]] = {
     "head.kind": {"choice": ["contrastive", "prototype"]},
-    "head.patches": {"integers": [5, 80]},
+    "representation.patches": {"integers": [5, 80]},
     "reference.ratio": {"loguniform": [0.02, 0.2]},
-    "residual": {"choice": [True, False]},
+    "representation.parts": {"choice": [["residual"], ["raw"]]},
     "pretrain.lr": {"loguniform": [1e-5, 1e-2]},
     "pretrain.stop_threshold": {"uniform": [0.2, 0.8]},
 }
+BASE = {"representation": {"parts": ["residual"]}}
 QUERIES = 40  # of a fold
 NOTES = {
     "status": "done",
@@ -50,7 +51,7 @@ def write_synthetic(out: Path, *, trials: int, seed: int = 0, data: str = "5e1fc
     Accuracies follow the settings, the category and some noise of `seed`; 24,000 trials at most.
     """
     rng = np.random.default_rng(seed)
-    plan = Plan.model_validate({"name": "synthetic", "space": SPACE, "folds": {"draws": [0, 1]}})
+    plan = Plan.model_validate({"name": "synthetic", "base": BASE, "space": SPACE, "folds": {"draws": [0, 1]}})
     settings = [_settings(rng) for _ in range(trials)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "plan.yaml").write_text(to_yaml(plan))
@@ -82,9 +83,9 @@ def note(out: Path, **notes: Any) -> None:
 def _settings(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "head.kind": ["contrastive", "prototype"][int(rng.integers(2))],
-        "head.patches": int(rng.integers(5, 81)),
+        "representation.patches": int(rng.integers(5, 81)),
         "reference.ratio": float(10 ** rng.uniform(-1.7, -0.7)),
-        "residual": bool(rng.integers(2)),
+        "representation.parts": [["raw"], ["residual"]][int(rng.integers(2))],
         "pretrain.lr": float(10 ** rng.uniform(-5, -2)),
         "pretrain.stop_threshold": float(rng.uniform(0.2, 0.8)),
     }
@@ -95,15 +96,16 @@ def _folds(plan: Plan, number: int, values: dict[str, Any], rng: np.random.Gener
     name = config_hash(configuration(plan, values))
     trained = values["head.kind"] == "contrastive"
     rate = 0.25 - 0.06 * (np.log10(values["pretrain.lr"]) + 3.5) ** 2 if trained else 0.1
-    skill = 0.3 + rate + 0.05 * values["residual"] - abs(values["head.patches"] - 40) / 400
+    residual, patches = values["representation.parts"] == ["residual"], values["representation.patches"]
+    skill = 0.3 + rate + 0.05 * residual - abs(patches - 40) / 400
     for place, (category, seed, draw) in enumerate(product(CATEGORIES, (1, 2), (0, 1))):
         share = np.clip(skill + 0.06 * (place < 4) + rng.normal(0, 0.04), 0, 1)
         correct = round(share * QUERIES)
         row: dict[str, Any] = {"trial": number, "config": name, "category": category, "seed": seed, "draw": draw}
         row |= {"shots": plan.base.shots, "head": values["head.kind"], "accuracy": correct / QUERIES}
         row |= {"correct": correct, "queries": QUERIES, "status": "ok"}
-        row["seconds"] = round((12 if trained else 2) * float(rng.uniform(0.7, 1.5)) + values["head.patches"] / 40, 3)
-        yield row | {key: json.dumps(value) if isinstance(value, bool) else value for key, value in values.items()}
+        row["seconds"] = round((12 if trained else 2) * float(rng.uniform(0.7, 1.5)) + patches / 40, 3)
+        yield row | {key: json.dumps(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 def _write_predictions(path: Path, folds: pd.DataFrame, rng: np.random.Generator) -> None:

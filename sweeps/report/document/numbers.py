@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +14,12 @@ from sweeps.results.tables import DASH
 
 
 def shown(value: Any) -> str:
-    """Write a setting's value: numbers with four significant digits, a dash for none, all else as it is."""
+    """Write a setting's value: numbers with four significant digits, a dash for none, all else as it is.
+
+    A list, which folds.csv holds as JSON, loses its quotes.
+    """
+    if isinstance(value, str) and value.startswith('["'):
+        value = f"[{', '.join(json.loads(value))}]"
     if value == "" or value != value:  # NaN
         return DASH
     return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)

@@ -53,8 +53,17 @@ def estimated(lab, monkeypatch):
 
 def test_every_fold_takes_as_long_as_the_one_of_its_kind(estimated):
     size = estimated()
-    assert size.missing == {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
+    assert size.missing == {
+        "features": 4,
+        "statistics": 2,
+        "pseudo": 2,
+        "bank": 4,
+        "nearest": 4,
+        "sourcerows": 2,
+        "vectors": 6,
+    }
     assert (size.left, size.finished, size.exact) == (32, 0, True)
+    assert {*size.disk} == {"results", *size.missing}
     assert size.folds == Seconds(8 * (2 + 3 + 20 + 30), 8 * (2 + 3 + 3 * 20 + 3 * 30))
     assert size.builds["bank"] > 0 == size.builds["features"]
     assert size.wall == tuple(seconds + size.builds["bank"] for seconds in size.folds)
@@ -84,7 +93,7 @@ def test_a_grid_of_a_million_is_counted_and_not_listed(lab, capfd, monkeypatch):
     monkeypatch.setattr("sweeps.search.enumerated.points", lambda *_: pytest.fail("the grid is listed"))
     tenths, numbers = {"choice": [n / 10 for n in range(1, 11)]}, {"choice": [*range(1, 11)]}
     space = dict.fromkeys(("pretrain.lr", "pretrain.stop_threshold", "finetune.lr"), tenths)
-    space |= dict.fromkeys(("head.patches", "pretrain.queries", "finetune.epochs.2"), numbers)
+    space |= dict.fromkeys(("representation.patches", "pretrain.queries", "finetune.epochs.2"), numbers)
     assert fsamc(*lab.words(lab.plan(space=space), "--dry-run")) == 0
     output = capfd.readouterr().out
     assert output.startswith("small: 1000001 trials (grid), 4000004 folds")  # and the base, which is none of them
@@ -104,7 +113,7 @@ def test_a_measured_fold_leaves_nothing_and_says_what_all_rounds_would_take(lab)
     assert set(measured.least) == set(measured.most) == set(configs)
     for head, shots in configs:
         assert (measured.most[head, shots] > measured.least[head, shots] > 0) == (head == "contrastive")
-    assert set(measured.per_byte) == {"features", "pseudo", "bank", "nearest"}
+    assert set(measured.per_byte) == {"features", "statistics", "pseudo", "bank", "nearest", "sourcerows", "vectors"}
     assert min(measured.per_byte.values()) > 0
     assert everything(lab.root) == before
 

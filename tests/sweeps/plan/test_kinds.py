@@ -14,10 +14,10 @@ from sweeps.search import make_proposer
 
 TEXT = """
 base:
-  head: {kind: prototype, patches: 7, temperature: 0.2}
+  head: {kind: prototype, centre: false, temperature: 0.2}
 space:
   head.kind: {choice: [prototype, contrastive]}
-  residual: {choice: [true, false]}
+  representation.parts: {choice: [[residual], [raw]]}
 search: {algorithm: grid}
 """
 LIST = """
@@ -41,8 +41,8 @@ def write(tmp_path):
 
 def test_a_key_of_one_kind_is_kept_for_it_and_is_no_part_of_another(write):
     plan, without = load_plan(write(TEXT)), load_plan(write(TEXT.replace(", temperature: 0.2", ""), "plain.yaml"))
-    assert configuration(plan, {}).head == PrototypeSettings(patches=7)
-    assert configuration(plan, {"head.kind": "contrastive"}).head == ContrastiveSettings(patches=7, temperature=0.2)
+    assert configuration(plan, {}).head == PrototypeSettings(centre=False)
+    assert configuration(plan, {"head.kind": "contrastive"}).head == ContrastiveSettings(centre=False, temperature=0.2)
     assert config_hash(plan.base) == config_hash(without.base)
     assert plan_hash(plan) != plan_hash(without)
 
@@ -58,7 +58,7 @@ def test_a_plan_with_keys_of_several_kinds_is_written_whole_and_read_back(write)
 
 
 def test_a_swept_key_is_tried_with_the_kinds_that_have_it(write):
-    plan = load_plan(write(TEXT), ["space.head.temperature={choice: [0.1, 0.3]}", "space.residual=null"])
+    plan = load_plan(write(TEXT), ["space.head.temperature={choice: [0.1, 0.3]}", "space.representation.parts=null"])
     assert plan.space["head.temperature"].when == {"head.kind": ("contrastive",)}
     assert base_values(plan) == {"head.kind": "prototype"}
     contrastive = [{"head.kind": "contrastive", "head.temperature": value} for value in (0.1, 0.3)]

@@ -79,9 +79,41 @@ def test_a_change_under_the_old_name_is_one_of_the_new(write, older, newer):
     assert note.startswith(f"{older[0]}: ")
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("base: {residual: true}", "base: {representation: {parts: [residual]}}"),
+        (
+            "base: {reference: {kind: padim, scale: bank}}",
+            "base: {reference: {kind: padim}, representation: {scale: channel}}",
+        ),
+        ("base: {reference: {scale: none}}", "base: {representation: {scale: none}}"),
+        (
+            "base: {head: {kind: maml, patches: 9, weights: uniform}}",
+            "base: {head: {kind: maml}, representation: {patches: 9, weights: uniform}}",
+        ),
+        ("space: {residual: {choice: [false, true]}}", "space: {representation.parts: {choice: [[raw], [residual]]}}"),
+        (
+            "space: {good: {choice: [false, true], when: {residual: [true]}}, residual: {choice: [true]}}",
+            "space: {good: {choice: [false, true], when: {representation.parts: [[residual]]}},"
+            " representation.parts: {choice: [[residual]]}}",
+        ),
+        (
+            "search: {algorithm: list}\nconfigurations: [{residual: false, head.patches: 3}]",
+            "search: {algorithm: list}\nconfigurations: [{representation.parts: [raw], representation.patches: 3}]",
+        ),
+    ],
+)
+def test_what_heads_saw_is_a_representation(write, older, newer):
+    read = load_plan(write(older))
+    assert to_yaml(read) == to_yaml(load_plan(write(newer)))
+    assert all(": read as " in note for note in read.notes)
+
+
 FLAT = """
 name: elder
 base:
+  residual: false
   reference: {kind: patchcore, ratio: 0.2, projection: 128, starts: 10, channels: 100, ridge: 0.01, images: 10,
     words: 12, blocks: 4, window: 1, scale: none}
   head:
@@ -100,11 +132,11 @@ space: {head.kind: {choice: KINDS}}
 
 def test_a_plan_that_an_earlier_version_resolved_is_read(write):
     plan = load_plan(write(FLAT.replace("KINDS", "[prototype, contrastive]")))
-    assert plan.base.head == PrototypeSettings(patches=7, weights="uniform")
-    assert plan.base.reference.model_dump() == {
-        "kind": "patchcore", "ratio": 0.2, "projection": 128, "starts": 10, "scale": "none",
-    }  # fmt: skip
-    contrastive = ContrastiveSettings(patches=7, weights="uniform", temperature=0.2, hidden=(16, 8))
+    assert plan.base.head == PrototypeSettings()
+    seen = plan.base.representation
+    assert (seen.parts, seen.scale, seen.patches, seen.weights) == (("raw",), "none", 7, "uniform")
+    assert plan.base.reference.model_dump() == {"kind": "patchcore", "ratio": 0.2, "projection": 128, "starts": 10}
+    contrastive = ContrastiveSettings(temperature=0.2, hidden=(16, 8))
     assert configuration(plan, {"head.kind": "contrastive"}).head == contrastive
     direct = load_plan(write(FLAT.replace("KINDS", "[prototype, direct]"), "direct.yaml"))
     assert configuration(direct, {"head.kind": "direct"}).head == DirectSettings(epochs=3)

@@ -56,7 +56,7 @@ def test_what_is_left_out_takes_the_default(file):
 
 
 def test_a_plan_without_a_name_is_called_after_its_file(write):
-    assert load_plan(write("base: {residual: false}", "tiles.yaml")).name == "tiles"
+    assert load_plan(write("base: {good: true}", "tiles.yaml")).name == "tiles"
     assert load_plan(write("{}", "empty.yaml")) == Plan(name="empty")
 
 
@@ -75,7 +75,8 @@ def test_the_command_line_wins_over_the_plan_and_later_changes_over_earlier(file
         ("folds.seeds=[3,4,5]", "folds.seeds", (3, 4, 5)),
         ("folds.categories=[cap]", "folds.categories", ("cap",)),
         ("base.pretrain.queries=5", "base.pretrain.queries", 5),
-        ("base.residual=false", "base.residual", False),
+        ("base.good=true", "base.good", True),
+        ("base.representation.parts=[raw]", "base.representation.parts", ("raw",)),
         ("base.pseudo.beta=[0.1, 0.2]", "base.pseudo.beta", (0.1, 0.2)),
         ("base.head={kind: contrastive, temperature: 0.1}", "base.head.temperature", 0.1),
         ("base.pretrain.lr=1.0e-3", "base.pretrain.lr", 1e-3),
@@ -131,9 +132,13 @@ def test_epochs_of_one_shot_count_may_be_swept(file):
 
 
 def test_a_plan_takes_from_another_what_it_leaves_out(file, write):
-    plan = load_plan(write("extends: plan.yaml\nbase: {residual: false, finetune: {epochs: {5: 3}}}\n", "more.yaml"))
+    plan = load_plan(
+        write("extends: plan.yaml\nbase: {representation: {parts: [raw]}, finetune: {epochs: {5: 3}}}\n", "more.yaml")
+    )
     assert plan.name == "more"
-    assert plan.base == FoldConfig(residual=False, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 3}})
+    assert plan.base == FoldConfig(
+        representation={"parts": ["raw"]}, head={"kind": "prototype"}, finetune={"epochs": {2: 12, 5: 3}}
+    )
     assert plan.space == load_plan(file).space
     assert (plan.folds.seeds, plan.search.trials) == ((1, 2), 5)
 
@@ -151,9 +156,9 @@ space: {head.kind: null, pretrain.stop_threshold: {choice: [0.1]}, pretrain.quer
 
 
 def test_plans_may_extend_a_preset_and_each_other_and_the_nearest_wins(write):
-    write("extends: smoke\nbase: {good: true, residual: false}\n", "middle.yaml")
+    write("extends: smoke\nbase: {good: true, representation: {parts: [raw]}}\n", "middle.yaml")
     plan = load_plan(write("extends: middle.yaml\nbase: {good: false}\n", "top.yaml"))
-    assert (plan.base.good, plan.base.residual) == (False, False)
+    assert (plan.base.good, plan.base.representation.parts) == (False, ("raw",))
     assert plan.base.pretrain == load_plan("smoke").base.pretrain
 
 
@@ -189,7 +194,7 @@ LISTED = """
 base: {pretrain: {queries: 2}}
 search: {algorithm: list}
 configurations:
-  - {residual: false}
+  - {representation.parts: [raw]}
   - {pretrain.lr: 1e-3, pretrain.queries: 3}
   - {finetune.epochs.2: 7}
 """
@@ -198,14 +203,14 @@ configurations:
 def test_listed_configurations_are_what_the_configuration_makes_of_them(write):
     plan = load_plan(write(LISTED))
     assert plan.configurations == (
-        {"residual": False},
+        {"representation.parts": ["raw"]},
         {"pretrain.lr": 0.001, "pretrain.queries": 3},
         {"finetune.epochs.2": 7},
     )
-    keys = ["residual", "pretrain.lr", "pretrain.queries", "finetune.epochs.2"]
+    keys = ["representation.parts", "pretrain.lr", "pretrain.queries", "finetune.epochs.2"]
     assert list(base_values(plan)) == list(swept(plan)) == keys
     assert swept(plan)["pretrain.queries"].choice == (2, 3)
-    assert swept(plan)["residual"].choice == (True, False)
+    assert swept(plan)["representation.parts"].choice == (list(plan.base.representation.parts), ["raw"])
 
 
 def test_variants_of_a_list_are_the_base_and_the_entries_as_they_are(write):
@@ -260,7 +265,7 @@ def test_a_list_and_a_space_exclude_each_other(write):
         ("space.pretrain.queries={choice: [1], integers: [1, 2]}", ["space.pretrain.queries", "one of"]),
         ("space.pretrain.lr={loguniform: [0, 1]}", ["space.pretrain.lr", "above 0"]),
         ("space.pretrain.lr={uniform: [0.5, 0.1]}", ["space.pretrain.lr", "below"]),
-        ("space.head.patches={uniform: [1, 9]}", ["space.head.patches=", ": found 3.5", "integer"]),
+        ("space.representation.patches={uniform: [1, 9]}", ["space.representation.patches=", ": found 3.5", "integer"]),
         ("space.pretrain.lr={choice: [1e-4, 0.0001]}", ["space.pretrain.lr", "twice"]),
         ("space.finetune.epochs.1={choice: [3]}", ["finetune.epochs", "start at 2"]),
         ("space.finetune.epochs.x={choice: [3]}", ["finetune.epochs", "x"]),

@@ -81,12 +81,12 @@ def test_every_command_that_reads_a_plan_prints_a_line_for_each(tmp_path, capsys
             "plan.yaml:5:7: space.head.kind.choice.1: unknown kind 'forest'",
         ),
         (
-            "space:\n  head.patches: {integers: [1, 0]}\n",
-            "plan.yaml:2:3: space.head.patches: integers: [1, 0]: the lower bound",
+            "space:\n  representation.patches: {integers: [1, 0]}\n",
+            "plan.yaml:2:3: space.representation.patches: integers: [1, 0]: the lower bound",
         ),
         (
-            "space:\n  head.patches: {choice: [1, 1]}\n",
-            "plan.yaml:2:18: space.head.patches.choice: [1, 1] names a value twice",
+            "space:\n  representation.patches: {choice: [1, 1]}\n",
+            "plan.yaml:2:18: space.representation.patches.choice: [1, 1] names a value twice",
         ),
         (
             "space:\n  head: {kind: {choice: [maml]}}\n",
@@ -105,10 +105,10 @@ def test_a_mistake_is_found_where_it_is(told, text, line):
 
 
 def test_a_plan_that_is_extended_is_named_where_it_is_at_fault(told):
-    below = "base:\n  good: 3\n  residual: 7\nspace:\n  pretrain.queries: {choice: [0, 1]}\n"
-    above = "extends: below.yaml\nbase:\n  residual: true\n  head.kind: maml\n"
+    below = "base:\n  good: 3\n  detection: {enabled: 7}\nspace:\n  pretrain.queries: {choice: [0, 1]}\n"
+    above = "extends: below.yaml\nbase:\n  detection: {enabled: true}\n  head.kind: maml\n"
     assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:2:3:", "plan.yaml:4:3:"]
-    above = "extends: below.yaml\nbase: {good: false, residual: true}\n"
+    above = "extends: below.yaml\nbase: {good: false, detection: {enabled: true}}\n"
     assert [line.partition(" ")[0] for line in told(above, below=below)] == ["below.yaml:5:31:"]
 
 
@@ -146,8 +146,8 @@ def test_a_later_word_wins_and_is_the_one_that_is_named(told):
     assert told("base: {pretrain: {queries: 0}}\n", "base.pretrain.queries=-1", "base.pretrain.queries=-2") == [
         "plan.yaml: base.pretrain.queries=-2: found -2; input should be greater than or equal to 1"
     ]
-    told("base: {good: 3, residual: 8}\n", "base.good=true")
-    assert load_plan("plan.yaml", ["base.good=true", "base.residual=true"]).base.good
+    told("base: {good: 3, pretrain: {enabled: 8}}\n", "base.good=true")
+    assert load_plan("plan.yaml", ["base.good=true", "base.pretrain.enabled=true"]).base.good
 
 
 @pytest.mark.parametrize(

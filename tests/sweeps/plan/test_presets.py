@@ -102,8 +102,6 @@ OTHERS = {"metal_nut": "flood_centre", "cable": "grabcut", "hazelnut": "grabcut"
 VANILLA = {
     "kind": "vanilla",
     "pool": "flatten",
-    "patches": 40,
-    "weights": "excess",
     "embedding": 128,
     "relation": [512, 128],
 }
@@ -116,12 +114,12 @@ TABLES: dict[str, tuple[dict, dict | list]] = {
         {"folds.shots": [2]},
         [
             {"pretrain.enabled": False},
-            {"residual": False},
+            {"representation.parts": ["raw"]},
             {"head.kind": "vanilla", "pretrain.stop_metric": "pairs"},
             {"head.kind": "direct"},
         ],
     ),
-    "table5": ({"folds.shots": [2]}, {"residual": [True, False]}),
+    "table5": ({"folds.shots": [2]}, {"representation.parts": [["residual"], ["raw"]]}),
     "table7": (
         {
             "base.head": VANILLA,
@@ -135,7 +133,7 @@ TABLES: dict[str, tuple[dict, dict | list]] = {
         {"base.head": {"kind": "direct", "trainable": "all", "epochs": 100, "lr": 1e-5}},
         {},
     ),
-    "table11": ({"base.residual": False}, {}),
+    "table11": ({"base.representation.parts": ["raw"]}, {}),
     "table13": ({"base.head.kind": "maml"}, {}),
     "contrastive-vs-vanilla": ({"folds.shots": [2]}, [{"head.kind": "vanilla", "pretrain.stop_metric": "pairs"}]),
 }
@@ -176,8 +174,8 @@ def test_table_1_spells_out_the_papers_settings():
     assert base.features.model_dump(include={"layers", "dim", "fit", "resize", "size", "precision"}) == {
         "layers": ("layer2", "layer3"), "dim": 1024, "fit": "crop", "resize": 256, "size": 224, "precision": "fp32",
     }  # fmt: skip
-    assert base.reference.model_dump(include={"kind", "ratio", "projection", "starts", "scale"}) == {
-        "kind": "patchcore", "ratio": 0.1, "projection": 128, "starts": 10, "scale": "none",
+    assert base.reference.model_dump(include={"kind", "ratio", "projection", "starts"}) == {
+        "kind": "patchcore", "ratio": 0.1, "projection": 128, "starts": 10,
     }  # fmt: skip
     pseudo = base.pseudo
     assert (pseudo.mask, pseudo.perlin.scales, pseudo.perlin.threshold, pseudo.area) == (
@@ -193,9 +191,12 @@ def test_table_1_spells_out_the_papers_settings():
     assert (learning.stop_threshold, learning.stop_metric) == (0.4, "episode")
     assert (base.finetune.epochs, base.finetune.lr) == ({2: 45, 3: 25, 4: 15, 5: 15}, 1e-4)
     head = base.head
-    assert (head.kind, head.temperature, head.pool) == ("contrastive", 0.07, "flatten")
+    assert (head.kind, head.temperature, head.pool, head.centre) == ("contrastive", 0.07, "flatten", False)
     assert (head.hidden, head.embedding) == ((256, 128), 128)
-    assert (base.residual, base.good, base.support.mean) == (True, False, "image")
+    assert (base.good, base.support.mean) == (False, "image")
+    seen = base.representation
+    assert (seen.parts, seen.scale, seen.extent) == (("residual",), "none", 0.0)
+    assert (base.views.support, base.views.queries) == ("none", "none")
     assert list(folds.categories) == sorted(TEXTURES + OBJECTS)
     assert (folds.seeds, folds.draws, folds.shots) == ((1, 2, 3, 4, 5), (0,), (1, 2, 3, 4, 5))
 

@@ -53,7 +53,7 @@ def test_the_line_names_the_place_and_what_is_read(write):
     ("text", "words"),
     [
         ("space: {shots: {uniform: [1, 2]}}", "space.shots: .*list the numbers in folds.shots"),
-        ("space: {shots: {choice: [1], when: {residual: [true]}}}", "space.shots: .*list the numbers in folds.shots"),
+        ("space: {shots: {choice: [1], when: {good: [false]}}}", "space.shots: .*list the numbers in folds.shots"),
         ("search: {algorithm: list}\nconfigurations: [{shots: 3}]", "configurations.0.shots: .*folds.shots"),
         ("space: {good: {choice: [true, false], when: {shots: [2]}}}", "good.when.shots: .*folds.shots"),
         ("base: {shots: 3}\nfolds: {shots: [2]}", "base.shots is 3 and folds.shots .2.: leave base.shots out"),

@@ -53,8 +53,8 @@ def test_a_key_whose_condition_is_not_met_does_not_multiply():
 
 
 def test_a_condition_on_a_key_that_is_not_swept_is_about_the_base():
-    shots = space(head__patches={"integers": [1, 4], "when": {"shots": [2]}})
-    assert [point["head.patches"] for point in points(shots, BASE)] == [1, 2, 3, 4]
+    shots = space(representation__patches={"integers": [1, 4], "when": {"shots": [2]}})
+    assert [point["representation.patches"] for point in points(shots, BASE)] == [1, 2, 3, 4]
     assert list(points(shots, FoldConfig(shots=3))) == [{}]
 
 

@@ -96,15 +96,17 @@ def test_the_printed_averages_that_are_not_the_mean_of_their_rows():
     [
         ({}, {1: "2", 2: "2", 4: "contrastive residual pretraining", 5: "residual"}),
         ({"pretrain__enabled": False}, {3: "2", 4: "contrastive residual"}),
-        ({"residual": False}, {4: "contrastive pretraining", 5: "raw", 11: "2"}),
-        ({"residual": False, "pretrain__enabled": False}, {}),
+        ({"representation__parts": ["raw"]}, {4: "contrastive pretraining", 5: "raw", 11: "2"}),
+        ({"representation__parts": ["raw"], "pretrain__enabled": False}, {}),
         ({"head__kind": "vanilla"}, {4: "vanilla residual pretraining", 7: "2"}),
         ({"pseudo__mask": "polygon", "shots": 3}, {9: "3"}),
         ({"head__kind": "direct"}, {4: "direct", 10: "2"}),
-        ({"head__kind": "direct", "residual": False, "pretrain__enabled": False, "shots": 1}, {10: "1"}),
+        ({"head__kind": "direct", "representation__parts": ["raw"], "pretrain__enabled": False, "shots": 1}, {10: "1"}),
         ({"good": True, "shots": 4}, {12: "4"}),
         ({"head__kind": "maml", "shots": 5}, {13: "5"}),
         ({"head__kind": "prototype"}, {}),
+        ({"representation__parts": ["residual", "centred"], "shots": 1}, {1: "1", 2: "1"}),
+        ({"representation__parts": ["centred"]}, {}),
         ({"reference__kind": "padim"}, {}),
     ],
 )
@@ -198,6 +200,11 @@ def test_one_seed_counts_as_no_deviation():
 # --- from the command line
 
 
+def cells(values: dict) -> dict:
+    """Values as folds.csv holds them."""
+    return {key: json.dumps(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
 def write_out(
     out: Path, plan: str, trials: list[tuple[dict, dict[int, dict[str, list[float]]]]], *changes: str
 ) -> Path:
@@ -208,7 +215,7 @@ def write_out(
     (out / "trials.jsonl").write_text("".join(lines))
     (out / "sweep.json").write_text('{"status": "running"}')
     parts = [
-        folds(scores, number, shots, values.get("head.kind", "contrastive")).assign(**values)
+        folds(scores, number, shots, values.get("head.kind", "contrastive")).assign(**cells(values))
         for number, (values, by_shots) in enumerate(trials)
         for shots, scores in by_shots.items()
     ]
@@ -247,7 +254,10 @@ def test_the_report_shows_it_on_the_screen_and_in_both_files_where_it_is_asked_f
 
 
 def test_a_sweep_under_another_name_shows_every_table_it_answers(tmp_path: Path):
-    trials = [({"residual": True}, {2: {"bottle": [0.7, 0.8]}}), ({"residual": False}, {2: {"bottle": [0.5, 0.6]}})]
+    trials = [
+        ({"representation.parts": ["residual"]}, {2: {"bottle": [0.7, 0.8]}}),
+        ({"representation.parts": ["raw"]}, {2: {"bottle": [0.5, 0.6]}}),
+    ]
     headings, tables, _ = compared(write_out(tmp_path / "out", "table5", trials, "name=mine"))
     assert [heading.partition(":")[0] for heading in headings] == ["Table 1", "Table 4", "Table 5", "Table 11"]
     ablation = {table.title: table for table in tables if table.title.startswith("contrastive")}

@@ -269,13 +269,25 @@ def test_heads_are_the_best_trials_of_each_beside_the_papers_average(out):
     board = evidence.board.assign(head=evidence.board["trial"].map(evidence.of_trials("head")))
     assert heads["mean"].to_dict() == board.groupby("head")["mean"].max().to_dict()
     best = evidence.configs[heads.loc["contrastive", "trial"]]
-    printed = 0.3716 if best.residual else 0.3460  # of tables 1 and 11 at two shots; the paper has no prototype
+    printed = (
+        0.3716 if "residual" in best.representation.parts else 0.3460
+    )  # of tables 1 and 11 at two shots; the paper has no prototype
     assert heads["paper"].tolist() == pytest.approx([printed, math.nan], nan_ok=True, abs=5e-5)
+
+
+def test_a_list_is_shown_as_a_plan_has_it(out):
+    report, key = report_of(out), "representation.parts"
+    assert dict(texts(table(report, "ran")))[key] == "choice: [residual], [raw]"
+    place = table(report, "ranking").header.index(key)
+    assert {row[place] for row in texts(table(report, "ranking"))} == {"[residual]", "[raw]"}
 
 
 def test_listed_configurations_are_swept_like_any(tmp_path):
     out = write_synthetic(tmp_path, trials=3)
-    entries = [{"head.kind": "prototype", "head.patches": 9}, {"pretrain.lr": 0.01, "pretrain.stop_threshold": 0.3}]
+    entries = [
+        {"head.kind": "prototype", "representation.patches": 9},
+        {"pretrain.lr": 0.01, "pretrain.stop_threshold": 0.3},
+    ]
     change_plan(out, space={}, configurations=entries, search={"algorithm": "list"})
     ran = dict(texts(table(report_of(out), "ran")))
     assert ran["head.kind"] == "choice: contrastive, prototype"

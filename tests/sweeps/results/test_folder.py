@@ -25,11 +25,16 @@ PLAN = validated(
     Plan,
     {
         "name": "p",
-        "space": {"good": {"choice": [False, True]}, "residual": {"choice": [True, False]}},
-        "base": {"features": {"backbone": "resnet18", "weights": "random"}},
+        "space": {"good": {"choice": [False, True]}, "representation.parts": {"choice": [["residual"], ["raw"]]}},
+        "base": {
+            "features": {"backbone": "resnet18", "weights": "random"},
+            "representation": {"parts": ["residual"]},
+        },
         "search": {"algorithm": "grid"},
     },
 )
+
+RESIDUAL, RAW = {"representation.parts": ["residual"]}, {"representation.parts": ["raw"]}
 
 
 @pytest.fixture
@@ -87,8 +92,8 @@ def rows(folder: SweepFolder, name: str = "folds.csv") -> list[dict[str, str]]:
 
 
 def test_a_fold_is_a_row_with_a_column_per_swept_key(folder):
-    tell(folder, 4, outcome(7, good=True, residual=False), good=True, residual=False)
-    config = config_hash(updated(PLAN.base, {"good": True, "residual": False}))
+    tell(folder, 4, outcome(7, good=True, **RAW), good=True, **RAW)
+    config = config_hash(updated(PLAN.base, {"good": True, **RAW}))
     assert rows(folder) == [
         {
             "trial": "4",
@@ -104,13 +109,13 @@ def test_a_fold_is_a_row_with_a_column_per_swept_key(folder):
             "status": "ok",
             "seconds": "1.25",
             "good": "true",
-            "residual": "false",
+            "representation.parts": '["raw"]',
         }
     ]
 
 
 def test_a_query_is_a_row_with_its_classes_and_a_score_per_class(folder):
-    tell(folder, 0, outcome(1), good=False, residual=True)
+    tell(folder, 0, outcome(1), good=False, **RESIDUAL)
     first, second = rows(folder, "predictions.csv")
     assert first | {"scores": None} == {
         "trial": "0",
@@ -129,7 +134,7 @@ def test_a_query_is_a_row_with_its_classes_and_a_score_per_class(folder):
 
 def test_a_failed_fold_is_a_row_with_its_reason_and_no_prediction(folder):
     reason = 'ValueError: "features", too\nlarge'
-    tell(folder, 0, outcome(1, error=reason), done=False, good=False, residual=True)
+    tell(folder, 0, outcome(1, error=reason), done=False, good=False, **RESIDUAL)
     (row,) = rows(folder)
     assert row["status"] == f"failed: {reason}"
     assert row["accuracy"] == row["correct"] == row["queries"] == row["seconds"] == ""
@@ -138,7 +143,7 @@ def test_a_failed_fold_is_a_row_with_its_reason_and_no_prediction(folder):
 
 
 def test_the_tables_are_sorted_at_the_end_whatever_the_order_of_arrival(folder, tmp_path):
-    values = {"good": False, "residual": True}
+    values = {"good": False, **RESIDUAL}
     for number in (2, 10):
         folder.proposed(TrialRecord(number, values))
     for number, seed in [(10, 2), (2, 2), (10, 1), (2, 1)]:
@@ -153,8 +158,8 @@ def test_the_tables_are_sorted_at_the_end_whatever_the_order_of_arrival(folder, 
 
 
 def test_the_best_trial_becomes_a_plan_of_its_own(folder):
-    tell(folder, 0, outcome(1), outcome(2), good=False, residual=True)
-    tell(folder, 1, outcome(1, right=2, good=True), outcome(2, right=2, good=True), good=True, residual=True)
+    tell(folder, 0, outcome(1), outcome(2), good=False, **RESIDUAL)
+    tell(folder, 1, outcome(1, right=2, good=True), outcome(2, right=2, good=True), good=True, **RESIDUAL)
     folder.finish()
     best = load_plan(str(folder.root / "best.yaml"))
     assert best.name == "p-best"
@@ -164,17 +169,17 @@ def test_the_best_trial_becomes_a_plan_of_its_own(folder):
 
 
 def test_listed_configurations_have_a_column_per_key_of_any_entry_and_the_best_is_alone(tmp_path):
-    entries = ({"residual": False}, {"pretrain.queries": 3})
+    entries = (RAW, {"pretrain.queries": 3})
     plan = Plan(name="l", base=PLAN.base, configurations=entries, search={"algorithm": "list"})
     folder = SweepFolder(tmp_path / "out", plan)
     folder.open(DATA)
-    tell(folder, 0, outcome(1), residual=True)
-    tell(folder, 1, outcome(1, right=2, residual=False), residual=False)
-    assert list(rows(folder)[0]) == [*tables.FIXED, "residual", "pretrain.queries"]
-    assert [row["residual"] for row in rows(folder)] == ["true", "false"]
+    tell(folder, 0, outcome(1), **RESIDUAL)
+    tell(folder, 1, outcome(1, right=2, **RAW), **RAW)
+    assert list(rows(folder)[0]) == [*tables.FIXED, "representation.parts", "pretrain.queries"]
+    assert [row["representation.parts"] for row in rows(folder)] == ['["residual"]', '["raw"]']
     folder.finish()
     best = load_plan(str(folder.root / "best.yaml"))
-    assert (best.base.residual, best.configurations) == (False, ())
+    assert (best.base.representation.parts, best.configurations) == (("raw",), ())
 
 
 def test_where_detection_is_on_a_fold_has_a_row_of_what_was_detected(tmp_path):
@@ -184,8 +189,8 @@ def test_where_detection_is_on_a_fold_has_a_row_of_what_was_detected(tmp_path):
     one = outcome(1, right=2)
     detected = {"threshold": 0.5, "anomaly": (0.4, 0.6), "good_images": ("a", "b", "c", "d")}
     result = dataclasses.replace(one.result, **detected, good_anomaly=(0.1, 0.2, 0.3, 0.9))
-    tell(folder, 0, dataclasses.replace(one, result=result), good=False, residual=True)
-    tell(folder, 1, outcome(1, error="x"), done=False, good=True, residual=True)
+    tell(folder, 0, dataclasses.replace(one, result=result), good=False, **RESIDUAL)
+    tell(folder, 1, outcome(1, error="x"), done=False, good=True, **RESIDUAL)
     (row,) = rows(folder, "detection.csv")
     assert (row["trial"], row["seed"], row["threshold"]) == ("0", "1", "0.5")
     # of two queries, both named rightly, one is detected; of four good images one is called defective
@@ -196,7 +201,7 @@ def test_where_detection_is_on_a_fold_has_a_row_of_what_was_detected(tmp_path):
 
 
 def test_without_detection_there_is_no_such_table(folder):
-    tell(folder, 0, outcome(1), good=False, residual=True)
+    tell(folder, 0, outcome(1), good=False, **RESIDUAL)
     folder.finish()
     assert not (folder.root / "detection.csv").exists()
 
@@ -214,14 +219,14 @@ def test_a_new_sweep_has_no_rows_and_goes_on_under_its_own_name(folder):
 
 
 def test_trials_come_back_with_what_was_proposed_and_only_finished_ones_keep_their_rows(folder):
-    tell(folder, 0, outcome(1), outcome(2), good=False, residual=True)
-    tell(folder, 1, outcome(1), done=False, good=False, residual=False)
-    tell(folder, 2, outcome(1, error="x"), outcome(2), done=False, good=True, residual=True)
+    tell(folder, 0, outcome(1), outcome(2), good=False, **RESIDUAL)
+    tell(folder, 1, outcome(1), done=False, good=False, **RAW)
+    tell(folder, 2, outcome(1, error="x"), outcome(2), done=False, good=True, **RESIDUAL)
     opened, records = again(folder)
     assert records == [
-        TrialRecord(0, {"good": False, "residual": True}, done=True),
-        TrialRecord(1, {"good": False, "residual": False}),
-        TrialRecord(2, {"good": True, "residual": True}),
+        TrialRecord(0, {"good": False, **RESIDUAL}, done=True),
+        TrialRecord(1, {"good": False, **RAW}),
+        TrialRecord(2, {"good": True, **RESIDUAL}),
     ]
     assert [row["trial"] for row in rows(opened)] == ["0", "0"]
     assert [row["trial"] for row in rows(opened, "predictions.csv")] == ["0"] * 4
@@ -229,11 +234,11 @@ def test_trials_come_back_with_what_was_proposed_and_only_finished_ones_keep_the
 
 
 def test_a_trial_stopped_early_keeps_its_rows_and_its_reason(folder):
-    tell(folder, 0, outcome(1), outcome(2), good=False, residual=True)
-    tell(folder, 1, outcome(1, right=2), done=False, good=False, residual=False)
+    tell(folder, 0, outcome(1), outcome(2), good=False, **RESIDUAL)
+    tell(folder, 1, outcome(1, right=2), done=False, good=False, **RAW)
     folder.done(1, stopped="after 1 of 2 folds: x", estimate=0.1 + 0.2)
     for opened, records in (again(folder), again(folder)):
-        values = {"good": False, "residual": False}
+        values = {"good": False, **RAW}
         assert records[1] == TrialRecord(1, values, done=True, stopped="after 1 of 2 folds: x", estimate=0.1 + 0.2)
         assert opened.fold_scores() == {
             0: {("cap", 1, 0, 2): 0.5, ("cap", 2, 0, 2): 0.5},
@@ -250,19 +255,19 @@ def test_a_trial_stopped_early_keeps_its_rows_and_its_reason(folder):
 @pytest.mark.parametrize("name", ["folds.csv", "predictions.csv", "trials.jsonl"])
 @pytest.mark.parametrize("left", [1, 10, 25])
 def test_a_line_torn_by_a_kill_is_dropped_and_takes_nothing_with_it(folder, name, left):
-    tell(folder, 0, outcome(1), outcome(2), good=False, residual=True)
+    tell(folder, 0, outcome(1), outcome(2), good=False, **RESIDUAL)
     whole = {file: (folder.root / file).read_text() for file in ("folds.csv", "predictions.csv")}
-    tell(folder, 1, outcome(1), done=False, good=False, residual=False)
+    tell(folder, 1, outcome(1), done=False, good=False, **RAW)
     file = folder.root / name
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines[:-1]) + lines[-1][:left])
     opened, records = again(folder)
     assert {file: (folder.root / file).read_text() for file in whole} == whole
     assert [record.number for record in records] == ([0] if name == "trials.jsonl" else [0, 1])
-    opened.proposed(TrialRecord(len(records), {"good": True, "residual": True}))
+    opened.proposed(TrialRecord(len(records), {"good": True, **RESIDUAL}))
     opened.done(len(records))
     _, after = again(folder)
-    assert after == [*records, TrialRecord(len(records), {"good": True, "residual": True}, done=True)]
+    assert after == [*records, TrialRecord(len(records), {"good": True, **RESIDUAL}, done=True)]
 
 
 def test_notes_add_up_over_the_runs(folder):

@@ -288,7 +288,12 @@ def own(lab: Lab) -> Lab:
     return Lab(few(lab.root), lab.textures, lab.backbone, lab.root)
 
 
-ONE_HEAD = {"space": {"head.patches": {"choice": [5, 20]}, "residual": {"choice": [True, False]}}}
+ONE_HEAD = {
+    "space": {
+        "representation.patches": {"choice": [5, 20]},
+        "representation.parts": {"choice": [["residual"], ["raw"]]},
+    }
+}
 
 
 def test_too_few_images_for_queries_name_the_way_out(own, capfd):

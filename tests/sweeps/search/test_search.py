@@ -18,9 +18,9 @@ SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
     "pretrain.stop_threshold": {"uniform": [0.2, 0.8]},
     "pretrain.lr": {"loguniform": [1e-5, 1e-1]},
-    "head.patches": {"integers": [1, 4]},
+    "representation.patches": {"integers": [1, 4]},
 }
-NUMBERS = {key: SPACE[key] for key in ("pretrain.stop_threshold", "pretrain.lr", "head.patches")}
+NUMBERS = {key: SPACE[key] for key in ("pretrain.stop_threshold", "pretrain.lr", "representation.patches")}
 TRAINED = {"head.kind": ["contrastive"]}
 CONDITIONAL = {
     "finetune.lr": {"loguniform": [1e-5, 1e-1], "when": {"finetune.epochs.2": [8, 9, 10, 11, 12]}},
@@ -84,9 +84,9 @@ PLANS = {
     "grid": lambda seed=0: plan("grid", DISCRETE, seed=seed),
     "list": lambda seed=0: listed(
         {Q: 1},
-        {"residual": False},
+        {"good": True},
         {Q: 3},
-        {Q: 1, "residual": False},
+        {Q: 1, "good": True},
     ),
     "random": lambda seed=0: plan("random", trials=9, seed=seed),
     "random, conditional": lambda seed=0: plan("random", CONDITIONAL, trials=9, seed=seed),
@@ -226,7 +226,7 @@ class TestBudgeted:
 # --- grid and list
 
 TREE = {"head.kind": {"choice": ["prototype", "contrastive"]}, Q: {"choice": [1, 2, 5]}}
-SILENT = ({"residual": False}, {Q: 5, "head.kind": "prototype"}, {Q: 1})
+SILENT = ({"good": True}, {Q: 5, "head.kind": "prototype"}, {Q: 1})
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ SILENT = ({"residual": False}, {Q: 5, "head.kind": "prototype"}, {Q: 1})
     [
         (plan("grid", TREE), ["head.kind", Q], ["c2", "p1", "p2", "p5", "c1", "c5"]),
         (plan("grid", {Q: {"choice": [1, 3, 4]}}, trials=2), [Q], ["2", "1", "3", "4"]),
-        (listed(*SILENT), ["residual", Q, "head.kind"], ["T2c", "F2c", "T5p", "T1c"]),
+        (listed(*SILENT), ["good", Q, "head.kind"], ["F2c", "T2c", "F5p", "F1c"]),
         (listed({Q: 2}, {Q: 3}, pretrain={"queries": 2}), [Q], ["2", "3"]),
         *((plan(algorithm, {}, trials=9), [], [""]) for algorithm in ("grid", "random", "optuna")),
         (listed(), [], [""]),
@@ -270,7 +270,7 @@ def test_random_draws_cover_their_ranges_evenly():
     decades = [math.floor(math.log10(values["pretrain.lr"])) for values in found]
     assert all(abs(decades.count(decade) - 500) < 80 for decade in (-5, -4, -3, -2))
     for number in (1, 2, 3, 4):
-        assert abs(sum(values["head.patches"] == number for values in found) - 500) < 80
+        assert abs(sum(values["representation.patches"] == number for values in found) - 500) < 80
 
 
 # --- optuna
@@ -314,9 +314,9 @@ def test_with_a_second_goal_it_looks_for_speed_too():
     [
         (SPACE, {}, "space.head.kind is a choice"),
         (
-            {**NUMBERS, "head.patches": {"integers": [1, 4], "when": {Q: [2]}}},
+            {**NUMBERS, "representation.patches": {"integers": [1, 4], "when": {Q: [2]}}},
             {},
-            "space.head.patches has `when`",
+            "space.representation.patches has `when`",
         ),
         (ONE, {}, "two keys"),
         (NUMBERS, {"goals": ["accuracy", "seconds"]}, "one goal"),

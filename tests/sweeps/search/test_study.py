@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from fsamc.config.dotted import validated
+from fsamc.config.representation import Representation
 from fsamc.errors import BadInput
 from sweeps.errors import StudyLost
 from sweeps.plan.configurations import base_values, configuration
@@ -38,7 +39,7 @@ SPACE = {
 SMALL = {
     "head.kind": SPACE["head.kind"],
     "pretrain.queries": {"choice": [8, 16, 32, 64, 128]},
-    "residual": {"choice": [True, False]},
+    "representation.parts": {"choice": [list(Representation().parts), ["raw"]]},
 }
 
 
@@ -247,7 +248,7 @@ def test_a_study_that_holds_something_else_under_a_number_is_not_gone_on_with(tm
     ("other", "data", "words"),
     [
         (plan(base={"good": True}), "d", "another plan"),
-        (plan({**SPACE, "residual": {"choice": [True, False]}}), "d", "another plan"),
+        (plan({**SPACE, "good": {"choice": [True, False]}}), "d", "another plan"),
         (plan(), "e", "other data"),
         (plan(goals=["accuracy", "seconds"]), "d", "other search.goals"),
     ],

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.ray
 
 SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
-    "head.patches": {"integers": [2, 30], "when": {"head.kind": ["prototype"]}},
+    "representation.patches": {"integers": [2, 30], "when": {"head.kind": ["prototype"]}},
     "finetune.lr": {"loguniform": [1e-4, 1e-2], "when": {"head.kind": ["contrastive"]}},
 }
 FOLDS = 4  # of a trial
@@ -46,7 +46,7 @@ def test_a_conditional_search_is_interrupted_resumed_and_added_to_by_another_dri
     for row in folds.to_dict("records"):
         trial = study.trials[int(row["trial"])]
         assert {key: row[key] for key in SPACE if row[key]} == {key: str(v) for key, v in trial.params.items()}
-        assert (row["head.patches"] == "") == (row["head"] == "contrastive")
+        assert (row["representation.patches"] == "") == (row["head"] == "contrastive")
         assert (row["finetune.lr"] == "") == (row["head"] == "prototype")
         assert trial.user_attrs["config"] == row["config"]
     for found in (out, other):

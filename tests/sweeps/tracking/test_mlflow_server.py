@@ -68,7 +68,7 @@ def test_the_experiment_opens_on_the_runs_with_nested_children_and_the_accuracy_
     page.goto(server.uri + address(shown))
     page.wait_for_selector("text=shown: results", timeout=60_000)
     page.wait_for_selector("text=trial 0: prototype", timeout=60_000)
-    for column in ("accuracy", "accuracy_std", "accuracy/cap", "accuracy/tile", "head.kind", "head.patches"):
+    for column in ("accuracy", "accuracy_std", "accuracy/cap", "accuracy/tile", "head.kind", "representation.patches"):
         page.wait_for_selector(f"[role=columnheader]:has-text('{column}')", timeout=60_000)
     sweep, trial = (page.locator(f"a:has-text('{name}')").first for name in ("shown: results", "trial 3: "))
     assert sweep.bounding_box()["x"] < trial.bounding_box()["x"], "a trial stands below its sweep, and farther right"

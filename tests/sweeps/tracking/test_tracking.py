@@ -137,7 +137,7 @@ def test_users_land_on_the_table_of_runs_with_a_description_and_columns(out, del
     assert "viewStateShareKey=trials" in tags["mlflow.note.content"]
     columns = json.loads(tags["mlflow.sharedViewState.trials"])["selectedColumns"]
     assert columns[:2] == ["metrics.`accuracy`", "metrics.`accuracy_std`"]
-    assert {"metrics.`accuracy/tile`", "params.`head.kind`", "params.`head.patches`"} <= set(columns)
+    assert {"metrics.`accuracy/tile`", "params.`head.kind`", "params.`representation.patches`"} <= set(columns)
     client = MlflowClient(uri)
     client.set_experiment_tag(client.get_experiment_by_name(out.plan.name).experiment_id, "mlflow.note.content", "mine")
     deliver(out)

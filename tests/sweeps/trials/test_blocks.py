@@ -35,7 +35,9 @@ def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
 
 @pytest.mark.ray
 def test_a_sweep_in_blocks_ends_in_the_same_table_also_when_resumed(lab: Lab):
-    plan = lab.plan(space={"support.mean": {"choice": ["embedding", "residual"]}, "head.patches": {"choice": [3, 5]}})
+    plan = lab.plan(
+        space={"support.mean": {"choice": ["embedding", "residual"]}, "representation.patches": {"choice": [3, 5]}}
+    )
     words, out = lab.words(plan, "resources.working_set=0", "--no-reuse", out="blocks"), lab.root / "blocks"
     with folds_that_sleep(0.05):
         whole = lab.sweep(plan, out="whole")

@@ -198,11 +198,11 @@ RACE = {
     "search": {"algorithm": "list", "stopping": {"kind": "race", "confidence": 0.6, "spread": 0.02}},
     "space": {},
     "configurations": [
-        {"head.patches": 60},
-        {"head.patches": 1},
-        {"residual": False},
-        {"head.patches": 1, "residual": False},
-        {"head.patches": 2},
+        {"representation.patches": 60},
+        {"representation.patches": 1},
+        {"representation.parts": ["raw"]},
+        {"representation.patches": 1, "representation.parts": ["raw"]},
+        {"representation.patches": 2},
     ],
     "folds": {"seeds": [1, 2], "shots": [1, 2]},
     "resources": {"workers": 1, "gpus": 0},
@@ -267,7 +267,10 @@ def _assert_tracked(out, folds, stopped):
 def test_a_trial_has_one_number_in_study_mlflow_report_and_events_and_a_stopped_one_an_estimate(
     lab: Lab, objective, reports, capfd
 ):
-    choices = {"head.patches": {"choice": [1, 5, 60]}, "residual": {"choice": [True, False]}}
+    choices = {
+        "representation.patches": {"choice": [1, 5, 60]},
+        "representation.parts": {"choice": [["residual"], ["raw"]]},
+    }
     search = {"algorithm": "optuna", "trials": 6, "stopping": {"confidence": 0.6, "spread": 0.02}}
     parts = RACE | {"configurations": [], "space": choices, "search": search, "objective": objective}
     with folds_that_sleep(report=bool(reports)):

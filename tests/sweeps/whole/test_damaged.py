@@ -26,7 +26,10 @@ from tests.sweeps.small import Lab, assert_tracked, fsamc, notes
 
 # Races that stop trials, a study to ask, and every table that there is.
 PLAN = {
-    "space": {"head.patches": {"choice": [1, 2, 60]}, "residual": {"choice": [True, False]}},
+    "space": {
+        "representation.patches": {"choice": [1, 2, 60]},
+        "representation.parts": {"choice": [["residual"], ["raw"]]},
+    },
     "folds": {"seeds": [1, 2, 3, 4]},
     "objective": {"kind": "support"},
     "resources": {"workers": 1, "gpus": 0},

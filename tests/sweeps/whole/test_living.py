@@ -18,7 +18,7 @@ from tests.sweeps.small import PLAN, Lab, assert_same_results, fsamc, n_rows, no
 pytestmark = pytest.mark.ray
 
 RANDOM = {
-    "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+    "space": {"representation.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
     "base": {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}},
     "folds": {"seeds": [1], "shots": [1, 2]},
 }

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.ray
 
 N_FOLDS = 16
 ACTORS = ("ray::FoldService", "ray::BankActor", "ray::ImplicitFunc")
-BUILDS = {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
+BUILDS = {"features": 4, "statistics": 2, "pseudo": 2, "bank": 4, "nearest": 4, "sourcerows": 2, "vectors": 6}
 
 
 def test_every_fold_has_a_row_in_order_that_its_predictions_bear_out(done):
