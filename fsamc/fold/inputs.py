@@ -154,9 +154,14 @@ class FoldInputs:
         return SourceRows(good=self.bank.good, queries=self.pseudo)
 
     def vectors(self, rows: NearestRows | SourceRows) -> list[ViewVectors]:
-        """Return the vectors of these pictures: of images in all views, of pseudo-defects as they are."""
-        views = self.views if isinstance(rows.queries, FeatureSet) else (IDENTITY,)
-        return [ViewVectors(rows=rows, view=view, representation=self.config.representation) for view in views]
+        """Return the vectors of these pictures: of images in all views, of pseudo-defects as they are.
+
+        The region of pseudo-defects is their anomaly also where the ground truth is that of images.
+        """
+        views, representation = self.views, self.config.representation
+        if not isinstance(rows.queries, FeatureSet):
+            views, representation = (IDENTITY,), representation.model_copy(update={"region": "anomaly"})
+        return [ViewVectors(rows=rows, view=view, representation=representation) for view in views]
 
     @cached_property
     def artifacts(self) -> list[Artifact]:
