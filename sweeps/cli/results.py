@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -11,7 +12,12 @@ from rich.text import Text
 from sweeps.cli.options import console, say
 from sweeps.request import TexturesOption
 
-Published = Literal["paper", "mvrec"]
+
+class Published(StrEnum):
+    """Published accuracies that ours can stand beside."""
+
+    PAPER = "paper"
+    MVREC = "mvrec"
 
 
 def report(
@@ -24,7 +30,7 @@ def report(
     """Write report.md, report.html and their plots from what OUT holds."""
     from sweeps.report.write import published_on_screen, write_report
 
-    names = list(dict.fromkeys([*(["paper"] if paper else []), *(against or [])]))
+    names = list(dict.fromkeys([*([Published.PAPER] if paper else []), *(against or [])]))
     for part in published_on_screen(out, names) if names else ():
         console.print(part)
     page = write_report(out, against=names)
