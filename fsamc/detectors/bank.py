@@ -46,7 +46,10 @@ class MemoryBank:
         Raises:
             ValueError: `ratio` is not in (0, 1].
         """
-        indices = choose_bank(features, ratio=ratio, projection=projection, starts=starts, seed=seed, device=device)
+        if not 0 < ratio <= 1:
+            raise ValueError(f"expected a ratio in (0, 1], found {ratio}")
+        count = max(1, int(len(features) * ratio))
+        indices = choose_bank(features, count=count, projection=projection, starts=starts, seed=seed, device=device)
         return cls(rows=np.array(features[indices]), indices=indices)
 
     def nearest(self, features: np.ndarray, *, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:

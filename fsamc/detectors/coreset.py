@@ -31,13 +31,13 @@ PAIRS = 16384  # differences of rows held at once
 
 
 def choose_bank(
-    features: np.ndarray, *, ratio: float, projection: int, starts: int, seed: int, device: str = "cpu"
+    features: np.ndarray, *, count: int, projection: int, starts: int, seed: int, device: str = "cpu"
 ) -> np.ndarray:
     """Which patches make the bank (paper 4.1.3).
 
     Args:
         features: float32 or float16 [N, D], may be memory-mapped.
-        ratio: share of the rows kept, in (0, 1]; int(N * ratio) of them, at least one.
+        count: how many rows, 1 to N.
         projection: channels of the Gaussian random projection in which distances are compared.
         starts: random rows whose mean distance decides the first choice.
         seed: changes the projection and the starting rows.
@@ -47,12 +47,9 @@ def choose_bank(
         int64 [K], row numbers in order of choice.
 
     Raises:
-        ValueError: `ratio` is not in (0, 1].
+        ValueError: `count` is outside 1..N.
     """
-    if not 0 < ratio <= 1:
-        raise ValueError(f"expected a ratio in (0, 1], found {ratio}")
     n, channels = features.shape
-    count = max(1, int(n * ratio))
     gaussian = torch.randn(channels, projection, generator=torch_generator(seed, "coreset projection"))
     matrix = (gaussian / projection**0.5).to(device)
     points = torch.empty(n, projection, device=device)

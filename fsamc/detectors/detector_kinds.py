@@ -5,9 +5,9 @@ A detector is added by a class here and its name in `AnyDetector`, and by the fi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fsamc.config.settings import Settings
 
@@ -70,9 +70,41 @@ class PatchCoreSettings(DetectorSettings):
 
     detector: ClassVar[str] = "fsamc.detectors.patchcore:PatchCore"
     kind: Literal["patchcore"] = "patchcore"
-    ratio: float = Field(0.1, gt=0.0, le=1.0, description="share of the good patches kept in the bank")
+    ratio: float | None = Field(
+        0.1, gt=0.0, le=1.0, description="share of the good patches kept in the bank; null where `rows` says how many"
+    )
+    rows: int | None = Field(
+        None, ge=1, description="good patches kept in the bank, in place of `ratio`; all, where there are fewer"
+    )
     projection: int = Field(128, ge=1, description="channels of the random projection the coreset is chosen in")
     starts: int = Field(10, ge=1, description="random points whose mean distance starts the coreset")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_ratio_out(cls, values: Any) -> Any:
+        """Where `rows` is set and nothing is said of `ratio`, there is none."""
+        if isinstance(values, dict) and values.get("rows") is not None and "ratio" not in values:
+            return {**values, "ratio": None}
+        return values
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if (self.ratio is None) == (self.rows is None):
+            both = f"found ratio {self.ratio} and rows {self.rows}"
+            raise ValueError(f"{both}; set one of reference.ratio and reference.rows, and the other to null")
+        return self
+
+    def count(self, patches: int) -> int:
+        """Return how many of the good patches make the bank, at least one."""
+        if self.rows is not None:
+            return min(self.rows, patches)
+        assert self.ratio is not None
+        return max(1, int(patches * self.ratio))
+
+    @property
+    def learning_settings(self) -> dict[str, Any]:
+        """Those of every detector, with the one of `ratio` and `rows` that is set."""
+        return {key: value for key, value in super().learning_settings.items() if value is not None}
 
 
 class SpadeSettings(RetrievalSettings):

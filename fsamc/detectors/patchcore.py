@@ -8,6 +8,7 @@ import numpy as np
 
 from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_scale
+from fsamc.detectors.coreset import choose_bank
 from fsamc.detectors.detector_kinds import PatchCoreSettings
 
 
@@ -23,13 +24,14 @@ class PatchCore(Detector[PatchCoreSettings]):
         """Choose the coreset."""
         patches = good.reshape(-1, good.shape[-1])
         ways = {"projection": settings.projection, "starts": settings.starts}
-        bank = MemoryBank.build(patches, settings.ratio, seed, **ways, device=device)
-        return {"indices": bank.indices, "rows": bank.rows.astype(np.float16)}
+        chosen = choose_bank(patches, count=settings.count(len(patches)), seed=seed, **ways, device=device)
+        return {"indices": chosen, "rows": patches[chosen].astype(np.float16)}
 
     @classmethod
     def bytes_kept(cls, settings: PatchCoreSettings, good: tuple[int, int, int]) -> int:
-        """Take a share of the features."""
-        return int(np.prod(good) * settings.ratio) * 2
+        """Count the rows, two bytes a channel."""
+        n_images, n_patches, dim = good
+        return 2 * dim * settings.count(n_images * n_patches)
 
     @property
     def rows(self) -> np.ndarray:

@@ -15,7 +15,7 @@ def build(features=FEATURES, ratio=0.1, seed=1):
 
 def test_the_rows_are_the_patches_that_the_coreset_chose():
     bank = build(ratio=0.2, seed=2)
-    expected = choose_bank(FEATURES, ratio=0.2, projection=8, starts=5, seed=2)
+    expected = choose_bank(FEATURES, count=60, projection=8, starts=5, seed=2)
     assert np.array_equal(bank.indices, expected)
     assert bank.rows.dtype == FEATURES.dtype
     assert np.array_equal(bank.rows, FEATURES[expected])

@@ -183,22 +183,18 @@ def test_points_that_are_not_finite_are_refused(value):
 class TestChooseBank:
     features = np.random.default_rng(7).normal(size=(400, 30)).astype(np.float16)
 
-    def choose(self, *, seed=1, ratio=0.1, projection=8, starts=10):
-        return choose_bank(self.features, ratio=ratio, projection=projection, starts=starts, seed=seed)
+    def choose(self, *, seed=1, starts=10):
+        return choose_bank(self.features, count=40, projection=8, starts=starts, seed=seed)
 
     def test_the_seed_decides_the_choice(self):
         assert np.array_equal(self.choose(), self.choose())
         assert not np.array_equal(self.choose(), self.choose(seed=2))
 
-    @pytest.mark.parametrize(("ratio", "count"), [(0.1, 40), (0.0999, 39), (0.001, 1), (1.0, 400)])
-    def test_the_count_is_the_share_rounded_down_and_at_least_one(self, ratio, count):
-        assert len(np.unique(self.choose(ratio=ratio))) == count
-
     def test_more_starts_than_rows_are_all_rows(self):
         assert np.array_equal(self.choose(starts=400)[:5], self.choose(starts=1000)[:5])
 
     def test_half_precision_is_read_as_it_is(self):
-        wide = choose_bank(self.features.astype(np.float32), ratio=0.1, projection=8, starts=10, seed=1)
+        wide = choose_bank(self.features.astype(np.float32), count=40, projection=8, starts=10, seed=1)
         assert np.array_equal(self.choose(), wide)
 
 

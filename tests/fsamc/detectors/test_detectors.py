@@ -10,6 +10,7 @@ from scipy.spatial.distance import mahalanobis
 from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_spread, detector_class
 from fsamc.detectors.cpr import histograms, visual_words
+from fsamc.detectors.detector_kinds import PatchCoreSettings
 from tests.fsamc.kinds import DETECTORS, settings_of
 
 G, SIDE, D, N = 9, 4, 6, 5
@@ -95,6 +96,29 @@ class TestEveryDetector:
         settings = settings_of(DETECTORS, kind, **SETTINGS)
         mapped = detector_class(settings)(files, good, settings).compare(queries)
         assert all(np.array_equal(a, b) for a, b in zip(mapped, detector(kind).compare(QUERIES), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        ({"ratio": 0.1}, 40),
+        ({"ratio": 0.0999}, 39),
+        ({"ratio": 0.001}, 1),
+        ({"ratio": 1.0}, 400),
+        ({"rows": 1}, 1),
+        ({"rows": 40}, 40),
+        ({"rows": 1000}, 400),
+        ({"rows": 7, "ratio": None}, 7),
+    ],
+)
+def test_a_bank_is_a_share_rounded_down_or_a_number_of_rows(size, count):
+    assert PatchCoreSettings(**size).count(400) == count
+    assert detector_class(PatchCoreSettings()).bytes_kept(PatchCoreSettings(**size), (10, 40, D)) == 2 * D * count
+
+
+def test_a_bank_of_a_number_of_rows_is_the_bank_of_that_share():
+    by_share, by_rows = detector("patchcore"), detector("patchcore", ratio=None, rows=int(0.2 * G * P))
+    assert np.array_equal(by_share.rows, by_rows.rows)
 
 
 def test_patchcore_is_the_memory_bank():

@@ -82,6 +82,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "features.batch": NoOp("images per forward pass bound the memory", (3, 16)),
     "reference.kind": Bites(("padim", "spade", "cpr"), PROTOTYPE),
     "reference.ratio": Bites((0.05, 0.3)),
+    "reference.rows": Bites((3, 40), {"reference.ratio": None, "reference.rows": 9}),
     "reference.projection": Bites((4,)),
     "reference.starts": Bites((1,)),
     "reference.channels": Bites((4,)),
