@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs check audit fix bench bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test test-slow docs check audit fix bench bench-nearest bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -47,6 +47,9 @@ fix: $(INSTALLED)  ## mend what lint and format can
 
 bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on real patches where there are some
 	$(BIN)/python tests/bench/bench_coreset.py $(if $(wildcard $(SHARED)/datasets),$(REAL_PATCHES)) $(ARGS)
+
+bench-nearest: $(INSTALLED)  ## the search for nearest bank rows beside faiss and torch, on the real patches beside the checkout
+	$(BIN)/python -m tests.bench.bench_nearest $(REAL_PATCHES) $(ARGS)
 
 bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on the recorded table
 	$(BIN)/python tests/bench/bench_search.py $(ARGS)

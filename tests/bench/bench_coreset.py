@@ -72,12 +72,12 @@ def _points(options: argparse.Namespace) -> tuple[Tensor, str]:
         centres = rng.normal(size=(200, options.projection))
         points = centres[rng.integers(200, size=options.rows)] + 0.5 * rng.normal(size=(options.rows, len(centres[0])))
         return torch.from_numpy(points.astype(np.float32)), "random clusters"
-    features = _patches(options.data, options.backbone, options.images)
+    features = patches_of(options.data, options.backbone, options.images)
     matrix = torch.randn(features.shape[1], options.projection, generator=torch_generator("bench coreset projection"))
     return features @ matrix / options.projection**0.5, f"patches of {options.data.name}"
 
 
-def _patches(category: Path, backbone: Path, images: int) -> Tensor:
+def patches_of(category: Path, backbone: Path, images: int) -> Tensor:
     """float32 [images * P, D]: patch features of the first good images."""
     from fsamc.config.features import Features
     from fsamc.data.category import load_category
