@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from fsamc.detectors.coreset import choose_bank
-from fsamc.detectors.nearest import nearest
+from fsamc.detectors.exact_search import ExactSearch
+from fsamc.detectors.nearest import check_shapes, nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,15 @@ class MemoryBank:
         Returns:
             distances float32 [M], indices int64 [M].
         """
-        return nearest(features, self.rows, device=device)
+        if device != "cpu":
+            return nearest(features, self.rows, device=device)
+        check_shapes(features, self.rows)
+        return self._search(features)
+
+    @cached_property
+    def _search(self) -> ExactSearch:
+        """The axes and bounds of the rows, which take some tenths of a second, once for all queries."""
+        return ExactSearch(self.rows)
 
     def residuals(self, features: np.ndarray, *, device: str = "cpu") -> np.ndarray:
         """Subtract from each feature its nearest row: float32 [M, D] (paper 3.4)."""

@@ -37,9 +37,14 @@ def nearest(queries: np.ndarray, bank: np.ndarray, *, device: str = "cpu") -> tu
     Raises:
         ValueError: an empty bank, or queries of another dimension.
     """
+    check_shapes(queries, bank)
+    return ExactSearch(bank)(queries) if device == "cpu" else _nearest_on_gpu(queries, bank, device)
+
+
+def check_shapes(queries: np.ndarray, bank: np.ndarray) -> None:
+    """Raise ValueError for an empty bank, or queries of another dimension."""
     if bank.ndim != 2 or not len(bank) or queries.ndim != 2 or queries.shape[1] != bank.shape[1]:
         raise ValueError(f"expected queries [M, D] and a bank [K >= 1, D], found {queries.shape} and {bank.shape}")
-    return ExactSearch(bank)(queries) if device == "cpu" else _nearest_on_gpu(queries, bank, device)
 
 
 def _nearest_on_gpu(queries: np.ndarray, bank: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -38,6 +39,10 @@ class PatchCore(Detector[PatchCoreSettings]):
         """The coreset."""
         return self.kept["rows"]
 
+    @cached_property
+    def _bank(self) -> MemoryBank:
+        return MemoryBank(**self.kept)
+
     @property
     def scale(self) -> np.ndarray:
         """Over the coreset, which covers what is normal evenly."""
@@ -45,6 +50,5 @@ class PatchCore(Detector[PatchCoreSettings]):
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compare by exact L2 with one neighbour (paper 3.4)."""
-        bank = MemoryBank(**self.kept)
-        distances, indices = bank.nearest(features.reshape(-1, features.shape[-1]), device=self.device)
+        distances, indices = self._bank.nearest(features.reshape(-1, features.shape[-1]), device=self.device)
         return distances.reshape(features.shape[:2]), indices.reshape(features.shape[:2])

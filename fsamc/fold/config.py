@@ -23,7 +23,7 @@ from fsamc.config.support import Support
 from fsamc.detectors.detector_kinds import AnyDetector, PatchCoreSettings
 from fsamc.features.networks.lookup import AUTO
 from fsamc.features.networks.torchvision_resnet import RESNETS
-from fsamc.heads.head_kinds import AnyHead, ContrastiveSettings
+from fsamc.heads.head_kinds import AnyHead, PrototypeSettings
 
 
 class FoldConfig(Settings):
@@ -41,7 +41,7 @@ class FoldConfig(Settings):
     pseudo: Pseudo = Pseudo()
     pretrain: Pretrain = Pretrain()
     finetune: Finetune = Finetune()
-    head: AnyHead = Field(ContrastiveSettings(), description="what turns residual maps into a class")
+    head: AnyHead = Field(PrototypeSettings(), description="what names an image's class")
     scoring: Scoring = Scoring()
 
     @field_validator("head", "reference", mode="before")
