@@ -19,7 +19,7 @@ class Masks:
     Attributes:
         pictures: of one image each.
 
-    Raises BadInput for an image without a mask.
+    Raises BadInput for an image without a mask, and for several averaged into one.
     """
 
     pictures: FeatureSet
@@ -45,7 +45,12 @@ class Masks:
         category = self.pictures.category
         paths = []
         for images in self.pictures.pictures:
-            if len(images) > 1 or images[0] not in category.masks:
+            if len(images) > 1:
+                raise BadInput(
+                    "support.mean is image, and images averaged pixel by pixel have no mask, but representation.region "
+                    "is masks; set support.mean=embedding or representation.region=anomaly"
+                )
+            if images[0] not in category.masks:
                 raise BadInput(
                     f"{category.folder / images[0]}: no mask below ground_truth, but representation.region is masks; "
                     "add the mask or set representation.region=anomaly"

@@ -18,7 +18,7 @@ from fsamc.artifacts.source_rows import SourceRows
 from fsamc.config.compute import Compute
 from fsamc.config.representation import Representation
 from fsamc.data.category import Category
-from fsamc.representation.region import anomalous_patches, masked_patches, ranked
+from fsamc.representation.region import RANKS, anomalous_patches, masked_patches, ranked
 from fsamc.representation.views import IDENTITY, View, grid_of
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
@@ -71,9 +71,9 @@ class ViewVectors:
 
     @property
     def nbytes(self) -> int:
-        """Two numbers of four bytes a channel."""
+        """Four a number: two vectors and the distances at ranks."""
         n, _, dim = self.rows.queries.shape
-        return 8 * n * dim
+        return 4 * n * (2 * dim + RANKS)
 
     @property
     def served_by(self) -> None:

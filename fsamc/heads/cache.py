@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -33,4 +34,4 @@ class CacheHead(Head):
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Return the mean vote of each class's images [C, S, E] on queries [Q, E], as a logarithm [Q, C]."""
         alike = cosine(queries, support, centre=self.settings.centre)
-        return (-self.settings.sharpness * (1 - alike)).exp().mean(-1).log()
+        return (self.settings.sharpness * (alike - 1)).logsumexp(-1) - math.log(support.shape[1])

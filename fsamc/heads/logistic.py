@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class LogisticHead(Head):
     """A linear map fitted by cross-entropy with an L2 penalty, from zero, by L-BFGS until it has converged.
 
-    As ridge regression, it is fitted in the span of the support's images about their mean, which is no restriction: the
-    best weights lie there.
+    That is in double precision. As ridge regression, it is fitted in the span of the support's images about their
+    mean, which is no restriction: the best weights lie there.
     """
 
     settings: LogisticSettings
@@ -37,12 +37,12 @@ class LogisticHead(Head):
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Fit on images of the classes [C, S, E] and answer for queries [Q, E]: logits [Q, C]."""
         n_classes, shots, _ = support.shape
-        images = support.detach().flatten(0, 1)
+        images = support.detach().flatten(0, 1).double()
         middle = images.mean(0)
         images = images - middle
         labels = torch.arange(n_classes, device=images.device).repeat_interleave(shots)
         products = images @ images.T
-        answers = torch.zeros(len(images), n_classes, device=images.device, requires_grad=True)
+        answers = images.new_zeros(len(images), n_classes, requires_grad=True)
         optimiser = torch.optim.LBFGS([answers], max_iter=200, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
@@ -53,4 +53,4 @@ class LogisticHead(Head):
             return value
 
         optimiser.step(loss)
-        return (queries - middle) @ images.T @ answers.detach()
+        return ((queries - middle) @ images.T @ answers.detach()).to(queries.dtype)

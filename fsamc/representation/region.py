@@ -49,9 +49,11 @@ def profiles(distances: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
     Args:
         distances: float32 [n, R], at growing ranks.
-        covariance: float32 [D, D], of normal patches; the unit is their root mean square deviation in a channel.
+        covariance: float32 [D, D], of normal patches; the unit is their root mean square deviation in a channel, or 1
+            where they never vary.
     """
-    return np.log1p(distances / np.sqrt(covariance.diagonal().mean())).astype(np.float32)
+    unit = np.sqrt(covariance.diagonal().mean()) or 1.0
+    return np.log1p(distances / unit).astype(np.float32)
 
 
 def masked_patches(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,8 @@ SETTINGS = {
     "features.size": 64,
     "features.dim": 16,
     "reference.projection": 8,
+    "views.support": "none",
+    "views.queries": "none",
     "pseudo.foreground": "whole",
     "pseudo.per_class": 4,
     "pretrain.pseudo_classes": 3,
@@ -66,7 +68,7 @@ def tiny_textures(tmp_path_factory) -> Textures:
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_backbone: str) -> FoldConfig:
-    """Contrastive head, pretrained for three rounds and fine-tuned for one epoch at two shots."""
+    """Contrastive head on images as they are, pretrained for three rounds and fine-tuned for one epoch at two shots."""
     return updated(FoldConfig(), {**SETTINGS, "features.backbone": tiny_backbone})
 
 

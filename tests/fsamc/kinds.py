@@ -19,9 +19,9 @@ def settings_of(kinds: dict[str, Any], kind: str, **values: Any) -> Any:
     return kinds[kind](**{name: value for name, value in values.items() if name in kinds[kind].model_fields})
 
 
-def make_head(kind: str, *, n_patches: int, dim: int, seed: int = 0, **values: Any) -> Head:
+def make_head(kind: str, *, shape: tuple[int, int, int], seed: int = 0, **values: Any) -> Head:
     generator = torch.Generator().manual_seed(seed)
-    return base.make_head(settings_of(HEADS, kind, **values), n_patches=n_patches, dim=dim, generator=generator)
+    return base.make_head(settings_of(HEADS, kind, **values), shape=shape, generator=generator)
 
 
 def changes_to(field: str, kind: str, **values: Any) -> dict[str, Any]:

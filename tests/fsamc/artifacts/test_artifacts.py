@@ -17,7 +17,10 @@ from fsamc.artifacts.category_bank import Bank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.good_scores import GoodScores
 from fsamc.artifacts.nearest_rows import NearestRows
+from fsamc.artifacts.normal_statistics import NormalStatistics
 from fsamc.artifacts.pseudo_set import PseudoSet
+from fsamc.artifacts.source_rows import SourceRows
+from fsamc.artifacts.view_vectors import ViewVectors
 from fsamc.config.dotted import updated
 from fsamc.data import images
 from fsamc.data.category import Category, load_category
@@ -26,6 +29,7 @@ from fsamc.detectors.base import detector_class
 from fsamc.features import extraction
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import FoldInputs
+from fsamc.representation.views import IDENTITY
 from fsamc.store.store import Store
 from tests.fsamc.features.test_patches import long_way
 from tests.fsamc.kinds import DETECTORS, changes_to
@@ -146,12 +150,16 @@ def test_artifacts_know_their_size_and_what_runs_and_serves_them(tiny_category, 
     settings = updated(tiny_config, changes_to("reference", kind, images=2)).reference
     bank = Bank(good=good_set(tiny_category, tiny_config), reference=settings, seed=3)
     scores = GoodScores(bank=bank, held_out=(1, 4))
+    made = nearest, sources = NearestRows(bank=bank, queries=pseudo), SourceRows(good=bank.good, queries=pseudo)
     for artifact, served_by in [
         (bank.good, None),
         (pseudo, None),
         (scores, None),
         (bank, ("tiles", 3)),
-        (NearestRows(bank=bank, queries=pseudo), ("tiles", 3)),
+        (nearest, ("tiles", 3)),
+        (sources, None),
+        (NormalStatistics(good=bank.good), None),
+        *((ViewVectors(rows=rows, view=IDENTITY, representation=tiny_config.representation), None) for rows in made),
     ]:
         size = sum(array.nbytes for array in store.get(artifact).values())
         assert artifact.nbytes == pytest.approx(size, rel=0.35 if artifact is bank else 0.02)
@@ -163,27 +171,42 @@ def test_what_an_artifact_needs_comes_before_it(tiny_category, tiny_textures, ti
     config = updated(tiny_config, {"pseudo.residual": "bank", "support.mean": "image"})
     ordered = FoldInputs(tiny_category, config, seed=1, textures=tiny_textures).artifacts
     keys = [artifact.key for artifact in ordered]
-    assert (
-        len(set(keys)) == len(keys) == 8
-    )  # good, bank, test, means and pseudo, and the nearest rows of the last three
+    # good, bank, statistics; test, means and pseudo, and the nearest rows and vectors of these three
+    assert len(set(keys)) == len(keys) == 12
     for place, artifact in enumerate(ordered):
         assert {need.key for need in artifact.needs()} <= set(keys[:place])
+
+
+RAW = {"representation.parts": ["raw"], "representation.scale": "channel", "representation.extent": 0}
 
 
 @pytest.mark.parametrize(
     ("changes", "kinds"),
     [
-        ({}, ["features", "bank", "features", "nearest", "pseudo"]),
-        ({"pretrain.enabled": False}, ["features", "bank", "features", "nearest"]),
-        ({"head.kind": "prototype"}, ["features", "bank", "features", "nearest"]),
-        ({"support.mean": "image"}, ["features", "bank", "features", "nearest", "features", "nearest", "pseudo"]),
-        ({"support.mean": "image", "shots": 1}, ["features", "bank", "features", "nearest", "pseudo"]),
-        ({"pseudo.residual": "bank"}, ["features", "bank", "features", "nearest", "pseudo", "nearest"]),
+        ({}, "features bank features nearest vectors pseudo sourcerows vectors statistics"),
+        ({"pretrain.enabled": False}, "features bank features nearest vectors statistics"),
+        ({"head.kind": "prototype"}, "features bank features nearest vectors statistics"),
+        (
+            {"support.mean": "image"},
+            "features bank features nearest vectors features nearest vectors pseudo sourcerows vectors statistics",
+        ),
+        (
+            {"support.mean": "image", "shots": 1},
+            "features bank features nearest vectors pseudo sourcerows vectors statistics",
+        ),
+        ({"pseudo.residual": "bank"}, "features bank features nearest vectors pseudo nearest vectors statistics"),
+        ({**RAW, "head.kind": "prototype"}, "features bank features nearest vectors"),
+        (
+            {**RAW, "head.kind": "prototype", "representation.extent": 1},
+            "features bank features nearest vectors statistics",
+        ),
+        ({**RAW, "head.pool": "flatten"}, "features bank features nearest pseudo sourcerows"),
+        ({"head.pool": "flatten"}, "features bank features nearest pseudo sourcerows statistics"),
     ],
 )
 def test_a_fold_reads_no_more_than_it_uses(tiny_category, tiny_textures, tiny_config, changes, kinds):
     inputs = FoldInputs(tiny_category, updated(tiny_config, changes), seed=1, textures=tiny_textures)
-    assert [artifact.kind for artifact in inputs.artifacts] == kinds
+    assert [artifact.kind for artifact in inputs.artifacts] == kinds.split()
 
 
 @pytest.fixture
@@ -234,7 +257,6 @@ CHANGED: dict[str, list[tuple[dict[str, Any], set[str]]]] = {  # by the kind of 
         ({"reference.ratio": 0.2}, OF_BANK),
         ({"reference.projection": 4}, OF_BANK),
         ({"reference.starts": 3}, OF_BANK),
-        ({"reference.scale": "none"}, set()),
         ({"reference.kind": "padim"}, OF_BANK),
         ({"detection.held_out": 0.6}, {"good scores"}),
         ({"detection.false_alarms": 0.6}, set()),
@@ -248,7 +270,16 @@ CHANGED: dict[str, list[tuple[dict[str, Any], set[str]]]] = {  # by the kind of 
         ({"pseudo.segmentation.part": 0.2}, OF_PSEUDO),
         ({"pseudo.rate": 9.0}, OF_PSEUDO),
         ({"pseudo.threshold": 0.8}, OF_PSEUDO),
-        ({"shots": 3, "residual": False, "pretrain.lr": 0.1, "finetune.lr": 0.1, "head.temperature": 1.0}, set()),
+        (
+            {
+                "shots": 3,
+                "representation.parts": ["raw"],
+                "pretrain.lr": 0.1,
+                "finetune.lr": 0.1,
+                "head.temperature": 1.0,
+            },
+            set(),
+        ),
     ],
     "padim": [({"reference.channels": 5}, OF_BANK), ({"reference.ridge": 0.1}, OF_BANK)],
     "spade": [({"reference.images": 5}, OF_NEAREST)],
@@ -305,6 +336,7 @@ from pathlib import Path
 from fsamc.fold.config import FoldConfig
 from fsamc.data.category import load_category
 from fsamc.fold.inputs import FoldInputs
+from fsamc.representation.views import IDENTITY
 from fsamc.data.textures import load_textures
 
 category, textures = load_category(Path(sys.argv[1]), "tiles"), load_textures(Path(sys.argv[2]))

@@ -10,11 +10,15 @@ from fsamc.artifacts.category_bank import Bank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.good_scores import GoodScores
 from fsamc.artifacts.nearest_rows import NearestRows
+from fsamc.artifacts.normal_statistics import NormalStatistics
 from fsamc.artifacts.pseudo_set import PseudoSet
+from fsamc.artifacts.source_rows import SourceRows
+from fsamc.artifacts.view_vectors import ViewVectors
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category
 from fsamc.data.textures import Textures
 from fsamc.fold.config import FoldConfig
+from fsamc.representation.views import IDENTITY, VIEWS
 
 
 def paths(folder: str, count: int) -> tuple[str, ...]:
@@ -85,3 +89,14 @@ def test_a_bank_its_nearest_rows_and_its_scores_of_good_images(kind, keys):
     bank = Bank(good=good, reference=reference, seed=0 if kind == "spade" else 1)
     nearest, scores = NearestRows(bank=bank, queries=pseudo("polygon")), GoodScores(bank=bank, held_out=(1, 3))
     assert [bank.key, nearest.key, scores.key] == keys.split()
+
+
+def test_statistics_source_rows_and_vectors():
+    good = features(*((path,) for path in TRAIN))
+    nearest = NearestRows(bank=Bank(good=good, reference=CONFIG.reference, seed=1), queries=good)
+    sources = SourceRows(good=good, queries=pseudo("polygon"))
+    flipped, settings = VIEWS["flips"][2], CONFIG.representation
+    assert NormalStatistics(good=good).key == "ebab2a52ecf4960d7717b1b0042d4c3a"
+    assert sources.key == "0a5bad7b8b9a3e35a63677e987c1f0d0"
+    assert ViewVectors(rows=nearest, view=flipped, representation=settings).key == "3c0ecfb956cf0dcddaa5405376db3972"
+    assert ViewVectors(rows=sources, view=IDENTITY, representation=settings).key == "322e1d896d83757436fac46e6a2eb3a0"

@@ -35,7 +35,7 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
 @pytest.mark.parametrize(
     ("key", "value", "told", "expected"),
     [
-        ("head.kind", "vanila", "head.kind: unknown kind 'vanila'", "expected one of contrastive"),
+        ("head.kind", "vanila", "head.kind: unknown kind 'vanila'", "expected one of cache, contrastive"),
         ("pretrain.stop_threshold", 1.7, "pretrain.stop_threshold: found 1.7", "less than or equal to 1"),
         ("pretrain.stop_threshold", -0.1, "pretrain.stop_threshold: found -0.1", "greater than or equal to 0"),
         ("pretrain.stop_threshold", math.nan, "pretrain.stop_threshold: found nan", "finite number"),
@@ -45,7 +45,13 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
         ("shots", 0, "shots: found 0", "greater than or equal to 1"),
         ("shots", 1.5, "shots: found 1.5", "valid integer"),
         ("shots", None, "shots: found None", "valid integer"),
-        ("residual", "maybe", "residual: found 'maybe'", "valid boolean"),
+        ("good", "maybe", "good: found 'maybe'", "valid boolean"),
+        ("representation.scale", "rank", "representation.scale: found 'rank'", "'covariance', 'channel' or 'none'"),
+        ("representation.parts", ["raw", "raw"], "representation.parts: `parts` names one twice", "raw, raw"),
+        ("representation.parts", [], "representation.parts: found []", "at least 1 item"),
+        ("representation.patches", 0, "representation.patches: found 0", "greater than"),
+        ("representation.patches", 1.5, "representation.patches: found 1.5", "valid integer"),
+        ("views.queries", "some", "views.queries: found 'some'", "'none', 'flips', 'turns' or 'all'"),
         ("reference.ratio", 0, "reference.ratio: found 0", "greater than 0"),
         ("reference.ratio", 1.01, "reference.ratio: found 1.01", "less than or equal to 1"),
         ("reference.rows", 0, "reference.rows: found 0", "greater than or equal to 1"),
@@ -89,7 +95,7 @@ def test_an_unknown_key_is_an_error_and_not_a_silence(key):
 
 def test_the_number_of_further_problems_is_told():
     with pytest.raises(BadInput, match=r"^shots: .* \(and 2 more\)$"):
-        updated(FoldConfig(), {"shots": 0, "residual": "x", "head.kind": "x"})
+        updated(FoldConfig(), {"shots": 0, "good": "x", "head.kind": "x"})
 
 
 def test_what_is_missing_is_named_and_nothing_else_printed():
@@ -137,11 +143,11 @@ def test_frozen_all_the_way_down():
 
 
 def test_a_change_of_kind_keeps_what_both_have_and_takes_the_defaults_of_the_rest():
-    base = updated(FoldConfig(), {"head.patches": 7, "head.temperature": 0.5, "reference.scale": "none"})
+    base = updated(FoldConfig(), {"head.embedding": 7, "head.temperature": 0.5, "reference.ratio": 0.5})
     changed = updated(base, {"head.kind": "vanilla", "reference.kind": "padim"})
-    assert changed.head == VanillaSettings(patches=7)
-    assert changed.reference == PadimSettings(scale="none")
-    assert updated(changed, {"head.kind": "contrastive"}).head == ContrastiveSettings(patches=7)
+    assert changed.head == VanillaSettings(embedding=7)
+    assert changed.reference == PadimSettings()
+    assert updated(changed, {"head.kind": "contrastive"}).head == ContrastiveSettings(embedding=7)
 
 
 def test_a_key_of_another_kind_is_unknown():

@@ -57,10 +57,10 @@ def test_a_category_may_be_named_by_digits():
 
 def test_updated_gives_a_new_model_and_changes_nothing_else():
     config = FoldConfig()
-    changed = updated(config, {"head.weights": "uniform", "shots": 3})
+    changed = updated(config, {"representation.weights": "uniform", "shots": 3})
     assert config == FoldConfig()
     before, after = flatten(config.model_dump()), flatten(changed.model_dump())
-    assert {key for key in before if before[key] != after[key]} == {"head.weights", "shots"}
+    assert {key for key in before if before[key] != after[key]} == {"representation.weights", "shots"}
 
 
 def test_every_key_can_be_given_back():

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.distance import mahalanobis
 
 from fsamc.detectors.bank import MemoryBank
-from fsamc.detectors.base import Detector, channel_spread, detector_class
+from fsamc.detectors.base import Detector, channel_scale, channel_spread, detector_class
 from fsamc.detectors.cpr import histograms, visual_words
 from fsamc.detectors.detector_kinds import PatchCoreSettings
 from tests.fsamc.kinds import DETECTORS, settings_of
@@ -68,7 +68,7 @@ class TestEveryDetector:
 
     def test_what_it_keeps_depends_on_what_its_settings_say(self, kind):
         others = {"ratio": 0.4, "projection": 2, "starts": 1, "channels": 2, "ridge": 1.0, "images": 1}
-        others |= {"words": 3, "blocks": 1, "window": 0, "scale": "none"}
+        others |= {"words": 3, "blocks": 1, "window": 0}
         first, answer = detector(kind).kept, detector(kind).compare(QUERIES)
         for name, value in others.items():
             if name not in DETECTORS[kind].model_fields:
@@ -76,8 +76,8 @@ class TestEveryDetector:
             changed = detector(kind, **{name: value})
             learnt = any(not np.array_equal(first[key], changed.kept[key]) for key in first)
             answers = any(not np.array_equal(a, b) for a, b in zip(answer, changed.compare(QUERIES), strict=True))
-            assert learnt == (name not in {"scale"} | DETECTORS[kind].query_settings), name
-            assert answers == (name != "scale"), name
+            assert learnt == (name not in DETECTORS[kind].query_settings), name
+            assert answers, name
 
     def test_each_image_is_compared_by_itself(self, kind):
         one = detector(kind)
@@ -86,6 +86,16 @@ class TestEveryDetector:
             distances, indices = one.compare(QUERIES[[row]])
             np.testing.assert_allclose(distances[0], together[0][row], rtol=1e-5)
             np.testing.assert_array_equal(indices[0], together[1][row])
+
+    def test_it_says_whether_a_patchs_place_and_surroundings_matter(self, kind):
+        """The patches of an image in another order, and each as the only one of an image of its own."""
+        one, order = detector(kind), np.random.default_rng(0).permutation(P)
+        here, there = one.compare(QUERIES), one.compare(QUERIES[:, order])
+        same = all(np.array_equal(a[:, order], b) for a, b in zip(here, there, strict=True))
+        assert one.patchwise in (same, False), "of SPADE the order does not matter, but the other patches do"
+        if one.patchwise:
+            alone = one.compare(QUERIES.reshape(-1, 1, D))
+            np.testing.assert_array_equal(alone[1].reshape(N, P), here[1])
 
     def test_memory_maps_that_may_not_be_written_to_give_the_same(self, kind, tmp_path):
         for name, array in {"good": GOOD, "queries": QUERIES, **detector(kind).kept}.items():
@@ -163,6 +173,17 @@ def test_the_scale_is_the_spread_around_what_is_normal():
     for kind in ("spade", "cpr"):
         np.testing.assert_allclose(detector(kind).scale, wide.std((0, 1)), rtol=1e-4)
     assert channel_spread(np.array([[[1.0, 5], [3, 5]]]), np.array([2.0, 5])).tolist() == [1, 1]  # 5 never varies
+
+
+def test_channel_scale_by_hand():
+    scale = channel_scale(np.array([[1, 5, 0.0], [3, 5, 0.0], [1, 5, 6.0], [3, 5, 6.0]], np.float16))
+    assert scale.dtype == np.float32
+    assert scale.tolist() == [1, 1, 3]  # the second never varies
+
+
+def test_channel_scale_of_many_rows_does_not_lose_them_in_float16():
+    rows = np.random.default_rng(0).normal(50, 0.1, (20000, 2)).astype(np.float16)
+    np.testing.assert_allclose(channel_scale(rows), rows.astype(float).std(0), rtol=1e-3)
 
 
 def retrieved_by_means(image: np.ndarray, count: int) -> list[int]:

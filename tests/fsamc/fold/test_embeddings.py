@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from fsamc.config.dotted import updated
-from fsamc.detectors.residual import ResidualMaps
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.embeddings import Embeddings, fold_embeddings, principal_coordinates
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.run import run_fold
+from fsamc.representation.represented import MapSet, PartsOf, RepresentedSet, VectorSet
 from fsamc.store.store import Store
 
 HEADS = ["contrastive", "prototype"]
@@ -56,7 +56,8 @@ def test_the_support_comes_first_with_the_labels_of_its_folders(embed, config, t
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_both_heads_embed_on_the_unit_sphere_and_answer_by_cosine(embed, config, kind):
-    found = embed(updated(config, {"head.kind": kind}))
+    plain = {"head.centre": False, "representation.extent": 0.0}
+    found = embed(updated(config, {"head.kind": kind, **plain}))
     assert np.allclose(np.linalg.norm(found.after, axis=1), 1, atol=1e-5)
     anchors = np.stack([found.after[found.is_support & (found.labels == label)].mean(0) for label in range(3)])
     anchors /= np.linalg.norm(anchors, axis=1, keepdims=True)
@@ -82,22 +83,22 @@ def test_the_same_bit_for_bit_from_another_store(embed, config, tmp_path):
         assert np.array_equal(getattr(first, field.name), getattr(second, field.name))
 
 
-@pytest.mark.parametrize("residual", [True, False])
+RNG = np.random.default_rng(0)
+PATCHES, NORMAL = RNG.normal(size=(9, 6, 5)).astype(np.float16), RNG.normal(size=(4, 5)).astype(np.float16)
+PARTS = PartsOf(("residual", "raw"), None, None, "cpu")
+SETS = {
+    "maps": MapSet(PATCHES, NORMAL, RNG.integers(0, 4, (9, 6)), PARTS),
+    "vectors": VectorSet(PATCHES, NORMAL[RNG.integers(0, 4, (9, 6))], np.empty((9, 0), np.float32), PARTS),
+}
+
+
+@pytest.mark.parametrize("images", SETS.values(), ids=SETS)
 @pytest.mark.parametrize("part", [1, 40, 1 << 20])
-def test_coordinates_keep_every_distance_between_the_flattened_maps(monkeypatch, residual, part):
-    monkeypatch.setattr("fsamc.fold.embeddings._PART", 7 * 5 * part)
-    rng = np.random.default_rng(0)
-    maps = ResidualMaps(
-        features=rng.normal(size=(9, 6, 5)).astype(np.float16),
-        normal=rng.normal(size=(4, 5)).astype(np.float16),
-        indices=rng.integers(0, 4, (9, 6)),
-        residual=residual,
-        scale=rng.uniform(0.5, 2, 5).astype(np.float32),
-        device="cpu",
-    )
+def test_coordinates_keep_every_distance_between_the_flattened_values(monkeypatch, images: RepresentedSet, part):
+    monkeypatch.setattr("fsamc.fold.embeddings._PART", 7 * 10 * part)
     rows = [8, 0, 3, 5, 1, 2, 7]
-    flat = maps.take(rows).values.flatten(1).numpy()
-    found = principal_coordinates(maps, rows)
+    flat = images.take(rows).values.flatten(1).numpy()
+    found = principal_coordinates(images, rows)
     assert found.shape == (7, 6)
     assert np.allclose(distances(found), distances(flat), atol=1e-4)
     spread = found.var(0)

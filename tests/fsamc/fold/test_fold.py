@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from PIL import Image
 from torch import Tensor
@@ -22,34 +23,35 @@ from fsamc.config.compute import Compute
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category
 from fsamc.data.textures import Textures
-from fsamc.detectors.residual import Maps
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.hardware import threads
 from fsamc.heads.base import Head, make_head
+from fsamc.representation.represented import Represented, concatenate
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training.episodes import pretraining_round
 from tests.fsamc.artifacts.test_artifacts import features_by_hand
 from tests.fsamc.layouts import copy_category
 
+CHANNEL = {"representation.scale": "channel", "representation.parts": ("residual", "raw")}
 CHANGES: dict[str, dict[str, Any]] = {
     "contrastive": {},
-    "prototype": {"head.kind": "prototype"},
+    "prototype": {"head.kind": "prototype", "views.support": "all", "views.queries": "flips"},
     "everything else": {
         "shots": 3,
         "support.mean": "image",
         "pseudo.residual": "bank",
         "pseudo.foreground": "auto",
-        "residual": False,
+        "representation.parts": ("raw",),
         "features.precision": "bf16",
         "features.fit": "letterbox",
         "head.pool": "flatten",
     },
     "padim": {"reference.kind": "padim", "detection.enabled": True, "pseudo.residual": "bank", "shots": 3},
-    "spade": {"reference.kind": "spade", "reference.images": 2, "residual": False, "pseudo.residual": "bank"},
+    "spade": {"reference.kind": "spade", "reference.images": 2, "pseudo.residual": "bank", **CHANNEL},
     "cpr": {"reference.kind": "cpr", "reference.images": 2, "reference.words": 4, "support.mean": "image"},
 }
 
@@ -164,99 +166,134 @@ def features_of(pixels: np.ndarray) -> np.ndarray:
     return features_by_hand(pixels, 16).astype(float)
 
 
+RANKS = [0, 0, 2, 4, 9, 18, 34]  # 64^(i/7) rounded down, from 0
+
+
 class Slow:
-    """A fold from the definitions, whose bank is all of the good patches."""
+    """Images as heads on vectors see them, from the definitions; the bank is all of the good patches."""
 
     def __init__(self, category: Category, config: FoldConfig) -> None:
-        assert config.reference.ratio == 1
-        self.category, self.config = category, config
+        self.category, self.config, self.settings = category, config, config.representation
         self.good = features_of(squares(category, [(path,) for path in category.train]))
         self.bank = self.good.reshape(-1, 16)
-        self.scale = self.bank.std(0) if config.reference.scale == "bank" else 1.0
+        self.covariance = np.cov(self.bank.T, bias=True)
+        self.spread = self.bank.std(0)
 
-    def maps(self, features: np.ndarray, normal: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Values [n, P, D] and distances [n, P]; `normal` is what is subtracted instead of the nearest rows."""
+    @property
+    def units(self) -> np.ndarray:
+        """What a part is multiplied by, [D, D]: whitening by the symmetric root."""
+        if self.settings.scale == "covariance":
+            share, mean = self.settings.shrinkage, np.trace(self.covariance) / 16
+            shrunk = (1 - share) * self.covariance + share * mean * np.eye(16)
+            return np.linalg.inv(scipy.linalg.sqrtm(shrunk).real)
+        return np.diag(1 / self.spread) if self.settings.scale == "channel" else np.eye(16)
+
+    def vector(self, features: np.ndarray, normal: np.ndarray, distances: np.ndarray) -> np.ndarray:
+        """Parts of the weighted mean of the k most anomalous patches, each of length 1, and the profile."""
+        k, order = self.settings.patches, np.argsort(-distances, kind="stable")
+        excess = distances[order[:k]] - distances[order[k]]
+        weights = excess / excess.sum() if self.settings.weights == "excess" else np.full(k, 1 / k)
+        patch, below = weights @ features[order[:k]], weights @ normal[order[:k]]
+        parts = {"residual": patch - below, "centred": patch - self.bank.mean(0), "raw": patch}
+        scaled = [parts[name] @ self.units for name in self.settings.parts]
+        unit = np.concatenate([one / np.linalg.norm(one) for one in scaled]) / len(scaled) ** 0.5
+        if not self.settings.extent:
+            return unit
+        profile = np.log(1 + distances[order[RANKS]] / np.sqrt(np.trace(self.covariance) / 16))
+        return np.concatenate([unit, self.settings.extent * profile])
+
+    def vectors(self, features: np.ndarray, normal: np.ndarray | None = None) -> np.ndarray:
+        """Return vectors [n, E] of [n, P, D]; `normal` is what is subtracted instead of the nearest rows."""
         if normal is None:
-            apart = np.linalg.norm(features[:, :, None] - self.bank, axis=-1)
-            normal = self.bank[apart.argmin(-1)]
-        difference = features - normal
-        values = difference if self.config.residual else features
-        return values / self.scale, np.linalg.norm(difference, axis=-1)
+            normal = self.bank[np.linalg.norm(features[:, :, None] - self.bank, axis=-1).argmin(-1)]
+        distances = np.linalg.norm(features - normal, axis=-1)
+        return np.stack([self.vector(*one) for one in zip(features, normal, distances, strict=True)])
 
-    def of(self, pictures: list[tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
-        return self.maps(features_of(squares(self.category, pictures)))
+    def of(self, pictures: list[tuple[str, ...]]) -> np.ndarray:
+        return self.vectors(features_of(squares(self.category, pictures)))
+
+    def represented(self, vectors: np.ndarray) -> Represented:
+        """Return vectors as one view and a profile."""
+        dim = 16 * len(self.settings.parts)
+        both = torch.from_numpy(vectors).float()
+        return Represented(both[:, None, :dim], both[:, dim:])
 
 
-def prototype(values: np.ndarray, distances: np.ndarray, config: FoldConfig) -> np.ndarray:
-    """The weighted mean of the k most anomalous patches of one image, brought to length 1."""
-    k = config.head.patches
-    order = np.argsort(-distances, kind="stable")
-    weights = distances[order[:k]] - distances[order[k]] if config.head.weights == "excess" else np.ones(k)
-    mean = (weights[:, None] * values[order[:k]]).sum(0)
-    return mean / np.linalg.norm(mean)
+def on_sphere(vector: np.ndarray, dim: int) -> np.ndarray:
+    return np.concatenate([vector[:dim] / np.linalg.norm(vector[:dim]), vector[dim:]])
+
+
+def cosines(queries: np.ndarray, anchors: np.ndarray, *, centre: bool) -> np.ndarray:
+    middle = anchors.mean(0) if centre else 0
+    one, other = queries - middle, anchors - middle
+    return one @ other.T / np.linalg.norm(one, axis=1)[:, None] / np.linalg.norm(other, axis=1)
+
+
+# The most anomalous residuals in channels' deviations, by plain cosine.
+CLASSIC = {"representation.parts": ("residual",), "representation.scale": "channel", "representation.extent": 0.0}
+CLASSIC |= {"head.kind": "prototype", "head.centre": False}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"head.weights": "uniform", "reference.scale": "none"},
-        {"head.weights": "excess"},
-        {"residual": False},
+        {},
+        {"shots": 3, "support.mean": "image"},
+        {"shots": 1, "representation.patches": 1},
         {"support.mean": "residual"},
-        {"support.mean": "image"},
-        {"shots": 1, "head.patches": 1},
-        {"shots": 3, "head.patches": 40, "support.mean": "image", "reference.scale": "none"},
+        {"representation.parts": ("raw", "centred"), "representation.shrinkage": 0.5, "head.centre": False},
+        CLASSIC,
+        {**CLASSIC, "support.mean": "residual"},
+        {**CLASSIC, "representation.weights": "uniform", "representation.scale": "none"},
+        {**CLASSIC, "representation.parts": ("raw",)},
     ],
     ids=str,
 )
 def test_a_prototype_fold_is_the_definitions(run, tiny_category, tiny_config, changes):
-    whole = {"head.kind": "prototype", "head.patches": 10, "reference.ratio": 1.0, **changes}
+    whole = {"head.kind": "prototype", "reference.ratio": 1.0, **changes}
     config, result = updated(tiny_config, whole), run(whole)
-    slow = Slow(tiny_category, config)
+    slow, dim = Slow(tiny_category, config), 16 * len(config.representation.parts)
     anchors = []
     for paths in result.support.values():
         together = config.support.mean == "image"
-        values, distances = slow.of([paths] if together else [(path,) for path in paths])
-        if config.support.mean == "residual":
-            values, distances = values.mean(0, keepdims=True), distances.mean(0, keepdims=True)
-        mean = np.mean([prototype(*one, config) for one in zip(values, distances, strict=True)], axis=0)
-        anchors.append(mean / np.linalg.norm(mean))
+        vectors = slow.of([paths] if together else [(path,) for path in paths])
+        mean = vectors.mean(0)
+        anchors.append(on_sphere(mean, dim) if config.support.mean == "residual" else mean)
     queries = slow.of([(path,) for path in result.images])
-    scores = np.stack([prototype(*one, config) for one in zip(*queries, strict=True)]) @ np.stack(anchors).T
-    np.testing.assert_allclose(result.scores, scores, atol=1e-3)
+    expected = cosines(queries, np.stack(anchors), centre=config.head.centre)
+    np.testing.assert_allclose(result.scores, expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("residual", [True, False])
-def test_padims_distances_say_where_to_look_and_its_means_what_is_subtracted(run, tiny_category, tiny_config, residual):
-    changes = {"head.kind": "prototype", "head.patches": 10, "shots": 1, "residual": residual}
-    changes |= {"reference.kind": "padim", "reference.channels": 16, "reference.scale": "none"}
+@pytest.mark.parametrize("parts", [("residual",), ("raw",)])
+def test_padims_distances_say_where_to_look_and_its_means_what_is_subtracted(run, tiny_category, tiny_config, parts):
+    changes = {**CLASSIC, "shots": 1, "representation.parts": parts, "representation.scale": "none"}
+    changes |= {"reference.kind": "padim", "reference.channels": 16}
     config, result = updated(tiny_config, changes), run(changes)
-    good = features_of(squares(tiny_category, [(path,) for path in tiny_category.train]))
-    means = good.mean(0)
-    centred = good - means
+    slow = Slow(tiny_category, config)
+    means = slow.good.mean(0)
+    centred = slow.good - means
     covariances = np.einsum("gpd,gpe->pde", centred, centred) / 4 + config.reference.ridge * np.eye(16)
 
     def of(paths: Iterable[str]) -> np.ndarray:
         features = features_of(squares(tiny_category, [(path,) for path in paths]))
         apart = features - means
         distances = np.sqrt(np.einsum("npd,pde,npe->np", apart, np.linalg.inv(covariances), apart))
-        values = apart if residual else features
-        return np.stack([prototype(*one, config) for one in zip(values, distances, strict=True)])
+        return np.stack([slow.vector(one, means, far) for one, far in zip(features, distances, strict=True)])
 
     anchors = np.concatenate([of(paths) for paths in result.support.values()])
     np.testing.assert_allclose(result.scores, of(result.images) @ anchors.T, atol=2e-3)
 
 
-def as_maps(values: np.ndarray, distances: np.ndarray) -> Maps:
-    return Maps(torch.from_numpy(values).float(), torch.from_numpy(distances).float())
-
-
 def fresh_head(config: FoldConfig, seed: int) -> Head:
     generator = torch_generator(seed, "head weights")
-    return make_head(config.head, n_patches=64, dim=16, generator=generator)
+    settings = config.representation
+    shape = (1, 16 * len(settings.parts), len(RANKS) if settings.extent else 0)
+    return make_head(config.head, shape=shape, generator=generator)
 
 
-def step(head: Head, optimiser: torch.optim.Optimizer, query: Maps, labels: Tensor, support: Maps) -> Tensor:
+def step(
+    head: Head, optimiser: torch.optim.Optimizer, query: Represented, labels: Tensor, support: Represented
+) -> Tensor:
     logits = head.relate(head.encode(query), head.encode(support).detach())
     optimiser.zero_grad()
     F.cross_entropy(logits, labels).backward()
@@ -268,7 +305,7 @@ def slowly_pretrained(slow: Slow, head: Head, wanted: PseudoSet) -> list[float]:
     """Train `head` on rounds of pseudo-classes; the accuracy of each."""
     config, made, learning = slow.config, list(wanted.defects()), []
     sources = slow.good[[one.source for one in made]] if config.pseudo.residual == "source" else None
-    pseudo = as_maps(*slow.maps(features_of(np.stack([one.image for one in made])), sources))
+    pseudo = slow.represented(slow.vectors(features_of(np.stack([one.image for one in made])), sources))
     generator = torch_generator(1, "pretraining rounds")
     optimiser = torch.optim.Adam(head.parameters(), lr=config.pretrain.lr)
     n_classes, n_queries = config.pretrain.pseudo_classes, config.pretrain.queries
@@ -281,10 +318,10 @@ def slowly_pretrained(slow: Slow, head: Head, wanted: PseudoSet) -> list[float]:
     return learning
 
 
-def slowly_finetuned(head: Head, support: list[tuple[np.ndarray, np.ndarray]], config: FoldConfig) -> None:
+def slowly_finetuned(head: Head, support: list[Represented], config: FoldConfig) -> None:
     """Train `head` on two shots of each class."""
     optimiser = torch.optim.Adam(head.parameters(), lr=config.finetune.lr)
-    shots = [as_maps(np.stack([v[j] for v, _ in support]), np.stack([d[j] for _, d in support])) for j in (0, 1)]
+    shots = [concatenate([of_class.take([j]) for of_class in support]) for j in (0, 1)]
     for _ in range(config.finetune.epochs[2]):
         for label in range(len(support)):
             for query in (0, 1):
@@ -296,14 +333,15 @@ def slow_contrastive(category: Category, textures: Textures, config: FoldConfig)
     slow, head = Slow(category, config), fresh_head(config, 1).train()
     wanted = FoldInputs(category, config, seed=1, textures=textures).pseudo
     learning = slowly_pretrained(slow, head, wanted) if wanted else []
-    support = [slow.of([(path,) for path in paths]) for paths in category.support(config.shots).values()]
+    supports = category.support(config.shots).values()
+    support = [slow.represented(slow.of([(path,) for path in paths])) for paths in supports]
     if config.shots == 2:
         slowly_finetuned(head, support, config)
     head.eval()
     with torch.no_grad():
-        anchors = torch.stack([head.encode(as_maps(*of_class)).mean(0) for of_class in support])
+        anchors = torch.stack([head.encode(of_class).mean(0) for of_class in support])
         asked = [(path,) for paths in category.queries(config.shots).values() for path in paths]
-        return head.relate(head.encode(as_maps(*slow.of(asked))), anchors).numpy(), learning
+        return head.relate(head.encode(slow.represented(slow.of(asked))), anchors).numpy(), learning
 
 
 PRETRAINED = {"shots": 1, "pretrain.max_rounds": 20, "pretrain.lr": 3e-3}
@@ -314,31 +352,38 @@ PRETRAINED = {"shots": 1, "pretrain.max_rounds": 20, "pretrain.lr": 3e-3}
     [
         {"pretrain.enabled": False},
         {},
-        {"residual": False, "reference.scale": "none"},
+        {
+            "representation.scale": "none",
+            "representation.parts": ("raw",),
+            "representation.extent": 0,
+            "head.centre": False,
+        },
         PRETRAINED,
         {**PRETRAINED, "pseudo.residual": "bank"},
-        {**PRETRAINED, "reference.scale": "none"},
+        {**PRETRAINED, "representation.scale": "none"},
     ],
     ids=str,
 )
 def test_a_contrastive_fold_is_the_definitions(run, tiny_category, tiny_textures, tiny_config, changes):
-    whole = {"reference.ratio": 1.0, "finetune.epochs.2": 3, **changes}
+    """With channels enough that training does not hang on the rounding of one or two."""
+    whole = {"reference.ratio": 1.0, "finetune.epochs.2": 3, "head.hidden": (64, 32), **CHANNEL, **changes}
     expected, learning = slow_contrastive(tiny_category, tiny_textures, updated(tiny_config, whole))
     result, untrained = run(whole), run({**whole, "pretrain.enabled": False, "finetune.epochs": {}})
     assert len(result.learning) == len(learning)
     assert np.abs(np.subtract(result.learning, learning)).sum() < 0.06 * max(len(learning), 1)
     apart, moved = (np.abs(np.array(each) - result.scores).max() for each in (expected, untrained.scores))
-    assert apart < 0.1  # of logits up to 14
-    assert moved > 1, "training must show"
+    assert apart < 0.4  # of logits up to 14
+    assert moved > 2, "training must show"
 
 
 def test_each_artifact_is_computed_once_for_all_folds(run, tmp_path):
     for seed in (1, 2):
         for draw in (0, 1):
-            for changes in ({}, {"head.kind": "prototype"}, {"shots": 1}, {"residual": False, "pretrain.lr": 0.01}):
+            for changes in ({}, {"head.kind": "prototype"}, {"shots": 1}, {**CHANNEL, "pretrain.lr": 0.01}):
                 run(changes, seed=seed, draw=draw, store=Store(tmp_path))
     built = Counter(build.kind for build in Store(tmp_path).builds())
-    assert built == {"features": 2, "pseudo": 1, "bank": 2, "nearest": 2}
+    of_pseudo = {"pseudo": 1, "sourcerows": 1}
+    assert built == {"features": 2, "statistics": 1, "bank": 2, "nearest": 2, "vectors": 3, **of_pseudo}
 
 
 @pytest.mark.parametrize(

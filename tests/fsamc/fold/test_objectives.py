@@ -26,7 +26,7 @@ from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from tests.fsamc.layouts import write_category
 
-PROTOTYPE = {"head.kind": "prototype", "head.patches": 8}
+PROTOTYPE = {"head.kind": "prototype", "representation.patches": 8}
 BOTH = {"scoring.measure": ("support", "pseudo"), "pseudo.per_class": 8}
 BY_SUPPORT = {"scoring.by": "support"}
 
@@ -181,16 +181,16 @@ def test_a_task_is_n_of_each_class_and_all_others():
 
 
 def poisoned(store: Store, key: str, rows: np.ndarray) -> Store:
-    """The store, but for some rows of an artifact's features."""
+    """The store, but for some pictures' vectors in an artifact."""
 
     class Poisoned(Store):
         def get(self, artifact):
-            found = super().get(artifact)
+            arrays = super().get(artifact)
             if artifact.key == key:
-                features = np.array(found["features"])
-                features[rows] = 7.0
-                found = {**found, "features": features}
-            return found
+                patches = np.array(arrays["patches"])
+                patches[rows] = np.arange(patches.shape[-1])
+                arrays = {**arrays, "patches": patches}
+            return arrays
 
     return Poisoned(store.root)
 
@@ -203,7 +203,7 @@ def test_no_pretraining_sees_what_is_held_out(images, store, residual):
 
     def weights(spoilt: np.ndarray | None) -> torch.Tensor:
         if spoilt is not None:
-            fold.store = poisoned(store, fold.inputs.pseudo.key, spoilt)
+            fold.store = poisoned(store, fold.inputs.vectors(fold.inputs.pseudo_rows())[0].key, spoilt)
         head = pretrained_head(fold, rows=np.flatnonzero(~out)).head
         fold.store = store
         return torch.cat([values.detach().ravel() for values in head.state_dict().values()])
@@ -227,9 +227,9 @@ def test_a_pseudo_score_is_the_mean_of_its_tasks(images, changes):
         support = [maps.take(rows) for rows in task.support]
         means = None
         if changes.get("support.mean") == "image":
-            means = [(one.values.mean(0), one.distances.mean(0)) for one in support]
+            means = [(one.values.mean(0), one.profiles.mean(0)) for one in support]
             means = type(support[0])(*(torch.stack(part) for part in zip(*means, strict=True)))
-        trained = head.trained_on_maps(support, means)
+        trained = head.trained_on_represented(support, means)
         named = [int(trained.scores_of([maps.take([row])]).argmax()) for row in task.queries]
         found.append(np.mean(np.array(named) == task.truth))
     assert pseudo_accuracy(fold) == pytest.approx(np.mean(found))

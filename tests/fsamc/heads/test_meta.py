@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fsamc.config.learning import Finetune, Maml, Pretrain
-from fsamc.detectors.residual import Maps
 from fsamc.heads.base import Head
 from fsamc.heads.head_kinds import MamlSettings
 from fsamc.heads.maml import MamlHead
+from fsamc.representation.represented import Represented
 from fsamc.training import loop as training
 from fsamc.training.episodes import Batch, another_round, pretraining_round
 from fsamc.training.inner_loop import adapted_logits
@@ -38,8 +38,8 @@ class Line(Head):
         nn.Module.__init__(self)
         self.weight = nn.Parameter(torch.tensor(start))
 
-    def encode(self, maps: Maps) -> Tensor:
-        return maps.values[:, 0]
+    def encode(self, batch: Represented) -> Tensor:
+        return batch.values[:, 0]
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         return self.weight * queries
@@ -49,7 +49,7 @@ class Line(Head):
 
 
 def point(x: float) -> Batch:
-    one = Maps(torch.tensor([[[x]]]), torch.ones(1, 1))
+    one = Represented(torch.tensor([[[x]]]), torch.empty(1, 0))
     return Batch(one, torch.tensor([0]), one)
 
 
@@ -79,13 +79,13 @@ class Whole(MamlHead):
 
 
 def whole(pool: Literal["flatten", "anomalous"]) -> Head:
-    settings = MamlSettings(pool=pool, hidden=(5, 4), embedding=6, patches=4, temperature=0.5)
-    return Whole(settings, n_patches=9, dim=6, generator=torch.Generator().manual_seed(0)).double().train()
+    settings = MamlSettings(pool=pool, hidden=(5, 4), embedding=6, temperature=0.5)
+    return Whole(settings, shape=(9, 6, 2), generator=torch.Generator().manual_seed(0)).double().train()
 
 
 def batch(seed: int) -> Batch:
     queries, support = (
-        Maps(m.values.double(), m.distances.double()) for m in (maps(6, seed=seed), maps(3, seed=seed + 1))
+        Represented(m.values.double(), m.profiles.double()) for m in (maps(6, seed=seed), maps(3, seed=seed + 1))
     )
     return Batch(queries, torch.tensor([0, 1, 2, 0, 1, 2]), support)
 
@@ -212,7 +212,9 @@ def test_no_gradient_flows_through_the_support_of_either_batch():
     (images, _), truth = problem(4), torch.tensor([0, 1])
     inner, outer = (
         Batch(
-            images.take(rows), truth, Maps(images.take(others).values.requires_grad_(), images.take(others).distances)
+            images.take(rows),
+            truth,
+            Represented(images.take(others).values.requires_grad_(), images.take(others).profiles),
         )
         for rows, others in (([0, 4], [1, 5]), ([2, 6], [3, 7]))
     )

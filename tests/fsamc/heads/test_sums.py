@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.detectors.residual import Maps
+from fsamc.heads.sphere import on_sphere
 from fsamc.heads.sums import SumNorm, relu_linear
+from fsamc.representation.represented import Represented
 from tests.fsamc.heads.test_heads import make, maps
 from tests.fsamc.kinds import make_head
 
@@ -97,15 +98,18 @@ def test_the_head_is_the_papers_network_on_concatenated_maps(training):
 
 
 def test_the_pooled_network_is_the_same_on_maps_of_one_patch():
-    pooled = make("vanilla", pool="anomalous", patches=1)
-    flat = make("vanilla", pool="flatten", n_patches=1)
-    queries, support = maps(4), maps(3, seed=1)
-    strongest = [Maps(m.values[range(len(m)), m.distances.argmax(1)][:, None], m.distances) for m in (queries, support)]
-    torch.testing.assert_close(pooled(queries, support), flat(*strongest))
+    pooled, flat = (make("vanilla", pool=pool, shape=(1, D + 2, 0)) for pool in ("anomalous", "flatten"))
+    batches = [maps(4), maps(3, seed=1)]
+    vectors = [on_sphere(batch)[:, None] for batch in batches]
+    none = torch.empty(4, 0)
+    expected = flat(*(Represented(one, none[: len(one)]) for one in vectors))
+    seeing = make("vanilla", pool="anomalous", shape=(P, D, 2))
+    seeing.load_state_dict(pooled.state_dict())
+    torch.testing.assert_close(seeing(*batches), expected)
 
 
 def test_sizes_are_the_papers():
-    head = make_head("vanilla", n_patches=784, dim=1024, pool="flatten")
+    head = make_head("vanilla", shape=(784, 1024, 0), pool="flatten")
     shapes = {name: tuple(values.shape) for name, values in head.named_parameters() if values.ndim == 2}
     assert shapes == {
         "conv1.weight": (512, 2048),

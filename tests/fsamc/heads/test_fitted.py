@@ -1,0 +1,84 @@
+"""Heads that are fitted to the support, against other libraries and written-out sums."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch import Tensor
+
+from tests.fsamc.heads.test_heads import make
+
+C, S, E = 3, 4, 5
+TRUTH = np.repeat(np.arange(C), S)
+
+
+def drawn(shots: int = S, *, dim: int = E) -> tuple[Tensor, Tensor]:
+    """Queries [6, E] and support [C, S, E] whose classes overlap."""
+    generator = torch.Generator().manual_seed(0)
+    support = torch.randn(C, shots, dim, generator=generator) + torch.randn(C, 1, dim, generator=generator)
+    return torch.randn(6, dim, generator=generator), support
+
+
+@pytest.mark.parametrize("penalty", [0.01, 1.0])
+@pytest.mark.parametrize("dim", [E, 40])
+def test_ridge_is_scikit_learns(penalty, dim):
+    """A common factor on data and penalty is left out of account there: it adds up squares, this head averages them."""
+    queries, support = drawn(dim=dim)
+    peer = Ridge(alpha=penalty * C * S).fit(support.flatten(0, 1).numpy(), np.eye(C)[TRUTH])
+    expected = peer.predict(queries.numpy()) - 1 / C  # the intercept at the mean: equal shares
+    found = make("ridge", penalty=penalty).relate(queries, support)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [0.05, 1.0])
+def test_logistic_is_scikit_learns(penalty):
+    queries, support = drawn()
+    images = support.flatten(0, 1)
+    middle = images.mean(0)
+    peer = LogisticRegression(C=1 / (C * S * penalty), fit_intercept=False, tol=1e-8, max_iter=1000)
+    peer.fit((images - middle).numpy(), TRUTH)
+    expected = peer.decision_function((queries - middle).numpy())
+    found = make("logistic", penalty=penalty).relate(queries, support)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("shrinkage", [0.1, 1.0])
+@pytest.mark.parametrize("dim", [E, 40])
+def test_lda_is_the_distance_by_the_inverse_of_the_shrunk_covariance(shrinkage, dim):
+    """But for the factor that makes it the Euclidean distance where all is shrunk."""
+    queries, support = (one.double() for one in drawn(dim=dim))
+    means = support.mean(1)
+    within = (support - means[:, None]).flatten(0, 1)
+    covariance = within.T @ within / len(within)
+    variance = covariance.diagonal().mean()
+    inverse = torch.linalg.inv((1 - shrinkage) * covariance + shrinkage * variance * torch.eye(dim).double())
+    apart = queries[:, None] - means
+    expected = -torch.einsum("qce,ef,qcf->qc", apart, inverse, apart) / 2
+    found = make("lda", shrinkage=shrinkage).relate(queries, support)
+    torch.testing.assert_close(found, expected * shrinkage * variance)
+
+
+def test_lda_is_euclidean_at_one_shot_and_where_all_is_shrunk():
+    queries, support = drawn(1)
+    euclidean = -torch.cdist(queries, support[:, 0]).square() / 2
+    torch.testing.assert_close(make("lda", shrinkage=0.1).relate(queries, support), euclidean)
+    queries, support = drawn()
+    euclidean = -torch.cdist(queries, support.mean(1)).square() / 2
+    torch.testing.assert_close(make("lda", shrinkage=1.0).relate(queries, support), euclidean)
+
+
+def test_a_caches_votes_by_hand():
+    """Cosines 1 and 0.8 with the first class, 0.6 and 0 with the second: votes e^-0, e^-1 and e^-2, e^-5."""
+    support = torch.tensor([[[1.0, 0.0], [0.8, 0.6]], [[0.6, 0.8], [0.0, 2.0]]])
+    votes = make("cache", sharpness=5.0, centre=False).relate(torch.tensor([[3.0, 0.0]]), support).exp()
+    torch.testing.assert_close(votes, torch.tensor([[(1 + math.e**-1) / 2, (math.e**-2 + math.e**-5) / 2]]))
+
+
+def test_votes_that_nobody_hears_still_tell_which_is_louder():
+    support = torch.tensor([[[0.0, 1.0]], [[-1.0, 0.0]]])
+    logits = make("cache", sharpness=500.0, centre=False).relate(torch.tensor([[1.0, 0.0]]), support)
+    torch.testing.assert_close(logits, torch.tensor([[-500.0, -1000.0]]))
