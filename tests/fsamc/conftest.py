@@ -33,6 +33,7 @@ SETTINGS = {
     "pretrain.lr": 1e-3,
     "finetune.epochs": {2: 1, 3: 1},
     "finetune.lr": 1e-3,
+    "head.kind": "contrastive",
     "head.hidden": (8, 4),
     "head.embedding": 8,
 }

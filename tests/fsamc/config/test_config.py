@@ -15,7 +15,7 @@ from fsamc.config.settings import Settings
 from fsamc.detectors.detector_kinds import PadimSettings
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from fsamc.heads.head_kinds import ContrastiveSettings, VanillaSettings
+from fsamc.heads.head_kinds import ContrastiveSettings, PrototypeSettings, VanillaSettings
 from sweeps.plan.settings import Distribution, Plan
 
 
@@ -72,7 +72,7 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
         ),
         ("pseudo.segmentation.flood", [80, 256], "pseudo.segmentation.flood.1: found 256", "equal to 255"),
         ("support.mean", "median", "support.mean: found 'median'", "'image', 'residual' or 'embedding'"),
-        ("head.temperature", 0, "head.temperature: found 0", "greater than 0"),
+        ("head.centre", "x", "head.centre: found 'x'", "valid boolean"),
         ("compute.device", "tpu", "compute.device: found 'tpu'", "'cpu' or 'cuda'"),
     ],
 )
@@ -143,7 +143,7 @@ def test_frozen_all_the_way_down():
 
 
 def test_a_change_of_kind_keeps_what_both_have_and_takes_the_defaults_of_the_rest():
-    base = updated(FoldConfig(), {"head.embedding": 7, "head.temperature": 0.5, "reference.ratio": 0.5})
+    base = updated(FoldConfig(), {"head.kind": "contrastive", "head.embedding": 7, "reference.ratio": 0.5})
     changed = updated(base, {"head.kind": "vanilla", "reference.kind": "padim"})
     assert changed.head == VanillaSettings(embedding=7)
     assert changed.reference == PadimSettings()
@@ -153,11 +153,11 @@ def test_a_change_of_kind_keeps_what_both_have_and_takes_the_defaults_of_the_res
 def test_a_key_of_another_kind_is_unknown():
     with pytest.raises(BadInput, match=r"^head\.relation: unknown key"):
         updated(FoldConfig(), {"head.relation": [8, 4]})
-    assert FoldConfig.model_validate({"head": {"temperature": 0.5}}).head == ContrastiveSettings(temperature=0.5)
+    assert FoldConfig.model_validate({"head": {"centre": False}}).head == PrototypeSettings(centre=False)
 
 
 def test_the_papers_values_are_the_defaults_where_nothing_better_was_measured():
-    flat = flatten(FoldConfig().model_dump())
+    flat = flatten(updated(FoldConfig(), {"head.kind": "contrastive"}).model_dump())
     paper = {
         "features.layers": ("layer2", "layer3"),
         "features.dim": 1024,
