@@ -12,7 +12,7 @@ from cluster.folds import Outcome
 from fsamc.counting import counted
 from fsamc.store.store import Store
 
-KINDS = ("features", "statistics", "pseudo", "bank", "nearest", "vectors")
+KINDS = ("features", "statistics", "pseudo", "sourcerows", "bank", "nearest", "vectors")
 
 
 @dataclass

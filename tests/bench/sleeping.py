@@ -25,7 +25,7 @@ from tests.sweeps.small import PLAN, n_rows, title, write_materials
 
 SPACE = {
     "head.kind": {"choice": ["prototype", "contrastive"]},
-    "head.patches": {"integers": [1, 400]},
+    "representation.patches": {"integers": [1, 400]},
     "finetune.lr": {"loguniform": [1e-5, 1e-1]},
 }
 

@@ -9,19 +9,21 @@ import pytest
 from sweeps.plan.stopping_settings import Stopping
 from tests.bench.bench_search import RECORDED, Replay, Table, hits, read_table, replay, until_near
 
-HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.patches,residual\n"
+HEADER = (
+    "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,representation.patches,good\n"
+)
 
 
 @pytest.fixture
 def table(tmp_path) -> Table:
     """Two knobs, four configurations, two categories and two draws; one configuration is far ahead."""
     lines = []
-    grid = [(patches, residual) for patches in (5, 20) for residual in ("true", "false")]
-    for trial, (patches, residual) in enumerate(grid):
+    grid = [(patches, good) for patches in (5, 20) for good in ("true", "false")]
+    for trial, (patches, good) in enumerate(grid):
         for category in ("cap", "tile"):
             for draw in (0, 1):
                 accuracy = 0.9 if trial == 2 else 0.1 * (trial + draw)
-                lines.append(f"{trial},c,{category},1,{draw},2,prototype,{accuracy},1,10,ok,1.0,{patches},{residual}\n")
+                lines.append(f"{trial},c,{category},1,{draw},2,prototype,{accuracy},1,10,ok,1.0,{patches},{good}\n")
     (tmp_path / "folds.csv").write_text(HEADER + "".join(lines))
     return read_table(tmp_path / "folds.csv")
 

@@ -24,11 +24,11 @@ from tests.sweeps.small import PLAN, Lab, table
 SEARCHES: dict[str, dict[str, Any]] = {
     "grid": {},
     "random": {
-        "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+        "space": {"representation.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
         "search": {"algorithm": "random", "trials": 4},
     },
     "optuna": {
-        "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+        "space": {"representation.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
         "search": {"algorithm": "optuna", "trials": 4},
     },
 }

@@ -46,7 +46,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 N_FOLDS = 16
 BUILDS = {"features": 4, "pseudo": 2, "bank": 4, "nearest": 4}
 RANDOM = {
-    "space": {"head.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
+    "space": {"representation.patches": {"integers": [2, 30]}, "finetune.lr": {"loguniform": [1e-4, 1e-2]}},
     "base": {**PLAN["base"], "head": {**PLAN["base"]["head"], "kind": "contrastive"}},
     "search": {"algorithm": "random", "trials": 4},
 }
@@ -93,7 +93,7 @@ def assert_as_without_ray(out: Path, lab: Lab) -> None:
         category = load_category(lab.data, row["category"])
         result = run_fold(category, config, seed=row["seed"], draw=row["draw"], store=store, textures=textures)
         assert (row["correct"], row["queries"]) == (result.correct, result.queries)
-        assert row["head.patches"] == config.head.patches
+        assert row["representation.patches"] == config.representation.patches
         assert row["finetune.lr"] == pytest.approx(config.finetune.lr)
 
 

@@ -93,10 +93,10 @@ def test_a_fold_on_ray_is_the_fold_without_it(runner, shared, fold, tmp_path):
 
 
 def test_each_artifact_is_built_once_and_served_by_one_actor_per_category_and_seed(runner, shared, fold):
-    heads = [{"head__patches": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
+    heads = [{"representation__extent": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
     asked = [fold(category, seed, **head) for head in heads for category in ("cap", "tile") for seed in (1, 2)]
     drawing_nothing = {"reference__kind": "spade", "reference__images": 2}
-    asked += [fold(seed=seed, head__patches=n, **drawing_nothing) for seed in (1, 2) for n in (3, 4)]
+    asked += [fold(seed=seed, representation__extent=n, **drawing_nothing) for seed in (1, 2) for n in (3, 4)]
     ray.get([runner.submit(one) for one in asked])
     assert builds(shared) == Counter(
         [
@@ -105,7 +105,11 @@ def test_each_artifact_is_built_once_and_served_by_one_actor_per_category_and_se
             *(f"bank of {name}, seed {seed}" for name in ("cap", "tile") for seed in (1, 2)),
             *(f"nearest of {name}, seed {seed}, features" for name in ("cap", "tile") for seed in (1, 2)),
             *("pseudo of cap, 3 pseudo-classes", "pseudo of tile, 3 pseudo-classes"),
+            *(f"vectors of {name}, seed {seed}, features, view 0" for name in ("cap", "tile") for seed in (1, 2)),
+            *(f"{kind} of {name}" for kind in ("statistics", "sourcerows") for name in ("cap", "tile")),
+            *("vectors of cap, view 0", "vectors of tile, view 0"),
             *("bank of cap, seed 0, spade", "nearest of cap, seed 0, spade, features"),
+            "vectors of cap, seed 0, spade, features, view 0",
         ]
     )
     assert sorted(bank_pids()) == ["bank:cap:0", "bank:cap:1", "bank:cap:2", "bank:tile:1", "bank:tile:2"]
@@ -151,7 +155,7 @@ def test_a_bank_actor_that_dies_comes_back_and_serves_again(runner, shared, fold
     before = FoldResult.from_json(ray.get(runner.submit(fold()))[0])
     ((name, pid),) = bank_pids().items()
     kill(pid)
-    text, _ = ray.get(runner.submit(fold(head__patches=4)))
+    text, _ = ray.get(runner.submit(fold(representation__extent=4)))
     assert FoldResult.from_json(text).classes == before.classes
     assert list(bank_pids()) == [name]
     assert bank_pids()[name] != pid
@@ -162,7 +166,7 @@ def test_a_fold_whose_bank_dies_while_it_waits_for_a_worker_is_served_anew(start
     runner = FoldRunner.start(replace(shared, workers=1))
     ray.get(runner.submit(fold()))
     slow = runner.submit(fold("tile", head__kind="contrastive", finetune__epochs={2: 300}))
-    waiting = runner.submit(fold(head__patches=4))
+    waiting = runner.submit(fold(representation__extent=4))
     while "ray::_run_fold" not in titles():
         assert not ray.wait([slow], timeout=0.02)[0]
     pids = bank_pids()
@@ -182,7 +186,7 @@ def kill(pid: int) -> None:
 def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, fold):
     again = replace(shared, working_set=0.0, results=(shared.store.parent / "again",))
     ample, short = FoldRunner.start(shared), FoldRunner.start(again)
-    asked = [fold(name, seed, head__patches=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
+    asked = [fold(name, seed, representation__extent=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
     ray.get([ample.submit(one) for one in asked])
     held = ray.get(ample.service.in_memory.remote())
     on_disk = [path for kind in ("bank", "nearest") for path in (shared.store / kind).glob("*/*.npy")]
@@ -211,7 +215,7 @@ def test_a_service_that_dies_comes_back_and_goes_on(started, shared, fold):
     ray.get(runner.submit(fold()))
     pid = ray.get(runner.service.__ray_call__.remote(lambda _: os.getpid()))
     os.kill(pid, signal.SIGKILL)
-    ray.get([runner.submit(fold(seed=seed, head__patches=4)) for seed in (1, 2)])
+    ray.get([runner.submit(fold(seed=seed, representation__extent=4)) for seed in (1, 2)])
     assert sorted(bank_pids()) == ["bank:cap:1", "bank:cap:2"]
     assert builds(shared)["bank of cap, seed 1"] == 1
 

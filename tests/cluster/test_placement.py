@@ -73,10 +73,10 @@ def test_a_fold_runs_where_its_arrays_are_and_elsewhere_only_if_that_node_is_bus
     for seed in (1, 2, 3):  # one after the other: a fold that finds its node busy takes the arrays to the other
         ray.get(runner.submit(fold(seed=seed)))
     for number, seed in enumerate((1, 2, 3)):
-        assert where_it_runs(nodes, runner.submit(fold(seed=seed, head__patches=10 + number, **SLOW))) == {
+        assert where_it_runs(nodes, runner.submit(fold(seed=seed, representation__extent=10 + number, **SLOW))) == {
             node_of_bank(f"bank:cap:{seed}")
         }
-    two = [runner.submit(fold(seed=1, head__patches=patches, **SLOW)) for patches in (20, 21)]
+    two = [runner.submit(fold(seed=1, representation__extent=patches, **SLOW)) for patches in (20, 21)]
     assert len(where_it_runs(nodes, two[0]) | where_it_runs(nodes, two[1])) == 2
     assert builds(shared)["bank of cap, seed 1"] == 1
 
@@ -110,7 +110,7 @@ def test_a_node_that_goes_costs_the_folds_in_flight_and_nothing_else(nodes, shar
     wait_for(2)
     nodes.add_raylet("three")
     wait_for(3)
-    later = [runner.submit(fold(one.category, one.seed, head__patches=9, **SLOW)) for one in asked]
+    later = [runner.submit(fold(one.category, one.seed, representation__extent=9, **SLOW)) for one in asked]
     seen: set[str] = set()
     for reference in later:
         seen |= where_it_runs(nodes, reference)

@@ -38,7 +38,7 @@ def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(shared, fold
     """A fold after the first loads no library and no network again; who only waits loads none at all."""
     one_ray.down()  # with workers that other tests have left
     one_ray.up()
-    heads = [{"head__patches": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
+    heads = [{"representation__extent": n} for n in (3, 4, 5)] + [{"head__kind": "contrastive", "finetune__lr": 0.01}]
     folds = [fold(name, seed, **head) for head in heads for name in ("cap", "tile") for seed in (1, 2)]
     seen: set[int] = set()
     over = threading.Event()
@@ -203,7 +203,7 @@ def test_a_result_is_on_disk_before_it_is_told_and_found_by_the_next(started, sh
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_more_folds_run_at_once_than_there_are_workers_asked_for(started, shared, fold, workers):
     slow = {"head__kind": "contrastive", "finetune__epochs": {2: 100}}
-    folds = [fold("tile", seed, head__patches=n, **slow) for n in (3, 4) for seed in (1, 2)]
+    folds = [fold("tile", seed, representation__extent=n, **slow) for n in (3, 4) for seed in (1, 2)]
     runner = FoldRunner.start(replace(shared, workers=workers))
     most, pending = 0, [runner.submit(one) for one in folds]
     while len(ray.wait(pending, num_returns=len(pending), timeout=0.05)[0]) < len(pending):

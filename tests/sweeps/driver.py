@@ -17,7 +17,7 @@ from sweeps.search import Home, make_proposer
 
 def score(values: dict) -> float:
     """The same in every process."""
-    return sum(float(value) for value in values.values() if not isinstance(value, str)) % 1
+    return sum(float(value) for value in values.values() if not isinstance(value, str | list)) % 1
 
 
 def main(plan: str, out: str, run: str, seconds: str) -> None:

@@ -23,6 +23,7 @@ from sweeps.search import make_proposer
 from tests.sweeps.small import Lab, fsamc
 
 # The lab: cap has 3 classes of 5 images and 5 good ones, tile 2 classes of 5 and 4; 3 textures, 4 pseudo-defects each.
+BUILDS = {"features": 4, "statistics": 2, "pseudo": 2, "sourcerows": 2, "bank": 4, "nearest": 4, "vectors": 6}
 SECONDS = {"prototype": 1.0, "contrastive": 10.0}  # for each shot
 KINDS = {(head, shots): SECONDS[head] * shots for head in SECONDS for shots in (2, 3)}
 FIXED = Measured(
@@ -53,15 +54,7 @@ def estimated(lab, monkeypatch):
 
 def test_every_fold_takes_as_long_as_the_one_of_its_kind(estimated):
     size = estimated()
-    assert size.missing == {
-        "features": 4,
-        "statistics": 2,
-        "pseudo": 2,
-        "bank": 4,
-        "nearest": 4,
-        "sourcerows": 2,
-        "vectors": 6,
-    }
+    assert size.missing == BUILDS
     assert (size.left, size.finished, size.exact) == (32, 0, True)
     assert {*size.disk} == {"results", *size.missing}
     assert size.folds == Seconds(8 * (2 + 3 + 20 + 30), 8 * (2 + 3 + 3 * 20 + 3 * 30))
@@ -113,7 +106,7 @@ def test_a_measured_fold_leaves_nothing_and_says_what_all_rounds_would_take(lab)
     assert set(measured.least) == set(measured.most) == set(configs)
     for head, shots in configs:
         assert (measured.most[head, shots] > measured.least[head, shots] > 0) == (head == "contrastive")
-    assert set(measured.per_byte) == {"features", "statistics", "pseudo", "bank", "nearest", "sourcerows", "vectors"}
+    assert set(measured.per_byte) == set(BUILDS)
     assert min(measured.per_byte.values()) > 0
     assert everything(lab.root) == before
 
@@ -180,10 +173,7 @@ def test_a_warm_cache_has_nothing_to_build_and_a_finished_fold_is_not_run_again(
     assert fsamc(*done.words(done.plan(), "--dry-run", out="new")) == 0
     shown = rows(capfd.readouterr().out)
     assert {name: cells[:2] for name, cells in shown.items() if name.startswith(("build", "run"))} == {
-        "build features": ["0", "4"],
-        "build pseudo": ["0", "2"],
-        "build bank": ["0", "4"],
-        "build nearest": ["0", "4"],
+        **{f"build {kind}": ["0", str(count)] for kind, count in BUILDS.items()},
         "run folds": ["0", "16"],
     }
     assert fsamc(*done.words(done.plan(), "--dry-run", "--no-reuse", "folds.seeds=[1,2,3]", out="new")) == 0

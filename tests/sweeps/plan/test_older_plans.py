@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from fsamc.detectors.detector_kinds import PatchCoreSettings
 from fsamc.errors import BadInput
 from fsamc.heads.head_kinds import ContrastiveSettings, DirectSettings, PrototypeSettings
 from sweeps.plan import older_plans
@@ -135,7 +136,7 @@ def test_a_plan_that_an_earlier_version_resolved_is_read(write):
     assert plan.base.head == PrototypeSettings()
     seen = plan.base.representation
     assert (seen.parts, seen.scale, seen.patches, seen.weights) == (("raw",), "none", 7, "uniform")
-    assert plan.base.reference.model_dump() == {"kind": "patchcore", "ratio": 0.2, "projection": 128, "starts": 10}
+    assert plan.base.reference == PatchCoreSettings(ratio=0.2, projection=128, starts=10)
     contrastive = ContrastiveSettings(temperature=0.2, hidden=(16, 8))
     assert configuration(plan, {"head.kind": "contrastive"}).head == contrastive
     direct = load_plan(write(FLAT.replace("KINDS", "[prototype, direct]"), "direct.yaml"))

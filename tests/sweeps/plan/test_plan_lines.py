@@ -9,6 +9,7 @@ import yaml
 
 from fsamc.errors import BadInput
 from sweeps.plan.keys import nearest_key, unknown_key
+from sweeps.plan.kinds import FIELDS
 from sweeps.plan.load import load_plan
 from sweeps.plan.yaml_lines import NotYaml, change_to_names, read_yaml
 from tests.sweeps.small import fsamc
@@ -86,7 +87,7 @@ def test_every_command_that_reads_a_plan_prints_a_line_for_each(tmp_path, capsys
         ),
         (
             "space:\n  representation.patches: {choice: [1, 1]}\n",
-            "plan.yaml:2:18: space.representation.patches.choice: [1, 1] names a value twice",
+            "plan.yaml:2:28: space.representation.patches.choice: [1, 1] names a value twice",
         ),
         (
             "space:\n  head: {kind: {choice: [maml]}}\n",
@@ -127,7 +128,7 @@ def test_keys_that_are_there_twice_are_told_of_every_plan_of_a_chain(told):
         (
             "base.head={kind: 3}",
             "plan.yaml: base.head={kind: 3}: base.head.kind: unknown kind '3', expected one of "
-            "contrastive, direct, maml, matchingnet, protonet, prototype, siamese, vanilla",
+            f"{', '.join(sorted(FIELDS['head']))}",
         ),
         ("folds.seed=[1]", "plan.yaml: folds.seed=[1]: unknown key; did you mean folds.seeds?"),
         (

@@ -29,12 +29,8 @@ from tests.sweeps.outs import PLAN, outcome
 DATA = {"category cap": "c1"}
 SMALL = PLAN.model_copy(update={"folds": PLAN.folds.model_copy(update={"seeds": (1, 2), "draws": (0,)})})
 TABLES = ("folds.csv", "predictions.csv")
-<<<<<<< HEAD
 NOTED = {"fingerprint": "f", "versions": {"torch": "2"}, "tracking_uri": None}
-VALUES = {"head.kind": "prototype", "head.patches": 7}
-=======
 VALUES = {"head.kind": "prototype", "representation.patches": 7}
->>>>>>> ccb27a8 (Plans, presets, report, dry run and docs speak of representation and views; older keys are read under their new names)
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,7 @@ def test_a_fold_is_a_row_with_a_column_per_swept_key(folder):
             "seed": "7",
             "draw": "0",
             "shots": "2",
-            "head": "contrastive",
+            "head": PLAN.base.head.kind,
             "accuracy": "0.5",
             "correct": "1",
             "queries": "2",

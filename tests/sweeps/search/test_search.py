@@ -226,15 +226,16 @@ class TestBudgeted:
 # --- grid and list
 
 TREE = {"head.kind": {"choice": ["prototype", "contrastive"]}, Q: {"choice": [1, 2, 5]}}
+CONTRASTIVE = {"kind": "contrastive"}
 SILENT = ({"good": True}, {Q: 5, "head.kind": "prototype"}, {Q: 1})
 
 
 @pytest.mark.parametrize(
     ("asked", "keys", "expected"),
     [
-        (plan("grid", TREE), ["head.kind", Q], ["c2", "p1", "p2", "p5", "c1", "c5"]),
+        (plan("grid", TREE, head=CONTRASTIVE), ["head.kind", Q], ["c2", "p1", "p2", "p5", "c1", "c5"]),
         (plan("grid", {Q: {"choice": [1, 3, 4]}}, trials=2), [Q], ["2", "1", "3", "4"]),
-        (listed(*SILENT), ["good", Q, "head.kind"], ["F2c", "T2c", "F5p", "F1c"]),
+        (listed(*SILENT, head=CONTRASTIVE), ["good", Q, "head.kind"], ["F2c", "T2c", "F5p", "F1c"]),
         (listed({Q: 2}, {Q: 3}, pretrain={"queries": 2}), [Q], ["2", "3"]),
         *((plan(algorithm, {}, trials=9), [], [""]) for algorithm in ("grid", "random", "optuna")),
         (listed(), [], [""]),
