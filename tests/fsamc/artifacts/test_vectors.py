@@ -49,10 +49,12 @@ def inputs(category, tiny_config, tiny_textures) -> Inputs:
     return inputs
 
 
+UNIFORM, MASKS = {"representation.weights": "uniform"}, {"representation.region": "masks"}
+
+
 @pytest.mark.parametrize(
-    "region", [{}, {"representation.weights": "uniform"}, {"representation.region": "masks"}], ids=str
+    ("kind", "region"), [*((kind, {}) for kind in DETECTORS), ("patchcore", UNIFORM), ("padim", MASKS)], ids=str
 )
-@pytest.mark.parametrize("kind", DETECTORS)
 def test_vectors_are_the_definitions(inputs, store, kind, region):
     """The picture's weights, turned with it, on all patches of the turned picture and on what is normal there."""
     fold = inputs({**changes_to("reference", kind, images=2), **region})
@@ -178,7 +180,7 @@ def test_shares_of_patches_that_a_mask_covers(inputs, category):
 
 def test_other_masks_are_another_region_and_none_is_an_error(inputs, tmp_path):
     def key(category: Category) -> str:
-        fold = inputs({"representation.region": "masks"}, category=category)
+        fold = inputs(MASKS, category=category)
         return fold.vectors(fold.nearest(fold.defects))[0].key
 
     folder = write_category(tmp_path, "tiles", good=5, classes={"crack": 3, "dent": 3}, masks=True)
@@ -191,7 +193,7 @@ def test_other_masks_are_another_region_and_none_is_an_error(inputs, tmp_path):
 
 
 def test_an_average_of_images_has_no_mask(inputs):
-    fold = inputs({"representation.region": "masks", "support.mean": "image"})
+    fold = inputs({**MASKS, "support.mean": "image"})
     with pytest.raises(BadInput, match=r"averaged pixel by pixel have no mask.*set support\.mean=embedding or"):
         _ = fold.artifacts
 
