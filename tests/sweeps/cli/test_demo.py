@@ -27,7 +27,7 @@ CHANGES = [
     "folds.shots=[1]",
     "base.pseudo.per_class=2",
     "base.pretrain={pseudo_classes: 2, max_rounds: 1}",
-    "space.representation.parts=null",
+    "space.representation.scale=null",
     "folds.seeds=[1]",
 ]
 
