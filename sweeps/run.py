@@ -23,7 +23,7 @@ from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
 from sweeps.plan.configurations import configuration
 from sweeps.progress.counter import SweepProgress
-from sweeps.progress.events import Noted, View
+from sweeps.progress.events import Noted, ProgressView
 from sweeps.progress.summary import labels_of, mlflow_lines, show_results
 from sweeps.request import CheckedRequest
 from sweeps.results.folder import SweepFolder
@@ -46,7 +46,7 @@ from sweeps.trials.tuner import run_trials
 class SweepRun:
     """One run of a sweep, new or resumed, on a Ray that is up."""
 
-    def __init__(self, checked: CheckedRequest, interrupts: Interrupts, view: View) -> None:
+    def __init__(self, checked: CheckedRequest, interrupts: Interrupts, view: ProgressView) -> None:
         self.checked, self.interrupts, self.view, self.console = checked, interrupts, view, view.console
         self.request, self.prepared, self.plan = checked.request, checked.prepared, checked.prepared.plan
         self.out, self.cache = checked.request.out, checked.places.cache

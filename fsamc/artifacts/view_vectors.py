@@ -12,7 +12,7 @@ import numpy as np
 
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.feature_set import FeatureSet
-from fsamc.artifacts.masks import Masks
+from fsamc.artifacts.ground_truth import Masks
 from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.artifacts.source_rows import SourceRows
 from fsamc.config.compute import Compute

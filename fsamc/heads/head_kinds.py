@@ -77,7 +77,7 @@ class ContrastiveSettings(CosineSettings):
 class CacheSettings(CentredSettings):
     """Votes of all support images (Tip-Adapter, Zhang et al. 2022)."""
 
-    network: ClassVar[str] = "fsamc.heads.cache:CacheHead"
+    network: ClassVar[str] = "fsamc.heads.fitted.cache:CacheHead"
     trained: ClassVar[bool] = False
     kind: Literal["cache"] = "cache"
     sharpness: float = Field(10.0, gt=0.0, description="how fast a vote falls with the cosine")
@@ -102,7 +102,7 @@ class DirectSettings(HeadSettings):
 class LdaSettings(HeadSettings):
     """Linear discriminant analysis."""
 
-    network: ClassVar[str] = "fsamc.heads.lda:LdaHead"
+    network: ClassVar[str] = "fsamc.heads.fitted.lda:LdaHead"
     trained: ClassVar[bool] = False
     kind: Literal["lda"] = "lda"
     shrinkage: float = Field(
@@ -113,7 +113,7 @@ class LdaSettings(HeadSettings):
 class LogisticSettings(HeadSettings):
     """Logistic regression on the support."""
 
-    network: ClassVar[str] = "fsamc.heads.logistic:LogisticHead"
+    network: ClassVar[str] = "fsamc.heads.fitted.logistic:LogisticHead"
     trained: ClassVar[bool] = False
     kind: Literal["logistic"] = "logistic"
     penalty: float = Field(0.1, gt=0.0, description="L2 penalty on the weights")
@@ -143,7 +143,7 @@ class PrototypicalSettings(EncoderSettings):
 class PrototypeSettings(CentredSettings):
     """The training-free head."""
 
-    network: ClassVar[str] = "fsamc.heads.prototype:PrototypeHead"
+    network: ClassVar[str] = "fsamc.heads.fitted.prototype:PrototypeHead"
     trained: ClassVar[bool] = False
     kind: Literal["prototype"] = "prototype"
 
@@ -151,7 +151,7 @@ class PrototypeSettings(CentredSettings):
 class RidgeSettings(HeadSettings):
     """Ridge regression on the support."""
 
-    network: ClassVar[str] = "fsamc.heads.ridge:RidgeHead"
+    network: ClassVar[str] = "fsamc.heads.fitted.ridge:RidgeHead"
     trained: ClassVar[bool] = False
     kind: Literal["ridge"] = "ridge"
     penalty: float = Field(1.0, gt=0.0, description="L2 penalty on the weights, per support image")

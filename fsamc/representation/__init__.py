@@ -1,1 +1,1 @@
-"""What a head sees of an image: region, parts, units, views."""
+"""Representation of images for heads: region, parts, units, views."""

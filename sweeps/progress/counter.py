@@ -23,12 +23,12 @@ from sweeps.progress.events import (
     FoldDone,
     NewBest,
     Noted,
+    ProgressView,
     Running,
     Started,
     TrialDone,
     TrialLost,
     TrialStopped,
-    View,
     Warned,
 )
 from sweeps.results.folder import SweepFolder
@@ -51,7 +51,7 @@ class SweepProgress:
 
     def __init__(
         self,
-        view: View,
+        view: ProgressView,
         eta: Eta,
         *,
         name: str,
@@ -68,7 +68,14 @@ class SweepProgress:
 
     @classmethod
     def of(
-        cls, view: View, prepared: Prepared, proposer: Proposer, folder: SweepFolder, *, cache: Path, workers: int
+        cls,
+        view: ProgressView,
+        prepared: Prepared,
+        proposer: Proposer,
+        folder: SweepFolder,
+        *,
+        cache: Path,
+        workers: int,
     ) -> SweepProgress:
         """Count a sweep that is begun or goes on, from what its folder holds."""
         records = folder.records()
@@ -189,7 +196,7 @@ def best_so_far(folder: SweepFolder) -> Best | None:
     )
 
 
-def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: View) -> None:
+def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: ProgressView) -> None:
     """Tell the sweep's size, and what to beware of."""
     for warning in prepared.warnings:
         view.tell(Warned(text=warning))

@@ -189,7 +189,7 @@ Event = (
 )
 
 
-class View(ABC):
+class ProgressView(ABC):
     """Shows events.
 
     Attributes:

@@ -14,20 +14,20 @@ import pandas as pd
 from rich.console import Console
 
 from sweeps.environment import printable
-from sweeps.progress.events import Building, Counts, Done, Event, FoldDone, Running, TrialLost, View, Warned
+from sweeps.progress.events import Building, Counts, Done, Event, FoldDone, ProgressView, Running, TrialLost, Warned
 from sweeps.progress.summary_table import summary_tables
 from sweeps.progress.terminal import Screen, failure
 from sweeps.request import Mode
 
 
-def make_view(mode: Mode, console: Console) -> View:
+def make_view(mode: Mode, console: Console) -> ProgressView:
     """Make the view of that name; the screen's and the quiet one's words go to `console`."""
     if mode == "json":
         return JsonLines(sys.stdout)
     return Quiet(console, sys.stderr) if mode == "quiet" else Screen(console)
 
 
-class Quiet(View):
+class Quiet(ProgressView):
     """The final table on the console, what went wrong on `errors`, and nothing else."""
 
     def __init__(self, console: Console, errors: TextIO) -> None:
@@ -54,7 +54,7 @@ class Quiet(View):
         print(f"fsamc: {printable(text)}", file=self._errors, flush=True)
 
 
-class JsonLines(View):
+class JsonLines(ProgressView):
     """An object per line, and nothing else: `event` is the name of the event, the other keys are its fields.
 
     `counts` and `best` are spread: `folds_done`, `folds`, `trials_done`, `trials`, `eta` in seconds; `best_trial`,

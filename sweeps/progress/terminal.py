@@ -17,12 +17,12 @@ from sweeps.progress.events import (
     Finishing,
     FoldDone,
     Noted,
+    ProgressView,
     Running,
     Started,
     TrialDone,
     TrialLost,
     TrialStopped,
-    View,
     Warned,
 )
 from sweeps.report.document.numbers import counted, duration
@@ -31,7 +31,7 @@ from sweeps.results import tables
 _WIDTH = 44  # columns for what is being done, before the bar
 
 
-class Screen(View):
+class Screen(ProgressView):
     """A bar over the folds with the best so far and the time left, and a line per finished trial.
 
     Where the output is no terminal there is no bar, and lines say what the bar would.

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.artifacts.masks import Masks
+from fsamc.artifacts.ground_truth import Masks
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
 from fsamc.errors import BadInput

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sweeps.progress.counter import SweepProgress
 from sweeps.progress.eta import UNKNOWN, Eta
-from sweeps.progress.events import Done, Event, NewBest, Noted, Started, TrialStopped, View, Warned
+from sweeps.progress.events import Done, Event, NewBest, Noted, ProgressView, Started, TrialStopped, Warned
 from sweeps.progress.lines import JsonLines, Quiet
 from sweeps.progress.terminal import Screen
 from sweeps.results.tables import DASH
@@ -42,7 +42,7 @@ SUMMARY = pd.DataFrame(
 )
 
 
-class Heard(View):
+class Heard(ProgressView):
     console = Console(quiet=True)
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Heard(View):
         self.events.append(event)
 
 
-def a_sweep(view: View, *, status: str = "done", reason: str = "") -> None:
+def a_sweep(view: ProgressView, *, status: str = "done", reason: str = "") -> None:
     """A whole sweep of two trials with two folds each, told to a view."""
     view.tell(Warned(text="left out at 5 shots: tile"))
     view.tell(Noted(text="2 images left out"))
