@@ -27,8 +27,6 @@ def write_features(squares: Iterator[np.ndarray], count: int, features: Features
     """
     written: np.memmap | None = None
     for first, half in _batches(squares, count, features, device):
-        if not np.isfinite(half).all():
-            raise ValueError(f"{features.backbone}: features exceed the range of float16")
         if written is None:
             written = create_array(file, np.float16, (count, *half.shape[1:]))
         written[first : first + len(half)] = half
@@ -37,8 +35,15 @@ def write_features(squares: Iterator[np.ndarray], count: int, features: Features
 
 
 def square_features(squares: np.ndarray, features: Features, device: str) -> np.ndarray:
-    """Extract the patch features of pictures uint8 [n, S, S, 3], float16 [n, P, D]."""
-    return _features(squares, features, device).half().cpu().numpy()
+    """Extract the patch features of pictures uint8 [n, S, S, 3], float16 [n, P, D].
+
+    Raises:
+        ValueError: a feature is beyond the range of float16.
+    """
+    half = _features(squares, features, device).half().cpu().numpy()
+    if not np.isfinite(half).all():
+        raise ValueError(f"{features.backbone}: features exceed the range of float16")
+    return half
 
 
 def range_problem(squares: np.ndarray, features: Features) -> str | None:
