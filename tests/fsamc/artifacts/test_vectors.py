@@ -154,7 +154,7 @@ def test_statistics_are_over_all_good_patches(inputs, store):
         ({"reference.ratio": 0.5}, {"vectors", "means", "pseudo"}),
         ({"head.kind": "ridge"}, set()),
     ],
-    ids=str,
+    ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",
 )
 def test_vectors_are_others_where_the_region_or_the_rows_are_and_only_there(inputs, changes, changed):
     def keys(changes: Mapping[str, Any]) -> dict[str, set[str]]:
