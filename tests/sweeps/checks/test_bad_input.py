@@ -424,8 +424,11 @@ def test_room_is_asked_for_what_the_artifacts_will_take(lab, monkeypatch):
     patches, a_patch = 64, 16 * 2  # 8 x 8, of 16 channels in float16
     good, defects, pseudo = 5 + 4, 15 + 10, 2 * 3 * 4  # of cap and tile; pseudo-defects of both
     features = (good + defects + pseudo) * patches * a_patch
-    a_seed = 0.1 * good * patches * a_patch + defects * patches * 8  # a tenth of the rows; a distance and a row each
-    assert asked[0] == pytest.approx(features + 2 * a_seed, rel=0.001)
+    a_row, a_vector = 8, 16 * 8 + 7 * 4  # a distance and a number; means of patches and rows, and ranked distances
+    statistics = 2 * 16 * (16 + 1) * 4
+    clean = pseudo * (patches * a_row + a_vector)
+    a_seed = 0.1 * good * patches * a_patch + defects * (patches * a_row + a_vector)  # a tenth of the rows is the bank
+    assert asked[0] == pytest.approx(features + statistics + clean + 2 * a_seed, rel=0.001)
 
 
 def test_the_same_plan_with_other_workers_or_its_backbone_elsewhere_goes_on(lab, capfd):
