@@ -110,13 +110,18 @@ class LdaSettings(HeadSettings):
     )
 
 
-class LogisticSettings(HeadSettings):
+class PenalisedSettings(HeadSettings):
+    """Base for heads that are fitted to the support."""
+
+    trained: ClassVar[bool] = False
+    penalty: float = Field(1.0, gt=0.0, description="L2 penalty on the weights, beside the mean loss of an image")
+
+
+class LogisticSettings(PenalisedSettings):
     """Logistic regression on the support."""
 
     network: ClassVar[str] = "fsamc.heads.fitted.logistic:LogisticHead"
-    trained: ClassVar[bool] = False
     kind: Literal["logistic"] = "logistic"
-    penalty: float = Field(0.1, gt=0.0, description="L2 penalty on the weights")
 
 
 class MamlSettings(CosineSettings):
@@ -148,13 +153,11 @@ class PrototypeSettings(CentredSettings):
     kind: Literal["prototype"] = "prototype"
 
 
-class RidgeSettings(HeadSettings):
+class RidgeSettings(PenalisedSettings):
     """Ridge regression on the support."""
 
     network: ClassVar[str] = "fsamc.heads.fitted.ridge:RidgeHead"
-    trained: ClassVar[bool] = False
     kind: Literal["ridge"] = "ridge"
-    penalty: float = Field(1.0, gt=0.0, description="L2 penalty on the weights, per support image")
 
 
 class SiameseSettings(EncoderSettings):

@@ -285,7 +285,7 @@ def test_a_list_is_shown_as_a_plan_has_it(out):
 def test_listed_configurations_are_swept_like_any(tmp_path):
     out = write_synthetic(tmp_path, trials=3)
     entries = [
-        {"head.kind": "prototype", "representation.patches": 9},
+        {"head.kind": "contrastive", "representation.patches": 9},
         {"pretrain.lr": 0.01, "pretrain.stop_threshold": 0.3},
     ]
     change_plan(out, space={}, configurations=entries, search={"algorithm": "list"})
