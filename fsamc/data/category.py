@@ -150,15 +150,13 @@ class Category:
             return f"{self.name}: {has} ({', '.join(self.classes)}), 2 are needed"
         queries = scored_by == "queries"
         extra = queries and not self.halved  # of halves, the other one has the queries
-        needed, half = shots + extra, " to draw from" if self.halved else ""
+        needed, choice = shots + extra, " to draw from" if self.halved else ""
         need = f"{counted(shots, 'shot')} and a query need" if extra else counted(shots, "shot", "need")
         for name, paths in self.classes.items():
             groups = len(self._drawn_from(name))
             if groups < needed and not files:
-                return (
-                    f"{self.name}: class {name} has {counted(len(paths), 'image')} of {counted(groups, 'group')}{half}, "
-                    f"{need} {counted(needed, 'group')}"
-                )
+                has = f"{counted(len(paths), 'image')} of {counted(groups, 'group')}{choice}"
+                return f"{self.name}: class {name} has {has}, {need} {counted(needed, 'group')}"
         support = self.support(shots, draw, files=files)
         for name, paths in (self.queries(shots, draw, files=files) if queries else self.apart(support)).items():
             if not paths:
