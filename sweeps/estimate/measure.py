@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ from cluster.folds import Fold
 from fsamc.artifacts.base import Artifact
 from fsamc.config.dotted import updated
 from fsamc.fold.run import run_fold
-from fsamc.store.store import Store
+from fsamc.store.store import TEMPORARY, Store
 from sweeps.checks.disk import is_cached
 from sweeps.checks.prepare import Prepared
 from sweeps.progress.eta import Kind, kind_of
@@ -41,22 +43,33 @@ def measure(prepared: Prepared, alike: Iterable[Sequence[Fold]], *, cache: Path,
     `missing`: kinds of artifacts whose builds are to be measured; others are taken from the cache where it has them.
     """
     measured, artifacts = Measured(), dict[str, Artifact]()
-    with TemporaryDirectory(prefix="fsamc-") as folder:
+    beside = cache / TEMPORARY  # on the cache's disk, where its files can have a second name
+    with TemporaryDirectory(prefix="fsamc-", dir=beside if os.access(beside, os.W_OK) else None) as folder:
         store = Store(Path(folder))
         for folds in alike:
             fold = _middle(prepared, folds)
             for artifact in fold.inputs(prepared.categories, prepared.textures).artifacts:
                 artifacts[artifact.key] = artifact
                 if artifact.kind not in missing and is_cached(artifact, cache):
-                    place = store.folder(artifact.kind) / artifact.key
-                    if not place.exists():
-                        place.symlink_to((cache / artifact.kind / artifact.key).absolute())
+                    _take(cache / artifact.kind / artifact.key, store.folder(artifact.kind) / artifact.key)
             measured.least[kind_of(fold)], measured.most[kind_of(fold)] = _seconds(prepared, fold, store)
         for kind in {build.kind for build in store.builds()}:
             built = [build for build in store.builds() if build.kind == kind]
             kept = sum(artifacts[build.key].nbytes for build in built)
             measured.per_byte[kind] = sum(build.seconds for build in built) / kept
     return measured
+
+
+def _take(artifact: Path, place: Path) -> None:
+    """Give an artifact's files a second name in the folder `place`, or copy them to another disk."""
+    if place.exists():
+        return
+    place.mkdir(parents=True)
+    for file in artifact.iterdir():
+        try:
+            os.link(file, place / file.name)
+        except OSError:
+            shutil.copyfile(file, place / file.name)
 
 
 def _middle(prepared: Prepared, folds: Sequence[Fold]) -> Fold:

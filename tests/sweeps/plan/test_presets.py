@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from fsamc.config.dotted import flatten
+from fsamc.counting import counted
 from fsamc.fold.inputs import pretrains
 from fsamc.store.store import Store
 from sweeps.checks.prepare import prepare
@@ -62,7 +63,7 @@ def test_a_preset_is_shown_as_a_plan_that_reads_back_as_the_same(name, capsys):
 def test_a_preset_is_checked_by_the_command_line(name, capsys):
     assert fsamc("plan", "check", name) == 0
     count = make_proposer(load_plan(name)).count()
-    assert f"{name}: {count} trials" in capsys.readouterr().out
+    assert f"{name}: {counted(count, 'trial')}" in capsys.readouterr().out
 
 
 def test_smoke_has_both_heads_at_two_numbers_of_shots_and_2_seeds():

@@ -290,7 +290,7 @@ def test_listed_configurations_are_swept_like_any(tmp_path):
     ]
     change_plan(out, space={}, configurations=entries, search={"algorithm": "list"})
     ran = dict(texts(table(report_of(out), "ran")))
-    assert ran["head.kind"] == "choice: contrastive, prototype"
+    assert ran["head.kind"] == "choice: prototype, contrastive"
     assert [axis.name for axis in swept_axes(gather(out))] == [*entries[0], *entries[1], "average, %"]
 
 
