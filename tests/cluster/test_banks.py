@@ -254,6 +254,7 @@ def test_what_is_under_way_is_told(runner, shared, fold):
     assert "features of cap, 5 images" in seen
     assert seen <= {
         *("features of cap, 5 images", "features of cap, 15 images", "pseudo of cap, 3 pseudo-classes"),
-        *("bank of cap, seed 1", "nearest of cap, seed 1, features"),
+        *("bank of cap, seed 1", "nearest of cap, seed 1, features", "vectors of cap, seed 1, features, view 0"),
+        *("statistics of cap", "sourcerows of cap", "vectors of cap, view 0"),
     }
     assert runner.under_way(timeout=10) == []

@@ -154,7 +154,7 @@ def test_however_many_folds_read_a_bank_its_actor_is_asked_once(shared, fold):
             await service.reading(number + 1)
             service.begun[number].set_result("{}")
 
-    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4, 5, 6)], scene)
+    bank = run_reading(shared, [fold(representation__patches=n) for n in (3, 4, 5, 6)], scene)
     assert len(bank.provided) == len(set(bank.provided)) == 2  # the bank and the nearest rows
     assert bank.released == []
 
@@ -181,6 +181,6 @@ def test_what_has_come_anew_is_not_let_go_of_by_a_fold_that_lost_what_was_there_
         for reading in service.begun[2:]:
             reading.set_result("{}")
 
-    bank = run_reading(shared, [fold(head__patches=n) for n in (3, 4)], scene)
+    bank = run_reading(shared, [fold(representation__patches=n) for n in (3, 4)], scene)
     assert len(bank.released) == 2
     assert len(bank.provided) == 4

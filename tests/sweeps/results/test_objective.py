@@ -327,7 +327,7 @@ def test_measuring_on_pseudo_defects_needs_textures(lab, capfd):
 
 @pytest.mark.ray
 def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
-    two = {"head.patches": {"choice": [5, 20]}}
+    two = {"representation.patches": {"choice": [5, 20]}}
     out = own.sweep(own.plan(space=two), "folds.seeds=[1]", "folds.shots=[3]", "folds.score=support")
     screen = capfd.readouterr().out
     assert "no queries: accuracy is leave-one-out on the support images" in screen

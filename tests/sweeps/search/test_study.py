@@ -101,7 +101,7 @@ def test_it_is_told_which_goals_it_has(tmp_path):
 
 
 def test_a_base_outside_of_the_space_is_in_the_study_under_its_number_and_nobody_learns_from_it(tmp_path):
-    space = {"head.kind": {"choice": ["prototype"]}, "pretrain.lr": SPACE["pretrain.lr"]}
+    space = {"head.kind": {"choice": ["contrastive"]}, "pretrain.lr": SPACE["pretrain.lr"]}
     found = run(make_proposer(plan(space), home(tmp_path)))
     there = trials(f"sqlite:///{tmp_path / 'study.db'}")
     assert len(there) == len(found) == 8
