@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fsamc.config.settings import LearningRate, Settings
+from fsamc.config.settings import LearningRate, Settings, Share
 
 Sees = Literal["vectors", "maps", "images"]
 
@@ -58,7 +58,9 @@ class EncoderSettings(PoolSettings):
 class CentredSettings(HeadSettings):
     """Base for heads that compare by cosine."""
 
-    centre: bool = Field(True, description="cosines about the mean of the support in place of the origin")
+    centre: Share = Field(
+        0.85, description="how far from the origin to the mean of the support lies the point that cosines are about"
+    )
 
 
 class CosineSettings(CentredSettings, EncoderSettings):

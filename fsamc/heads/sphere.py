@@ -14,14 +14,15 @@ def on_sphere(batch: Represented) -> Tensor:
     return torch.cat([F.normalize(batch.values.mean(1), dim=-1), batch.profiles], dim=-1)
 
 
-def cosine(queries: Tensor, support: Tensor, *, centre: bool) -> Tensor:
+def cosine(queries: Tensor, support: Tensor, *, centre: float) -> Tensor:
     """Compare queries [Q, E] with vectors [..., E] of the support by cosine: [Q, ...].
 
-    With `centre` both are seen from the mean of the support's vectors. What all classes have in common, such as being
-    a defect of this product at all, then counts for none of them, and no class is near to every query by lying near
-    the middle (hubness; centring as in SimpleShot, Wang et al. 2019, about the support in place of base classes).
+    Both are seen from a point between the origin (`centre` 0) and the mean of the support's vectors (1). What all
+    classes have in common, such as being a defect of this product at all, then counts for little, and no class is near
+    to every query by lying near the middle (hubness; centring as in SimpleShot, Wang et al. 2019, about the support in
+    place of base classes).
     """
     if centre:
-        middle = support.flatten(0, -2).mean(0)
+        middle = centre * support.flatten(0, -2).mean(0)
         queries, support = queries - middle, support - middle
     return torch.tensordot(F.normalize(queries, dim=-1), F.normalize(support, dim=-1), dims=([1], [-1]))

@@ -72,7 +72,7 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
         ),
         ("pseudo.segmentation.flood", [80, 256], "pseudo.segmentation.flood.1: found 256", "equal to 255"),
         ("support.mean", "median", "support.mean: found 'median'", "'image', 'residual' or 'embedding'"),
-        ("head.centre", "x", "head.centre: found 'x'", "valid boolean"),
+        ("head.centre", "x", "head.centre: found 'x'", "valid number"),
         ("compute.device", "tpu", "compute.device: found 'tpu'", "'cpu' or 'cuda'"),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_change_of_kind_keeps_what_both_have_and_takes_the_defaults_of_the_res
 def test_a_key_of_another_kind_is_unknown():
     with pytest.raises(BadInput, match=r"^head\.relation: unknown key"):
         updated(FoldConfig(), {"head.relation": [8, 4]})
-    assert FoldConfig.model_validate({"head": {"centre": False}}).head == PrototypeSettings(centre=False)
+    assert FoldConfig.model_validate({"head": {"centre": 0.0}}).head == PrototypeSettings(centre=0.0)
 
 
 def test_the_papers_values_are_the_defaults_where_nothing_better_was_measured():

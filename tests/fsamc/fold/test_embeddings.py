@@ -56,7 +56,7 @@ def test_the_support_comes_first_with_the_labels_of_its_folders(embed, config, t
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_both_heads_embed_on_the_unit_sphere_and_answer_by_cosine(embed, config, kind):
-    plain = {"head.centre": False, "representation.extent": 0.0}
+    plain = {"head.centre": 0.0, "representation.extent": 0.0}
     found = embed(updated(config, {"head.kind": kind, **plain}))
     assert np.allclose(np.linalg.norm(found.after, axis=1), 1, atol=1e-5)
     anchors = np.stack([found.after[found.is_support & (found.labels == label)].mean(0) for label in range(3)])

@@ -231,7 +231,7 @@ def cosines(queries: np.ndarray, anchors: np.ndarray, *, centre: bool) -> np.nda
 
 # The most anomalous residuals in channels' deviations, by plain cosine.
 CLASSIC = {"representation.parts": ("residual",), "representation.scale": "channel", "representation.extent": 0.0}
-CLASSIC |= {"head.kind": "prototype", "head.centre": False}
+CLASSIC |= {"head.kind": "prototype", "head.centre": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ CLASSIC |= {"head.kind": "prototype", "head.centre": False}
         {"shots": 3, "support.mean": "image"},
         {"shots": 1, "representation.patches": 1},
         {"support.mean": "residual"},
-        {"representation.parts": ("raw", "centred"), "representation.shrinkage": 0.5, "head.centre": False},
+        {"representation.parts": ("raw", "centred"), "representation.shrinkage": 0.5, "head.centre": 0.0},
         CLASSIC,
         {**CLASSIC, "support.mean": "residual"},
         {**CLASSIC, "representation.weights": "uniform", "representation.scale": "none"},
@@ -356,7 +356,7 @@ PRETRAINED = {"shots": 1, "pretrain.max_rounds": 20, "pretrain.lr": 3e-3}
             "representation.scale": "none",
             "representation.parts": ("raw",),
             "representation.extent": 0,
-            "head.centre": False,
+            "head.centre": 0.0,
         },
         PRETRAINED,
         {**PRETRAINED, "pseudo.residual": "bank"},

@@ -148,7 +148,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "finetune.lr": Bites((1e-4, 1e-2)),
     "head.kind": Bites(tuple(sorted({*HEADS} - {"contrastive"})), NAMED),
     "head.temperature": Bites((0.2,)),
-    "head.centre": Bites((False,)),
+    "head.centre": Bites((0.0,)),
     "head.sharpness": Bites((3.0,)),
     "head.shrinkage": Bites((0.9,)),
     "head.penalty": Bites((0.5,)),

@@ -74,11 +74,11 @@ def test_lda_is_euclidean_at_one_shot_and_where_all_is_shrunk():
 def test_a_caches_votes_by_hand():
     """Cosines 1 and 0.8 with the first class, 0.6 and 0 with the second: votes e^-0, e^-1 and e^-2, e^-5."""
     support = torch.tensor([[[1.0, 0.0], [0.8, 0.6]], [[0.6, 0.8], [0.0, 2.0]]])
-    votes = make("cache", sharpness=5.0, centre=False).relate(torch.tensor([[3.0, 0.0]]), support).exp()
+    votes = make("cache", sharpness=5.0, centre=0.0).relate(torch.tensor([[3.0, 0.0]]), support).exp()
     torch.testing.assert_close(votes, torch.tensor([[(1 + math.e**-1) / 2, (math.e**-2 + math.e**-5) / 2]]))
 
 
 def test_votes_that_nobody_hears_still_tell_which_is_louder():
     support = torch.tensor([[[0.0, 1.0]], [[-1.0, 0.0]]])
-    logits = make("cache", sharpness=500.0, centre=False).relate(torch.tensor([[1.0, 0.0]]), support)
+    logits = make("cache", sharpness=500.0, centre=0.0).relate(torch.tensor([[1.0, 0.0]]), support)
     torch.testing.assert_close(logits, torch.tensor([[-500.0, -1000.0]]))

@@ -30,7 +30,7 @@ def make(kind: str = "contrastive", *, seed: int = 0, shape: tuple[int, int, int
 
 UNTRAINED = ("cache", "lda", "logistic", "prototype", "ridge")
 VARIANTS: dict[str, dict[str, Any]] = {kind: {"kind": kind} for kind in UNTRAINED}
-VARIANTS["prototype about the origin"] = {"kind": "prototype", "centre": False}
+VARIANTS["prototype about the origin"] = {"kind": "prototype", "centre": 0.0}
 for kind in ("contrastive", "maml", "matchingnet", "protonet", "siamese", "vanilla"):
     VARIANTS[f"{kind}, flatten"] = {"kind": kind, "pool": "flatten"}
     VARIANTS[f"{kind}, anomalous"] = {"kind": kind, "pool": "anomalous"}
@@ -123,7 +123,7 @@ def test_every_parameter_learns(variant):
     ],
 )
 def test_infonce_by_hand(temperature, label, expected):
-    head = make(temperature=temperature, centre=False)
+    head = make(temperature=temperature, centre=0.0)
     queries, support = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     logits = head.relate(queries, support)
     torch.testing.assert_close(logits, torch.tensor([[0.6, 0.8]]) / temperature)
@@ -131,7 +131,7 @@ def test_infonce_by_hand(temperature, label, expected):
 
 
 def test_the_loss_is_the_mean_over_the_queries():
-    head = make(temperature=0.5, centre=False)
+    head = make(temperature=0.5, centre=0.0)
     queries = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
     logits = head.relate(queries, torch.eye(2))  # [[2, 0], [1.2, 1.6]]
     by_hand = (math.log(1 + math.e**-2) + math.log(1 + math.e**0.4)) / 2
@@ -165,15 +165,15 @@ def test_views_are_averaged_on_the_sphere_by_hand():
 def test_what_all_have_in_common_counts_for_nothing_about_the_supports_mean(kind):
     generator = torch.Generator().manual_seed(0)
     queries, support, common = (torch.randn(*size, generator=generator) for size in ((4, 5), (3, 2, 5), (5,)))
-    for centre in (True, False):
+    for centre in (1.0, 0.0):
         head = make(kind, centre=centre).eval()
         logits = head.relate(queries, torch.stack([head.represent(one) for one in support]))
         moved = head.relate(queries + common, torch.stack([head.represent(one + common) for one in support]))
-        assert torch.allclose(moved, logits, atol=1e-3) == centre
+        assert torch.allclose(moved, logits, atol=1e-3) == bool(centre)
 
 
 def test_a_mean_of_unit_vectors_is_brought_back_to_the_sphere():
-    head = make(temperature=1.0, centre=False)
+    head = make(temperature=1.0, centre=0.0)
     logits = head.relate(torch.eye(2), torch.tensor([[0.5, 0.5], [0.3, 0.4]]))  # 45 degrees; 3-4-5
     torch.testing.assert_close(logits, torch.tensor([[0.5**0.5, 0.6], [0.5**0.5, 0.8]]))
 
@@ -187,7 +187,7 @@ def test_prototypical_logits_by_hand():
 
 def test_attention_by_hand():
     """Cosines 1, 0.8 and 0.6, 0 at a temperature of 0.5: attention in proportion to e^2, e^1.6 and e^1.2, 1."""
-    head = make("matchingnet", temperature=0.5, centre=False)
+    head = make("matchingnet", temperature=0.5, centre=0.0)
     support = torch.tensor([[[1.0, 0.0], [0.8, 0.6]], [[0.6, 0.8], [0.0, 1.0]]])
     attention = head.relate(torch.tensor([[1.0, 0.0]]), support).softmax(1)
     first, second = math.exp(2) + math.exp(1.6), math.exp(1.2) + 1

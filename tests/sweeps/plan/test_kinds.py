@@ -14,7 +14,7 @@ from sweeps.search import make_proposer
 
 TEXT = """
 base:
-  head: {kind: prototype, centre: false, temperature: 0.2}
+  head: {kind: prototype, centre: 0, temperature: 0.2}
 space:
   head.kind: {choice: [prototype, contrastive]}
   representation.parts: {choice: [[residual], [raw]]}
@@ -41,8 +41,8 @@ def write(tmp_path):
 
 def test_a_key_of_one_kind_is_kept_for_it_and_is_no_part_of_another(write):
     plan, without = load_plan(write(TEXT)), load_plan(write(TEXT.replace(", temperature: 0.2", ""), "plain.yaml"))
-    assert configuration(plan, {}).head == PrototypeSettings(centre=False)
-    assert configuration(plan, {"head.kind": "contrastive"}).head == ContrastiveSettings(centre=False, temperature=0.2)
+    assert configuration(plan, {}).head == PrototypeSettings(centre=0.0)
+    assert configuration(plan, {"head.kind": "contrastive"}).head == ContrastiveSettings(centre=0.0, temperature=0.2)
     assert config_hash(plan.base) == config_hash(without.base)
     assert plan_hash(plan) != plan_hash(without)
 

@@ -192,7 +192,7 @@ def test_table_1_spells_out_the_papers_settings():
     assert (learning.stop_threshold, learning.stop_metric) == (0.4, "episode")
     assert (base.finetune.epochs, base.finetune.lr) == ({2: 45, 3: 25, 4: 15, 5: 15}, 1e-4)
     head = base.head
-    assert (head.kind, head.temperature, head.pool, head.centre) == ("contrastive", 0.07, "flatten", False)
+    assert (head.kind, head.temperature, head.pool, head.centre) == ("contrastive", 0.07, "flatten", 0.0)
     assert (head.hidden, head.embedding) == ((256, 128), 128)
     assert (base.good, base.support.mean) == (False, "image")
     seen = base.representation
