@@ -40,7 +40,8 @@ def test_a_network_end_to_end(run, name, size, shapes):
     maps = load_backbone(features, "cpu")(images(size))
     assert [tuple(one.shape[1:3]) for one in maps] == shapes
     changes = {f"features.{key}": getattr(features, key) for key in ("backbone", "weights", "size")}
-    result = run({**changes, "head": {"kind": "prototype", "patches": 3}, "pretrain.enabled": False})
+    small = {"head": {"kind": "prototype"}, "representation.patches": 3, "pretrain.enabled": False}
+    result = run({**changes, **small})
     assert len(result.predicted) == len(result.images)
     assert np.isfinite(result.scores).all()
 
