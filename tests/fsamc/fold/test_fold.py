@@ -223,8 +223,8 @@ def on_sphere(vector: np.ndarray, dim: int) -> np.ndarray:
     return np.concatenate([vector[:dim] / np.linalg.norm(vector[:dim]), vector[dim:]])
 
 
-def cosines(queries: np.ndarray, anchors: np.ndarray, *, centre: bool) -> np.ndarray:
-    middle = anchors.mean(0) if centre else 0
+def cosines(queries: np.ndarray, anchors: np.ndarray, *, centre: float) -> np.ndarray:
+    middle = centre * anchors.mean(0)
     one, other = queries - middle, anchors - middle
     return one @ other.T / np.linalg.norm(one, axis=1)[:, None] / np.linalg.norm(other, axis=1)
 
