@@ -33,6 +33,7 @@ pytestmark = pytest.mark.ray
 # --- on a Ray of its own: first, where there is none yet
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
 def test_the_same_two_processes_hold_torch_for_all_builds_and_folds(shared, fold):
     """A fold after the first loads no library and no network again; who only waits loads none at all."""

@@ -180,6 +180,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or generated or anchor in anchors(there), f"{page}: {target}"
 
 
+@pytest.mark.slow
 def test_the_head_of_the_page_is_swept_beside_others_and_its_knob_bites(tmp_path):
     """In a copy, where the page's lines are put where it says."""
     for name in ("fsamc", "sweeps", "cluster", "tests"):

@@ -162,7 +162,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "scoring.by": Bites(("support",)),
     "scoring.measure": Bites((("support",), ("pseudo",)), {"pseudo.per_class": 8}),
     "scoring.held_out": Bites((0.7,), PSEUDO),
-    "scoring.tasks": Bites((1,), PSEUDO),
+    "scoring.tasks": Bites((3,), PSEUDO),
 }
 
 

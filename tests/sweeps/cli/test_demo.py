@@ -24,6 +24,7 @@ from tests.sweeps.small import copied_databases
 CHANGES = [
     "folds.categories=[bottle_cap]",
     "base.features.size=64",
+    "base.views={support: none, queries: none}",
     "folds.shots=[1]",
     "base.pseudo.per_class=2",
     "base.pretrain={pseudo_classes: 2, max_rounds: 1}",

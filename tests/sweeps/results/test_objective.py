@@ -325,6 +325,7 @@ def test_measuring_on_pseudo_defects_needs_textures(lab, capfd):
     assert "objective pseudo needs pseudo-defects: give --textures DIR" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
     two = {"representation.patches": {"choice": [5, 20]}}

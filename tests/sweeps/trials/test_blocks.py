@@ -33,6 +33,7 @@ def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
         assert [name for name, _ in groupby(fold.category for fold in folds)] == ["cap", "tile"]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_sweep_in_blocks_ends_in_the_same_table_also_when_resumed(lab: Lab):
     plan = lab.plan(

@@ -70,6 +70,7 @@ def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(done, cap
     assert_same_results(out, done.root / "reference")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("asleep")
 def test_a_sweep_that_is_extended_twice_is_the_one_that_had_as_many_trials_from_the_start(done):
     out = done.sweep(random(done, 2), out="extended")

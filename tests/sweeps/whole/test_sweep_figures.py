@@ -40,6 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_trial_come_from_the_sweep_or_from_the_command(done, out, capfd):
     done.finish(done.words(done.plan(), *TWO, "--figures", out=out.name))
     screen = capfd.readouterr().out.replace("\n", "")
