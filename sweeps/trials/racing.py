@@ -23,7 +23,7 @@ Folds until the choice is within a point of the best, median and worst; trials s
     this, 0.95                                        76, 148        0 of 2,140
     the same, 0.8                                     78, 131        2 of 2,340
 
-Earlier, with plain means over folds, and another release of the sampler:
+Earlier, with plain means over folds; the two tables are of different runs and not to be compared:
 
     no race                                          112, 176
     paired t test, 0.95                               89, 140        0 of 560
