@@ -22,6 +22,7 @@ SPACE = {
 FOLDS = 4  # of a trial
 
 
+@pytest.mark.slow
 def test_a_conditional_search_is_interrupted_resumed_and_added_to_by_another_driver(lab):
     address = f"sqlite:///{lab.root / 'shared.db'}"
     search = {"algorithm": "optuna", "trials": 5, "startup": 3, "storage": address, "goals": ["accuracy", "seconds"]}

@@ -15,6 +15,7 @@ from tests.sweeps.small import Lab, fsamc
 PLAN = {"space": {}, "folds": {"categories": ["tile"], "seeds": [1]}, "search": {"trials": 1}}
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_an_image_that_changes_midway_stops_the_build_and_nothing_is_kept_of_it(
     materials: Path, tmp_path: Path, monkeypatch, capfd

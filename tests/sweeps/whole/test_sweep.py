@@ -179,6 +179,7 @@ def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(quick, ca
     assert_tracked(out, trials=4)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(quick, disk, capfd):
     small_disk = disk("size=80m")
     out, filler = small_disk / "out", small_disk / "filler"
