@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fsamc.artifacts.base import Artifact
-from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.feature_set import OfGood
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
 from fsamc.detectors.base import Detector, detector_class
@@ -22,14 +22,13 @@ from fsamc.store.store import Arrays, Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bank:
+class Bank(OfGood):
     """What the detector of one (category, seed) has learnt; of PatchCore the memory bank. Its class says which arrays.
 
     The seed is 0 where nothing is drawn: then the bank is one for all seeds.
     """
 
     kind: ClassVar[str] = "bank"
-    good: FeatureSet
     reference: AnyDetector
     seed: int
 
@@ -43,16 +42,6 @@ class Bank:
         """The category and the seed, and the detector if it is another than PatchCore."""
         kind = self.reference.kind
         return f"{self.category.name}, seed {self.seed}{'' if kind == 'patchcore' else f', {kind}'}"
-
-    @property
-    def category(self) -> Category:
-        """That of the good images."""
-        return self.good.category
-
-    @property
-    def compute(self) -> Compute:
-        """That of the good features."""
-        return self.good.compute
 
     @property
     def nbytes(self) -> int:

@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from fsamc.artifacts.patch_features import PatchFeatures
+from fsamc.config.compute import Compute
+from fsamc.data.category import Category
 from fsamc.features.squares import read_squares
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
@@ -50,3 +52,24 @@ class FeatureSet(PatchFeatures):
         paths = self.pictures[row]
         squares = read_squares(self.category, paths, self.features)
         return squares[0] if len(paths) == 1 else squares.mean(axis=0).round().astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfGood:
+    """Base of artifacts that come of the good images' features: they are about their category, and run where they do.
+
+    Attributes:
+        good: the features.
+    """
+
+    good: FeatureSet
+
+    @property
+    def category(self) -> Category:
+        """That of the good images."""
+        return self.good.category
+
+    @property
+    def compute(self) -> Compute:
+        """That of the good features."""
+        return self.good.compute

@@ -11,23 +11,20 @@ from typing import ClassVar
 import numpy as np
 
 from fsamc.artifacts.base import Artifact
-from fsamc.artifacts.feature_set import FeatureSet
-from fsamc.config.compute import Compute
-from fsamc.data.category import Category
+from fsamc.artifacts.feature_set import OfGood
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalStatistics:
+class NormalStatistics(OfGood):
     """Of all patches of the good images: `mean` float32 [D], `covariance` float32 [D, D].
 
     They depend on no seed and no detector, so they lie beside the good features and not in a bank.
     """
 
     kind: ClassVar[str] = "statistics"
-    good: FeatureSet
 
     @cached_property
     def key(self) -> str:
@@ -38,16 +35,6 @@ class NormalStatistics:
     def about(self) -> str:
         """The category."""
         return self.category.name
-
-    @property
-    def category(self) -> Category:
-        """That of the good images."""
-        return self.good.category
-
-    @property
-    def compute(self) -> Compute:
-        """That of the good features."""
-        return self.good.compute
 
     @property
     def nbytes(self) -> int:

@@ -11,24 +11,21 @@ from typing import ClassVar
 import numpy as np
 
 from fsamc.artifacts.base import Artifact
-from fsamc.artifacts.feature_set import FeatureSet
+from fsamc.artifacts.feature_set import OfGood
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.config.compute import Compute
-from fsamc.data.category import Category
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceRows:
+class SourceRows(OfGood):
     """What is normal at every patch of a pseudo-defect: the patch of the good image that it was made from.
 
     `indices` int32 [n, P], rows of all good patches; `distances` float32 [n, P]. As `NearestRows`, and of no seed.
     """
 
     kind: ClassVar[str] = "sourcerows"
-    good: FeatureSet
     queries: PseudoSet
 
     @cached_property
@@ -40,16 +37,6 @@ class SourceRows:
     def about(self) -> str:
         """The category."""
         return self.category.name
-
-    @property
-    def category(self) -> Category:
-        """That of the good images."""
-        return self.good.category
-
-    @property
-    def compute(self) -> Compute:
-        """That of the good features."""
-        return self.good.compute
 
     @property
     def nbytes(self) -> int:
