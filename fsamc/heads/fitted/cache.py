@@ -7,29 +7,20 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from fsamc.heads.base import Head
-from fsamc.heads.sphere import cosine, on_sphere
-from fsamc.representation.represented import Represented
+from fsamc.heads.fitted.base import FittedHead
+from fsamc.heads.sphere import cosine
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import CacheSettings
 
 
-class CacheHead(Head):
+class CacheHead(FittedHead):
     """Each support image votes for its class by exp(-sharpness (1 - cosine)); a class's votes are averaged.
 
     The published adapter adds the votes to a text encoder's opinion; here there is none.
     """
 
     settings: CacheSettings
-
-    def encode(self, batch: Represented) -> Tensor:
-        """Return one vector an image, [B, D + R]."""
-        return on_sphere(batch)
-
-    def represent(self, encoded: Tensor) -> Tensor:
-        """Return all of a class's support images [S, E]."""
-        return encoded
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Return the mean vote of each class's images [C, S, E] on queries [Q, E], as a logarithm [Q, C]."""

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fsamc.heads.base import Head
-from fsamc.heads.sphere import on_sphere
-from fsamc.representation.represented import Represented
+from fsamc.heads.fitted.base import FittedHead
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import LdaSettings
 
 
-class LdaHead(Head):
+class LdaHead(FittedHead):
     """Mahalanobis distance to the class means by the covariance within classes, shrunk towards its mean variance.
 
     At one shot there is no spread within a class, and what is left is the Euclidean distance. The covariance is of
@@ -23,14 +21,6 @@ class LdaHead(Head):
     """
 
     settings: LdaSettings
-
-    def encode(self, batch: Represented) -> Tensor:
-        """Return one vector an image, [B, D + R]."""
-        return on_sphere(batch)
-
-    def represent(self, encoded: Tensor) -> Tensor:
-        """Return all of a class's support images [S, E]."""
-        return encoded
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Return minus half the squared distance of queries [Q, E] to the classes' [C, S, E] means, [Q, C]."""

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc.heads.base import Head
-from fsamc.heads.sphere import on_sphere
-from fsamc.representation.represented import Represented
+from fsamc.heads.fitted.base import FittedHead
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import LogisticSettings
 
 
-class LogisticHead(Head):
+class LogisticHead(FittedHead):
     """A linear map fitted by cross-entropy with an L2 penalty, from zero, by L-BFGS until it has converged.
 
     That is in double precision. As ridge regression, it is fitted in the span of the support's images about their
@@ -24,14 +22,6 @@ class LogisticHead(Head):
     """
 
     settings: LogisticSettings
-
-    def encode(self, batch: Represented) -> Tensor:
-        """Return one vector an image, [B, D + R]."""
-        return on_sphere(batch)
-
-    def represent(self, encoded: Tensor) -> Tensor:
-        """Return all of a class's support images [S, E]."""
-        return encoded
 
     @torch.enable_grad()
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc.heads.base import Head
-from fsamc.heads.sphere import on_sphere
-from fsamc.representation.represented import Represented
+from fsamc.heads.fitted.base import FittedHead
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import RidgeSettings
 
 
-class RidgeHead(Head):
+class RidgeHead(FittedHead):
     """A linear map of least squares from the support's vectors to one-hot classes, fitted in closed form.
 
     Vectors are seen from their mean. The fit is over the support's images, of which there are fewer than channels, so
@@ -24,14 +22,6 @@ class RidgeHead(Head):
     """
 
     settings: RidgeSettings
-
-    def encode(self, batch: Represented) -> Tensor:
-        """Return one vector an image, [B, D + R]."""
-        return on_sphere(batch)
-
-    def represent(self, encoded: Tensor) -> Tensor:
-        """Return all of a class's support images [S, E]."""
-        return encoded
 
     def relate(self, queries: Tensor, support: Tensor) -> Tensor:
         """Fit on images of the classes [C, S, E] and answer for queries [Q, E]: [Q, C]."""

@@ -1,0 +1,21 @@
+"""Base of heads that compare a query with every image of the support."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fsamc.heads.base import Head
+from fsamc.heads.sphere import on_sphere
+from fsamc.representation.represented import Represented
+
+
+class FittedHead(Head):
+    """An image is one vector, and a class all of its support images; `relate` is fitted to them."""
+
+    def encode(self, batch: Represented) -> Tensor:
+        """Return one vector an image, [B, D + R]."""
+        return on_sphere(batch)
+
+    def represent(self, encoded: Tensor) -> Tensor:
+        """Return all of a class's support images [S, E]."""
+        return encoded
