@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -71,8 +72,13 @@ class FoldImages:
         if averages is None or min(map(len, support.values())) < 2:
             return None
         rows = {paths: row for row, paths in enumerate(averages.pictures)}
-        averaged = self._in_views(self._represented(self.inputs.nearest(averages)), "support")
-        return averaged.take([rows[tuple(paths)] for paths in support.values()])
+        return self._averages.take([rows[tuple(paths)] for paths in support.values()])
+
+    @cached_property
+    def _averages(self) -> RepresentedSet:
+        """The pixelwise averages of all supports of the fold, represented once."""
+        assert self.inputs.averages is not None
+        return self._in_views(self._represented(self.inputs.nearest(self.inputs.averages)), "support")
 
     @property
     def pseudo_labels(self) -> np.ndarray:
