@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fsamc.counting import counted
 from sweeps.compare.side import Side, read_sides
-from sweeps.report.document.numbers import counted, interval, listed, percentage_points
+from sweeps.report.document.numbers import interval, listed, percentage_points
 from sweeps.report.document.report_blocks import Cell, Notice, Paragraph, Report, Section, Table
 from sweeps.results import tables
 from sweeps.results.tables import AVERAGE, DASH, FOLD, paired_difference, percent

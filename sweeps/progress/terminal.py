@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from fsamc.counting import counted
 from sweeps.progress.events import (
     Best,
     Building,
@@ -25,7 +26,7 @@ from sweeps.progress.events import (
     TrialStopped,
     Warned,
 )
-from sweeps.report.document.numbers import counted, duration
+from sweeps.report.document.numbers import duration
 from sweeps.results import tables
 
 _WIDTH = 44  # columns for what is being done, before the bar

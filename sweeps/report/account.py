@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fsamc.counting import counted
 from sweeps.plan.configurations import swept
 from sweeps.plan.labels import written
-from sweeps.report.document.numbers import counted, duration, listed
+from sweeps.report.document.numbers import duration, listed
 from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
 from sweeps.results import tables

@@ -7,8 +7,8 @@ from typing import cast
 
 import numpy as np
 
+from fsamc.counting import counted
 from fsamc.fold.metrics import confusion_matrix
-from sweeps.report.document.numbers import counted
 from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.tables import DASH

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sweeps.report.document.numbers import counted, interval, listed, percentage_points, shown
+from fsamc.counting import counted
+from sweeps.report.document.numbers import interval, listed, percentage_points, shown
 from sweeps.report.document.report_blocks import Tile
 from sweeps.report.evidence import Evidence
 from sweeps.results.objective import what_chooses

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from fsamc.counting import counted
 from fsamc.errors import BadInput
-from sweeps.report.document.numbers import counted, listed, percentage_points
+from sweeps.report.document.numbers import listed, percentage_points
 from sweeps.report.document.report_blocks import Block, Bullets, Heading, Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.tables import AVERAGE, percent

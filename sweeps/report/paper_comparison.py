@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fsamc.counting import counted
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-from sweeps.report.document.numbers import counted, listed, percentage_points
+from sweeps.report.document.numbers import listed, percentage_points
 from sweeps.report.document.report_blocks import Block, Bullets, Cell, Heading, Table
 from sweeps.report.evidence import Evidence
 from sweeps.report.paper_tables import PaperTable, of_their_data, paper_tables, rows_mean

@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
+from fsamc.counting import counted
 from fsamc.fold.metrics import balanced_accuracy, macro_f1, wilson_interval
-from sweeps.report.document.numbers import counted
 from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
 from sweeps.results.tables import AVERAGE, DETECTED, FOLD, mark_averaged, percent, summarise

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fsamc.counting import counted as counted  # of the same kind, for whoever writes numbers
 from sweeps.results.tables import DASH
 
 

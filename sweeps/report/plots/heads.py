@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sweeps.report.document.numbers import counted
+from fsamc.counting import counted
 from sweeps.report.evidence import Evidence
 from sweeps.report.paper_tables import printed_average
 from sweeps.report.plots.style import FAINT, HEADS, INK, WHISKER, canvas, legend_on_top

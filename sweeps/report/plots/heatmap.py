@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sweeps.report.document.numbers import counted
+from fsamc.counting import counted
 from sweeps.report.evidence import Evidence
 from sweeps.report.plots.axes import ACCURACY_COLORS
 from sweeps.report.plots.style import ACCURACY, INK, canvas, interactive
