@@ -30,15 +30,6 @@ configurations:
 """
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text, name="plan.yaml"):
-        (tmp_path / name).write_text(text)
-        return str(tmp_path / name)
-
-    return write
-
-
 def test_a_key_of_one_kind_is_kept_for_it_and_is_no_part_of_another(write):
     plan, without = load_plan(write(TEXT)), load_plan(write(TEXT.replace(", temperature: 0.2", ""), "plain.yaml"))
     assert configuration(plan, {}).head == PrototypeSettings(centre=0.0)

@@ -17,15 +17,6 @@ SPEEDS = {"slow": 1e-4, "fast": 1e-3}
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write(text, name="plan.yaml"):
-        (tmp_path / name).write_text(text)
-        return str(tmp_path / name)
-
-    return write
-
-
-@pytest.fixture
 def _renamed(monkeypatch):
     rows = (Renamed("head.rounds", "pretrain.max_rounds"), Renamed("finetune.speed", "finetune.lr", SPEEDS.get))
     monkeypatch.setattr(older_plans, "RENAMED", rows)

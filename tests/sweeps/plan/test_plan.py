@@ -25,15 +25,6 @@ search: {algorithm: random, trials: 5}
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write(text: str, name: str = "plan.yaml") -> str:
-        (tmp_path / name).write_text(text)
-        return str(tmp_path / name)
-
-    return write
-
-
-@pytest.fixture
 def file(write) -> str:
     return write(TEXT)
 

@@ -9,15 +9,6 @@ from sweeps.plan.keys import knobs
 from sweeps.plan.load import config_hash, load_plan, to_yaml
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text: str, name: str = "old.yaml") -> str:
-        (tmp_path / name).write_text(text)
-        return str(tmp_path / name)
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("text", "changes", "shots"),
     [
@@ -45,7 +36,7 @@ def test_the_numbers_of_shots(write, text, changes, shots):
 
 
 def test_the_line_names_the_place_and_what_is_read(write):
-    (note,) = load_plan(write("name: x\nspace:\n  shots: {choice: [5, 2]}\n")).notes
+    (note,) = load_plan(write("name: x\nspace:\n  shots: {choice: [5, 2]}\n", "old.yaml")).notes
     assert note.endswith("old.yaml:3:3: space.shots is folds.shots now: read as [2, 5]")
 
 
