@@ -67,7 +67,7 @@ def _bar(evidence: Evidence) -> Tile:
         return Tile(
             "Prototype bar", DASH, "no trial with the training-free head; add one to know what training is worth"
         )
-    note = f"trial {bar['trial']}, the best training-free one: what a trained head has to clear"
+    note = f"trial {bar['trial']}, the best one with the prototype head: what a trained head has to clear"
     return Tile("Prototype bar", _value(bar), note)
 
 

@@ -43,8 +43,8 @@ _FIGURES = {"tsne": "t-SNE of {} before and after the head", "pseudo": "Pseudo-d
 CAPTIONS: dict[str, Any] = tomllib.loads((resources.files(__package__) / "captions.toml").read_text(encoding="utf-8"))
 
 
-def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Report:
-    """Say everything there is to say about a sweep; `paper` is the comparison with the paper, where it is asked for."""
+def sweep_report(evidence: Evidence, published: Sequence[Block] = ()) -> Report:
+    """Say everything there is to say about a sweep; `published` are the comparisons that are asked for."""
     notices = [Notice(caveat, severe=True) for caveat in caveats_of(evidence.notes)]
     if (status := str(evidence.notes.get("status", "unknown"))) != "done":
         notices.append(Notice(f"Status: {status}. The numbers below are those of the folds finished so far."))
@@ -58,7 +58,7 @@ def sweep_report(evidence: Evidence, paper: Sequence[Block] = ()) -> Report:
         Section("heads", "Heads", list(_heads(evidence))),
         Section("scores", "Accuracy per category", [_note("scores"), *scores_tables(evidence, shown_trials(evidence))]),
         Section("folds", "Every fold", list(_folds(evidence))),
-        Section("paper", "Comparison with the paper", paper),
+        Section("published", "Comparison with published results", published),
         Section("leave-one-out", "Leave one category out", list(_leave_one_out(evidence))),
         Section("objectives", "What each objective would have chosen", objectives),
         Section("measures", f"Other measures of {best}", list(_measures(evidence))),
