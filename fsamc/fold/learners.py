@@ -60,13 +60,13 @@ class TrainedHead:
 
     Attributes:
         images: what it was trained on and classifies.
-        anchors: what stands for the classes, [C, ...].
+        anchors: what stands for each class, C of them.
         epochs: how its fine-tuning went.
     """
 
     head: Head
     images: FoldImages
-    anchors: torch.Tensor
+    anchors: Sequence[torch.Tensor]
     epochs: Sequence[float]
 
     def scores(self, paths: Sequence[str]) -> np.ndarray:
@@ -210,11 +210,11 @@ def _fresh_head(images: FoldImages) -> Head:
 @torch.no_grad()
 def _class_representations(
     head: Head, config: FoldConfig, support: list[Represented], means: Represented | None
-) -> torch.Tensor:
-    """Return one representation per class, [C, ...], averaged as `support.mean` says."""
+) -> list[torch.Tensor]:
+    """Return one representation per class, averaged as `support.mean` says."""
     head.eval()
     if means is not None:
         support = [means.take([label]) for label in range(len(means))]
     elif config.support.mean == "residual":
         support = [mean(images) for images in support]
-    return torch.stack([head.represent(head.encode(images)) for images in support])
+    return [head.represent(head.encode(images)) for images in support]

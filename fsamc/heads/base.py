@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -53,13 +54,16 @@ class Head(nn.Module, ABC):
         return encoded.mean(0)
 
     @abstractmethod
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Compare queries [Q, ...] with the classes [C, ...]: logits float32 [Q, C], higher is likelier."""
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Compare queries [Q, ...] with C classes, each as `represent` returns it: logits float32 [Q, C].
+
+        Higher is likelier. Classes that are represented by all their images may have different numbers of them.
+        """
 
     def forward(self, queries: Represented, support: Represented) -> Tensor:
         """Compute the logits [Q, C] of an episode with one support image per class: C of them."""
         with torch.set_grad_enabled(self.support_learns and torch.is_grad_enabled()):
-            anchors = torch.stack([self.represent(one[None]) for one in self.encode(support)])
+            anchors = [self.represent(one[None]) for one in self.encode(support)]
         return self.relate(self.encode(queries), anchors)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,6 +33,6 @@ class ContrastiveHead(Head):
         """Embed images as unit vectors [B, E]."""
         return F.normalize(self.encoder(batch), dim=-1)
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
         """Divide the cosine by the temperature, [Q, C]; a mean of unit vectors is brought back to the sphere."""
-        return cosine(queries, support, centre=self.centre) / self.temperature
+        return cosine(queries, torch.stack(tuple(support)), centre=self.centre) / self.temperature

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
 from fsamc.heads.contrastive import ContrastiveHead
-from fsamc.heads.sphere import cosine
+from fsamc.heads.sphere import cosine_by_class
 
 
 class MatchingHead(ContrastiveHead):
@@ -22,11 +23,12 @@ class MatchingHead(ContrastiveHead):
         """Return all of its support images [S, E], each to be attended to."""
         return encoded
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Compare queries [Q, E] with images of the classes [C, S, E]: logits [Q, C].
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Compare queries [Q, E] with images of the classes [S_c, E]: logits [Q, C].
 
-        Their softmax is the summed attention: a softmax of cosine / temperature over all C·S images. The log
+        Their softmax is the summed attention: a softmax of cosine / temperature over all images. The log
         of a class's sum of it is, but for the query's common denominator, the logsumexp over the class's images.
+        A class of more images than others is likelier by their number.
         """
-        attention = cosine(queries, support, centre=self.centre) / self.temperature
+        attention = cosine_by_class(queries, support, centre=self.centre) / self.temperature
         return attention.logsumexp(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -29,6 +30,6 @@ class PrototypicalHead(Head):
         embeddings: Tensor = self.encoder(batch)
         return embeddings
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Return minus the squared distance of queries [Q, E] to the class means [C, E]: [Q, C]."""
-        return -(queries[:, None] - support).square().sum(-1)
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Return minus the squared distance of queries [Q, E] to the class means [E]: [Q, C]."""
+        return -(queries[:, None] - torch.stack(tuple(support))).square().sum(-1)

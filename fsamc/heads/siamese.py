@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -38,11 +39,11 @@ class SiameseHead(PairHead):
         """Return all of its support images [S, E]: it was single images that the head learnt to compare."""
         return encoded
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Compare queries [Q, E] with images of the classes [C, S, E]: logits [Q, C], means over a class's pairs.
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Compare queries [Q, E] with images of the classes [S_c, E]: logits [Q, C], means over a class's pairs.
 
         The last layer is linear: the mean of its logits is its logit of the mean difference.
         """
-        apart = (queries[:, None, None] - support).abs().mean(2)  # [Q, C, E]
+        apart = torch.stack([(queries[:, None] - images).abs().mean(1) for images in support], dim=1)  # [Q, C, E]
         logits: Tensor = self.last(apart)[..., 0]
         return logits

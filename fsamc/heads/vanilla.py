@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -50,10 +51,12 @@ class VanillaHead(PairHead):
         """Return the maps themselves [B, P, D], or [B, 1, D + R] with `pool: anomalous`."""
         return batch.values if self.settings.pool == "flatten" else on_sphere(batch)[:, None]
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Compare maps [Q, P, D] and [C, P, D]: a logit for each pair, [Q, C]."""
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Compare maps [Q, P, D] with one [P, D] of each class: a logit for each pair, [Q, C]."""
         of_support, of_query = self.conv1.weight.chunk(2, dim=1)
-        q, s = self.norm1(F.linear(queries, of_query), F.linear(support, of_support, self.conv1.bias))
+        q, s = self.norm1(
+            F.linear(queries, of_query), F.linear(torch.stack(tuple(support)), of_support, self.conv1.bias)
+        )
         x = relu_linear(q, s, self.conv2)  # [Q, C, P, second]
         x = F.relu_(self.norm2(x.flatten(0, 2))).view(len(queries) * len(support), -1)
         x = F.relu_(self.norm3(self.hidden(x)))

@@ -10,7 +10,11 @@ from fsamc.representation.represented import Represented
 
 
 class FittedHead(Head):
-    """An image is one vector, and a class all of its support images; `relate` is fitted to them."""
+    """An image is one vector, and a class all of its support images; `relate` is fitted to them.
+
+    Classes may have different numbers of images. Each class counts alike then, as if every image of a small class came
+    several times, and none is favoured for being large.
+    """
 
     def encode(self, batch: Represented) -> Tensor:
         """Return one vector an image, [B, D + R]."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from fsamc.heads.fitted.base import FittedHead
-from fsamc.heads.sphere import cosine
+from fsamc.heads.sphere import cosine_by_class
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import CacheSettings
@@ -22,7 +24,8 @@ class CacheHead(FittedHead):
 
     settings: CacheSettings
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Return the mean vote of each class's images [C, S, E] on queries [Q, E], as a logarithm [Q, C]."""
-        alike = cosine(queries, support, centre=self.settings.centre)
-        return (self.settings.sharpness * (alike - 1)).logsumexp(-1) - math.log(support.shape[1])
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Return the mean vote of each class's images [S_c, E] on queries [Q, E], as a logarithm [Q, C]."""
+        alike = cosine_by_class(queries, support, centre=self.settings.centre)
+        voters = torch.tensor([math.log(len(images)) for images in support], dtype=alike.dtype, device=alike.device)
+        return (self.settings.sharpness * (alike - 1)).logsumexp(-1) - voters

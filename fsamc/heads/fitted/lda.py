@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,16 +18,17 @@ class LdaHead(FittedHead):
     """Mahalanobis distance to the class means by the covariance within classes, shrunk towards its mean variance.
 
     At one shot there is no spread within a class, and what is left is the Euclidean distance. The covariance is of
-    rank n - C at most, so its inverse is applied through products of the images (Woodbury).
+    rank n - C at most, so its inverse is applied through products of the images (Woodbury). No class is likelier for
+    its number of images; but in the covariance each image counts alike, since one image alone shows no spread.
     """
 
     settings: LdaSettings
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Return minus half the squared distance of queries [Q, E] to the classes' [C, S, E] means, [Q, C]."""
-        means = support.mean(1)
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Return minus half the squared distance of queries [Q, E] to the means of the classes' [S_c, E], [Q, C]."""
+        means = torch.stack([images.mean(0) for images in support])
         apart = (queries[:, None] - means).flatten(0, 1)  # [Q * C, E]
-        within = (support - means[:, None]).flatten(0, 1)  # [n, E]
+        within = torch.cat([images - mean for images, mean in zip(support, means, strict=True)])  # [n, E]
         squares = apart.square().sum(-1)
         variance = within.square().mean()
         if variance > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fsamc.heads.fitted.base import FittedHead
+from fsamc.heads.sphere import all_images, classes_alike
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import LogisticSettings
@@ -24,21 +26,20 @@ class LogisticHead(FittedHead):
     settings: LogisticSettings
 
     @torch.enable_grad()
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Fit on images of the classes [C, S, E] and answer for queries [Q, E]: logits [Q, C]."""
-        n_classes, shots, _ = support.shape
-        images = support.detach().flatten(0, 1).double()
-        middle = images.mean(0)
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Fit on images of the classes [S_c, E] and answer for queries [Q, E]: logits [Q, C]."""
+        support = [images.detach().double() for images in support]
+        (images, labels), weights = all_images(support), classes_alike(support)
+        middle = (weights[labels, None] * images).mean(0)
         images = images - middle
-        labels = torch.arange(n_classes, device=images.device).repeat_interleave(shots)
         products = images @ images.T
-        answers = images.new_zeros(len(images), n_classes, requires_grad=True)
+        answers = images.new_zeros(len(images), len(support), requires_grad=True)
         optimiser = torch.optim.LBFGS([answers], max_iter=200, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimiser.zero_grad()
             size = (answers * (products @ answers)).sum()
-            value = F.cross_entropy(products @ answers, labels) + self.settings.penalty / 2 * size
+            value = F.cross_entropy(products @ answers, labels, weights) + self.settings.penalty / 2 * size
             value.backward()
             return value
 

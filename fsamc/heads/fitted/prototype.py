@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from fsamc.heads.base import Head
@@ -23,6 +25,6 @@ class PrototypeHead(Head):
         """Return one vector an image, [B, D + R]."""
         return on_sphere(batch)
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Compare queries [Q, E] with the classes' means [C, E] by cosine: [Q, C]."""
-        return cosine(queries, support, centre=self.settings.centre)
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Compare queries [Q, E] with the classes' means [E] by cosine: [Q, C]."""
+        return cosine(queries, torch.stack(tuple(support)), centre=self.settings.centre)

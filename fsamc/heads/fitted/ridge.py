@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fsamc.heads.fitted.base import FittedHead
+from fsamc.heads.sphere import all_images, classes_alike
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import RidgeSettings
@@ -18,19 +20,19 @@ class RidgeHead(FittedHead):
     """A linear map of least squares from the support's vectors to one-hot classes, fitted in closed form.
 
     Vectors are seen from their mean. The fit is over the support's images, of which there are fewer than channels, so
-    it is solved through their products: (X Xᵀ + n a I) A = Y, answers q Xᵀ A.
+    it is solved through their products: (X Xᵀ + n a W⁻¹) A = Y, answers q Xᵀ A. The weights W of the images are one
+    where classes have equal numbers of them.
     """
 
     settings: RidgeSettings
 
-    def relate(self, queries: Tensor, support: Tensor) -> Tensor:
-        """Fit on images of the classes [C, S, E] and answer for queries [Q, E]: [Q, C]."""
-        n_classes, shots, _ = support.shape
-        images = support.flatten(0, 1)
-        middle = images.mean(0)
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Fit on images of the classes [S_c, E] and answer for queries [Q, E]: [Q, C]."""
+        images, labels = all_images(support)
+        weights = classes_alike(support)[labels]
+        middle = (weights[:, None] * images).mean(0)
         images = images - middle
-        eye = torch.eye(len(images), dtype=images.dtype, device=images.device)
-        classes = F.one_hot(torch.arange(n_classes, device=images.device).repeat_interleave(shots)).to(images.dtype)
-        products = images @ images.T + len(images) * self.settings.penalty * eye
-        answers = torch.linalg.solve(products, classes - classes.mean(0))
+        classes = F.one_hot(labels, len(support)).to(images.dtype)
+        products = images @ images.T + (len(images) * self.settings.penalty / weights).diag()
+        answers = torch.linalg.solve(products, classes - 1 / len(support))
         return (queries - middle) @ images.T @ answers

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
+from torch.nn import functional as F
 
 from tests.fsamc.heads.test_heads import make
 
@@ -82,3 +83,81 @@ def test_votes_that_nobody_hears_still_tell_which_is_louder():
     support = torch.tensor([[[0.0, 1.0]], [[-1.0, 0.0]]])
     logits = make("cache", sharpness=500.0, centre=0.0).relate(torch.tensor([[1.0, 0.0]]), support)
     torch.testing.assert_close(logits, torch.tensor([[-500.0, -1000.0]]))
+
+
+def uneven(*counts: int, dim: int = E) -> tuple[Tensor, list[Tensor]]:
+    """Queries [6, E] and classes of as many images as said."""
+    queries, support = drawn(max(counts), dim=dim)
+    return queries, [of_class[:count] for of_class, count in zip(support, counts, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["cache", "logistic", "ridge", "siamese"])
+def test_a_class_of_few_images_counts_as_if_each_came_several_times(kind):
+    queries, support = uneven(1, 2, 4, dim=9)
+    several = torch.stack([of_class.repeat(4 // len(of_class), 1) for of_class in support])
+    head = make(kind, shape=(1, 3, 2), pool="anomalous").eval()  # whose embeddings, where it has any, are of 3 + 2 + 4
+    tolerance = {"atol": 2e-3, "rtol": 0.0} if kind == "logistic" else {}  # where each of its descents ends
+    torch.testing.assert_close(head.relate(queries, support), head.relate(queries, several), **tolerance)
+
+
+def test_lda_of_uneven_classes_pools_all_images_about_their_classes_means():
+    queries, support = uneven(1, 2, 4)
+    within = torch.cat([of_class - of_class.mean(0) for of_class in support])
+    covariance = within.T @ within / len(within)
+    variance = covariance.diagonal().mean()
+    inverse = torch.linalg.inv((covariance + variance * torch.eye(E)) / 2) * variance / 2
+    expected = [[-(q - one.mean(0)) @ inverse @ (q - one.mean(0)) / 2 for one in support] for q in queries]
+    torch.testing.assert_close(make("lda", shrinkage=0.5).relate(queries, support), torch.tensor(expected))
+
+
+def stacked_ridge(queries: Tensor, support: Tensor) -> Tensor:
+    images, classes = support.flatten(0, 1), torch.eye(C).repeat_interleave(support.shape[1], 0)
+    middle = images.mean(0)
+    images = images - middle
+    products = images @ images.T + len(images) * 1.0 * torch.eye(len(images))
+    return (queries - middle) @ images.T @ torch.linalg.solve(products, classes - classes.mean(0))
+
+
+def stacked_logistic(queries: Tensor, support: Tensor) -> Tensor:
+    images = support.flatten(0, 1).double()
+    middle = images.mean(0)
+    images = images - middle
+    labels, products = torch.arange(C).repeat_interleave(support.shape[1]), images @ images.T
+    answers = torch.zeros(len(images), C, dtype=torch.double, requires_grad=True)
+    optimiser = torch.optim.LBFGS([answers], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        size = (answers * (products @ answers)).sum()
+        value = F.cross_entropy(products @ answers, labels) + 1.0 / 2 * size
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    return ((queries - middle) @ images.T @ answers.detach()).float()
+
+
+def stacked_lda(queries: Tensor, support: Tensor) -> Tensor:
+    means = support.mean(1)
+    apart, within = (queries[:, None] - means).flatten(0, 1), (support - means[:, None]).flatten(0, 1)
+    ratio = 0.5 / (0.5 * len(within) * within.square().mean())
+    along = apart @ within.T
+    inner = torch.linalg.inv(torch.eye(len(within)) + ratio * within @ within.T)
+    squares = apart.square().sum(-1) - ratio * ((along @ inner) * along).sum(-1)
+    return -squares.view(len(queries), C) / 2
+
+
+def stacked_cache(queries: Tensor, support: Tensor) -> Tensor:
+    middle = 0.85 * support.flatten(0, 1).mean(0)
+    one, other = F.normalize(queries - middle, dim=-1), F.normalize(support - middle, dim=-1)
+    alike = torch.tensordot(one, other, dims=([1], [-1]))
+    return (10.0 * (alike - 1)).logsumexp(-1) - math.log(support.shape[1])
+
+
+@pytest.mark.parametrize("shots", [2, 5])
+@pytest.mark.parametrize("dim", [E, 400])
+@pytest.mark.parametrize("stacked", [stacked_ridge, stacked_logistic, stacked_lda, stacked_cache])
+def test_classes_of_equally_many_images_score_to_the_bit_as_one_array_of_them(stacked, dim, shots):
+    queries, support = drawn(shots, dim=dim)
+    head = make(stacked.__name__.removeprefix("stacked_"))
+    assert torch.equal(head.relate(queries, list(support)), stacked(queries, support))
