@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,6 +14,12 @@ from fsamc.config.compute import Compute
 
 CONTEXT_BYTES = 512 << 20  # about what CUDA and its libraries keep of a card for each process
 T = TypeVar("T")
+
+
+def whole_machine() -> Compute:
+    """Return a GPU, if there is one, and every core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Compute(device="cuda" if torch.cuda.is_available() else "cpu", threads=cores)
 
 
 @contextmanager

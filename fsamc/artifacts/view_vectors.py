@@ -19,7 +19,7 @@ from fsamc.config.compute import Compute
 from fsamc.config.representation import Representation
 from fsamc.data.category import Category
 from fsamc.representation.region import RANKS, anomalous_patches, masked_patches, ranked
-from fsamc.representation.views import IDENTITY, View, grid_of
+from fsamc.representation.views import IDENTITY, View
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
@@ -87,14 +87,15 @@ class ViewVectors:
     def build(self, store: Store, into: Path) -> None:
         """Average the region of each picture, of a turned one after its features are extracted."""
         from fsamc.hardware import threads
+        from fsamc.representation.view_patches import weighted_mean
 
         rows = store.get(self.rows)
         with threads(self.compute):
             places, weights = self._region(rows["distances"])
             taken = self._untouched(store, places) if self.view == IDENTITY else self._turned(store, places)
-            means = [[weights[row] @ values for values in pair] for row, pair in enumerate(taken)]
+            means = [[weighted_mean(weights[row], one) for one in pair] for row, pair in enumerate(taken)]
         for name, of_name in zip(("patches", "normal"), zip(*means, strict=True), strict=True):
-            save_array(into / f"{name}.npy", np.stack(of_name).astype(np.float32))
+            save_array(into / f"{name}.npy", np.stack(of_name))
         save_array(into / "ranked.npy", ranked(rows["distances"]))
 
     def _region(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,31 +114,19 @@ class ViewVectors:
 
     def _turned(self, store: Store, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the same of each turned picture, whose patches are compared with what is normal anew."""
-        from fsamc.features.extraction import square_features
+        from fsamc.representation.view_patches import turned_patches
 
         assert isinstance(self.rows, NearestRows)
         assert isinstance(self.rows.queries, FeatureSet)
         queries, detector = self.rows.queries, self.rows.bank.load(store)
-        normal = detector.rows
-        batch = queries.features.batch
-        for first in range(0, len(places), batch):
-            rows = range(first, min(first + batch, len(places)))
-            squares = np.stack([self.view.of(queries.square(row)) for row in rows])
-            features = square_features(squares, queries.features, self.compute.device)
-            there = places_after(self.view, features.shape[1])[places[first : first + batch]]  # [b, k]
-            patches = np.take_along_axis(features, there[..., None], 1)
-            if detector.patchwise:
-                _, indices = detector.compare(patches)
-            else:
-                indices = np.take_along_axis(detector.compare(features)[1], there, 1)
-            yield from zip(patches.astype(np.float32), normal[indices].astype(np.float32), strict=True)
+        settings, device = queries.features, self.compute.device
+        for first in range(0, len(places), settings.batch):
+            there = places[first : first + settings.batch]
+            squares = np.stack([queries.square(first + row) for row in range(len(there))])
+            pairs = turned_patches(squares, there, self.view, detector=detector, features=settings, device=device)
+            yield from zip(*pairs, strict=True)
 
     @property
     def _masks(self) -> Masks:
         assert isinstance(self.rows.queries, FeatureSet)
         return Masks(self.rows.queries)
-
-
-def places_after(view: View, n_patches: int) -> np.ndarray:
-    """Return where each patch of a picture lies after it is turned, int64 [P]."""
-    return np.argsort(view.of(grid_of(np.arange(n_patches))), axis=None)

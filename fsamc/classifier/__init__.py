@@ -1,1 +1,1 @@
-"""Classifier of single images: naming a defect's type, and saying when it is none that was shown."""
+"""Classifier of new images: fitted to a few photos of each defect class, kept in one file."""

@@ -89,9 +89,26 @@ def to_square(image: np.ndarray, features: Features, interpolation: Interpolatio
     if features.fit == "squash":
         return _resize(image, size, size, interpolation)
     if features.fit == "crop":
-        height, width, top, left = _crop_window(image, features)
+        height, width, top, left = _crop_window(image.shape, features)
         return _resize(image, height, width, interpolation)[top : top + size, left : left + size]
     return _letterbox(image, size, interpolation)
+
+
+def square_window(shape: tuple[int, int], features: Features) -> tuple[float, float, float, float]:
+    """Say where in a picture of `shape` (H, W) the network's square lies: top, left, height and width, in its pixels.
+
+    All of the picture with `squash`, a part of it with `crop`; with `letterbox` the square reaches beyond its edges.
+    """
+    full_height, full_width = shape
+    if features.fit == "squash":
+        return 0.0, 0.0, float(full_height), float(full_width)
+    if features.fit == "crop":
+        height, width, top, left = _crop_window(shape, features)
+    else:
+        height, width, above, before = _letterbox_window(shape, features.size)
+        top, left = -above, -before
+    down, across = full_height / height, full_width / width
+    return top * down, left * across, features.size * down, features.size * across
 
 
 def kept_share(mask: np.ndarray, features: Features) -> float:
@@ -101,7 +118,7 @@ def kept_share(mask: np.ndarray, features: Features) -> float:
     """
     if features.fit != "crop" or not mask.any():
         return 1.0
-    height, width, top, left = _crop_window(mask, features)
+    height, width, top, left = _crop_window(mask.shape, features)
     rows = _inside(mask.shape[0], height, top, features.size)
     columns = _inside(mask.shape[1], width, left, features.size)
     return float(mask[np.ix_(rows, columns)].sum() / mask.sum())
@@ -127,9 +144,9 @@ def _resize(image: np.ndarray, height: int, width: int, interpolation: Interpola
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling[interpolation.upper()]))
 
 
-def _crop_window(pixels: np.ndarray, features: Features) -> tuple[int, int, int, int]:
+def _crop_window(shape: tuple[int, ...], features: Features) -> tuple[int, int, int, int]:
     """Height and width after resizing, and the crop's top and left in it, rounded as torchvision does."""
-    height, width = pixels.shape[:2]
+    height, width = shape[:2]
     short = features.resize or features.size
     if height <= width:
         height, width = short, int(short * width / height)
@@ -145,7 +162,12 @@ def _inside(length: int, resized: int, start: int, size: int) -> np.ndarray:
 
 
 def _letterbox(image: np.ndarray, size: int, interpolation: Interpolation) -> np.ndarray:
-    height, width = (max(1, round(side * size / max(image.shape[:2]))) for side in image.shape[:2])
-    top, left = (size - height) // 2, (size - width) // 2
+    height, width, top, left = _letterbox_window(image.shape, size)
     around = ((top, size - height - top), (left, size - width - left), (0, 0))
     return np.pad(_resize(image, height, width, interpolation), around, mode="edge")
+
+
+def _letterbox_window(shape: tuple[int, ...], size: int) -> tuple[int, int, int, int]:
+    """Height and width after resizing, and its top and left in the square."""
+    height, width = (max(1, round(side * size / max(shape[:2]))) for side in shape[:2])
+    return height, width, (size - height) // 2, (size - width) // 2

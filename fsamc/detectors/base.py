@@ -27,10 +27,12 @@ class Detector(ABC, Generic[S]):
     Attributes:
         measures: its distances are of its own kind, and not the lengths of the residuals.
         patchwise: a patch is compared by itself, wherever it lies and whatever lies around it.
+        self_contained: what `learn` returned is all that it needs of the good images.
     """
 
     measures: ClassVar[bool] = False
     patchwise: ClassVar[bool] = False
+    self_contained: ClassVar[bool] = True
 
     def __init__(self, kept: Arrays, good: np.ndarray, settings: S, *, device: str = "cpu") -> None:
         self.kept, self.good, self.settings, self.device = kept, good, settings, device
@@ -62,6 +64,8 @@ class Detector(ABC, Generic[S]):
 
 class Retrieval(Detector[R]):
     """First the good images most like the query, then the nearest of their patches. All good patches are the rows."""
+
+    self_contained: ClassVar[bool] = False
 
     @property
     def rows(self) -> np.ndarray:

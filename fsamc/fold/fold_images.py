@@ -15,8 +15,8 @@ from fsamc.data.category import PathsByClass
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.stopwatch import Stopwatch
 from fsamc.representation.region import profiles
-from fsamc.representation.represented import MapSet, PartsOf, Represented, RepresentedSet, Scaling, VectorSet
-from fsamc.representation.units import ChannelScaling, Whitening
+from fsamc.representation.represented import MapSet, PartsOf, Represented, RepresentedSet, VectorSet
+from fsamc.representation.units import scaling_of
 from fsamc.representation.views import VIEWS
 from fsamc.store.store import Arrays, Store
 
@@ -32,8 +32,14 @@ class FoldImages:
         self._rows = {path: row for row, path in enumerate(inputs.category.defects)}
         with watch.stage("inputs"):
             self._normal: Arrays = store.get(inputs.statistics) if inputs.statistics else {}
-            parts, device = self.config.representation.parts, self.config.compute.device
-            self._parts = PartsOf(parts, self._normal.get("mean"), self._scaling(), device)
+            settings, device = self.config.representation, self.config.compute.device
+            scaling = scaling_of(
+                settings,
+                covariance=self._normal.get("covariance"),
+                deviation=lambda: inputs.bank.load(store).scale,
+                device=device,
+            )
+            self._parts = PartsOf(settings.parts, self._normal.get("mean"), scaling, device)
             self._all = self._represented(inputs.nearest(inputs.defects))
 
     @property
@@ -98,28 +104,15 @@ class FoldImages:
         assert self.inputs.pseudo is not None
         return self.inputs.pseudo
 
-    def _scaling(self) -> Scaling | None:
-        config, device = self.config.representation, self.config.compute.device
-        if config.scale == "covariance":
-            return Whitening(self._normal["covariance"], config.shrinkage, device)
-        if config.scale == "channel":
-            return ChannelScaling(self.inputs.bank.load(self.store).scale, device)
-        return None
-
     def _represented(self, rows: NearestRows | SourceRows) -> RepresentedSet:
         if self.config.head.sees == "maps":
             features, normal = self.store.get(rows.queries)["features"], rows.normal(self.store)
             return MapSet(features, normal, self.store.get(rows)["indices"], self._parts)
         views = [self.store.get(vectors) for vectors in self.inputs.vectors(rows)]
         patches, normal = (np.stack([view[name] for view in views], axis=1) for name in ("patches", "normal"))
-        return VectorSet(patches, normal, self._profiles(views[0]["ranked"]), self._parts)
-
-    def _profiles(self, ranked: np.ndarray) -> np.ndarray:
-        """Return the weighted profiles, float32 [n, R], of distances at growing ranks."""
         extent = self.config.representation.extent
-        if not extent:
-            return np.empty((len(ranked), 0), np.float32)
-        return np.float32(extent) * profiles(ranked, self._normal["covariance"])
+        extents = profiles(views[0]["ranked"], self._normal.get("covariance"), extent)
+        return VectorSet(patches, normal, extents, self._parts)
 
     def _in_views(self, images: RepresentedSet, of: Literal["support", "queries"]) -> RepresentedSet:
         if not isinstance(images, VectorSet):

@@ -44,16 +44,20 @@ def ranked(distances: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(-np.sort(-distances, axis=1)[:, ranks])
 
 
-def profiles(distances: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Describe how far anomalies reach: log(1 + distance / unit), float32 [n, R].
+def profiles(distances: np.ndarray, covariance: np.ndarray | None, extent: float = 1.0) -> np.ndarray:
+    """Describe how far anomalies reach: extent * log(1 + distance / unit), float32 [n, R]; [n, 0] for an extent of 0.
 
     Args:
         distances: float32 [n, R], at growing ranks.
         covariance: float32 [D, D], of normal patches; the unit is their root mean square deviation in a channel, or 1
-            where they never vary.
+            where they never vary. None where the extent is 0.
+        extent: weight of the profile.
     """
+    if not extent:
+        return np.empty((len(distances), 0), np.float32)
+    assert covariance is not None
     unit = np.sqrt(covariance.diagonal().mean()) or 1.0
-    return np.log1p(distances / unit).astype(np.float32)
+    return np.float32(extent) * np.log1p(distances / unit).astype(np.float32)
 
 
 def masked_patches(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

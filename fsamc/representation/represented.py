@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fsamc.config.representation import Part
+from fsamc.representation.units import Scaling
 
 Rows = Sequence[int] | np.ndarray
-Scaling = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)

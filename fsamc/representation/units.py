@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from fsamc.config.representation import Representation
+
+Scaling = Callable[[Tensor], Tensor]
 
 
 def mean_and_covariance(good: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
@@ -64,3 +70,23 @@ class ChannelScaling:
     def __call__(self, values: Tensor) -> Tensor:
         """Scale values float32 [..., D]."""
         return values / self._deviation
+
+
+def scaling_of(
+    settings: Representation, *, covariance: np.ndarray | None, deviation: Callable[[], np.ndarray], device: str
+) -> Scaling | None:
+    """Return what brings parts into their units; None where they stay as they are.
+
+    Args:
+        settings: `scale` and `shrinkage`.
+        covariance: float32 [D, D], of normal patches, where `scale: covariance` asks for it.
+        deviation: gives that of each channel float32 [D], where `scale: channel` asks for it.
+        device: where it works.
+
+    Raises:
+        ValueError: as `Whitening` does.
+    """
+    if settings.scale == "covariance":
+        assert covariance is not None
+        return Whitening(covariance, settings.shrinkage, device)
+    return ChannelScaling(deviation(), device) if settings.scale == "channel" else None

@@ -6,6 +6,8 @@ import errno
 import os
 from pathlib import Path
 
+from fsamc.errors import naming
+
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # by file systems that cannot flush a folder
 
 
@@ -27,3 +29,13 @@ def make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; it is on the disk, under its name, when this returns."""
+    beside = path.with_name(f"{path.name}.part")
+    with naming(path):
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        sync(beside)
+        beside.replace(path)
+        sync(path.parent)

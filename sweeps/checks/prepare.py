@@ -18,8 +18,7 @@ from fsamc.data.folders import composed, find_categories
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
-from fsamc.features.networks.efficientnet_lite import EFFICIENTNET_LITE
-from fsamc.features.networks.lookup import AUTO
+from fsamc.features.automatic import resolved_backbone, resolved_precision
 from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file, origin
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
@@ -240,27 +239,17 @@ def _load_textures(plan: Plan, source: Source | None, cache: Path) -> Textures |
 
 def _resolve_compute(plan: Plan, device: str) -> Plan:
     base = updated(plan.base, {"compute.device": device, "compute.threads": plan.resources.cpus})
-    if base.features.precision == "auto":
-        base = updated(base, {"features.precision": "bf16" if device == "cuda" else "fp32"})
-    return plan.model_copy(update={"base": base})
+    return plan.model_copy(update={"base": _with_features(base, resolved_precision(base.features, device))})
 
 
 def _resolve_backbone(plan: Plan) -> tuple[Plan, list[str]]:
-    """`auto` becomes a name: EfficientNet-Lite's, with a warning, where the ResNet's ImageNet weights cannot be had."""
-    if plan.base.features.backbone != AUTO:
-        return plan, []
-    from fsamc.features.backbone import load_backbone  # torch takes seconds, and a misspelt plan should be told at once
+    """`auto` becomes a name, with a warning where the ResNet's ImageNet weights cannot be had."""
+    features, missing = resolved_backbone(plan.base.features)
+    return plan.model_copy(update={"base": _with_features(plan.base, features)}), missing
 
-    base = updated(plan.base, {"features.backbone": "resnet50"})
-    missing: list[str] = []
-    try:
-        load_backbone(base.features, "cpu")
-    except BadInput as error:
-        if base.features.weights is not None:
-            raise
-        missing.append(f"{error}; going on with {EFFICIENTNET_LITE}")
-        base = updated(base, {"features.backbone": EFFICIENTNET_LITE})
-    return plan.model_copy(update={"base": base}), missing
+
+def _with_features(base: FoldConfig, features: Features) -> FoldConfig:
+    return base.model_copy(update={"features": features})
 
 
 def _check_backbones(plan: Plan) -> list[str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
+from fsamc.store.durable import write_whole
 from sweeps.checks.disk import check_writable
 from sweeps.compare.comparison import compare_sweeps
 from sweeps.report.document.console import on_screen
 from sweeps.report.document.page import to_page
 from sweeps.report.document.report_blocks import Report
-from sweeps.results.files import write_whole
 
 __all__ = ["compare_folders"]
 

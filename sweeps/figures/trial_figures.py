@@ -13,8 +13,8 @@ from ray.exceptions import RayError
 from cluster.folds import Fold, Materials
 from fsamc.counting import counted
 from fsamc.fold.inputs import pretrains
+from fsamc.store.durable import write_whole
 from fsamc.store.store import Store
-from sweeps.results.files import write_whole
 from sweeps.results.folder import FIGURES
 
 SHEET_ROWS = 10  # pseudo-defects on a sheet

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
+from fsamc.store.durable import write_whole
 from sweeps.report.document.console import blocks_on_screen
 from sweeps.report.document.markdown import to_markdown
 from sweeps.report.document.page import to_page
@@ -16,7 +17,6 @@ from sweeps.report.mvrec_comparison import compare_with_mvrec
 from sweeps.report.paper_comparison import compare_with_paper
 from sweeps.report.plots.draw import draw_plots
 from sweeps.report.sections import sweep_report
-from sweeps.results.files import write_whole
 
 PUBLISHED: Mapping[str, Callable[[Evidence, Path], Sequence[Block]]] = {
     "paper": compare_with_paper,

@@ -10,17 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from fsamc.errors import BadInput, naming
-from fsamc.store.durable import sync
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; it is on the disk, under its name, when this returns."""
-    beside = path.with_name(f"{path.name}.part")
-    with naming(path):
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        sync(beside)
-        beside.replace(path)
-        sync(path.parent)
 
 
 def append(path: Path, text: str) -> None:

@@ -13,13 +13,13 @@ import pandas as pd
 
 from cluster.folds import Outcome
 from fsamc.errors import BadInput
-from fsamc.store.durable import sync
+from fsamc.store.durable import sync, write_whole
 from sweeps.plan.configurations import configuration, swept, variants
 from sweeps.plan.load import to_yaml
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.files import append, read_lines, write_whole
+from sweeps.results.files import append, read_lines
 from sweeps.results.fold_rows import DETECTION, PREDICTIONS, fold_row, table_rows
 from sweeps.results.identity import NOTES, claim, identity_copy, read_notes
 from sweeps.results.reader import WHOLE, SweepReader, TrialRecord, trial_records

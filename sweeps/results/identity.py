@@ -23,12 +23,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fsamc.config.dotted import flatten, problems, updated
 from fsamc.errors import BadInput
 from fsamc.features.networks.lookup import AUTO
-from fsamc.store.durable import make_folder
+from fsamc.store.durable import make_folder, write_whole
 from sweeps.plan.load import plan_hash, to_yaml
 from sweeps.plan.older_plans import is_older, varied_older_keys
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_file, read_json, write_whole
+from sweeps.results.files import read_file, read_json
 
 Typed = TypeVar("Typed")
 IDENTITY, NOTES = "identity.json", "sweep.json"

@@ -11,8 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fsamc.errors import BadInput
-from fsamc.store.durable import make_folder
-from sweeps.results.files import write_whole
+from fsamc.store.durable import make_folder, write_whole
 from sweeps.results.identity import IDENTITY
 
 LOCK, HOLDER = f"{IDENTITY}.lock", f"{IDENTITY}.holder"

@@ -11,10 +11,10 @@ import pandas as pd
 
 from fsamc.counting import counted
 from fsamc.data.category import Category
+from fsamc.store.durable import write_whole
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Plan
-from sweeps.results.files import write_whole
 
 
 class Split(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from sweeps.results.files import write_whole
+from fsamc.store.durable import write_whole
 
 AVERAGE = "average"
 DASH = "\N{EN DASH}"

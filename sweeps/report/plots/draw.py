@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fsamc.store.durable import write_whole
 from sweeps.report.document.report_blocks import Report
 from sweeps.report.plots.style import DPI, to_png
-from sweeps.results.files import write_whole
 
 
 def draw_plots(report: Report, out: Path) -> None:

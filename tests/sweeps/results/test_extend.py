@@ -8,9 +8,10 @@ import pytest
 
 from fsamc.config.dotted import validated
 from fsamc.errors import BadInput
+from fsamc.store.durable import write_whole
 from sweeps.plan.load import load_plan, plan_hash, to_yaml
 from sweeps.plan.settings import Plan
-from sweeps.results.files import read_json, write_whole
+from sweeps.results.files import read_json
 from sweeps.results.identity import IDENTITY, check_resumable, claim, end_extension, extended, with_trials
 from sweeps.results.saved_settings import SavedSettings, read_saved_settings, saved_changes
 

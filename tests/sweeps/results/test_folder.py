@@ -12,10 +12,11 @@ from cluster.folds import Fold, Outcome
 from fsamc.config.dotted import updated, validated
 from fsamc.errors import BadInput
 from fsamc.fold.result import FoldResult
+from fsamc.store.durable import write_whole
 from sweeps.plan.load import config_hash, load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.files import append, write_whole
+from sweeps.results.files import append
 from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import check_resumable, read_notes
 from sweeps.results.reader import SweepReader, TrialRecord

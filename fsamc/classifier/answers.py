@@ -1,0 +1,153 @@
+"""Answers of a fitted classifier: from pictures to predictions, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.nn import functional as F
+
+from fsamc.classifier.calibration import CalibratedAnswers, Calibration, CalibrationSettings, calibrate
+from fsamc.classifier.fitting import Fitted, class_anchors
+from fsamc.classifier.pipeline import Seen
+from fsamc.classifier.prediction import Prediction, Region
+from fsamc.config.representation import ViewSet
+from fsamc.data.images import square_window, to_square
+from fsamc.detectors.bank import anomaly_score
+from fsamc.features.networks.lookup import network_source
+from fsamc.representation.represented import Represented
+from fsamc.representation.views import grid_of
+
+MOST_REGIONS = 5  # of a picture that are named one by one
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A fitted classifier that answers."""
+
+    fitted: Fitted
+
+    @cached_property
+    def anchors(self) -> Sequence[torch.Tensor]:
+        """What stands for each class."""
+        if self.fitted.anchors is not None:
+            return self.fitted.anchors
+        return class_anchors(self.fitted.head, self.fitted.support.by_class(), self._device)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What the photos say of how far the answers can be trusted."""
+        support = [images.reshape(len(images), -1) for images in self.fitted.support.by_class()]
+        order = np.argsort(self.fitted.support.labels, kind="stable")
+        head = self.fitted.head.settings.kind
+        return calibrate(support, self.fitted.left_out[order], head=head, settings=CalibrationSettings())
+
+    def squares(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """Bring pictures uint8 [H, W, 3] to the network's size, uint8 [n, S, S, 3]."""
+        features = self.fitted.pipeline.config.features
+        interpolation = network_source(features).preprocessing.interpolation
+        return np.stack([to_square(picture, features, interpolation) for picture in pixels])
+
+    def encoded(self, pixels: Sequence[np.ndarray], *, views: Literal["support", "queries"]) -> np.ndarray:
+        """Return what the head makes of pictures uint8 [H, W, 3], in these views: float32 [n, ...]."""
+        chosen: ViewSet = getattr(self.fitted.pipeline.config.views, views)
+        return self._related(self.fitted.pipeline(self.squares(pixels), chosen).represented)[0]
+
+    def predictions(self, pictures: Sequence[tuple[str, np.ndarray]], *, alpha: float) -> list[Prediction]:
+        """Answer for pictures, each with its name and its pixels uint8 [H, W, 3]."""
+        pixels = [picture for _, picture in pictures]
+        seen = self.fitted.pipeline(self.squares(pixels), self.fitted.pipeline.config.views.queries)
+        encoded, scores = self._related(seen.represented)
+        answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
+        calibrated = self.calibration.calibrated(alpha)
+        return [
+            self._prediction(seen, row, pictures[row], encoded[row], scores[row], answers, calibrated)
+            for row in range(len(pictures))
+        ]
+
+    def _prediction(
+        self,
+        seen: Seen,
+        row: int,
+        picture: tuple[str, np.ndarray],
+        encoded: np.ndarray,
+        scores: np.ndarray,
+        answers: CalibratedAnswers,
+        calibrated: bool,
+    ) -> Prediction:
+        """Put the answer for one picture of a batch together."""
+        classes, threshold = self.fitted.support.classes, self.fitted.threshold
+        (name, pixels), best = picture, int(scores.argmax())
+        size = (pixels.shape[0], pixels.shape[1])
+        nearest, likeness = self._nearest(encoded, best)
+        anomaly = float(anomaly_score(seen.distances[row : row + 1])[0])
+        return Prediction(
+            name=name,
+            label=classes[best],
+            labels=tuple(np.array(classes)[answers.sets[row]].tolist()),
+            scores=dict(zip(classes, scores.tolist(), strict=True)),
+            probabilities=dict(zip(classes, answers.probabilities[row].tolist(), strict=True)),
+            calibrated=calibrated,
+            known=bool(answers.is_known[row]),
+            defective=None if threshold is None else anomaly > threshold,
+            anomaly=anomaly,
+            nearest=nearest,
+            likeness=likeness,
+            regions=tuple(self._regions(seen, row, size)),
+            distances=seen.distances[row],
+            size=size,
+            features=self.fitted.pipeline.config.features,
+        )
+
+    @torch.no_grad()
+    def _related(self, represented: Represented) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the head makes of pictures, float32 [n, ...], and its scores, float32 [n, C]."""
+        encoded = self.fitted.head.encode(represented)
+        return encoded.cpu().numpy(), self.fitted.head.relate(encoded, self.anchors).cpu().numpy()
+
+    def _nearest(self, encoded: np.ndarray, label: int) -> tuple[str, float]:
+        """Return the photo of a class that is most like a picture, and their cosine about the middle of all photos."""
+        support = self.fitted.support
+        rows = np.flatnonzero(support.labels == label)
+        middle = torch.from_numpy(support.encoded.mean(0).ravel())
+        photos, picture = (torch.from_numpy(one).flatten(1) - middle for one in (support.encoded[rows], encoded[None]))
+        alike = F.cosine_similarity(picture, photos)
+        return support.photos[rows[int(alike.argmax())]].name, float(alike.max())
+
+    def _regions(self, seen: Seen, row: int, size: tuple[int, int]) -> Iterator[Region]:
+        """Yield where a picture is as anomalous as a defective one, the worst first, each named by itself."""
+        if self.fitted.threshold is None or self.fitted.pipeline.config.head.sees == "maps":
+            return
+        grid = grid_of(seen.distances[row])
+        labelled, count = ndimage.label(grid > self.fitted.threshold, structure=np.ones((3, 3)))
+        if not count:
+            return
+        peaks = ndimage.maximum(grid, labelled, range(1, count + 1))
+        worst = 1 + np.argsort(-peaks, kind="stable")[:MOST_REGIONS]
+        # A region's neighbours belong to it: an edge of a scratch is part of what it looks like.
+        areas = [ndimage.binary_dilation(labelled == number, np.ones((3, 3))).ravel() for number in worst]
+        scores = self._related(self.fitted.pipeline.regions(seen, row, areas))[1]
+        for number, of_region in zip(worst, scores, strict=True):
+            named = dict(zip(self.fitted.support.classes, of_region.tolist(), strict=True))
+            yield Region(self._box(labelled == number, size), float(peaks[number - 1]), named)
+
+    def _box(self, patches: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return the box around patches, bool [g, g], in a picture of (H, W): left, top, right, bottom."""
+        top, left, height, width = square_window(size, self.fitted.pipeline.config.features)
+        rows, columns = (np.flatnonzero(patches.any(axis)) for axis in (1, 0))
+        down, across = height / len(patches), width / len(patches)
+        return (
+            max(0, round(left + across * columns[0])),
+            max(0, round(top + down * rows[0])),
+            min(size[1], round(left + across * (columns[-1] + 1))),
+            min(size[0], round(top + down * (rows[-1] + 1))),
+        )
+
+    @property
+    def _device(self) -> str:
+        return self.fitted.pipeline.config.compute.device

@@ -1,0 +1,298 @@
+"""Classifier of defects: fitted to good images and a few photos of each class, then asked about new pictures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import platformdirs
+import xxhash
+
+import fsamc
+from fsamc.classifier import backbone_file
+from fsamc.classifier.answers import Answering
+from fsamc.classifier.configuration import classifier_config
+from fsamc.classifier.fitting import (
+    Fitted,
+    fit_category,
+    follows_from_photos,
+    left_out_accuracy,
+    left_out_scores,
+    photo_of,
+)
+from fsamc.classifier.model_file import PhotoRecord, Record, read_model, write_model
+from fsamc.classifier.packing import packed, unpacked
+from fsamc.classifier.pictures import NamedPicture, Pictures, category_of, named_pictures
+from fsamc.classifier.prediction import Prediction, Unread
+from fsamc.classifier.support_set import Photo, SupportSet
+from fsamc.config.compute import Compute
+from fsamc.config.dotted import validated
+from fsamc.data.category import Category
+from fsamc.data.pictures.decoding import picture_digest
+from fsamc.data.textures import Textures
+from fsamc.errors import BadInput
+from fsamc.features.networks.weights_file import brief
+from fsamc.fold.config import FoldConfig
+from fsamc.hardware import threads, whole_machine
+from fsamc.store.digests import digest
+from fsamc.store.store import Store
+
+
+class DefectClassifier:
+    """Names the class of a defect from one to five photos of each, and says when it is none of them.
+
+    Args:
+        config: a fold's configuration, a plan's file such as a sweep's `best.yaml`, or None for the defaults.
+        rows: good patches in the bank, in place of the configuration's `reference.ratio`; None keeps that. A bank of
+            the default size makes a file of some megabytes.
+        seed: of the bank's coreset, and of what a head draws.
+
+    Attributes:
+        scored: accuracies in [0, 1] by how they were measured, kept with the file.
+    """
+
+    def __init__(
+        self, config: FoldConfig | str | Path | None = None, *, rows: int | None = 2000, seed: int = 1
+    ) -> None:
+        self.config = classifier_config(config, rows=rows)
+        self.seed = seed
+        self.scored: dict[str, float] = {}
+        self._fitted: Fitted | None = None
+        self._prepared: Answering | None = None
+        self._category, self._learnt_from = "", (0, "")
+
+    def fit(
+        self,
+        good: Pictures,
+        support: Mapping[str, Pictures],
+        *,
+        name: str = "product",
+        store: Store | None = None,
+        textures: Textures | None = None,
+    ) -> Self:
+        """Learn what is normal, and the classes.
+
+        Args:
+            good: a folder, paths, or arrays uint8 [N, H, W, 3].
+            support: the same for each defect class.
+            name: of the product.
+            store: keeps what is computed for the next fit or sweep; by default nothing is kept.
+            textures: what pseudo-defects are made of, where the head is pretrained.
+
+        Raises:
+            BadInput: there are fewer than two classes, an empty one, or a picture that cannot be read.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            category = category_of(good, support, name=name, scratch=Path(scratch) / "pictures")
+            return self.fit_category(category, store=store, textures=textures)
+
+    def fit_category(self, category: Category, *, store: Store | None = None, textures: Textures | None = None) -> Self:
+        """Learn from all of a category's labelled images, as `fit` does."""
+        with tempfile.TemporaryDirectory() as scratch:
+            kept = store or Store(Path(scratch))
+            self._fitted = fit_category(category, self.config, seed=self.seed, store=kept, textures=textures)
+        self.scored = {"leave one out": left_out_accuracy(self._fitted)}
+        good = [category.digests[path] for path in category.train]
+        self._category, self._learnt_from = category.name, (len(good), digest(*good))
+        return self
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """The defect classes, in the order of scores."""
+        return self._support.classes
+
+    @property
+    def photos(self) -> tuple[Photo, ...]:
+        """The support."""
+        return self._support.photos
+
+    def predict(self, images: Pictures, *, alpha: float = 0.1) -> list[Prediction]:
+        """Answer for each picture.
+
+        Args:
+            images: a folder, a file, an array uint8 [N, H, W, 3], or an iterable of paths and arrays.
+            alpha: share of the pictures of known classes that may be called unknown, or whose set may lack the class.
+
+        Raises:
+            BadInput: one cannot be read, or nothing has been fitted.
+        """
+        predictions = []
+        for one in self.predict_each(images, alpha=alpha):
+            if isinstance(one, Unread):
+                raise BadInput(one.problem)
+            predictions.append(one)
+        return predictions
+
+    def predict_each(self, images: Pictures, *, alpha: float = 0.1) -> Iterator[Prediction | Unread]:
+        """Yield the answers one by one, in order, however many pictures there are; of one that cannot be read, why."""
+        if not 0 < alpha < 1:
+            raise BadInput(f"alpha: found {alpha}, expected a share between 0 and 1")
+        answering = self._answering
+        for batch in _read_ahead(named_pictures(images), self.config.features.batch):
+            named = [(name, pixels) for name, pixels in batch if not isinstance(pixels, str)]
+            with threads(self._compute):
+                answers = iter(answering.predictions(named, alpha=alpha) if named else ())
+            yield from (Unread(name, pixels) if isinstance(pixels, str) else next(answers) for name, pixels in batch)
+
+    def predict_proba(self, images: Pictures) -> np.ndarray:
+        """Return the probability of each class, float64 [n, C], were the picture of one of `classes_`."""
+        rows = [list(one.probabilities.values()) for one in self.predict(images)]
+        return np.array(rows).reshape(-1, len(self.classes_))
+
+    def add(self, label: str, images: Pictures) -> Self:
+        """Learn more photos of a class, or a new class, without fitting anew.
+
+        Raises:
+            BadInput: the head is trained on its photos, a picture is there already, or cannot be read.
+        """
+        fitted = self._changeable
+        names, pixels = zip(*((picture.name, picture.read()) for picture in named_pictures(images)), strict=True)
+        photos = [photo_of(name, label, _digest(name, one), one) for name, one in zip(names, pixels, strict=True)]
+        with threads(self._compute):
+            encoded = [self._answering.encoded([one], views="support") for one in pixels]
+        self._change(fitted.support.added(photos, np.concatenate(encoded)))
+        return self
+
+    def remove(self, name: str) -> Self:
+        """Forget a class, or one photo by its name. Raises BadInput as `SupportSet.removed` does."""
+        self._change(self._changeable.support.removed(name))
+        return self
+
+    def rename(self, old: str, new: str) -> Self:
+        """Give a class another name; if there is a class of that name, it takes the photos in. Raises BadInput."""
+        if new in self.classes_:
+            self._change(self._changeable.support.renamed(old, new))
+        else:  # no answer changes
+            self._fitted = replace(self._checked, support=self._support.renamed(old, new))
+        return self
+
+    def save(self, path: str | Path, *, with_backbone: bool = False) -> None:
+        """Write one file: arrays and JSON, nothing that is run when it is read.
+
+        Args:
+            path: of the file, such as `bolt.fsamc`.
+            with_backbone: pack the network into it, some hundred megabytes; else it is found by its content.
+        """
+        fitted, features = self._checked, self.config.features
+        arrays = packed(fitted)
+        if with_backbone:
+            arrays["backbone"] = backbone_file.content_of(features)
+        record = Record(
+            version=fsamc.__version__,
+            written=datetime.now(UTC).isoformat(timespec="seconds"),
+            category=self._category,
+            seed=self.seed,
+            config=fitted.pipeline.config.model_dump(mode="json"),
+            photos=tuple(PhotoRecord(name=one.name, label=one.label, digest=one.digest) for one in self.photos),
+            backbone=backbone_file.record_of(features, packed=with_backbone),
+            shape=fitted.shape,
+            threshold=fitted.threshold,
+            good=self._learnt_from[0],
+            fingerprint=self._learnt_from[1],
+            scored=self.scored,
+        )
+        write_model(Path(path), record, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path, *, backbone: str | None = None, cache: Path | None = None) -> Self:
+        """Read what `save` wrote.
+
+        Args:
+            path: of the file.
+            backbone: the network's file or name, where it is not found by itself.
+            cache: folder in which networks are looked for; the user's cache folder by default.
+
+        Raises:
+            BadInput: it is no classifier's file, or damaged, or its backbone is not on this machine.
+        """
+        path = Path(path)
+        record, arrays = read_model(path)
+        config = validated(FoldConfig, record.config, where=f"{path}: its configuration")
+        content = arrays.pop("backbone", None)
+        features = backbone_file.located(
+            config.features,
+            record.backbone,
+            beside=path,
+            instead=backbone,
+            content=content,
+            cache=cache or Path(platformdirs.user_cache_dir("fsamc")),
+        )
+        config = config.model_copy(update={"features": features, "compute": whole_machine()})
+        try:
+            fitted = unpacked(arrays, record.photos, config, shape=record.shape, threshold=record.threshold)
+        except (ValueError, KeyError, RuntimeError, IndexError, AttributeError, TypeError) as error:
+            raise BadInput(f"{path}: is damaged ({brief(error)}); copy it anew, or fit it again") from error
+        classifier = cls(config, rows=None, seed=record.seed)
+        classifier._fitted, classifier._category = fitted, record.category
+        classifier._learnt_from, classifier.scored = (record.good, record.fingerprint), record.scored
+        return classifier
+
+    @property
+    def _compute(self) -> Compute:
+        return self._checked.pipeline.config.compute
+
+    @property
+    def _checked(self) -> Fitted:
+        if self._fitted is None:
+            raise BadInput("the classifier has learnt nothing yet; call fit or load first")
+        return self._fitted
+
+    @property
+    def _support(self) -> SupportSet:
+        return self._checked.support
+
+    @property
+    def _changeable(self) -> Fitted:
+        """What was fitted, where photos may come and go."""
+        config = self._checked.pipeline.config
+        if not follows_from_photos(config):
+            raise BadInput(
+                f"head.kind {config.head.kind} with support.mean {config.support.mean} is trained on all photos at "
+                "once; fit it again with the photos that are right"
+            )
+        return self._checked
+
+    def _change(self, support: SupportSet) -> None:
+        fitted = self._checked
+        with threads(self._compute):
+            scores = left_out_scores(fitted.head, support, self._compute.device)
+        self._fitted, self.scored = replace(fitted, support=support, left_out=scores), {}
+
+    @property
+    def _answering(self) -> Answering:
+        """The answers of what was fitted last, whose arrays are prepared once."""
+        if self._prepared is None or self._prepared.fitted is not self._checked:
+            self._prepared = Answering(self._checked)
+        return self._prepared
+
+
+def _read_ahead(pictures: Iterator[NamedPicture], size: int) -> Iterator[list[tuple[str, np.ndarray | str]]]:
+    """Yield pictures in batches, the next one being decoded meanwhile; of one that cannot be read the reason."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = pool.submit(_read, list(islice(pictures, size)))
+        while batch := ahead.result():
+            ahead = pool.submit(_read, list(islice(pictures, size)))
+            yield batch
+
+
+def _read(pictures: Sequence[NamedPicture]) -> list[tuple[str, np.ndarray | str]]:
+    def pixels(picture: NamedPicture) -> np.ndarray | str:
+        try:
+            return picture.read()
+        except BadInput as error:
+            return str(error)
+
+    return [(picture.name, pixels(picture)) for picture in pictures]
+
+
+def _digest(name: str, pixels: np.ndarray) -> str:
+    """Hash a photo: its file's bytes, or the array's."""
+    path = Path(name)
+    return picture_digest(path.read_bytes()) if path.is_file() else digest(xxhash.xxh3_128_hexdigest(pixels.data))

@@ -1,0 +1,207 @@
+"""Fitting of a classifier: a fold's inputs and learner, with every labelled image as support and none as query."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fsamc.classifier.pipeline import Pipeline
+from fsamc.classifier.support_set import Photo, SupportSet
+from fsamc.counting import counted
+from fsamc.data.category import Category, PathsByClass, leave_one_out
+from fsamc.data.images import read_image
+from fsamc.data.textures import Textures
+from fsamc.detectors.base import detector_class
+from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
+from fsamc.fold.defect_detection import threshold
+from fsamc.fold.fold_images import FoldImages
+from fsamc.fold.inputs import FoldInputs
+from fsamc.fold.learners import Learner, TrainedHead, pretrained_head
+from fsamc.fold.stopwatch import Stopwatch
+from fsamc.hardware import threads
+from fsamc.heads.base import Head
+from fsamc.store.store import Store
+
+THUMBNAIL = 160  # pixels of its long side: what a person needs to tell one photo from another
+
+
+class FitInputs(FoldInputs):
+    """Inputs of a fit: all labelled images are support."""
+
+    @cached_property
+    def support(self) -> PathsByClass:
+        """Every defect image by class."""
+        return self.category.classes
+
+    @cached_property
+    def queries(self) -> PathsByClass:
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit has learnt.
+
+    Attributes:
+        pipeline: from pictures to what the head sees.
+        head: after its training, if it has any.
+        support: the photos.
+        anchors: what stands for the classes, where it does not follow from the photos; else None.
+        left_out: float32 [n, C], scores of each photo by a head that has not seen it; NaN where there is none.
+        threshold: a picture is called defective if its anomaly is above; None where one cannot be set.
+        shape: N, D and R of what the head sees.
+    """
+
+    pipeline: Pipeline
+    head: Head
+    support: SupportSet
+    anchors: Sequence[torch.Tensor] | None
+    left_out: np.ndarray
+    threshold: float | None
+    shape: tuple[int, int, int]
+
+
+def fit_category(
+    category: Category, config: FoldConfig, *, seed: int, store: Store, textures: Textures | None
+) -> Fitted:
+    """Learn from a category's good images and all of its labelled ones, as a fold of `run_fold` does.
+
+    Raises:
+        BadInput: the category or the configuration makes no classifier, or a picture cannot be read.
+    """
+    config = config.model_copy(update={"shots": max(map(len, category.classes.values()), default=1)})
+    inputs, watch = FitInputs(category, config, seed=seed, textures=textures), Stopwatch()
+    _check(inputs)
+    with threads(config.compute):
+        inputs.build_missing(store, watch)
+        images = FoldImages(inputs, store, watch)
+        learner = pretrained_head(images)
+        trained = learner.trained_on(inputs.support)
+        support = _support(inputs.category, trained)
+        return Fitted(
+            pipeline=_pipeline(inputs, store),
+            head=trained.head.eval(),
+            support=support,
+            anchors=None if follows_from_photos(config) else trained.anchors,
+            left_out=_left_out(learner, trained.head, support, inputs),
+            threshold=_threshold(inputs, store),
+            shape=images.shape,
+        )
+
+
+def follows_from_photos(config: FoldConfig) -> bool:
+    """Whether what stands for a class is made of its photos, each seen alone by a head that trains nothing."""
+    return not config.head.trained and config.support.mean == "embedding"
+
+
+def photo_of(name: str, label: str, digest: str, pixels: np.ndarray) -> Photo:
+    """Return a support photo with its thumbnail; `pixels` uint8 [H, W, 3]."""
+    small, file = Image.fromarray(pixels), io.BytesIO()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(file, "JPEG", quality=80)
+    return Photo(name, label, digest, file.getvalue())
+
+
+@torch.no_grad()
+def class_anchors(head: Head, encoded: Sequence[np.ndarray], device: str) -> list[torch.Tensor]:
+    """Return what stands for each class, of its photos as the head sees them, float32 [S_c, ...]."""
+    return [head.represent(torch.from_numpy(of_class).to(device)) for of_class in encoded]
+
+
+@torch.no_grad()
+def left_out_scores(head: Head, support: SupportSet, device: str) -> np.ndarray:
+    """Return scores of each photo beside all others, float32 [n, C]; NaN where its class would be left empty.
+
+    Of a head that trains nothing. Copies of a photo are left out with it.
+    """
+    scores = np.full((len(support.photos), len(support.classes)), np.nan, np.float32)
+    for row in range(len(scores)):
+        others = support.by_class(without=row)
+        if all(map(len, others)):
+            query = torch.from_numpy(support.encoded[row : row + 1]).to(device)
+            scores[row] = head.relate(query, class_anchors(head, others, device)).cpu().numpy()[0]
+    return scores
+
+
+def left_out_accuracy(fitted: Fitted) -> float:
+    """Return the share of photos, of those that could be left out, that are named rightly; NaN where there is none."""
+    scores, labels = fitted.left_out, fitted.support.labels
+    seen = ~np.isnan(scores).any(1)
+    return float((scores[seen].argmax(1) == labels[seen]).mean()) if seen.any() else float("nan")
+
+
+def _check(inputs: FitInputs) -> None:
+    """Raise BadInput for what makes no classifier."""
+    category, config = inputs.category, inputs.config
+    if len(category.classes) < 2:
+        has = counted(len(category.classes), "defect class")
+        raise BadInput(f"{category.name}: {has} ({', '.join(category.classes)}), 2 are needed")
+    if inputs.sees_images:
+        raise BadInput(f"head.kind is {config.head.kind}, which has no bank; a classifier needs another head")
+    if not detector_class(config.reference).self_contained:
+        raise BadInput(
+            f"reference.kind is {config.reference.kind}, which keeps the features of all good images; "
+            "a classifier is one small file: choose patchcore or padim"
+        )
+    if config.representation.region == "masks":
+        raise BadInput("representation.region is masks, and new images have none; set representation.region=anomaly")
+    sizes = {name: len(paths) for name, paths in category.classes.items()}
+    if config.head.trained and len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise BadInput(
+            f"head.kind is {config.head.kind}, which is trained on equally many photos of each class, found {listed}; "
+            "leave some out, or choose a head that trains nothing, such as prototype"
+        )
+
+
+def _pipeline(inputs: FitInputs, store: Store) -> Pipeline:
+    """Return a pipeline that holds what it needs in memory, and nothing of the store."""
+    learnt = {name: np.array(array) for name, array in store.get(inputs.bank).items()}
+    statistics = (
+        {name: np.array(array) for name, array in store.get(inputs.statistics).items()} if inputs.statistics else {}
+    )
+    return Pipeline(inputs.config, inputs.bank.detector(learnt, np.empty(0)), statistics)
+
+
+def _support(category: Category, trained: TrainedHead) -> SupportSet:
+    images, photos = trained.images, list[Photo]()
+    for label, paths in category.classes.items():
+        for path in paths:
+            pixels = read_image(category.folder / path, category.digests[path])
+            photos.append(photo_of(path, label, category.digests[path], pixels))
+    with torch.no_grad():
+        encoded = [trained.head.encode(images.support(paths)).cpu().numpy() for paths in category.classes.values()]
+    return SupportSet(tuple(photos), np.concatenate(encoded))
+
+
+def _threshold(inputs: FitInputs, store: Store) -> float | None:
+    """Return detection's threshold; None where too few good images are there to hold some out."""
+    try:
+        scores = store.get(inputs.good_scores)["scores"]
+    except BadInput:
+        return None
+    return threshold(scores, inputs.config.detection.false_alarms)
+
+
+def _left_out(learner: Learner, head: Head, support: SupportSet, inputs: FitInputs) -> np.ndarray:
+    """Return scores of each photo by a head that has not seen it, float32 [n, C].
+
+    Where training precedes them, one photo of each class is left out at a time.
+    """
+    if follows_from_photos(inputs.config):
+        return left_out_scores(head, support, inputs.config.compute.device)
+    scores = np.full((len(support.photos), len(support.classes)), np.nan, np.float32)
+    rows = {photo.name: row for row, photo in enumerate(support.photos)}
+    if inputs.averages is None and min(map(len, inputs.support.values())) > 1:
+        for left_out, others in leave_one_out(inputs.support):
+            paths = [path for (path,) in left_out.values()]
+            scores[[rows[path] for path in paths]] = learner.trained_on(others).scores(paths)
+    return scores

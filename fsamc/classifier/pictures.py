@@ -1,0 +1,126 @@
+"""Pictures as users hand them over: folders, paths, arrays, or whatever yields these, one at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from os import path as os_path
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fsamc.data.category import Category
+from fsamc.data.folders import digest_files, image_files, subfolders
+from fsamc.data.images import IMAGE_SUFFIXES, read_image
+from fsamc.errors import BadInput
+
+Pictures = str | Path | np.ndarray | Iterable["str | Path | np.ndarray"]
+"""A folder (read with the folders in it), a file, an array uint8 [N, H, W, 3] or [H, W, 3], or an iterable of these."""
+
+
+@dataclass(frozen=True)
+class NamedPicture:
+    """One picture and its name: the path as it was handed over, or the number of an array.
+
+    Attributes:
+        pixels: uint8 [H, W, 3]; None where only the file is named.
+    """
+
+    name: str
+    pixels: np.ndarray | None = None
+
+    def read(self) -> np.ndarray:
+        """Return the pixels, uint8 [H, W, 3]. Raises BadInput for a file that cannot be read."""
+        return read_image(Path(self.name)) if self.pixels is None else self.pixels
+
+
+def named_pictures(pictures: Pictures) -> Iterator[NamedPicture]:
+    """Yield the pictures in order, unread: of a folder those in it and in its folders, in natural order.
+
+    Raises BadInput for a path that is not there, a folder without a picture, or an array of another shape or type.
+    """
+    number = 0
+    for one in [pictures] if isinstance(pictures, str | Path | np.ndarray) else pictures:
+        if isinstance(one, np.ndarray):
+            for pixels in _images(one):
+                yield NamedPicture(str(number), pixels)
+                number += 1
+        else:
+            yield from (NamedPicture(str(path)) for path in _files(Path(one)))
+
+
+def category_of(good: Pictures, support: Mapping[str, Pictures], *, name: str, scratch: Path) -> Category:
+    """Return a category of good images and a few of each defect class, none of which need lie in any layout.
+
+    Args:
+        good: what is normal.
+        support: by defect class.
+        name: of the category.
+        scratch: an empty folder that arrays are written to as files, as they are.
+
+    Raises:
+        BadInput: as `named_pictures` does, for an empty class, and for a picture in two classes.
+    """
+    files = {label: _as_files(images, scratch / label) for label, images in {"good": good, **support}.items()}
+    for label, paths in files.items():
+        if not paths:
+            raise BadInput(f"{label}: no pictures; give at least one")
+    every = [path for paths in files.values() for path in paths]
+    for path, times in Counter(every).items():
+        if times > 1:
+            raise BadInput(f"{path}: is given twice, in two classes; leave one out")
+    root = Path(os_path.commonpath([path.parent for path in every]))
+    relative = {label: tuple(path.relative_to(root).as_posix() for path in paths) for label, paths in files.items()}
+    digests = digest_files(root, [path for paths in relative.values() for path in paths])
+    category = Category(
+        folder=root,
+        name=name,
+        train=relative.pop("good"),
+        good=(),
+        classes=relative,
+        masks={},
+        groups={},
+        digests=digests,
+    )
+    return category.with_copies_grouped(digests)
+
+
+def _images(array: np.ndarray) -> np.ndarray:
+    """Return an array's images, uint8 [N, H, W, 3]."""
+    images = array[None] if array.ndim == 3 else array
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
+        raise BadInput(f"an array {array.dtype} {list(array.shape)}: expected RGB pictures, uint8 [N, H, W, 3]")
+    return images
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        files = list(_below(path))
+        if not files:
+            raise BadInput(f"{path}: no picture in it; expected {', '.join(sorted(IMAGE_SUFFIXES))}")
+        yield from files
+    elif path.exists():
+        yield path
+    else:
+        raise BadInput(f"{path}: no such file or folder")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    yield from (folder / name for name in image_files(folder, "."))
+    for name in subfolders(folder):
+        yield from _below(folder / name)
+
+
+def _as_files(pictures: Pictures, scratch: Path) -> list[Path]:
+    """Return the files of pictures, each once; arrays become files of `scratch`."""
+    files: list[Path] = []
+    for picture in named_pictures(pictures):
+        if picture.pixels is None:
+            files.append(Path(picture.name).absolute())
+            continue
+        scratch.mkdir(parents=True, exist_ok=True)
+        files.append(scratch / f"{picture.name}.png")
+        Image.fromarray(picture.pixels).save(files[-1])
+    return list(dict.fromkeys(files))
