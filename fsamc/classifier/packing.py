@@ -13,6 +13,7 @@ from fsamc.classifier.pipeline import Pipeline
 from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.detectors.base import detector_class
 from fsamc.fold.config import FoldConfig
+from fsamc.fold.inputs import takes_statistics
 from fsamc.heads.base import make_head
 from fsamc.seeds import torch_generator
 
@@ -62,10 +63,14 @@ def unpacked(
         for part in ("reference.", "normal.", "head.", "support.", "anchors.")
     )
     dim = config.features.dim
-    if "covariance" in normal:
+    for name, array in arrays.items():
+        if name != "support.left_out" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds what is no number")
+    if takes_statistics(config):
         normal["covariance"] = _symmetric(normal["covariance"], dim)
+        normal["mean"] = normal["mean"].reshape(dim)
     detector = detector_class(config.reference)(kept, np.empty(0), config.reference, device=config.compute.device)
-    if detector.rows.ndim != 2 or detector.rows.shape[1] != dim or normal.get("mean", np.empty(dim)).shape != (dim,):
+    if detector.rows.ndim != 2 or detector.rows.shape[1] != dim:
         raise ValueError(f"the reference has rows {detector.rows.shape}, features.dim is {dim}")
     head = make_head(config.head, shape=shape, generator=torch_generator(0, "head weights"))
     head.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
@@ -81,11 +86,14 @@ def unpacked(
 
 
 def _support(arrays: Mapping[str, np.ndarray], photos: Sequence[PhotoRecord]) -> SupportSet:
-    ends = np.cumsum(arrays["thumbnail_sizes"])
+    sizes = arrays["thumbnail_sizes"]
+    ends = np.cumsum(sizes)
+    if len(sizes) and (sizes.min() < 0 or sizes.max() > (1 << 30) or ends[-1] != len(arrays["thumbnails"])):
+        raise ValueError("the thumbnails are no pictures")
     n_classes = len({photo.label for photo in photos})
     if not len(ends) == len(photos) == len(arrays["encoded"]) == len(arrays["left_out"]):
         raise ValueError(f"{len(photos)} photos, but arrays of {len(ends)} and {len(arrays['encoded'])}")
-    if arrays["left_out"].shape != (len(photos), n_classes) or not np.isfinite(arrays["encoded"]).all():
+    if arrays["left_out"].shape != (len(photos), n_classes):
         raise ValueError(f"the photos' scores are {arrays['left_out'].shape}, expected {(len(photos), n_classes)}")
     pictures = np.split(arrays["thumbnails"], ends[:-1])
     records = (Photo(one.name, one.label, one.digest, at.tobytes()) for one, at in zip(photos, pictures, strict=True))

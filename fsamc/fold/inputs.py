@@ -95,10 +95,7 @@ class FoldInputs:
     @cached_property
     def statistics(self) -> NormalStatistics | None:
         """Mean and covariance of the normal patches, where the representation goes by them."""
-        config = self.config.representation
-        profiles = config.extent > 0 and self.config.head.sees == "vectors"
-        needed = config.scale == "covariance" or "centred" in config.parts or profiles
-        return NormalStatistics(good=self.bank.good) if needed and not self.sees_images else None
+        return NormalStatistics(good=self.bank.good) if takes_statistics(self.config) else None
 
     @cached_property
     def averages(self) -> FeatureSet | None:
@@ -238,6 +235,13 @@ def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
     count = min(max(round(share * len(groups)), 1), len(groups) - 1)
     chosen = {groups[place] for place in (2 * np.arange(count) + 1) * len(groups) // (2 * count)}
     return tuple(row for row, path in enumerate(category.train) if category.group(path) in chosen)
+
+
+def takes_statistics(config: FoldConfig) -> bool:
+    """Whether this configuration's representation goes by the mean and covariance of normal patches."""
+    settings, sees = config.representation, config.head.sees
+    profiles = settings.extent > 0 and sees == "vectors"
+    return sees != "images" and (settings.scale == "covariance" or "centred" in settings.parts or profiles)
 
 
 def pretrains(config: FoldConfig) -> bool:
