@@ -17,7 +17,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
 
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
-	@$(BIN)/python -m sweeps.cli.demo $(ARGS)
+	@$(BIN)/fsamc demo $(ARGS)
 
 test: $(INSTALLED)  ## the tests, two at a time, within ten minutes on two cores; ARGS goes to pytest
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(ARGS)
@@ -71,9 +71,7 @@ docker-dry-run: $(INSTALLED)  ## the Dockerfile's steps one after the other with
 	@$(BIN)/python -m tests.docker.dry_run $(ARGS)
 
 ui: $(INSTALLED)  ## MLflow on this machine only, for the sweep in OUT
-	@test -f $(OUT)/mlflow.db || { echo "$(OUT)/mlflow.db: no such file; run make demo, or name a sweep: make ui OUT=DIR" >&2; exit 2; }
-	@echo "runs: http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=trials"
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///$(abspath $(OUT))/mlflow.db
+	@$(BIN)/fsamc ui $(OUT) --port $(PORT)
 
 clean:  ## remove the demo and the tools' caches; .venv stays
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

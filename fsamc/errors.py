@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -26,6 +27,12 @@ class BadInputs(BadInput):
     def lines(self) -> tuple[str, ...]:
         """What the command line prints: every line."""
         return tuple(str(self).splitlines())
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return `; did you mean NAME?` for the name that is nearest to a word that is none; empty where none is near."""
+    near = get_close_matches(word, list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 @contextmanager

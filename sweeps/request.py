@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sweeps.plan.presets import preset_names
+
 if TYPE_CHECKING:
     from fsamc.data.remote import Source
     from sweeps.checks.prepare import Prepared
@@ -22,7 +24,9 @@ BackboneOption = Annotated[
     str | None, typer.Option("--backbone", help="A name, FILE.pt2, or auto; wins over the plan.")
 ]
 WeightsOption = Annotated[str | None, typer.Option("--weights", help="State dict of a named backbone.")]
-Changes = Annotated[list[str] | None, typer.Argument(help="Changes, such as folds.seeds=[1,2] folds.shots=[5].")]
+Changes = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes, such as folds.seeds=[1,2] folds.shots=[5].")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,12 @@ class Request:
 
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")]
     plan: Annotated[
-        str | None, typer.Argument(help="A preset's name or a YAML file; that of the sweep in OUT by default.")
+        str | None,
+        typer.Argument(
+            metavar="PLAN",
+            help="A preset's name or a YAML file; that of the sweep in OUT by default.",
+            autocompletion=preset_names,
+        ),
     ] = None
     data: DataOption = None
     changes: Changes = None
@@ -112,6 +121,17 @@ class CheckedRequest:
     def runs_at(self) -> str:
         """Tracking URI of the store of MLflow's runs."""
         return self.places.tracking_uri or f"sqlite:///{(self.request.out / 'mlflow.db').absolute()}"
+
+    @property
+    def materials(self) -> dict[str, str | None]:
+        """Where images, textures and artifacts are, for whoever looks at the results later."""
+        data, source, textures = self.places.data, self.places.textures, self.prepared.textures
+        folder = textures and (textures.folder if source is None or isinstance(source, Path) else source)
+        return {
+            "data": str(data.absolute() if isinstance(data, Path) else data),
+            "textures": str(folder) if folder else None,
+            "cache": str(self.places.cache.absolute()),
+        }
 
 
 def default_cache() -> Path:

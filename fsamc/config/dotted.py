@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fsamc.config.kinds import without_other_kinds
-from fsamc.errors import BadInput
+from fsamc.errors import BadInput, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -112,8 +112,8 @@ def _text(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{problem['loc'][-1]} is missing"
     if problem["type"] == "union_tag_invalid":
-        expected = problem["ctx"]["expected_tags"].replace("'", "")
-        return f"unknown kind {problem['ctx']['tag']!r}, expected one of {expected}"
+        kind, expected = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "")
+        return f"unknown kind {kind!r}, expected one of {expected}{did_you_mean(kind, expected.split(', '))}"
     if problem["type"] == "value_error":
         return text
     return f"found {problem['input']!r}; {text[0].lower()}{text[1:]}"

@@ -36,7 +36,10 @@ def cache_prune(
     cache: CacheOption = None,
     days: Annotated[float, typer.Option(min=0, help="Keep what was used within so many days.")] = 30.0,
 ) -> None:
-    """Remove artifacts that were not used for a while, and what killed runs left behind."""
+    """Remove artifacts that were not used for a while.
+
+    And what killed runs left behind.
+    """
     from sweeps.checks.disk import check_cache_readable
     from sweeps.cli.cache_care import prune_cache
 

@@ -22,7 +22,10 @@ def data_inspect(
     short_side: Annotated[int | None, typer.Option("--resize", help="Short side before a crop, pixels.")] = None,
     json: Annotated[bool, typer.Option("--json", help="An object: folders, shots by category, problems.")] = False,
 ) -> None:
-    """Print categories, classes, counts and image sizes, and every problem found. Exit code 1 for serious ones."""
+    """Print categories, classes, counts, image sizes and problems.
+
+    Exit code 1 where a problem is serious.
+    """
     from fsamc.config.dotted import validated
     from fsamc.config.features import Features
     from fsamc.data.remote import source
@@ -34,8 +37,13 @@ def data_inspect(
 
 
 @app.command("demo")
-def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and textures/ are written.")]) -> None:
-    """Write a procedural factory: categories with good and defective products, and textures."""
+def data_demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where datasets/ and textures/ are written.")],
+) -> None:
+    """Generate products, good and defective, and textures.
+
+    A procedural factory: categories in the layout of MVTec AD.
+    """
     from fsamc.data.demo_data import write_demo
 
     write_demo(folder)
@@ -43,8 +51,13 @@ def data_demo(folder: Annotated[Path, typer.Argument(help="Where datasets/ and t
 
 
 @app.command("shrink")
-def data_shrink(images: Annotated[list[Path], typer.Argument(help="Pictures that are too large to be read.")]) -> None:
-    """Make pictures smaller that have too many pixels to be read, in place. Others are left as they are."""
+def data_shrink(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures that are too large to be read.")],
+) -> None:
+    """Make pictures smaller that have too many pixels to be read.
+
+    In place; others are left as they are.
+    """
     from fsamc.data.images import image_size, shrink_image
 
     for path in images:

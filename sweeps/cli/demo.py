@@ -1,31 +1,37 @@
-"""The demo: procedural products and the `demo` preset.
-
-`python -m sweeps.cli.demo [key=value ...]` puts all of it into the folder `demo`.
-"""
+"""`fsamc demo`: procedural products and the `demo` preset."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
+from typing import Annotated
 
-from fsamc.data.demo_data import write_demo
-from sweeps.cli import console, guarded, quiet_ray
+import typer
+
+from sweeps.cli.options import console, quiet_ray, say
+from sweeps.request import Changes
 
 
-def main() -> None:
-    """Write the data, run the sweep anew on what the cache keeps, and say what it shows."""
-    data, out, cache = _data(Path("demo/data")), Path("demo/out"), Path("demo/cache")
-    if out.exists():
-        console.print(f"{out} holds an earlier demo: starting again, with what {cache} keeps")
-        shutil.rmtree(out)
+def demo(
+    changes: Changes = None,
+    folder: Annotated[Path, typer.Option("--folder", help="For data, results and cache.")] = Path("demo"),
+) -> None:
+    """Generate products, and sweep the preset `demo` on them.
+
+    Some minutes on two cores; `fsamc ui` shows the runs. A second demo starts again, with what FOLDER/cache keeps.
+    """
     quiet_ray()
     from sweeps.request import Request
+    from sweeps.results.identity import IDENTITY
     from sweeps.sweep import run_sweep
 
+    data, out, cache = _data(folder / "data"), folder / "out", folder / "cache"
+    if (out / IDENTITY).exists():
+        say(f"{out} holds an earlier demo: starting again, with what {cache} keeps")
+        shutil.rmtree(out)
     request = Request(
         plan="demo",
-        changes=sys.argv[1:],
+        changes=changes,
         data=str(data / "datasets"),
         textures=str(data / "textures"),
         out=out,
@@ -36,13 +42,11 @@ def main() -> None:
 
 def _data(folder: Path) -> Path:
     """Return the folder of the demo data, which is there whole or not at all."""
+    from fsamc.data.demo_data import write_demo
+
     if not folder.exists():
         beside = folder.with_name(f"{folder.name}.part")
-        console.print(f"writing three procedural products to {folder}")
+        say(f"writing three procedural products to {folder}")
         write_demo(beside)
         beside.rename(folder)
     return folder
-
-
-if __name__ == "__main__":
-    guarded(main)

@@ -31,9 +31,10 @@ def doctor(
     weights: WeightsOption = None,
     json: Annotated[bool, typer.Option("--json", help="A list of objects: subject, level, found, mend.")] = False,
 ) -> None:
-    """Look at packages, machine, cluster, MLflow and files, and say what would stop a sweep and how to mend it.
+    """Say what would stop a sweep here, and how to mend it.
 
-    Exit code 1 if there is a problem. What is not given is not looked at.
+    Looks at packages, machine, cluster, MLflow and files; what is not given is not looked at. Exit code 1 if there is a
+    problem.
     """
     quiet_ray()
     from json import dumps

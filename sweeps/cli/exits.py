@@ -67,9 +67,12 @@ def end_process(command: Callable[[], object]) -> None:
 
 
 def _usage(error: Any) -> str:
-    """Say what is wrong with the words, and where the right ones are listed."""
+    """Say what is wrong with the words, which were meant perhaps, and where the right ones are listed."""
     command = error.ctx.command_path if error.ctx else "fsamc"
-    return f"{error.format_message().rstrip('.') or 'no command'}; `{command} --help` lists what there is"
+    near = getattr(error, "possibilities", None)  # of an option
+    text = f"{error.message}. Did you mean {' or '.join(near)}?" if near else error.format_message().rstrip(".")
+    mend = f"`{command} --help` lists what there is"
+    return f"{text} {mend}" if text.endswith("?") else f"{text or 'no command'}; {mend}"
 
 
 def _fail(code: int, *lines: str) -> NoReturn:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from sweeps.cli.options import console, say
+from sweeps.plan.presets import preset_names
 from sweeps.request import Changes
 
 app = typer.Typer(help="Look at plans and at every knob.", no_args_is_help=True)
@@ -14,12 +16,17 @@ app = typer.Typer(help="Look at plans and at every knob.", no_args_is_help=True)
 
 @app.command("show")
 def plan_show(
-    plan: Annotated[str | None, typer.Argument(help="A preset or a file; every knob without one.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PLAN", help="A preset's name or a YAML file; every knob without one.", autocompletion=preset_names
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="The plan as an object, or a list of key, default, meaning.")
     ] = False,
 ) -> None:
-    """Print a plan as it resolves, or every knob with its default and meaning."""
+    """Print a plan as it resolves, or every knob and its meaning."""
     from sweeps.cli.show import knob_table, plan_as_json
     from sweeps.plan.load import load_plan, to_yaml
 
@@ -33,9 +40,35 @@ def plan_show(
         console.print(text, highlight=False, soft_wrap=True, markup=False, end="")
 
 
+@app.command("list")
+def plan_list(
+    json: Annotated[bool, typer.Option("--json", help="A list of objects: name, about.")] = False,
+) -> None:
+    """Print the presets, which are plans that come with fsamc."""
+    from json import dumps
+
+    from sweeps.plan.presets import presets
+
+    if json:
+        typer.echo(dumps([preset._asdict() for preset in presets()], indent=2))
+        return
+    table = Table.grid(padding=(0, 2))
+    for preset in presets():
+        table.add_row(preset.name, preset.about)
+    console.print(table, highlight=False)
+
+
 @app.command("check")
-def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], changes: Changes = None) -> None:
-    """Say whether a plan can run, and everything that is wrong with it: the key, and its line in the file."""
+def plan_check(
+    plan: Annotated[
+        str, typer.Argument(metavar="PLAN", help="A preset's name or a YAML file.", autocompletion=preset_names)
+    ],
+    changes: Changes = None,
+) -> None:
+    """Say whether a plan can run, and everything that is wrong.
+
+    What is wrong is told by its key and its line in the file.
+    """
     from fsamc.counting import counted
     from sweeps.plan.load import load_plan
     from sweeps.search import make_proposer
@@ -49,7 +82,10 @@ def plan_check(plan: Annotated[str, typer.Argument(help="A YAML file.")], change
 
 @app.command("schema")
 def plan_schema() -> None:
-    """Print the JSON schema of plans, with which editors complete and check them."""
+    """Print the JSON schema of plans, for editors.
+
+    With it they complete and check plans.
+    """
     import json
 
     from sweeps.plan.schema import plan_schema

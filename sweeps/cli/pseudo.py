@@ -23,7 +23,10 @@ def pseudo_preview(
     cache: CacheOption = None,
     rows: Annotated[int, typer.Option(min=1, help="Pseudo-defects per sheet.")] = 10,
 ) -> None:
-    """Draw pseudo-defects: good image with its foreground, mask, result."""
+    """Draw pseudo-defects, a sheet per category.
+
+    A line each: the good image with its foreground, the mask, the result.
+    """
     from fsamc.data.remote import source
     from sweeps.cli.show import draw_previews
 

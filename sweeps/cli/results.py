@@ -1,4 +1,4 @@
-"""Commands on the results of sweeps: `fsamc report`, `compare`, `track`, `figures`."""
+"""Commands on the results of sweeps: `fsamc report`, `compare`, `track`, `figures`, `ui`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Published(StrEnum):
 
 
 def report(
-    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The results' folder of a sweep.")],
     paper: Annotated[bool, typer.Option("--paper", help="The same as --against paper.")] = False,
     against: Annotated[
         list[Published] | None, typer.Option(help="Also put our numbers beside published ones, the paper's or MVREC's.")
@@ -41,7 +41,10 @@ def compare(
     outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The results' folders of sweeps.")],
     page: Annotated[Path | None, typer.Option("--out", help="Also write it to this HTML file.")] = None,
 ) -> None:
-    """Set sweeps side by side: plans, best trials, and whether the second is better than the first."""
+    """Set sweeps side by side, and say whether the second is better.
+
+    Their plans, their data, their best trials, and how sure the difference is.
+    """
     from sweeps.compare import compare_folders
 
     for part in compare_folders(outs, page):
@@ -51,7 +54,7 @@ def compare(
 
 
 def track(
-    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The results' folder of a sweep.")],
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; the sweep's own by default.")] = None,
 ) -> None:
     """Deliver to MLflow what OUT holds and MLflow does not have yet. Nothing is logged twice."""
@@ -66,7 +69,7 @@ def track(
 
 
 def figures(
-    out: Annotated[Path, typer.Argument(help="The results' folder of a sweep.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The results' folder of a sweep.")],
     trial: Annotated[int | None, typer.Option(min=0, help="Whose figures; the best trial's by default.")] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="Images, where they are no longer where they were.")
@@ -74,7 +77,10 @@ def figures(
     textures: TexturesOption = None,
     cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
 ) -> None:
-    """Draw a trial's figures: per category t-SNE before and after its head, and its pseudo-defects."""
+    """Draw a trial's figures: t-SNE, and pseudo-defects.
+
+    Per category: support and queries before and after the trial's head, and a sheet of the pseudo-defects.
+    """
     from fsamc.data.remote import source
     from sweeps.figures.sweep_figures import redraw
 
@@ -82,3 +88,23 @@ def figures(
     pictures = source(textures, "--textures") if textures else None
     for file in redraw(out, trial=trial, data=images, textures=pictures, cache=cache):
         say(file)
+
+
+def ui(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The results' folder of a sweep; the demo's by default.")
+    ] = Path("demo/out"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of this machine.")] = 5000,
+) -> None:
+    """Show a sweep's runs in MLflow, until Ctrl-C.
+
+    MLflow is served on this machine only. Of a sweep that is tracked on a server, print the address of its runs there.
+    """
+    from sweeps.tracking.pages import runs_page, serve
+    from sweeps.tracking.uri import is_server
+
+    uri, page = runs_page(out)
+    if is_server(uri):
+        say(f"runs: {uri.rstrip('/')}{page}")
+        return
+    serve(uri, port, lambda: say(f"runs: http://127.0.0.1:{port}{page}"))

@@ -36,7 +36,9 @@ def submit(
         bool, typer.Option("--print", help="Print the `ray job submit` line, and submit nothing.")
     ] = False,
 ) -> None:
-    """Run a sweep as a job on a Ray cluster: PLAN, changes and options as `fsamc sweep` takes them.
+    """Run a sweep as a job on a Ray cluster.
+
+    PLAN, changes and options are those of `fsamc sweep`.
 
     --data, --textures, --out and --cache are places on the cluster: absolute paths that all its nodes see. The plan,
     and a --backbone or --weights with a relative path, are files here; they are sent with this code, up to 100 MiB.

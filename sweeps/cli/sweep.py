@@ -12,7 +12,9 @@ from sweeps.request import Request
 
 
 def sweep(**arguments: Any) -> None:
-    """Run a plan: score configurations on every fold, and write tables, an MLflow experiment and a report.
+    """Run a plan: score its configurations on every fold.
+
+    Writes tables, an MLflow experiment and a report to OUT, and goes on there after a kill.
 
     Where OUT holds a sweep, PLAN and --data may be left out: the sweep there goes on, on what it ran on.
     """

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import get_args
 
 from pydantic import BaseModel
 
 from fsamc.config.compute import Compute
-from fsamc.config.dotted import Problem
+from fsamc.config.dotted import Problem, flatten
 from fsamc.config.kinds import kinds_of
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
-from sweeps.plan.kinds import owners
-from sweeps.plan.older_plans import new_name
+from sweeps.plan.kinds import Tree, mapping, owners
+from sweeps.plan.older_plans import has_place, new_name, value_of
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import Place, as_yaml
 
@@ -77,8 +77,8 @@ def _of_another_kind(key: str) -> str:
     return f"only {kind} {', '.join(owners(key))} has it, which no trial here is: set or vary {kind}, or leave it out"
 
 
-def unknown_key(key: str) -> str:
-    """Say which key is nearest to one that does not exist, or which kinds have it."""
+def unknown_key(key: str, tree: Tree | None = None) -> str:
+    """Say which key is nearest to one that does not exist, or which kinds have it; `tree` is the plan it is in."""
     own = key.removeprefix("base.")
     if new := new_name(own.removeprefix("space.")):
         return f"unknown key; it is called {new} now"
@@ -87,7 +87,15 @@ def unknown_key(key: str) -> str:
     meant = nearest_key(key)
     if meant == key:  # `head: {kind: …}` in the space
         return f"unknown key; the space takes dotted names: write `{key.partition('.')[2]}` as one key"
+    if meant and (below := _only_key(mapping(tree), key.split("."))):  # as in `base.haed.kind=ridge`
+        meant = nearest_key(f"{meant}.{below}") or meant
     return f"unknown key; did you mean {meant}?" if meant else "unknown key; `fsamc plan show` lists them all"
+
+
+def _only_key(tree: Tree, place: Sequence[str]) -> str:
+    """Return the one key that a plan holds below a place; empty where it holds several, or a value."""
+    flat = flatten(mapping(value_of(tree, place))) if has_place(tree, place) else {}
+    return next(iter(flat)) if len(flat) == 1 else ""
 
 
 def nearest_key(key: str) -> str | None:

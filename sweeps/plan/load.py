@@ -105,7 +105,7 @@ def _validated(written: Written) -> Plan:
         return Plan.model_validate(tree)
     except ValidationError as error:
         refused = problems(error, tree)
-    told = [replace(one, text=unknown_key(one.key)) if one.unknown else one for one in refused]
+    told = [replace(one, text=unknown_key(one.key, tree)) if one.unknown else one for one in refused]
     base, space = mapping(tree.get("base")), mapping(tree.get("space"))
     keys = [*flatten(FoldConfig().model_dump(mode="json")), *flatten(base), *_of_kinds(sweep_kinds(tree))]
     written.check([*told, *(problem for key in space if (problem := key_problem(keys, str(key), ("space",))))])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fsamc.config.dotted import Problem, with_value
 from fsamc.data.credentials import hide_secrets, holds_secret
-from fsamc.errors import BadInput, BadInputs
+from fsamc.errors import BadInput, BadInputs, did_you_mean
 from sweeps.plan.kinds import without_lost
 from sweeps.plan.older_plans import has_place, read_older, value_of
+from sweeps.plan.presets import preset_names, preset_text
 from sweeps.plan.settings import Distribution
 from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
 
@@ -131,12 +132,6 @@ def check_complete(text: str) -> None:
         raise ValueError(f"is cut short: it does not end with a line {_END!r}")
 
 
-def preset_names() -> list[str]:
-    """List the presets that come with the product."""
-    files = (resources.files("sweeps") / "presets").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-
-
 def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
     """Read the plan `source`, a preset's name or a YAML file, as written, over what it extends, with `changes`.
 
@@ -203,7 +198,7 @@ def _merged(below: Mapping[Any, Any], above: Mapping[Any, Any]) -> Tree:
 
 def _read(source: str) -> Written:
     if source in preset_names():
-        text = (resources.files("sweeps") / "presets" / f"{source}.yaml").read_text()
+        text = preset_text(source)
     else:
         text = _read_text(source)
         try:
@@ -236,9 +231,18 @@ def _read_text(source: str) -> str:
     except UnicodeDecodeError:
         raise BadInput(f"{shown}: is no UTF-8; save it as UTF-8") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise BadInput(f"{shown}: no such plan; {instead}") from None
+        meant = did_you_mean(source, [*preset_names(), *_plans_beside(file)])
+        mend = f"{meant[2:]} `fsamc plan list` lists the presets" if meant else instead
+        raise BadInput(f"{shown}: no such plan; {mend}") from None
     except OSError as error:
         raise BadInput(f"{shown}: cannot be read ({error.strerror}); make it readable, or {instead}") from None
+
+
+def _plans_beside(file: Path) -> list[str]:
+    """List the YAML files in the folder where `file` would be."""
+    with suppress(OSError):
+        return [str(other) for other in file.parent.iterdir() if other.suffix in (".yaml", ".yml")]
+    return []
 
 
 def _split(change: str) -> tuple[str, Any]:

@@ -20,6 +20,7 @@ from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage, saved_line
+from sweeps.tracking.uri import is_server
 
 
 def show_results(
@@ -75,9 +76,9 @@ def mlflow_lines(out: Path, where: str, page: str | None, undelivered: str | Non
         why = undelivered or "nothing is delivered"
         mend = f"fsamc track {shlex.quote(str(out))}"
         return [f"MLflow   {why}; the results are whole in {out}, and this delivers them: {mend}"]
-    if where.startswith("http"):
+    if is_server(where):
         return [f"MLflow   {where.rstrip('/')}{page}"]
-    return [f"MLflow   mlflow ui --backend-store-uri {shlex.quote(where)}", f"         http://127.0.0.1:5000{page}"]
+    return [f"MLflow   fsamc ui {shlex.quote(str(out))}"]
 
 
 def _print_plain(console: Console, line: str) -> None:

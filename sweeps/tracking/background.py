@@ -18,7 +18,7 @@ from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.reader import SweepReader
 from sweeps.tracking.delivery import Delivery
-from sweeps.tracking.uri import check_tracking, one_line
+from sweeps.tracking.uri import check_tracking, is_server, one_line
 
 _PERIOD, _LONGEST = 1.0, 30.0  # seconds between two deliveries; the longest pause while MLflow is away
 _LOCK = ".mlflow.lock"
@@ -116,8 +116,7 @@ def track(out: Path, uri: str | None) -> int:
         BadInput: `out` holds no sweep, it still runs, or MLflow cannot be reached.
         Unfinished: MLflow went away before all was there.
     """
-    if not (out / "plan.yaml").exists() or not (out / "sweep.json").exists():
-        raise BadInput(f"{out}: holds no sweep that has started; give the folder of results of one")
+    check_started(out)
     SweepReader(out).check()
     check_databases(out)
     plan, where = load_plan(str(out / "plan.yaml")), uri or runs_at(out)
@@ -129,13 +128,19 @@ def track(out: Path, uri: str | None) -> int:
     return delivery.delivered
 
 
+def check_started(out: Path) -> None:
+    """Raise BadInput where OUT holds no sweep that has started."""
+    if not (out / "plan.yaml").exists() or not (out / "sweep.json").exists():
+        raise BadInput(f"{out}: holds no sweep that has started; give the folder of results of one")
+
+
 def runs_at(out: Path) -> str:
     """Where a sweep's runs are; OUT with its database may have been moved since.
 
     Raises BadInput where OUT lost it, or its path is no address of a database.
     """
     noted, database = SweepReader(out).notes.get("tracking_uri") or "", out / "mlflow.db"
-    if database.exists() and not noted.startswith("http"):
+    if database.exists() and not is_server(noted):
         check_addressable(out)
         return f"sqlite:///{database.absolute()}"
     if not noted:

@@ -72,6 +72,11 @@ def check_uri(uri: str, experiment: str, *, deadline: float = DEADLINE) -> str |
     return None
 
 
+def is_server(uri: str) -> bool:
+    """Whether MLflow is asked there over HTTP, and not by way of a database."""
+    return uri.startswith("http")
+
+
 def check_no_password(uri: str) -> None:
     """Raise BadInput, without repeating it, where a tracking URI holds a password: it is kept with the results."""
     if holds_secret(uri):
@@ -90,12 +95,12 @@ def open_client(uri: str, *, deadline: float = DEADLINE) -> MlflowClient:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a call less for each run, besides
-    if database := _database(uri):
+    if database := database_of(uri):
         _create_whole(database)
     return bounded(within(deadline, lambda: MlflowClient(uri), f"MLflow at {uri}"), deadline, f"MLflow at {uri}")
 
 
-def _database(uri: str) -> Path | None:
+def database_of(uri: str) -> Path | None:
     """Return the file of an sqlite database."""
     return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") and "?" not in uri else None
 
@@ -112,9 +117,9 @@ def _create_whole(database: Path) -> None:
 
 def artifact_root(uri: str, otherwise: Path) -> Path | None:
     """Return the folder of artifacts, next to a database that is a file; None where the server knows."""
-    if database := _database(uri):
+    if database := database_of(uri):
         return database.parent / "mlartifacts"
-    return None if uri.startswith("http") else otherwise
+    return None if is_server(uri) else otherwise
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from fsamc import deadline
 from fsamc.config.features import Features
 from fsamc.data.preprocessing import IMAGENET, Preprocessing
 from fsamc.deadline import within
-from fsamc.errors import BadInput
+from fsamc.errors import BadInput, did_you_mean
 from fsamc.features.networks.source import Maps
 from fsamc.features.networks.weights_file import RANDOM, brief, check_file
 
@@ -86,7 +86,8 @@ def load_resnet(features: Features) -> nn.Module:
     from fsamc.features.networks.state_dict import not_its_weights, read_state_dict
 
     if features.backbone not in RESNETS:
-        raise BadInput(f"backbone {features.backbone!r}: expected one of torchvision's {', '.join(RESNETS)}")
+        meant = did_you_mean(features.backbone, RESNETS)
+        raise BadInput(f"backbone {features.backbone!r}: expected one of torchvision's {', '.join(RESNETS)}{meant}")
     network: nn.Module = get_model(features.backbone, weights=None)
     if features.weights == RANDOM:
         _randomise(network)

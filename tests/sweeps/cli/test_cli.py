@@ -3,28 +3,118 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from fsamc import __version__
 from fsamc.errors import BadInput
 from sweeps import cli
 from sweeps.errors import Unfinished
 from tests.fsamc.layouts import write_category
-from tests.sweeps.small import fsamc
+from tests.sweeps.small import FSAMC, ROOT, fsamc
 
 COMMANDS = (
     "sweep,report,figures,data,data inspect,data demo,plan,plan show,plan check,plan schema,pseudo,pseudo preview"
 )
-COMMANDS += ",cache,cache list,cache prune,submit,compare,doctor,track"
+COMMANDS += ",cache,cache list,cache prune,submit,compare,doctor,track,plan list,demo,ui"
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS.split(",")])
 def test_every_command_explains_itself(command, capsys):
     assert fsamc(*command.split(), "--help") == 0
     assert f"Usage: fsamc {command}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS.split(",")])
+def test_help_at_80_columns_is_whole_and_gives_the_words_most_of_the_line(command, capsys, monkeypatch):
+    """No sentence is cut off, and what explains an option has more than half of the line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert fsamc(*command.split(), "-h") == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("..." in line.replace("OUT1 OUT2 ...", "") for line in lines)
+    listed = lines[lines.index("Options:") :]
+    columns = {len(found[1]) for line in listed if (found := re.match(r"(  -.*?  +)\w", line))}
+    assert columns
+    assert max(columns) < 40
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert fsamc("--version") == 0
+    assert capsys.readouterr().out == f"fsamc {__version__}\n"
+
+
+def test_a_word_that_was_nearly_right_is_told_which_was_meant(capsys):
+    meant = {
+        ("swep",): "Did you mean 'sweep'? `fsamc --help` lists",
+        ("plan", "lst"): "Did you mean 'list'? `fsamc plan --help` lists",
+        ("sweep", "smoke", "--daat", "x"): "No such option: --daat. Did you mean --data? `fsamc sweep --help` lists",
+        ("sweep", "smok", "--data", "x", "--out", "o"): "smok: no such plan; did you mean smoke? `fsamc plan list`",
+        ("plan", "check", "smoke", "base.haed.kind=ridge"): "unknown key; did you mean base.head.kind?",
+        ("plan", "check", "smoke", "base.head.kind=rigde"): "siamese, vanilla; did you mean ridge?",
+    }
+    told = {}
+    for words in meant:
+        assert fsamc(*words) == 2
+        told[words] = capsys.readouterr().err
+    assert [told[words] for words, text in meant.items() if text not in told[words]] == []
+
+
+def test_a_plan_beside_the_one_that_is_not_there_may_be_meant(tmp_path, capsys):
+    (tmp_path / "line-a.yaml").write_text("name: a")
+    assert fsamc("plan", "check", tmp_path / "line-a.yml") == 2
+    assert f"did you mean {tmp_path}/line-a.yaml?" in capsys.readouterr().err
+
+
+def test_every_preset_is_listed_with_what_it_is(capsys):
+    assert fsamc("plan", "list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    files = {file.stem: file.read_text() for file in (ROOT / "sweeps" / "presets").glob("*.yaml")}
+    assert {one["name"] for one in listed} == files.keys()
+    for one in listed:
+        assert f"# {one['about'].split('. ')[0][:60]}" in files[one["name"]]
+    assert fsamc("plan", "list") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[0] != " "] == [
+        one["name"] for one in listed
+    ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_options_and_presets(shell):
+    def completed(line: str) -> str:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_TYPER_COMPLETE_ARGS": line}
+        asked = {"_FSAMC_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", **words}
+        return subprocess.run(FSAMC, env={**os.environ, **asked}, capture_output=True, text=True, check=False).stdout
+
+    assert "compare" in completed("fsamc com")
+    assert "--dry-run" in completed("fsamc sweep --dr")
+    assert "smoke" in completed("fsamc sweep sm")
+
+
+def test_completion_is_installed_for_the_shell_that_is_asked_for(tmp_path):
+    env = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run([*FSAMC, "--install-completion", "bash"], env=env, capture_output=True, text=True, check=True)
+    assert "completion installed" in done.stdout
+    assert "_FSAMC_COMPLETE" in (tmp_path / ".bash_completions" / "fsamc.sh").read_text()
+
+
+def test_the_package_is_run_as_the_installed_command_is():
+    words = [sys.executable, "-m", "fsamc", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"fsamc {__version__}\n"
+
+
+def test_the_package_by_itself_says_that_the_command_is_not_installed():
+    """Without site-packages, as where the code lies and nothing was installed."""
+    program = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_module('fsamc', run_name='__main__')"
+    words = [sys.executable, "-I", "-S", "-c", program, str(ROOT)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"fsamc: the command is not installed for .*; install its wheel there.*\n", done.stderr)
 
 
 def test_the_options_of_a_sweep_are_those_that_callers_rely_on(capsys):

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -12,14 +11,15 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from fsamc.config.features import Features
+from fsamc.data import demo_data
 from fsamc.data.demo_data import write_demo
 from fsamc.errors import BadInput
 from fsamc.features.networks import torchvision_resnet
 from fsamc.features.weights import origin
-from sweeps.cli import demo, guarded
+from sweeps.cli import demo
 from sweeps.plan.load import load_plan
 from tests import one_ray
-from tests.sweeps.small import copied_databases
+from tests.sweeps.small import fsamc
 
 CHANGES = [
     "folds.categories=[bottle_cap]",
@@ -40,13 +40,12 @@ def run(folder: Path, patch: pytest.MonkeyPatch) -> str:
         raise BadInput(f"the ImageNet weights of {name} are nowhere: place them")
 
     patch.setattr(torchvision_resnet, "_pretrained", nowhere)
-    patch.setattr(demo, "write_demo", partial(write_demo, train=3, good=1, per_class=4, textures=1))
-    patch.setattr(sys, "argv", ["demo", *CHANGES])
+    patch.setattr(demo_data, "write_demo", partial(write_demo, train=3, good=1, per_class=4, textures=1))
     patch.setenv("COLUMNS", "160")
     patch.chdir(folder)
     one_ray.up()
-    with redirect_stdout(io.StringIO()) as screen, suppress(SystemExit), copied_databases():
-        guarded(demo.main)
+    with redirect_stdout(io.StringIO()) as screen:
+        assert fsamc("demo", *CHANGES) == 0
     return screen.getvalue()
 
 
@@ -84,12 +83,11 @@ def test_the_backbone_that_served_stands_wherever_a_number_is(shown):
 @pytest.mark.ray
 def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
     folder, _, second = shown
-    report, figures, opens, page = second.splitlines()[-4:]
+    report, figures, opens = second.splitlines()[-3:]
     assert report.split() == ["report", "demo/out/report.html"]
     assert figures.split()[:2] == ["figures", "demo/out/figures"]
     assert [path.name for path in (folder / "out" / "figures").glob("*-tsne.png")] == ["bottle_cap-tsne.png"]
-    assert opens.partition("mlflow ui")[2] == f" --backend-store-uri sqlite:///{folder / 'out' / 'mlflow.db'}"
-    assert page.strip().startswith("http://127.0.0.1:5000/#/experiments/1/runs?")
+    assert opens.split() == ["MLflow", "fsamc", "ui", "demo/out"]
 
 
 @pytest.mark.ray
@@ -109,12 +107,24 @@ def test_data_are_there_whole_or_not_at_all(tmp_path, monkeypatch):
         write_demo(folder, train=1, good=1, per_class=1, textures=1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "write_demo", dies_half_way)
+    monkeypatch.setattr(demo_data, "write_demo", dies_half_way)
     with pytest.raises(KeyboardInterrupt):
         demo._data(tmp_path / "data")
     assert not (tmp_path / "data").exists()
-    monkeypatch.setattr(demo, "write_demo", lambda folder: write_demo(folder, train=2, good=1, per_class=1, textures=1))
+    monkeypatch.setattr(
+        demo_data, "write_demo", lambda folder: write_demo(folder, train=2, good=1, per_class=1, textures=1)
+    )
     assert demo._data(tmp_path / "data") == tmp_path / "data"
     assert len(list((tmp_path / "data" / "datasets" / "bottle_cap" / "train" / "good").iterdir())) == 2
-    monkeypatch.setattr(demo, "write_demo", dies_half_way)
+    monkeypatch.setattr(demo_data, "write_demo", dies_half_way)
     demo._data(tmp_path / "data")  # whole already: nothing is written
+
+
+def test_a_folder_that_holds_no_demo_is_left_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo_data, "write_demo", partial(write_demo, train=3, good=1, per_class=4, textures=1))
+    (tmp_path / "demo" / "out").mkdir(parents=True)
+    (tmp_path / "demo" / "out" / "thesis.tex").write_text("years of work")
+    assert fsamc("demo") == 2
+    assert "demo/out: is not empty and holds no sweep" in capsys.readouterr().err
+    assert (tmp_path / "demo" / "out" / "thesis.tex").read_text() == "years of work"

@@ -13,7 +13,7 @@ from fsamc.store.store import Store
 from sweeps.checks.prepare import prepare
 from sweeps.plan.configurations import configuration
 from sweeps.plan.load import load_plan, plan_hash, to_yaml
-from sweeps.plan.plan_file import preset_names
+from sweeps.plan.presets import preset_names
 from sweeps.plan.settings import Plan
 from sweeps.search import make_proposer
 from tests.sweeps.small import Lab, fsamc

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from fsamc.config.dotted import flatten
 from sweeps.plan.keys import knobs
 from sweeps.plan.load import load_plan, to_yaml
-from sweeps.plan.plan_file import preset_names
+from sweeps.plan.presets import preset_names
 from sweeps.plan.schema import plan_schema
 from tests.sweeps.small import PLAN, fsamc
 
