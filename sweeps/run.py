@@ -8,16 +8,16 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+import ray
 from ray.exceptions import RayError
 
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Materials, Outcome, find_outcome
-from fsamc.data.remote import Address
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps import tracking
 from sweeps.checks.pictures import remember_pictures
-from sweeps.checks.resources import working_set
+from sweeps.checks.resources import start_ray, working_set
 from sweeps.errors import Unfinished
 from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
@@ -44,14 +44,13 @@ from sweeps.trials.tuner import run_trials
 
 
 class SweepRun:
-    """One run of a sweep, new or resumed, on a Ray that is up."""
+    """One run of a sweep, new or resumed. A Ray that is not up is started where there is something to run on it."""
 
     def __init__(self, checked: CheckedRequest, interrupts: Interrupts, view: ProgressView) -> None:
         self.checked, self.interrupts, self.view, self.console = checked, interrupts, view, view.console
         self.request, self.prepared, self.plan = checked.request, checked.prepared, checked.prepared.plan
         self.out, self.cache = checked.request.out, checked.places.cache
-        self.working_set = working_set(self.plan)
-        self.blocks = blocks_of(self.prepared, self.working_set)
+        self._plan_memory()
         self.folder = SweepFolder(self.out, self.plan)
         self.records = self.folder.open(
             self.prepared.contents,
@@ -99,8 +98,20 @@ class SweepRun:
             )
             with progress:
                 recorder = Recorder(self.folder, progress, self.proposer, self.usage, self.stopping)
-                self._run_trials(recorder, progress)
+                if self.proposer.left() or not all(record.done for record in self.records):
+                    self._have_ray()
+                    self._run_trials(recorder, progress)
             self._finish(recorder, mlflow_sync, progress)
+
+    def _have_ray(self) -> None:
+        if not ray.is_initialized():
+            with self.console.status("starting Ray"):
+                start_ray(self.plan, self.checked.workers)
+            self._plan_memory()
+
+    def _plan_memory(self) -> None:
+        self.working_set = working_set(self.plan)
+        self.blocks = blocks_of(self.prepared, self.working_set)
 
     def _replay(self) -> None:
         """Tell the search, and whatever stops trials early, what earlier runs of this sweep found."""
@@ -231,6 +242,7 @@ class SweepRun:
         best = figures.best() if self.request.figures else None
         if best is None or figures.drawn(best):
             return
+        self._have_ray()
         with self.console.status(f"training the head of trial {best} once more, for its figures"):
             noted = figures.record(best, draw_on_ray)
         for category, reason in noted["without"].items():
@@ -259,20 +271,9 @@ class SweepRun:
         return outcomes if len(outcomes) == len(record.folds or folds) else None
 
     def _saved(self) -> dict[str, int]:
-        stopped = [record for record in self.folder.records() if record.stopped]
-        planned = {record.number: len(self._folds(record.values)) for record in stopped}
+        planned = {one.number: len(self._folds(one.values)) for one in self.folder.records() if one.stopped}
         rows = self.folder.saved.folds if self.folder.has_rows() else pd.DataFrame({"trial": []})
         return folds_saved(planned, rows.groupby("trial").size().to_dict())
-
-    def _where(self) -> dict[str, str | None]:
-        """Return what the sweep runs on, for whoever looks at its results later."""
-        data, source, textures = self.checked.places.data, self.checked.places.textures, self.prepared.textures
-        folder = textures and (source if isinstance(source, Address) else textures.folder)
-        return {
-            "data": str(data if isinstance(data, Address) else data.absolute()),
-            "textures": str(folder) if folder else None,
-            "cache": str(self.cache.absolute()),
-        }
 
     def _note(self, status: str) -> None:
         """Write sweep.json."""
@@ -291,7 +292,7 @@ class SweepRun:
                 "support": digest((self.out / "support.csv").read_text(encoding="utf-8")),
                 "tracking_uri": self.checked.runs_at,
                 "offline": self.request.offline,
-                "materials": self._where(),
+                "materials": self.checked.materials,
                 **self.prepared.notes,
                 **self._saved(),
                 **self.usage.notes(),

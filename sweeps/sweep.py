@@ -9,14 +9,13 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-from cluster import runtime
 from fsamc.data.remote import source
 from fsamc.errors import BadInput
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_cache_readable, check_databases, check_out, check_space, check_writable
 from sweeps.checks.nodes import check_nodes
 from sweeps.checks.prepare import prepare
-from sweeps.checks.resources import resolve_resources
+from sweeps.checks.resources import resolve_resources, start_ray
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import announce
@@ -30,12 +29,13 @@ from sweeps.run import SweepRun
 from sweeps.search import Home, check_search, make_proposer
 from sweeps.tracking.uri import check_no_password, check_tracking
 from sweeps.trials.interrupts import Interrupts, seconds_of
+from sweeps.trials.status import is_finished
 
 
 def run_sweep(request: Request, console: Console) -> None:
     """Run a sweep and write its results.
 
-    A Ray that is up in this process already is used, and stays up.
+    A Ray that is up in this process already is used, and stays up. A sweep that is finished starts none.
 
     Raises:
         BadInput: before anything is written.
@@ -46,7 +46,7 @@ def run_sweep(request: Request, console: Console) -> None:
     try:
         with view.console.status("checking the plan, the images and the backbone"):
             checked = check(request)
-        resources, proposer = checked.prepared.plan.resources, make_proposer(checked.prepared.plan)
+        proposer = make_proposer(checked.prepared.plan)
         announce(checked.prepared, proposer, out=request.out, view=view)
         if notice := proposer.notice():
             view.tell(Noted(text=notice))
@@ -55,9 +55,9 @@ def run_sweep(request: Request, console: Console) -> None:
 
             dry_run(checked, proposer, console)
             return
-        with view.console.status("starting Ray"):
-            if not ray.is_initialized():
-                runtime.start(None, cpus=checked.workers * resources.cpus, gpus=float(resources.gpus))
+        if request.extend or not is_finished(request.out):
+            with view.console.status("starting Ray"):  # before OUT is touched
+                start_ray(checked.prepared.plan, checked.workers)
         with lock(request.out), Interrupts(checked.seconds, started=started) as interrupts:
             SweepRun(checked, interrupts, view).run()
     finally:

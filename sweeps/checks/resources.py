@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
 
 import ray
@@ -38,10 +39,18 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
     return resolved, max(1, slots) if workers == "auto" else workers
 
 
+def start_ray(plan: Plan, workers: int) -> None:
+    """Start a Ray of this machine, for so many folds at once, unless this process is in one."""
+    if not ray.is_initialized():
+        runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
+
+
 def working_set(plan: Plan) -> float:
-    """Return the bytes of banks and nearest rows that are kept in memory, on a Ray that is up."""
+    """Return the bytes of banks and nearest rows that are kept in memory; as many as there are where no Ray is up."""
     gigabytes = plan.resources.working_set
-    return runtime.smallest_object_store() / 2 if gigabytes == "auto" else gigabytes * 1e9
+    if gigabytes != "auto":
+        return gigabytes * 1e9
+    return runtime.smallest_object_store() / 2 if ray.is_initialized() else inf
 
 
 def _too_large(cpus: int, gpus: float, nodes: list[Node]) -> str:

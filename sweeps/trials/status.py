@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from pathlib import Path
 
 from fsamc.counting import counted
-from sweeps.results.reader import TrialRecord
+from fsamc.errors import BadInput
+from sweeps.results.reader import SweepReader, TrialRecord
 from sweeps.trials.interrupts import BUDGET, GO_ON
 
 MEND = "mend that and run the same command again"
+
+
+def is_finished(out: Path) -> bool:
+    """Whether the sweep in OUT has nothing left to run: it was done, is not being extended, and has lost nothing."""
+    saved = SweepReader(out)
+    try:
+        if not saved.identity or saved.identity.extending or saved.notes.get("status") != "done":
+            return False
+        saved.check()
+    except BadInput:  # what was lost is restored, or run again
+        return False
+    return all(record.done for record in saved.trials) and len(saved.trials) == saved.notes.get("trials")
 
 
 def sweep_status(

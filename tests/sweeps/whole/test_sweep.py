@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,7 @@ import ray
 
 from fsamc.store.store import Store
 from sweeps.results.tables import over_shots
+from sweeps.trials.status import is_finished
 from tests import one_ray
 from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import (
@@ -90,8 +93,7 @@ def test_the_screen_shows_the_size_the_trials_the_tables_and_nothing_else(done):
         r"peak memory \d\.\d GiB, \d+ s in all",
         rf"report   {done.root}/reference/report.html",
         rf"figures  fsamc figures {done.root}/reference",
-        rf"MLflow   mlflow ui --backend-store-uri sqlite:///{done.root}/reference/mlflow.db",
-        r"http://127.0.0.1:5000/#/experiments/1/runs\?workflowType=machine_learning&viewStateShareKey=trials",
+        rf"MLflow   fsamc ui {done.root}/reference",
     ]
     lines = [line.strip() for line in (done.root / "screen").read_text().splitlines()]
     assert [line for line in lines if not any(re.fullmatch(form, line) for form in expected)] == []
@@ -204,3 +206,65 @@ def test_a_disk_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(qu
 def until(reached: Callable[[], bool]) -> None:
     while not reached():
         time.sleep(0.01)
+
+
+# --- a finished sweep
+
+
+@pytest.fixture
+def no_ray(monkeypatch) -> None:
+    """No Ray is up in this process, and none can be started."""
+    one_ray.down()
+
+    def started(*args: object, **settings: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", started)
+
+
+@pytest.mark.parametrize("change", [{}, {"search": {"algorithm": "optuna", "trials": 3}}], ids=["grid", "optuna"])
+def test_a_finished_sweep_that_is_run_again_ends_with_its_table_and_its_report_without_ray(
+    quick, change, request, capfd
+):
+    out, words = quick.root / request.node.callspec.id, quick.words(quick.plan(**change), out=request.node.callspec.id)
+    with folds_that_sleep(report=True):
+        quick.finish(words)
+    first = capfd.readouterr().out
+    before = table(out)
+    (out / "report.html").unlink()
+    request.getfixturevalue("no_ray")
+    assert fsamc(*words) == 0
+    again = capfd.readouterr().out
+    pd.testing.assert_frame_equal(table(out), before)
+    assert (out / "report.html").exists()
+    shown, shown_again = (text[text.index("accuracy in %") :].partition("peak memory")[0] for text in (first, again))
+    assert shown == shown_again
+    assert notes(out)["status"] == "done"
+    assert_tracked(out, trials=len(before["trial"].unique()))
+
+
+def test_another_plan_and_another_image_are_noticed_before_ray_is_started(quick, no_ray, tmp_path, capfd):
+    reference = quick.root / "reference"
+    other = quick.plan(name="other.yaml", folds={"seeds": [1, 3]})
+    assert fsamc(*quick.words(other, out="reference")) == 2
+    assert "the sweep there has another plan (folds.seeds was [1, 2] and is [1, 3])" in capfd.readouterr().err
+    shutil.copytree(quick.data, tmp_path / "data")
+    shutil.copy(quick.data / "cap/test/dent/000.png", tmp_path / "data/cap/test/dent/001.png")
+    moved = replace(quick, data=tmp_path / "data")
+    before = (reference / "folds.csv").read_bytes()
+    assert fsamc(*moved.words(quick.plan(), out="reference")) == 2
+    assert "the sweep there ran on other data (category cap differs)" in capfd.readouterr().err
+    assert (reference / "folds.csv").read_bytes() == before
+
+
+def test_a_finished_sweep_that_has_lost_a_row_is_not_taken_for_finished(quick):
+    out = quick.root / "reference"
+    copy = shutil.copytree(out, quick.root / "lost")
+    assert is_finished(out)
+    rows = (copy / "folds.csv").read_text().splitlines(keepends=True)
+    (copy / "folds.csv").write_text("".join(rows[:-1]))
+    assert not is_finished(copy)
+    with folds_that_sleep():
+        quick.finish(quick.words(quick.plan(), out="lost"))
+    assert_same_results(copy, out)
+    assert is_finished(copy)
