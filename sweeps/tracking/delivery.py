@@ -126,7 +126,7 @@ class Delivery:
         config = self._config(trial)
         run = self._run(runs, trial, config)
         if run.run_id not in self._with_params:
-            runs.log(run, params=content.params(config))
+            runs.log(run, params=content.params(self._plan, config))
             self._with_params.add(run.run_id)
         return run
 
@@ -135,7 +135,7 @@ class Delivery:
         config = self._config(trial)
         run = runs.by_trial.get(str(trial.record.number)) or self._run(runs, trial, config)
         at = milliseconds(trial.record.ended) or run.started
-        params = [] if run.run_id in self._with_params else content.params(config)
+        params = [] if run.run_id in self._with_params else content.params(self._plan, config)
         runs.log(run, metrics=content.trial_metrics(self._plan, trial, at), params=params)
         runs.log_inputs(run, datasets(self._out, trial.categories))
         with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow.entities import Metric
 from mlflow.tracking.context.git_context import GitRunContext
 from mlflow.tracking.context.registry import resolve_tags
@@ -20,6 +21,7 @@ from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
 from sweeps.tracking.inputs import categories_of, datasets
 from sweeps.tracking.runs import PARENT, Runs, TrackedRun
+from sweeps.tracking.trial_run import accuracies
 from sweeps.tracking.views import parent_note
 
 DELIVERED = "fsamc.delivered"
@@ -77,15 +79,20 @@ class ParentRun:
         saved, ended = SweepReader(self._out), (self._out / "summary.csv").exists()
         chosen = chosen_metrics(self._plan, saved.folds, saved.measured) if ended else {}
         if status != "KILLED":  # else the values may change, and MLflow would keep both
-            runs.log(run, metrics=self._metrics(chosen))
+            runs.log(run, metrics=self._metrics(chosen, saved.folds))
         best = int(chosen["best_trial"]) if chosen else None
         runs.tag(run, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best), DELIVERED: mark})
         runs.close(run, status, _ended(self._out))
 
-    def _metrics(self, chosen: Mapping[str, float]) -> list[Metric]:
-        """Their step is the number of trials that were chosen among: a sweep that goes on has others."""
+    def _metrics(self, chosen: Mapping[str, float], folds: pd.DataFrame) -> list[Metric]:
+        """Return what was chosen, and the best trial's accuracies under the names that they have in its own run.
+
+        Their step is the number of trials that were chosen among: a sweep that goes on has others.
+        """
         among = sum(record.done for record in SweepReader(self._out).trials)
-        return [Metric(name, value, _ended(self._out) or 0, among) for name, value in chosen.items()]
+        at = _ended(self._out) or 0
+        of_best = accuracies(folds[folds["trial"] == chosen["best_trial"]], at, among) if chosen else []
+        return [*of_best, *(Metric(name, value, at, among) for name, value in chosen.items())]
 
     def _log_inputs(self, runs: Runs) -> None:
         runs.log_inputs(self.run(runs), datasets(self._out, categories_of(self._out), textures=True))

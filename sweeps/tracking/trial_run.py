@@ -17,6 +17,7 @@ from fsamc.config.scoring import MEASURES
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.metrics import balanced_accuracy, macro_f1
 from fsamc.store.digests import digest
+from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
 from sweeps.results.reader import SweepReader, typed_measured
@@ -36,13 +37,33 @@ def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
     if trial.record.stopped is not None:
         told = {plan.objective.estimate_name: trial.record.estimate, "folds": len(folds)}
         return [Metric(name, float(value), at, 0) for name, value in told.items() if value is not None]
-    return [*_accuracies(folds, at), *_objectives(plan, trial, folds, at), *_further(trial, at)]
+    of_folds = [*accuracies(folds, at), *_seed_accuracies(folds, at)]
+    return [*of_folds, *_objectives(plan, trial, folds, at), *_further(trial, at)]
 
 
-def params(config: FoldConfig) -> list[Param]:
-    """Return the configuration under its dotted keys."""
+def accuracies(folds: pd.DataFrame, at: int, step: int = 0) -> list[Metric]:
+    """Return one trial's average, then its categories' means, with their deviations over seeds.
+
+    Over all shots; of several, also at each, under names such as `accuracy_5shot/bottle`.
+    """
+    metrics = []
+    summary = tables.summarise(folds)
+    several = summary["shots"].nunique() > 1
+    rows = (summary if several else summary[summary["shots"].isna()]).to_dict("records")
+    for row in sorted(rows, key=lambda row: (row["category"] != tables.AVERAGE, not pd.isna(row["shots"]))):
+        shots = "" if pd.isna(row["shots"]) else f"_{row['shots']}shot"
+        suffix = shots if row["category"] == tables.AVERAGE else f"{shots}/{clean(row['category'])}"
+        metrics.append(Metric(f"accuracy{suffix}", row["mean"], at, step))
+        if not np.isnan(row["std"]):
+            metrics.append(Metric(f"accuracy_std{suffix}", row["std"], at, step))
+    return metrics
+
+
+def params(plan: Plan, config: FoldConfig) -> list[Param]:
+    """Return the configuration under its dotted keys, those first that differ between trials: a run lists them so."""
     flat = flatten(config.model_dump(mode="json", exclude={"shots"}))  # a condition, which all trials share
-    return [Param(clean(key), _short(str(value))) for key, value in flat.items()]
+    varied = [key for other in swept(plan) for key in flat if f"{key}.".startswith(f"{other}.")]
+    return [Param(clean(key), _short(str(flat[key]))) for key in dict.fromkeys([*varied, *flat])]
 
 
 def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Support) -> None:
@@ -89,23 +110,10 @@ def clean(text: str) -> str:
     return allowed if allowed == text else f"{allowed}-{digest(text)[:6]}"
 
 
-def _accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
-    """Return the average and the categories' means and deviations, and a value per seed with the seed as its step.
-
-    Over all shots; of several, also at each, under names such as `accuracy_5shot/bottle`.
-    """
-    metrics = []
-    summary = tables.summarise(folds)
-    several = summary["shots"].nunique() > 1
-    for row in (summary if several else summary[summary["shots"].isna()]).to_dict("records"):
-        shots = "" if pd.isna(row["shots"]) else f"_{row['shots']}shot"
-        suffix = shots if row["category"] == tables.AVERAGE else f"{shots}/{clean(row['category'])}"
-        metrics.append(Metric(f"accuracy{suffix}", row["mean"], at, 0))
-        if not np.isnan(row["std"]):
-            metrics.append(Metric(f"accuracy_std{suffix}", row["std"], at, 0))
-    for row in tables.over_shots(tables.seed_scores(folds)).to_dict("records"):
-        metrics.append(Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]))
-    return metrics
+def _seed_accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
+    """Return a value per category and seed, with the seed as its step."""
+    rows = tables.over_shots(tables.seed_scores(folds)).to_dict("records")
+    return [Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]) for row in rows]
 
 
 def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:

@@ -25,13 +25,14 @@ from sweeps.tracking.inputs import categories_of
 from sweeps.tracking.journal import Trial
 from sweeps.tracking.trial_run import clean
 
-TRIALS, HEADS = "trials", "heads"
+TRIALS, SWEEPS, HEADS = "trials", "sweeps", "heads"
 _SHARED = "mlflow.sharedViewState."  # what the button *Share* of the page makes
 _HOW_TO_READ = """\
 - `accuracy`: mean over draws, then over categories, shots and seeds; `accuracy_std`: its standard deviation over seeds.
 - `accuracy/CATEGORY`, `accuracy_std/CATEGORY`: the same of one category. `accuracy_5shot` and so on, where there are
   several numbers of shots: the same at five.
 - `seed_accuracy/CATEGORY`: a value per seed. Its step *is* the seed, so a line over steps shows the spread.
+- A sweep's own run has the accuracies of its best trial.
 - A trial that was stopped early has the tag `stopped`, and no `accuracy`: `accuracy_estimate`, or `objective_estimate`
   where another score chooses, is what its `folds` let expect, and what the search has learned of it.
 - The best of many trials is partly the luckiest: report.html, among the artifacts of the sweep's run, has intervals,
@@ -42,7 +43,7 @@ def experiment_tags(out: Path, plan: Plan, experiment: str) -> tuple[dict[str, s
     """Return the experiment's tags that are always set, and those that are set where there are none."""
     metrics = ["accuracy", "accuracy_std", *(f"accuracy/{clean(name)}" for name in categories_of(out))]
     keys = [clean(key) for key in swept(plan)]
-    views = {TRIALS: _by_trial(metrics, keys), HEADS: _by_head(metrics, keys)}
+    views = {TRIALS: _by_trial(metrics, keys), SWEEPS: _by_sweep(metrics, keys), HEADS: _by_head(metrics, keys)}
     always = {f"{_SHARED}{name}": json.dumps(view) for name, view in views.items()}
     first = {
         "mlflow.experimentKind": "custom_model_development",
@@ -105,39 +106,54 @@ def _best(out: Path, plan: Plan, best: int) -> str:
 
 def _experiment_note(plan: Plan, experiment: str) -> str:
     links = {
-        "the table": address(experiment),
+        "the trials, best first": address(experiment),
+        "the sweeps, with the accuracy of each category": address(experiment, SWEEPS),
         "settings against accuracy": address(experiment, charts=True),
         "the heads side by side": address(experiment, HEADS, charts=True),
     }
     listed = ", ".join(f"[{text}]({link[1:]})" for text, link in links.items())
     return (
-        f"Sweeps of **{plan.name}**, their trials nested below. Open {listed}.\n\n"
+        f"Sweeps of **{plan.name}**. Open {listed}.\n\n"
         f"A sweep is a run, and each of its trials, one configuration, a run below it.\n\n{_HOW_TO_READ}"
     )
 
 
-def _view(metrics: Iterable[str], keys: Iterable[str], charts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Build a page as the UI keeps it: columns, newest first (in another order it nests nothing), and charts."""
+def _view(columns: Iterable[str], charts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Build a page as the UI keeps it: columns and charts.
+
+    Columns of metrics come before those of parameters, whatever their order here. Runs are nested where the newest come
+    first, which is the default.
+    """
     section = {"uuid": "fsamc", "name": "Accuracy", "display": True}
     common = {"metricSectionId": "fsamc", "deleted": False, "isGenerated": False}
     return {
-        "selectedColumns": [*(f"metrics.`{name}`" for name in metrics), *(f"params.`{key}`" for key in keys)],
+        "selectedColumns": list(columns),
         "compareRunCharts": [{"uuid": f"fsamc-{n}", **common, **chart} for n, chart in enumerate(charts)],
         "compareRunSections": [{**section, "isReordered": False, "deleted": False, "isGenerated": False}],
     }
 
 
 def _by_trial(metrics: list[str], keys: list[str]) -> dict[str, Any]:
-    """Show every trial by itself, and a line per trial through its settings to its accuracy."""
+    """Show the best trial first, what differs between trials beside its accuracy; and a line per trial through both."""
     lines = {"type": "PARALLEL", "selectedParams": keys, "selectedMetrics": ["accuracy"], "showAllRuns": True}
-    return _view(metrics, keys, [lines, *_bars(metrics)])
+    order = {"orderByKey": "metrics.`accuracy`", "orderByAsc": False}
+    return _view(_columns(metrics[:2], keys), [lines, *_bars(metrics)]) | order
+
+
+def _by_sweep(metrics: list[str], keys: list[str]) -> dict[str, Any]:
+    """Show trials below their sweeps: who ran them, and the accuracy of each category."""
+    return _view(["attributes.`User`", "attributes.`Source`", *_columns(metrics, keys)], _bars(metrics))
 
 
 def _by_head(metrics: list[str], keys: list[str]) -> dict[str, Any]:
     """Show averages over the trials of one head, and how its seeds spread."""
     seeds = {"type": "LINE", "metricKey": "seed_accuracy/average", "selectedMetricKeys": ["seed_accuracy/average"]}
     group = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "head.kind"}]}
-    return _view(metrics, keys, [*_bars(metrics), seeds]) | {"groupBy": group}
+    return _view(_columns(metrics, keys), [*_bars(metrics), seeds]) | {"groupBy": group}
+
+
+def _columns(metrics: Iterable[str], keys: Iterable[str]) -> list[str]:
+    return [*(f"metrics.`{name}`" for name in metrics), *(f"params.`{key}`" for key in keys)]
 
 
 def _bars(metrics: Iterable[str]) -> list[dict[str, Any]]:

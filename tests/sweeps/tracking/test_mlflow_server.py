@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from sweeps.tracking import MlflowSync, track
-from sweeps.tracking.views import HEADS, TRIALS, address
+from sweeps.tracking.views import HEADS, SWEEPS, TRIALS, address
 from tests.mlflow_server import MlflowServer, mlflow_server
 from tests.sweeps.in_mlflow import contents
 from tests.sweeps.outs import PLAN, Out
@@ -64,11 +65,33 @@ def shown(server, tmp_path_factory) -> str:
         return sync.page.split("/")[3]
 
 
-def test_the_experiment_opens_on_the_runs_with_nested_children_and_the_accuracy_columns(page, server, shown):
+def test_the_experiment_opens_on_the_trials_from_the_best_to_the_worst(page, server, shown):
     page.goto(server.uri + address(shown))
+    page.wait_for_selector("text=trial 0: prototype", timeout=60_000)
+    page.wait_for_selector("[role=columnheader]:has-text('representation.patches')", timeout=60_000)
+    client = MlflowClient(server.uri)
+    accuracy = {run.info.run_name: run.data.metrics["accuracy"] for run in client.search_runs([shown])}
+    top = {name: page.locator(f"a:has-text('{name.partition(',')[0]}')").first.bounding_box()["y"] for name in accuracy}
+    assert len(accuracy) == 5
+    assert accuracy["shown: results"] == max(accuracy.values()), "the sweep has the accuracy of its best trial"
+    downwards = [accuracy[name] for name in sorted(top, key=top.__getitem__)]
+    assert downwards == sorted(accuracy.values(), reverse=True)
+
+
+def test_the_sweeps_are_shown_with_nested_children_and_the_accuracy_columns(page, server, shown):
+    page.goto(server.uri + address(shown, SWEEPS))
     page.wait_for_selector("text=shown: results", timeout=60_000)
     page.wait_for_selector("text=trial 0: prototype", timeout=60_000)
-    for column in ("accuracy", "accuracy_std", "accuracy/cap", "accuracy/tile", "head.kind", "representation.patches"):
+    for column in (
+        "User",
+        "Source",
+        "accuracy",
+        "accuracy_std",
+        "accuracy/cap",
+        "accuracy/tile",
+        "head.kind",
+        "representation.patches",
+    ):
         page.wait_for_selector(f"[role=columnheader]:has-text('{column}')", timeout=60_000)
     sweep, trial = (page.locator(f"a:has-text('{name}')").first for name in ("shown: results", "trial 3: "))
     assert sweep.bounding_box()["x"] < trial.bounding_box()["x"], "a trial stands below its sweep, and farther right"

@@ -135,14 +135,42 @@ def test_users_land_on_the_table_of_runs_with_a_description_and_columns(out, del
     tags = MlflowClient(uri).get_experiment_by_name(out.plan.name).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert "viewStateShareKey=trials" in tags["mlflow.note.content"]
-    columns = json.loads(tags["mlflow.sharedViewState.trials"])["selectedColumns"]
-    assert columns[:2] == ["metrics.`accuracy`", "metrics.`accuracy_std`"]
-    assert {"metrics.`accuracy/tile`", "params.`head.kind`", "params.`representation.patches`"} <= set(columns)
+    trials, sweeps = (json.loads(tags[f"mlflow.sharedViewState.{view}"]) for view in ("trials", "sweeps"))
+    varied = ["params.`head.kind`", "params.`representation.patches`"]
+    assert trials["selectedColumns"] == ["metrics.`accuracy`", "metrics.`accuracy_std`", *varied]
+    assert (trials["orderByKey"], trials["orderByAsc"]) == ("metrics.`accuracy`", False)
+    columns = sweeps["selectedColumns"]
+    assert columns[:4] == ["attributes.`User`", "attributes.`Source`", "metrics.`accuracy`", "metrics.`accuracy_std`"]
+    assert {"metrics.`accuracy/tile`", *varied} <= set(columns)
     client = MlflowClient(uri)
     client.set_experiment_tag(client.get_experiment_by_name(out.plan.name).experiment_id, "mlflow.note.content", "mine")
     deliver(out)
     note = client.get_experiment_by_name(out.plan.name).tags["mlflow.note.content"]
     assert note == "mine", "people may change the description"
+
+
+def test_a_run_lists_first_what_differs_between_trials_and_its_accuracy(out, deliver):
+    out.trial(0, SCORES)
+    run = deliver(out)["0"]
+    assert list(run.data.params)[:2] == ["head.kind", "representation.patches"]
+    assert list(run.data.metrics)[:2] == ["accuracy", "accuracy_std"]
+
+
+def test_a_sweep_has_the_accuracies_of_its_best_trial_also_when_it_goes_on(out, deliver):
+    out.trial(0, {("cap", 1, 0): 5, ("cap", 2, 0): 6, ("tile", 1, 0): 7, ("tile", 2, 0): 7})
+    out.trial(1, {("cap", 1, 0): 9, ("cap", 2, 0): 6, ("tile", 1, 0): 8, ("tile", 2, 0): 7})
+    out.end()
+    assert_has_accuracies_of("1", deliver(out))
+    out.reopen()
+    out.trial(2, {("cap", 1, 0): 10, ("cap", 2, 0): 6, ("tile", 1, 0): 10, ("tile", 2, 0): 7})
+    out.end()
+    assert_has_accuracies_of("2", deliver(out))
+
+
+def assert_has_accuracies_of(best, runs):
+    of_best = {name: value for name, value in runs[best].data.metrics.items() if name.startswith("accuracy")}
+    assert len(of_best) == 6
+    assert of_best.items() <= runs["parent"].data.metrics.items()
 
 
 def test_an_ended_sweep_has_the_best_average_its_tables_and_the_figures_at_their_trial(out, deliver, uri):
@@ -155,7 +183,13 @@ def test_an_ended_sweep_has_the_best_average_its_tables_and_the_figures_at_their
     runs = deliver(out)
     parent = runs["parent"]
     assert parent.info.status == "FINISHED"
-    assert parent.data.metrics == {"best_accuracy": 0.8, "best_objective": 0.8, "best_trial": 1}
+    assert parent.data.metrics == {
+        "best_accuracy": 0.8,
+        "best_objective": 0.8,
+        "best_trial": 1,
+        "accuracy": 0.8,
+        "accuracy/cap": 0.8,
+    }
     assert "trial 1 (contrastive, 3 shots, patches 2)" in parent.data.tags["mlflow.note.content"]
     client = MlflowClient(uri)
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
