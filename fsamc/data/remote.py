@@ -116,6 +116,13 @@ def local(origin: Source, cache: Path, option: str, *, deadline: float = DEADLIN
     return version
 
 
+def mirrored(address: Address, cache: Path) -> Path | None:
+    """Return the newest mirror of an address in `cache`, without asking the address; None where there is none."""
+    folders = [folder for folder in (cache / MIRRORS / digest(address.uri)).glob("*") if folder.is_dir()]
+    versions = [folder for folder in folders if folder.name != _FILES and folder.suffix != ".part"]
+    return max(versions, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
 def count_files(address: Address, option: str, *, deadline: float = DEADLINE) -> int:
     """Count the files that a mirror would hold. Fetches only the listing; raises BadInput as `local` does."""
     with _reading(address, Path(), option):

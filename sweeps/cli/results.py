@@ -26,14 +26,24 @@ def report(
     against: Annotated[
         list[Published] | None, typer.Option(help="Also put our numbers beside published ones, the paper's or MVREC's.")
     ] = None,
+    answers: Annotated[
+        int, typer.Option(min=0, help="Wrong, and unsure, answers of each category that the gallery shows.")
+    ] = 4,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Images, where they are no longer where they were.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
 ) -> None:
-    """Write report.md, report.html and their plots from what OUT holds."""
+    """Write report.md, report.html, gallery.html and their plots from what OUT holds."""
+    from fsamc.data.remote import source
+    from sweeps.report.gallery.gallery_settings import GallerySettings
     from sweeps.report.write import published_on_screen, write_report
 
     names = list(dict.fromkeys([*([Published.PAPER] if paper else []), *(against or [])]))
     for part in published_on_screen(out, names) if names else ():
         console.print(part)
-    page = write_report(out, against=names)
+    images = source(data, "--data") if data else None
+    page = write_report(out, against=names, shown=GallerySettings(answers=answers), data=images, cache=cache)
     say(page)
 
 

@@ -43,8 +43,14 @@ _FIGURES = {"tsne": "t-SNE of {} before and after the head", "pseudo": "Pseudo-d
 CAPTIONS: dict[str, Any] = tomllib.loads((resources.files(__package__) / "captions.toml").read_text(encoding="utf-8"))
 
 
-def sweep_report(evidence: Evidence, published: Sequence[Block] = ()) -> Report:
-    """Say everything there is to say about a sweep; `published` are the comparisons that are asked for."""
+def sweep_report(evidence: Evidence, published: Sequence[Block] = (), answers: Sequence[Block] = ()) -> Report:
+    """Say everything there is to say about a sweep.
+
+    Args:
+        evidence: what it has left.
+        published: the comparisons that are asked for.
+        answers: the gallery of the best trial's.
+    """
     notices = [Notice(caveat, severe=True) for caveat in caveats_of(evidence.notes)]
     if (status := str(evidence.notes.get("status", "unknown"))) != "done":
         notices.append(Notice(f"Status: {status}. The numbers below are those of the folds finished so far."))
@@ -63,6 +69,7 @@ def sweep_report(evidence: Evidence, published: Sequence[Block] = ()) -> Report:
         Section("objectives", "What each objective would have chosen", objectives),
         Section("measures", f"Other measures of {best}", list(_measures(evidence))),
         Section("confusion", f"Confusion matrices of {best}", list(_confusion(evidence))),
+        Section("gallery", f"Wrong and unsure answers of {best}", _gallery(answers)),
         Section("swept", "Swept keys", list(_swept(axes))),
         Section("figures", "Figures of one fold per category", list(_figures(evidence))),
         Section("spent", "What was spent", list(_spent(evidence))),
@@ -70,6 +77,12 @@ def sweep_report(evidence: Evidence, published: Sequence[Block] = ()) -> Report:
         Section("reading", "How to read this", [Bullets(CAPTIONS["how_to_read"])]),
     ]
     return Report("Sweep report", evidence.plan.name, notices, [section for section in sections if section.blocks])
+
+
+def gallery_page(report: Report) -> Report | None:
+    """Take the gallery out of a report, as a page of its own; None where there is none."""
+    sections = [section for section in report.sections if section.id == "gallery"]
+    return Report("Gallery", report.title, report.notices, sections) if sections else None
 
 
 def _note(name: str) -> Paragraph:
@@ -145,6 +158,10 @@ def _confusion(evidence: Evidence) -> Iterator[Block]:
     matrices = confusion_matrices(evidence)
     yield _note("confusion") if matrices else Paragraph("There are no predictions of a best trial to count.")
     yield from confusion_tables(matrices)
+
+
+def _gallery(answers: Sequence[Block]) -> list[Block]:
+    return [_note("gallery"), *answers] if answers else []
 
 
 def _swept(axes: list[Axis]) -> Iterator[Block]:

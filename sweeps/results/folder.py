@@ -25,7 +25,7 @@ from sweeps.results.identity import NOTES, claim, identity_copy, read_notes
 from sweeps.results.reader import WHOLE, SweepReader, TrialRecord, trial_records
 from sweeps.results.rows import Seal, as_csv, read_rows, readable_rows, seals
 
-FIGURES = "figures"
+FIGURES, GALLERY = "figures", "gallery.html"
 
 
 Finder = Callable[[TrialRecord], Sequence[Outcome] | None]  # the folds of a finished trial; None where one is not there

@@ -28,6 +28,7 @@ WHOLE = ["trial", "seed", "draw", "shots"]
 NUMBERS = ["accuracy", "correct", "queries", "seconds"]
 TABLES = ("folds.csv", "predictions.csv", "detection.csv", OBJECTIVES)
 SUPPORT_COLUMNS = ["category", "good", "shots", "draw", "role", "image"]
+Support = Mapping[tuple[str, bool, int, int], Mapping[str, list[str]]]  # category, good, shots, draw; images per class
 
 
 @dataclass
@@ -176,8 +177,8 @@ class SweepReader:
         return typed_measured(self._rows(OBJECTIVES, OBJECTIVE_COLUMNS))
 
     def predictions(self, trial: int | None) -> pd.DataFrame:
-        """Read a trial's rows of predictions.csv: trial, FOLD, truth, predicted; empty for None."""
-        rows = self._of_trial("predictions.csv", ["truth", "predicted"], trial)
+        """Read a trial's rows of predictions.csv: trial, FOLD, image, truth, predicted, scores; empty for None."""
+        rows = self._of_trial("predictions.csv", ["image", "truth", "predicted", "scores"], trial)
         return rows.astype({"seed": int, "draw": int, "shots": int})
 
     def detection(self, trial: int | None) -> pd.DataFrame:
@@ -193,6 +194,16 @@ class SweepReader:
         if written is not None and (content is None or digest(content.decode(errors="replace")) != written):
             raise BadInput(f"{self.out / 'support.csv'}: is missing or not as the sweep wrote it; {self._mend}")
         return pd.DataFrame(columns=SUPPORT_COLUMNS) if content is None else read_rows(self.out / "support.csv")
+
+    @property
+    def support_images(self) -> Support:
+        """The support images of support.csv per class. Raises BadInput as `support` does."""
+        images: dict[tuple[str, bool, int, int], dict[str, list[str]]] = {}
+        for row in self.support.to_dict("records"):
+            if row["role"] == "support":
+                key = row["category"], row["good"] == "true", int(row["shots"]), int(row["draw"])
+                images.setdefault(key, {}).setdefault(row["image"].split("/")[1], []).append(row["image"])
+        return images
 
     def check(self) -> None:
         """Raise BadInput where a file of the folder has lost something that a finished trial had."""

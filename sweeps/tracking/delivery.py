@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.settings import Plan
-from sweeps.results.reader import SweepReader
+from sweeps.results.reader import Support, SweepReader
 from sweeps.tracking import trial_run as content
 from sweeps.tracking.inputs import datasets
 from sweeps.tracking.journal import Journal, Trial
@@ -158,7 +158,7 @@ class Delivery:
         return configuration(self._plan, trial.record.values)
 
     @cached_property
-    def _support(self) -> content.Support:
+    def _support(self) -> Support:
         """support.csv, unless the space names the support images itself: then each configuration does."""
         named = {"support", "support.files", "support.shots_from"}
-        return {} if named & swept(self._plan).keys() else content.read_support(self._out)
+        return {} if named & swept(self._plan).keys() else SweepReader(self._out).support_images

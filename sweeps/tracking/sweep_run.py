@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
 from fsamc.store.digests import digest, file_digest
 from sweeps.plan.settings import Plan
-from sweeps.results.folder import FIGURES
+from sweeps.results.folder import FIGURES, GALLERY
 from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
@@ -102,7 +102,7 @@ class ParentRun:
         return SweepReader(self._out).notes
 
     def _files(self) -> list[Path]:
-        files = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html"]
+        files = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html", self._out / GALLERY]
         return sorted(file for file in files if file.exists() and file.name not in _LARGE)
 
 

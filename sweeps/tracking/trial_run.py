@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +19,10 @@ from fsamc.store.digests import digest
 from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.reader import SweepReader, typed_measured
+from sweeps.results.reader import Support, typed_measured
 from sweeps.tracking.journal import Trial
 
 _OF_ANSWERS = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
-Support = Mapping[tuple[str, bool, int, int], Mapping[str, list[str]]]  # category, good, shots, draw; images per class
 
 
 def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
@@ -89,16 +87,6 @@ def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Sup
         frame = pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=classes)
         (folder / "confusion").mkdir(exist_ok=True)
         frame.to_csv(folder / "confusion" / f"{category}{f'-{shots}shot' if several else ''}.csv")
-
-
-def read_support(out: Path) -> Support:
-    """Read support.csv: the support images per class, by category, `good`, shots and draw."""
-    images: dict[tuple[str, bool, int, int], dict[str, list[str]]] = {}
-    for row in SweepReader(out).support.to_dict("records"):
-        if row["role"] == "support":
-            key = row["category"], row["good"] == "true", int(row["shots"]), int(row["draw"])
-            images.setdefault(key, {}).setdefault(row["image"].split("/")[1], []).append(row["image"])
-    return images
 
 
 def clean(text: str) -> str:

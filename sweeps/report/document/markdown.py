@@ -10,6 +10,8 @@ from urllib.parse import quote
 from sweeps.report.document.report_blocks import (
     Block,
     Bullets,
+    Card,
+    Cards,
     Cell,
     Heading,
     Notice,
@@ -17,6 +19,7 @@ from sweeps.report.document.report_blocks import (
     Picture,
     Plot,
     Report,
+    Strip,
     Table,
     Tiles,
 )
@@ -50,8 +53,16 @@ def _rendered(block: Block) -> str:
             return f"![{_escaped(block.alt)}]({block.path})\n\n{_escaped(block.caption)}"
         case Picture(shows, path):
             return f"![{_escaped(shows)}]({quote(path)})"
+        case Strip(caption):
+            return _escaped(caption)
+        case Cards(cards):
+            return "\n".join(map(_card, cards))
         case _:
             assert_never(block)
+
+
+def _card(card: Card) -> str:
+    return "\n".join([f"- **{_escaped(card.title)}**", *(f"  - {_escaped(line)}" for line in card.lines)])
 
 
 def _escaped(text: str) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from sweeps.report.document.embedding import embedded
-from sweeps.report.document.report_blocks import Block, Picture, Report
+from sweeps.report.document.report_blocks import Block, Picture, Report, Thumbnail
 
 PER_INCH = 112  # pixels of the page to an inch of a plot
 
@@ -44,7 +44,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": _breakable, "in_script": _in_script, "kind": _kind}
+    environment.filters |= {
+        "breakable": _breakable,
+        "in_script": _in_script,
+        "source": _source,
+        "kind": _kind,
+    }
     return environment
 
 
@@ -65,6 +70,11 @@ def _breakable(name: str) -> Markup:
 def _in_script(figure: go.Figure) -> Markup:
     """Return JSON for a script, which plotly writes without a `<` that could end it."""
     return Markup(figure.to_json())
+
+
+def _source(picture: Thumbnail) -> str:
+    """Return the address of a small picture, which holds it."""
+    return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()
 
 
 def _kind(block: Block) -> str:

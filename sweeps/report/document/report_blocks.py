@@ -141,7 +141,39 @@ class Picture:
     path: str
 
 
-Block = Heading | Paragraph | Notice | Bullets | Tiles | Table | Plot | Picture
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture that is in no file: what it shows, and its JPEG."""
+
+    shows: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Small pictures in a row; of text, only the caption is left."""
+
+    caption: str
+    pictures: Sequence[Thumbnail]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One of several alike: a title, lines of text, and rows of pictures that only a page shows."""
+
+    title: str
+    lines: Sequence[str]
+    strips: Sequence[Strip] = ()
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Cards side by side where there is room."""
+
+    cards: Sequence[Card]
+
+
+Block = Heading | Paragraph | Notice | Bullets | Tiles | Table | Plot | Picture | Strip | Cards
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from pathlib import Path
@@ -74,6 +75,18 @@ def test_only_what_has_changed_is_fetched_and_readers_keep_what_they_have(there,
     assert below(after) == {path: content for path, content in below(there).items() if not path.endswith(".txt")}
     assert after != before
     assert below(before) == seen
+
+
+def test_the_newest_mirror_is_found_without_asking_the_address(there, tmp_path):
+    address, cache = Address(f"file://{there}"), tmp_path / "cache"
+    assert remote.mirrored(address, cache) is None
+    first = mirrored(there, tmp_path)
+    assert remote.mirrored(address, cache) == first
+    (there / "cap/test/dent/001.png").write_bytes(b"other")
+    assert remote.mirrored(address, cache) == first
+    os.utime(first, (1, 1))
+    second = mirrored(there, tmp_path)
+    assert remote.mirrored(address, cache) == second != first
 
 
 def test_a_fetch_that_breaks_off_goes_on_where_it_was(there, tmp_path, monkeypatch, fetched):

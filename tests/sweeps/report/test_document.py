@@ -72,7 +72,10 @@ def tables(draw: st.DrawFn) -> b.Table:
     return b.Table(draw(row(texts)), rows, draw(st.integers(0, width)), draw(st.just("") | texts), [0])
 
 
+cards_of = st.lists(st.builds(b.Card, texts, several), min_size=1, max_size=3)
 some_blocks = st.one_of(
+    st.builds(b.Strip, texts, st.just([])),
+    st.builds(b.Cards, cards_of),
     st.builds(b.Heading, texts),
     st.builds(b.Paragraph, texts, st.booleans()),
     st.builds(b.Notice, texts, st.booleans()),
@@ -95,6 +98,7 @@ def test_markdown_and_page_show_the_same_words_and_names_are_never_markup(docume
     assert read_markdown(markdown) == words(page.text)[1:]  # the page says first what kind of document it is
     known = {"html", "head", "meta", "title", "style", "body", "header", "section", "p", "h1", "h2", "h3", "ul", "li"}
     known |= {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "strong", "wbr"}
+    known |= {"article", "figure", "figcaption", "h4"}
     assert {tag for tag, _ in page.tags} <= known
     assert "<" not in markdown
 
@@ -112,7 +116,9 @@ def everything(tmp_path_factory) -> tuple[b.Report, Path]:
     alive = b.Plot("dots", "Some dots", "They stand.", Figure, dots, hint="Drag.")
     plain = [b.Heading("Half"), b.Paragraph("Plain."), b.Bullets(["First.", "Second."]), b.Notice("Mild.")]
     pictures = [b.Picture("A red square", "odd name.png"), b.Picture("Gone", "gone.png")]
-    first, second = [tiles, ranks, matrix, *plain], [plot, alive, *pictures]
+    strips = [b.Strip("Lying.", [b.Thumbnail("A dot", b"jpeg")])]
+    cards = [b.Strip("Colours.", []), b.Cards([b.Card("Card", ["Line."], strips)])]
+    first, second = [tiles, ranks, matrix, *plain], [plot, alive, *pictures, *cards]
     sections = [b.Section("one", "One", first), b.Section("two", "Two", second)]
     document = b.Report("Kind", "Title", [b.Notice("Severe!", severe=True)], sections)
     (out / "plots").mkdir()
@@ -125,7 +131,8 @@ def test_every_kind_of_block_is_in_both(everything):
     document, out = everything
     page = Page(to_page(document, out))
     shown = read_markdown(re.sub(r"!\[.*?\]\(.*?\)", "", to_markdown(document)))
-    of_the_page = Counter(["Kind", "%", "Drag.", "A", "red", "square"])  # a tile's unit, a hint, a picture's caption
+    # a tile's unit, a hint, captions of pictures
+    of_the_page = Counter(["Kind", "%", "Drag.", "A", "red", "square", "Lying."])
     assert Counter(words(page.text)) - of_the_page == Counter(shown) - Counter(["average,", "%"])
     assert {block.__class__ for block in document.blocks} == set(b.Block.__args__), "a kind of block is not tried"
 
@@ -145,7 +152,7 @@ def test_the_page_needs_nothing_else_and_no_name_ends_its_script(everything):
     html = to_page(document, out)
     page = Page(html)
     sources = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert all(source.startswith("data:image/") for source in sources)
     assert not re.search(r"@import|url\(|<link", html.partition("<body>")[0])
     assert [tag for tag, _ in page.tags].count("script") == 3, "data, plotly.js, what draws them"
