@@ -26,7 +26,7 @@ class NoveltySettings(Settings):
         description="share of the mean variance in the covariance within types that units come from",
     )
     relative: Share = Field(
-        0.5, description="share of the squared distance to the middle of all types that is taken off that to a type"
+        0.4, description="share of the squared distance to the middle of all types that is taken off that to a type"
     )
 
 
@@ -57,6 +57,16 @@ def left_out_novelty(support: Support, settings: NoveltySettings) -> np.ndarray:
     return np.array([np.inf if others is None else _novelty(image, others, settings)[0] for image, others in cuts])
 
 
+def standard_novelty(support: Support, settings: NoveltySettings) -> np.ndarray:
+    """Return `left_out_novelty` from its mean, in standard deviations: what a category lends to others, float64 [n].
+
+    Both are of the finite scores. All are infinite where fewer than two are finite, or where these do not differ.
+    """
+    scores = left_out_novelty(support, settings)
+    mean, deviation = _level(scores)
+    return (scores - mean) / deviation if deviation else np.full(len(scores), np.inf)
+
+
 def p_values(
     queries: np.ndarray, support: Support, settings: NoveltySettings, *, elsewhere: Sequence[np.ndarray] = ()
 ) -> np.ndarray:
@@ -69,8 +79,8 @@ def p_values(
         queries: float [Q, E].
         support: per type the vectors of its images, float [S, E]; sizes may differ.
         settings: of novelty.
-        elsewhere: what `left_out_novelty` gave in other categories, float [m] each. A category then counts as much as
-            this one (hierarchical conformal prediction, Lee, Barber and Willett 2023).
+        elsewhere: what `standard_novelty` gave in other categories, float [m] each. Each then counts as much as this
+            one (hierarchical conformal prediction, Lee, Barber and Willett 2023).
     """
     frame = _Frame(np.concatenate(support))
     framed, types = frame.of(queries), [frame.of(images) for images in support]
@@ -83,9 +93,21 @@ def p_values(
             counts += scores[0] >= scores[1:]
     shares = [counts / (1 + sum(map(len, support)))]
     if elsewhere:
-        whole = _novelty(framed, types, settings)
+        mean, deviation = _level(left_out_novelty(support, settings))
+        whole = (_novelty(framed, types, settings) - mean) / deviation if deviation else np.full(len(queries), -np.inf)
         shares += [(category >= whole[:, None]).mean(1) for category in elsewhere]
     return np.asarray(np.mean(shares, axis=0))
+
+
+def least_p_value(support: Support, *, elsewhere: Sequence[np.ndarray] = ()) -> float:
+    """Return the p-value of an image that is as novel as can be; the arguments are those of `p_values`.
+
+    1 / (n + 1), where every type has two images or more and no category lends.
+    """
+    alone = sum(len(images) == 1 for images in support)
+    n_images = sum(map(len, support))
+    lent = [np.isinf(category).mean() if n_images - alone > 1 else 1.0 for category in elsewhere]
+    return float(np.mean([(1 + alone) / (1 + n_images), *lent]))
 
 
 class _Frame:
@@ -110,6 +132,12 @@ def _cuts(support: Support) -> Iterator[tuple[np.ndarray, list[np.ndarray] | Non
         for row in range(len(images)):
             others = [np.delete(same, row, axis=0) if k == label else same for k, same in enumerate(support)]
             yield images[row : row + 1], others if len(images) > 1 else None
+
+
+def _level(scores: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of the finite scores; 0 and 0 of fewer than two."""
+    finite = scores[np.isfinite(scores)]
+    return (float(finite.mean()), float(finite.std(ddof=1))) if len(finite) > 1 else (0.0, 0.0)
 
 
 def _novelty(queries: np.ndarray, support: Support, settings: NoveltySettings) -> np.ndarray:
