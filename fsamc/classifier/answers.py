@@ -64,9 +64,8 @@ class Answering:
         seen = self.fitted.pipeline(self.squares(pixels), self.fitted.pipeline.config.views.queries)
         encoded, scores = self._related(seen.represented)
         answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
-        calibrated = self.calibration.calibrated(alpha)
         return [
-            self._prediction(seen, row, pictures[row], encoded[row], scores[row], answers, calibrated)
+            self._prediction(seen, row, pictures[row], encoded[row], scores[row], answers, alpha)
             for row in range(len(pictures))
         ]
 
@@ -78,7 +77,7 @@ class Answering:
         encoded: np.ndarray,
         scores: np.ndarray,
         answers: CalibratedAnswers,
-        calibrated: bool,
+        alpha: float,
     ) -> Prediction:
         """Put the answer for one picture of a batch together."""
         classes, threshold = self.fitted.support.classes, self.fitted.threshold
@@ -92,13 +91,13 @@ class Answering:
             labels=tuple(np.array(classes)[answers.sets[row]].tolist()),
             scores=dict(zip(classes, scores.tolist(), strict=True)),
             probabilities=dict(zip(classes, answers.probabilities[row].tolist(), strict=True)),
-            calibrated=calibrated,
+            calibrated=self.calibration.calibrated(alpha),
             known=bool(answers.is_known[row]),
             defective=None if threshold is None else anomaly > threshold,
             anomaly=anomaly,
             nearest=nearest,
             likeness=likeness,
-            regions=tuple(self._regions(seen, row, size)),
+            regions=tuple(self._regions(seen, row, size, alpha)),
             distances=seen.distances[row],
             size=size,
             features=self.fitted.pipeline.config.features,
@@ -119,7 +118,7 @@ class Answering:
         alike = F.cosine_similarity(picture, photos)
         return support.photos[rows[int(alike.argmax())]].name, float(alike.max())
 
-    def _regions(self, seen: Seen, row: int, size: tuple[int, int]) -> Iterator[Region]:
+    def _regions(self, seen: Seen, row: int, size: tuple[int, int], alpha: float) -> Iterator[Region]:
         """Yield where a picture is as anomalous as a defective one, the worst first, each named by itself."""
         if self.fitted.threshold is None or self.fitted.pipeline.config.head.sees == "maps":
             return
@@ -131,10 +130,11 @@ class Answering:
         worst = 1 + np.argsort(-peaks, kind="stable")[:MOST_REGIONS]
         # A region's neighbours belong to it: an edge of a scratch is part of what it looks like.
         areas = [ndimage.binary_dilation(labelled == number, np.ones((3, 3))).ravel() for number in worst]
-        scores = self._related(self.fitted.pipeline.regions(seen, row, areas))[1]
-        for number, of_region in zip(worst, scores, strict=True):
+        encoded, scores = self._related(self.fitted.pipeline.regions(seen, row, areas))
+        answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
+        for number, of_region, is_known in zip(worst, scores, answers.is_known, strict=True):
             named = dict(zip(self.fitted.support.classes, of_region.tolist(), strict=True))
-            yield Region(self._box(labelled == number, size), float(peaks[number - 1]), named)
+            yield Region(self._box(labelled == number, size), float(peaks[number - 1]), named, bool(is_known))
 
     def _box(self, patches: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Return the box around patches, bool [g, g], in a picture of (H, W): left, top, right, bottom."""

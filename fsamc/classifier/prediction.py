@@ -19,11 +19,13 @@ class Region:
         box: left, top, right, bottom in pixels of the picture; right and bottom lie just outside.
         anomaly: the largest distance from normal in it.
         scores: by defect class, as if nothing else in the picture were anomalous.
+        known: whether it looks like one of the classes.
     """
 
     box: tuple[int, int, int, int]
     anomaly: float
     scores: Mapping[str, float]
+    known: bool
 
     @property
     def label(self) -> str:
@@ -81,6 +83,13 @@ class Prediction:
     def probability(self) -> float:
         """That of `label`, in [0, 1]."""
         return self.probabilities[self.label]
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """The classes of its known regions, the worst first; of a picture without regions `label`, if known."""
+        if not self.regions:
+            return (self.label,) if self.known else ()
+        return tuple(dict.fromkeys(region.label for region in self.regions if region.known))
 
     @property
     def heatmap(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,22 @@ def test_a_prediction_says_what_it_rests_on(classifier, tiny_category, tmp_path)
     assert own.label == "crack"
     assert own.known
     assert own.probability == max(own.probabilities.values())
+
+
+def test_two_defects_in_one_picture_are_both_named(make, tiny_category):
+    """A crack is a bright square at the top left, a dent a dark one at the bottom right."""
+    good = np.stack([read_image(path) for path in files(tiny_category, tiny_category.train)]).astype(int)
+    bright, dark = np.zeros_like(good[0]), np.zeros_like(good[0])
+    bright[4:20, 4:20], dark[44:60, 44:60] = 100, -100
+    crack, dent, double = (np.uint8((good + change).clip(0, 255)) for change in (bright, dark, bright + dark))
+    classifier = make(None, {"crack": crack[:3], "dent": dent[:3]})
+    # The one good image that is held out sets a threshold that the blur between the squares is above.
+    classifier._fitted = replace(classifier._fitted, threshold=1.95)
+    assert [one.defects for one in classifier.predict(np.stack([crack[3], dent[3]]))] == [("crack",), ("dent",)]
+    both = classifier.predict(double[3])[0]
+    assert set(both.defects) == {"crack", "dent"}
+    boxes = {region.label: region.box for region in both.regions}
+    assert max(boxes["crack"]) < min(boxes["dent"])
 
 
 def test_the_package_shows_its_names_and_loads_no_torch():
