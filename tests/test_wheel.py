@@ -101,8 +101,3 @@ def test_a_report_is_made_with_templates_tables_and_captions(installed, tmp_path
     shown = installed.run("fsamc", "report", out.root, "--paper")
     assert shown.splitlines()[-1] == str(out.root / "report.html")
     assert "<style" in (out.root / "report.html").read_text()
-
-
-def test_the_demo_makes_its_images(installed, tmp_path):
-    installed.run("fsamc", "data", "demo", tmp_path)
-    assert "problems: 0" in installed.run("fsamc", "data", "inspect", tmp_path / "datasets", "--cache", tmp_path / "c")
