@@ -31,7 +31,8 @@ class Evidence:
         measured: further scores of the folds, as `SweepReader.measured`.
         best: the trial that the objective chose, none where the trials share no category.
         stopped: trials that were stopped early, the highest estimate first.
-        predictions: FOLD, truth, predicted of the best trial's queries; empty where there are none.
+        period: when its first trial started and its last one ended, seconds since 1970; None where that is not known.
+        predictions: FOLD, image, truth, predicted, scores of the best trial's queries; empty where there are none.
         detection: FOLD and DETECTED of the best trial's folds; empty without detection.
     """
 
@@ -45,6 +46,7 @@ class Evidence:
     leave_one_out: pd.DataFrame
     best: int | None
     stopped: list[TrialRecord]
+    period: tuple[float, float] | None
     predictions: pd.DataFrame
     detection: pd.DataFrame
 
@@ -112,9 +114,16 @@ def gather(out: Path) -> Evidence:
             key=lambda record: -inf if record.estimate is None else record.estimate,
             reverse=True,
         ),
+        period=_period(saved.trials),
         predictions=saved.predictions(best),
         detection=saved.detection(best),
     )
+
+
+def _period(trials: list[TrialRecord]) -> tuple[float, float] | None:
+    started = [record.started for record in trials if record.started is not None]
+    ended = [record.ended for record in trials if record.ended is not None]
+    return (min(started), max(started + ended)) if started else None
 
 
 def _notes(saved: SweepReader) -> dict[str, Any]:

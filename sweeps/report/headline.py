@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import pandas as pd
 
 from fsamc.counting import counted
+from sweeps.report.baselines import chance, default_trial, not_default
 from sweeps.report.document.numbers import interval, listed, percentage_points, shown
 from sweeps.report.document.report_blocks import Tile
 from sweeps.report.evidence import Evidence
@@ -17,10 +19,10 @@ ALONE = "needs two categories that every trial has: with one there is no other t
 
 
 def headline(evidence: Evidence) -> list[Tile]:
-    """Name the best trial, the honest estimate of it, the base, and the bar of the training-free head."""
+    """Name the best trial, the honest estimate of it, the default, the bar of the training-free head, and chance."""
     if evidence.board.empty:
         return []
-    return [_best(evidence), _estimate(evidence), _base(evidence), _bar(evidence)]
+    return [_best(evidence), _estimate(evidence), *_base_and_default(evidence), _bar(evidence), _chance(evidence)]
 
 
 def _best(evidence: Evidence) -> Tile:
@@ -54,11 +56,27 @@ def _estimate(evidence: Evidence) -> Tile:
     return Tile(label, percent(row["accuracy"], row["std"]), note)
 
 
-def _base(evidence: Evidence) -> Tile:
-    base = evidence.board[evidence.board["trial"] == 0]
-    if base.empty:
-        return Tile("Base", DASH, "trial 0, the plan's base, has no average yet")
-    return Tile("Base", _value(base.iloc[0]), "trial 0, the plan as written")
+def _base_and_default(evidence: Evidence) -> Iterator[Tile]:
+    """Yield the plan's base, and the default configuration where that is another trial."""
+    default, values = default_trial(evidence), {int(row["trial"]): _value(row) for _, row in evidence.board.iterrows()}
+    if 0 not in values:
+        yield Tile("Base", DASH, "trial 0, the plan's base, has no average yet")
+    elif default == 0:
+        yield Tile("Default", values[0], "trial 0, the plan as written: every setting at its default")
+        return
+    else:
+        changed = listed(not_default(evidence.configs[0]), most=4) if 0 in evidence.configs else "not known"
+        yield Tile("Base", values[0], f"trial 0, the plan as written; not at their defaults: {changed}")
+    if default is not None:
+        yield Tile("Default", values[default], f"trial {default}, every setting at its default")
+
+
+def _chance(evidence: Evidence) -> Tile:
+    level = chance(evidence)
+    if level is None:
+        return Tile("Chance", DASH, "no predictions of a best trial to count classes in")
+    note = f"guessing among a category's classes; always naming its commonest one: {percent(level.commonest)}"
+    return Tile("Chance", percent(level.guessing), note)
 
 
 def _bar(evidence: Evidence) -> Tile:
@@ -94,6 +112,7 @@ def conclusions(evidence: Evidence) -> list[str]:
     if evidence.best is None:
         return ["The trials share no category in which each has a finished fold, so they cannot be ranked yet."]
     sentences = [
+        _when(evidence),
         _settings(evidence, evidence.best),
         f"What chose it: {what_chooses(evidence.plan)}.",
         _rivals(evidence),
@@ -107,6 +126,14 @@ def conclusions(evidence: Evidence) -> list[str]:
 def _settings(evidence: Evidence, best: int) -> str:
     settings = [f"{key} = {shown(evidence.of_trials(key)[best])}" for key in evidence.keys]
     return f"Trial {best}: {listed(settings)}; the whole configuration is in best.yaml." if settings else ""
+
+
+def _when(evidence: Evidence) -> str:
+    if evidence.period is None:
+        return ""
+    first, last = (datetime.fromtimestamp(seconds, UTC) for seconds in evidence.period)
+    end = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
+    return f"Swept from {first:%Y-%m-%d %H:%M} to {end} UTC, on {counted(len(evidence.categories), 'category')}."
 
 
 def _rivals(evidence: Evidence) -> str:

@@ -157,7 +157,7 @@ def test_the_page_needs_nothing_else_and_no_name_ends_its_script(everything):
     assert not re.search(r"@import|url\(|<link", html.partition("<body>")[0])
     assert [tag for tag, _ in page.tags].count("script") == 3, "data, plotly.js, what draws them"
     assert 'class="marked"' in html
-    assert "rgba(31, 111, 178, 0.900)" in html
+    assert "rgba(31, 111, 178, 0.630)" in html
     still = b.Report("Kind", "Title", [], document.sections[:1])
     assert "<script" not in to_page(still, out)
 

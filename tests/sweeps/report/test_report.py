@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from fsamc.config.dotted import updated
 from fsamc.errors import BadInput
+from fsamc.fold.config import FoldConfig
 from fsamc.fold.metrics import wilson_interval
 from sweeps.compare import compare_folders
+from sweeps.report.baselines import chance, not_default
 from sweeps.report.confusion import Confusion, confusion_matrices, confusion_tables
 from sweeps.report.document.markdown import to_markdown
 from sweeps.report.document.report_blocks import Report, Table
@@ -393,3 +397,49 @@ def test_an_out_may_have_been_moved_to_any_name(tmp_path, name):
     assert page.parent == out
     assert "accuracy" in page.read_text()
     assert list(compare_folders([out, write_synthetic(tmp_path / f"{name}2", trials=3)], out / "compared.html"))
+
+
+# --- baselines
+
+
+def test_chance_is_one_of_the_classes_and_the_commonest_one_is_counted(tmp_path):
+    out = write_synthetic(tmp_path, trials=1)
+    level = chance(gather(out))
+    assert level.guessing == pytest.approx((1 / 4 + 1 / 5) / 2), "of four classes and of five"
+    assert level.commonest == pytest.approx((1 / 4 + 1 / 5) / 2), "as many queries of each"
+    edit(out, lambda rows: rows.assign(truth="chip"), "predictions.csv")
+    assert chance(gather(out)).commonest == 1
+    (out / "predictions.csv").unlink()
+    assert chance(gather(out)) is None
+    assert f"| **Chance** | **{DASH}** |" in to_markdown(report_of(out))
+
+
+def test_the_default_is_told_from_the_plans_base(tmp_path):
+    out = write_synthetic(tmp_path, trials=3)
+    tiles = {tile.label: tile for tile in section(report_of(out), "headline")[0].tiles}
+    assert "Default" not in tiles
+    assert "not at their defaults: " in tiles["Base"].note
+    plan = yaml.safe_load((out / "plan.yaml").read_text())
+    change_plan(out, space={}, base={"features": plan["base"]["features"], "shots": 2})
+    lines = [json.dumps({"trial": number, "values": {}, "done": True}) + "\n" for number in range(3)]
+    (out / "trials.jsonl").write_text("".join(lines))
+    tiles = {tile.label: tile for tile in section(report_of(out), "headline")[0].tiles}
+    assert tiles["Default"].note == "trial 0, the plan as written: every setting at its default"
+    assert "Base" not in tiles
+
+
+def test_what_does_not_bite_is_not_called_changed():
+    assert not_default(FoldConfig()) == []
+    changed = {"pretrain.lr": 0.5, "features.backbone": "resnet18", "shots": 5}
+    assert not_default(updated(FoldConfig(), changed)) == [], "a prototype is not trained"
+    trained = not_default(updated(FoldConfig(), {"head.kind": "contrastive", **changed}))
+    assert {"head.kind", "pretrain.lr"} <= set(trained)
+
+
+def test_the_headline_says_when_the_sweep_was(tmp_path):
+    out = write_synthetic(tmp_path, trials=1)
+    assert "Swept from" not in to_markdown(report_of(out))
+    started, ended = {"values": {}, "started": 1_700_000_000.0}, {"done": True, "ended": 1_700_003_600.0}
+    change_plan(out, space={})
+    (out / "trials.jsonl").write_text("".join(json.dumps({"trial": 0, **line}) + "\n" for line in (started, ended)))
+    assert "Swept from 2023-11-14 22:13 to 23:13 UTC" in to_markdown(report_of(out))

@@ -53,7 +53,7 @@ def visit(request, browser, tmp_path_factory) -> Iterator[Visit]:
 
 
 def test_everything_is_there_and_nothing_is_wrong_or_fetched(visit):
-    assert visit.page.locator("section").count() == 15
+    assert visit.page.locator("section").count() == 16
     assert visit.complaints == []
     assert visit.asked_for() == []
     assert visit.page.locator("#heatmap .heatmaplayer image").count() == 1
@@ -65,6 +65,47 @@ def test_nothing_is_wider_than_the_page(visit, width):
     visit.page.set_viewport_size({"width": width, "height": 900})
     wide = "document.documentElement.scrollWidth <= window.innerWidth"
     visit.page.wait_for_function(wide, timeout=30_000)
+
+
+# Of every element with text of its own: its ink against the backgrounds below it, and what it needs (WCAG 2, level AA).
+PALE = """() => {
+  const parts = color => (color.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
+  const below = node => {
+    if (!node) return [255, 255, 255];
+    const [r, g, b, alpha = 1] = parts(getComputedStyle(node).backgroundColor);
+    if (alpha === 1) return [r, g, b];
+    return below(node.parentElement).map((v, place) => (1 - alpha) * v + alpha * [r, g, b][place]);
+  };
+  return [...document.querySelectorAll("body *:not(script):not(svg *)")]
+    .filter(node => [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim()))
+    .filter(node => node.checkVisibility())
+    .map(node => {
+      const style = getComputedStyle(node), size = parseFloat(style.fontSize);
+      const [dark, bright] = [light(parts(style.color).slice(0, 3)), light(below(node))].sort((a, b) => a - b);
+      const needed = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
+      return [(bright + 0.05) / (dark + 0.05) / needed, node.textContent.slice(0, 40), node.className];
+    }).filter(([ratio]) => ratio < 1);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read_by_weak_eyes(visit, scheme):
+    visit.page.emulate_media(color_scheme=scheme)
+    assert visit.page.evaluate(PALE) == []
+    visit.page.add_style_tag(content=".tile .note { color: #8899aa; background: #808080 }")
+    assert visit.page.evaluate(PALE), "what is pale would be told"
+    visit.page.evaluate("document.head.lastElementChild.remove()")
+
+
+def test_every_section_is_in_the_table_of_contents(visit):
+    page = visit.page
+    sections = page.eval_on_selector_all(
+        "section", "all => all.map(one => [one.id, one.querySelector('h2').innerText])"
+    )
+    listed = page.eval_on_selector_all("nav a", "all => all.map(one => [one.hash.slice(1), one.innerText])")
+    assert listed == sections
 
 
 def test_a_cell_of_the_heat_map_says_what_it_is(visit):
