@@ -130,7 +130,10 @@ def _is_category(folder: Path) -> bool:
 def _entries(folder: Path) -> list[Path]:
     """List what is in a folder; nothing if it is not there. Raises BadInput if it may not be read."""
     try:
-        return list(folder.iterdir()) if folder.is_dir() else []
+        entries = list(folder.iterdir()) if folder.is_dir() else []
+        for entry in entries[:1]:
+            entry.lstat()  # which a folder that may be listed, and not entered, refuses
+        return entries
     except OSError as error:
         raise BadInput(f"{folder}: cannot be read ({error.strerror}); make it readable") from error
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sweeps.cli.options import console
+from sweeps.cli.options import console, say, show_table
+from sweeps.environment import printable
 from sweeps.request import CacheOption, default_cache
 
 app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
@@ -28,7 +30,10 @@ def cache_list(
     if json:
         typer.echo(dumps([kind._asdict() for kind in kinds_in(folder)], indent=2))
     else:
-        console.print(cache_table(folder))
+        table = cache_table(folder)
+        say(folder)
+        show_table(table)
+    _tell_of_others(folder)
 
 
 @app.command("prune")
@@ -47,3 +52,12 @@ def cache_prune(
     check_cache_readable(folder)
     freed = prune_cache(folder, days=days)
     console.print(f"freed {freed / 1e6:.0f} MB")
+    _tell_of_others(folder)
+
+
+def _tell_of_others(cache: Path) -> None:
+    """Name on stderr what the cache holds beside artifacts."""
+    from sweeps.cli.cache_care import passed_over
+
+    for line in passed_over(cache):
+        typer.echo(printable(line), err=True)

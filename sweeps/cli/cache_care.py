@@ -16,9 +16,10 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 from rich.text import Text
 
+from fsamc.data.folders import is_of_a_system
 from fsamc.data.remote import MIRRORS
 from fsamc.store.damage import CHECKSUMS
-from fsamc.store.store import DAMAGED, LOCKS, TEMPORARY, Store
+from fsamc.store.store import BUILDS, DAMAGED, LOCKS, TEMPORARY, Store
 
 _DAY = 86400.0
 _OBSTRUCTIONS = "obstructions"
@@ -50,9 +51,22 @@ def kinds_in(cache: Path) -> list[Kind]:
     return [Kind(_LEFTOVERS.get(kind, kind), number[kind], size[kind]) for kind in kinds]
 
 
+def passed_over(cache: Path) -> Iterator[str]:
+    """Yield a line for each folder that is in the place of an artifact, and is neither counted nor removed."""
+    artifacts = {folder for _, folder in _artifacts(cache)}
+    for place in sorted(cache.glob("[!.]*/[!.]*")):
+        kind = place.parent.name
+        if not place.is_dir() or kind in (LOCKS, BUILDS, MIRRORS) or is_of_a_system(kind):
+            continue
+        if problem := _unreadable(place):
+            yield f"{place}: cannot be read ({problem}), so it is neither counted nor removed; make it readable"
+        elif kind not in _LEFTOVERS and place not in artifacts:
+            yield f"{place}: holds no {CHECKSUMS}, so it is no artifact, and neither counted nor removed; move it away"
+
+
 def cache_table(cache: Path) -> Table:
     """Make a table of how many artifacts of each kind a cache holds, and how large they are."""
-    table = Table("kind", title=Text(str(cache), style="italic"), title_justify="left")
+    table = Table("kind")
     table.add_column("number", justify="right")
     table.add_column("MB", justify="right")
     kinds = kinds_in(cache)
@@ -88,7 +102,20 @@ def _artifacts(cache: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _leftovers(cache: Path) -> Iterator[tuple[str, Path]]:
-    return ((kind, folder) for kind in (TEMPORARY, DAMAGED) for folder in sorted((cache / kind).glob("*")))
+    places = ((kind, folder) for kind in (TEMPORARY, DAMAGED) for folder in sorted((cache / kind).glob("*")))
+    return ((kind, place) for kind, place in places if not (place.is_dir() and _unreadable(place)))
+
+
+def _unreadable(folder: Path) -> str | None:
+    """Say why what is in a folder cannot be listed or looked at; None where it can."""
+    try:
+        for path in folder.iterdir():
+            path.lstat()
+    except FileNotFoundError:  # it has gone since
+        return None
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _mirrors(cache: Path) -> list[Path]:

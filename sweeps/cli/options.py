@@ -40,16 +40,38 @@ def say(line: object) -> None:
     console.print(str(line), soft_wrap=True, highlight=False, markup=False)
 
 
-def show_table(table: Table, rows: Iterable[Text], screen: Console = console) -> None:
-    """Print a table, or where it would break a word, its `rows` below each other."""
-    words = {word for column in table.columns for cell in column.cells for word in str(cell).split()}
+def show(part: RenderableType) -> None:
+    """Print a part of a report: text is wrapped by the terminal, and no table breaks a word."""
+    if isinstance(part, Table):
+        show_table(part)
+    else:
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def show_table(table: Table, rows: Iterable[Text] | None = None, screen: Console = console) -> None:
+    """Print a table, or where it would break a word, its `rows` below each other, by default as `column: cell`."""
+    cells = [str(cell) for column in table.columns for cell in (column.header, *column.cells)]
     lines = screen.render_lines(table)
-    if words <= {word for line in lines for word in "".join(segment.text for segment in line).split()}:
+    if set(_words(cells)) <= set(_words("".join(segment.text for segment in line) for line in lines)):
         screen.print(table)
         return
-    for row in rows:
+    if table.title and rows is None:
+        screen.print(table.title)
+    for row in _rows(table) if rows is None else rows:
         wide = any(len(word) > screen.width for word in row.plain.split())  # which the terminal breaks
         screen.print(row, highlight=False, soft_wrap=wide)
+
+
+def _words(texts: Iterable[str]) -> Iterator[str]:
+    return (word for text in texts for word in text.split())
+
+
+def _rows(table: Table) -> Iterator[Text]:
+    """Write each row of a table as a line."""
+    names = [str(column.header) for column in table.columns]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        cells = [f"{name}: {cell}" if name else str(cell) for name, cell in zip(names, row, strict=True) if str(cell)]
+        yield Text("; ".join(cells))
 
 
 def quiet_ray() -> None:

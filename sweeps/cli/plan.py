@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from sweeps.cli.options import console, say
+from sweeps.cli.options import console, say, show_table
 from sweeps.plan.presets import preset_names
 from sweeps.request import Changes
 
@@ -27,13 +27,14 @@ def plan_show(
     ] = False,
 ) -> None:
     """Print a plan as it resolves, or every knob and its meaning."""
-    from sweeps.cli.show import knob_table, plan_as_json
+    from sweeps.cli.show import knob_line, knob_table, plan_as_json
+    from sweeps.plan.keys import knobs
     from sweeps.plan.load import load_plan, to_yaml
 
     if json:
         typer.echo(plan_as_json(plan))
     elif plan is None:
-        console.print(knob_table())
+        show_table(knob_table(), map(knob_line, knobs()))
     else:
         loaded = load_plan(plan)
         text = "".join(f"# {note}\n" for note in loaded.notes) + to_yaml(loaded)
@@ -55,7 +56,7 @@ def plan_list(
     table = Table.grid(padding=(0, 2))
     for preset in presets():
         table.add_row(preset.name, preset.about)
-    console.print(table, highlight=False)
+    show_table(table)
 
 
 @app.command("check")

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from sweeps.cli.options import console, say
+from sweeps.cli.options import say, show
 from sweeps.request import TexturesOption
 
 
@@ -41,7 +40,7 @@ def report(
 
     names = list(dict.fromkeys([*([Published.PAPER] if paper else []), *(against or [])]))
     for part in published_on_screen(out, names) if names else ():
-        console.print(part)
+        show(part)
     images = source(data, "--data") if data else None
     page = write_report(out, against=names, shown=GallerySettings(answers=answers), data=images, cache=cache)
     say(page)
@@ -58,7 +57,7 @@ def compare(
     from sweeps.compare import compare_folders
 
     for part in compare_folders(outs, page):
-        console.print(part, soft_wrap=isinstance(part, Text))
+        show(part)
     if page is not None:
         say(page)
 

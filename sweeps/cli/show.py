@@ -97,6 +97,12 @@ def knob_table() -> Table:
     return table
 
 
+def knob_line(knob: tuple[str, str, str]) -> Text:
+    """Write a row of that table as a line."""
+    key, default, meaning = knob
+    return Text(f"{key} = {default}: {meaning}" if default else f"{key}: {meaning}")
+
+
 def _inspection_as_json(
     data: Path, inspected: Mapping[str, tuple[Category | None, list[DataProblem]]], rows: Sequence[FolderSummary]
 ) -> str:

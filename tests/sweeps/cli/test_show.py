@@ -7,6 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.config.compute import Compute
@@ -19,7 +21,7 @@ from fsamc.data.inspection import folder_summaries
 from fsamc.data.textures import load_textures
 from fsamc.errors import BadInput
 from sweeps.cli.options import show_table
-from sweeps.cli.show import _image_table, _summary, draw_previews, inspect_data, knob_table
+from sweeps.cli.show import _image_table, _summary, draw_previews, inspect_data, knob_line, knob_table
 from sweeps.plan.keys import knobs
 from sweeps.plan.kinds import FIELDS, owners
 from sweeps.plan.load import load_plan
@@ -222,6 +224,30 @@ def merged(values):
     for key, value in values.items():
         tree = with_value(tree, key, value)
     return tree
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 160])
+def test_no_width_of_the_screen_breaks_a_word_of_the_knobs(width):
+    console = Console(record=True, width=width)
+    show_table(knob_table(), map(knob_line, knobs()), console)
+    shown = set(console.export_text().replace(":", " ").split())
+    assert shown >= {word for knob in knobs() for cell in knob for word in cell.replace(":", " ").split()}
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+def test_a_table_that_is_too_wide_is_a_line_a_row_with_the_names_of_its_columns(width):
+    table = Table("", "configuration", Column("folds in common"), title="compared")
+    table.add_row(Text("a-rather-long-name"), Text(""), "8")
+    table.add_row("b", "head=contrastive", "12")
+    console = Console(record=True, width=width)
+    show_table(table, screen=console)
+    text = " ".join(console.export_text().split())
+    if width == 80:
+        assert "┃" in text
+    else:
+        assert text == (
+            "compared a-rather-long-name; folds in common: 8 b; configuration: head=contrastive; folds in common: 12"
+        )
 
 
 def test_the_table_prints_brackets_as_they_are():
