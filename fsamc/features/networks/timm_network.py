@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -160,14 +159,15 @@ def _config(name: str) -> Any:
 @lru_cache(maxsize=16)
 def _hub_file(name: str) -> str:
     """Return the file of a network's weights in the hub's cache; fetched if it is not there."""
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
     config = _config(name)
     what = {"repo_id": config.hf_hub_id, "filename": config.hf_hub_filename or "model.safetensors"}
     try:
-        with suppress(LocalEntryNotFoundError):
-            return hf_hub_download(**what, local_files_only=True)
+        if isinstance(
+            cached := try_to_load_from_cache(**what), str
+        ):  # to look there, `hf_hub_download` asks the hub too
+            return cached
         if reason := why_unreachable(constants.ENDPOINT):  # first, as the hub's client tries for half a minute
             raise OSError(reason)
         return within(deadline.DOWNLOAD, lambda: hf_hub_download(**what), f"the download from {constants.ENDPOINT}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fsamc.config.features import Features
+from fsamc.deadline import any_left_behind
 from fsamc.errors import BadInput
 from fsamc.features.backbone import load_backbone
 from fsamc.features.networks.lookup import network_source
 from fsamc.features.weights import identity, origin
+from tests.servers import trickling
 
 timm = pytest.importorskip("timm", reason="needs the extra fsamc[timm]")
 
@@ -114,3 +118,25 @@ def test_what_it_cannot_do_is_told_in_one_line(tmp_path, monkeypatch, name, sett
     with pytest.raises(BadInput, match=problem) as told:
         load_backbone(named(name, **settings), "cpu")
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("patience", [0.3, 10.0], ids=["the first question", "the download"])
+def test_a_hub_that_sends_a_byte_now_and_then_is_told_at_the_deadline(tmp_path, monkeypatch, patience):
+    monkeypatch.setattr("fsamc.features.networks.torchvision_resnet._PATIENCE", patience)
+    monkeypatch.setattr("fsamc.deadline.DOWNLOAD", 0.3)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.AGENT_HARNESSES_PATH", str(tmp_path / "none"), raising=False)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", (impatient := Mock(wraps=time)))
+    impatient.sleep = lambda seconds: None
+    start = b"HTTP/1.1 200 OK\r\n" + (b"X-Slow: " if patience < 1 else b"Content-Length: 1000000\r\n\r\n")
+    with trickling(start) as port:
+        address = f"http://127.0.0.1:{port}"
+        template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        with pytest.raises(BadInput, match=r"no whole answer within 0\.3 seconds.*give --weights") as told:
+            load_backbone(named("resnet18", weights=None), "cpu")
+    assert address in str(told.value)
+    assert "\n" not in str(told.value)
+    while any_left_behind():
+        time.sleep(0.05)
