@@ -20,6 +20,7 @@ from fsamc.store.digests import digest
 from sweeps.plan.configurations import configuration, distinct_of, swept, values_at, variants
 from sweeps.plan.keys import key_problem, unknown_key
 from sweeps.plan.kinds import FIELDS, has, mapping, owners, sweep_kinds
+from sweeps.plan.older_plans import new_name
 from sweeps.plan.plan_file import Written, read_plan
 from sweeps.plan.settings import Distribution, Plan
 from sweeps.plan.space import ends, holds, in_order, value_at
@@ -196,6 +197,8 @@ def _value_problem(plan: Plan, values: Mapping[str, Any], place: Place) -> list[
         configuration(plan, values)
     except BadInput as error:
         key, _, text = str(error).partition(": ")
+        if new_name(key) and text.startswith("unknown key"):
+            return [Problem(place, f"{key}: {unknown_key(key)}")]
         return [Problem(place, text if key in ".".join(place) else str(error))]
     return []
 

@@ -88,10 +88,13 @@ def is_older(tree: Tree) -> bool:
     return read_older(tree)[0] != tree
 
 
-def varied_older_keys(tree: Tree) -> list[str]:
-    """List the older keys in which the trials of a plan differ."""
-    varied = {*mapping(tree.get("space"))}.union(*map(mapping, _entries(tree)))
-    return sorted(varied & {"shots", *(row.old for row in RENAMED)})
+def varied_older_keys(tree: Tree) -> dict[str, str]:
+    """Map the older keys in which the trials of a plan differ to their new names."""
+    space = mapping(tree.get("space")).items()
+    varied = [(key, value) for key, within in space for value in (None, *_listed(mapping(within).get("choice")))]
+    varied += [pair for entry in _entries(tree) for pair in mapping(entry).items()]
+    names = {"shots": "folds.shots"} | {row.old: row.new for row in RENAMED}
+    return {old: names[old] for old in sorted(names) if any(_holds(key, value, old) for key, value in varied)}
 
 
 def new_name(key: str) -> str | None:
@@ -118,7 +121,8 @@ def _renamed(tree: Tree, row: Renamed, moved: list[Moved]) -> Tree:
         tree = {**tree, "base": with_value(_without(base, old), row.new, row.value(value_of(base, old)))}
     if isinstance(space := tree.get("space"), Mapping):
         space = _renamed_in(space, row, lambda distribution: _converted(distribution, row), ("space",), moved)
-        tree = {**tree, "space": {key: _conditioned(space[key], row, ("space", key), moved) for key in space}}
+        space = {key: _conditioned(space[key], row, ("space", key), moved) for key in space}
+        tree = {**tree, "space": {key: _chosen(key, space[key], row, moved) for key in space}}
     if entries := _entries(tree):
         places = [("configurations", str(number)) for number in range(len(entries))]
         pairs = zip(entries, places, strict=True)
@@ -128,6 +132,8 @@ def _renamed(tree: Tree, row: Renamed, moved: list[Moved]) -> Tree:
 
 def _renamed_in(keys: Any, row: Renamed, convert: Callable[[Any], Any], place: Place, moved: list[Moved]) -> Any:
     """Give a key of a mapping of dotted keys its new name, where it stands."""
+    if place[0] == "configurations" and isinstance(keys, Mapping):
+        keys = {key: _inside(key, value, row, (*place, str(key)), moved) for key, value in keys.items()}
     if row.old not in mapping(keys) or row.new in keys:
         return keys
     moved.append(Moved((*place, row.old), (*place, row.new)))
@@ -139,6 +145,34 @@ def _conditioned(distribution: Any, row: Renamed, place: Place, moved: list[Move
     when = mapping(distribution).get("when")
     renamed = _renamed_in(when, row, lambda values: _each(values, row), (*place, "when"), moved)
     return distribution if renamed is when else {**distribution, "when": renamed}
+
+
+def _chosen(key: Any, distribution: Any, row: Renamed, moved: list[Moved]) -> Any:
+    """Give a key its new name in the choices of a key that holds it, such as a whole head."""
+    if not (choice := _listed(mapping(distribution).get("choice"))):
+        return distribution
+    place = ("space", str(key), "choice")
+    return {**distribution, "choice": [_inside(key, one, row, (*place, str(n)), moved) for n, one in enumerate(choice)]}
+
+
+def _inside(key: Any, value: Any, row: Renamed, place: Place, moved: list[Moved]) -> Any:
+    """Give a key its new name in the value of one that holds it under both; elsewhere it would be another's too."""
+    if key == row.old or not (_holds(key, value, row.old) and row.new.startswith(f"{key}.")):
+        return value
+    old, new = (name.removeprefix(f"{key}.").split(".") for name in (row.old, row.new))
+    if has_place(value, new):
+        return value
+    moved.append(Moved((*place, *old), (*place, *new)))
+    return with_value(_without(value, old), ".".join(new), row.value(value_of(value, old)))
+
+
+def _holds(key: Any, value: Any, old: str) -> bool:
+    """Whether a dotted key is an older one, or its value holds that."""
+    return old == key or (old.startswith(f"{key}.") and has_place(value, old.removeprefix(f"{key}.").split(".")))
+
+
+def _listed(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else ()
 
 
 def _converted(distribution: Any, row: Renamed) -> Any:
@@ -191,8 +225,7 @@ def _distinct(numbers: Iterable[Any]) -> list[Any]:
 
 
 def _entries(tree: Tree) -> Sequence[Any]:
-    entries = tree.get("configurations")
-    return entries if isinstance(entries, list | tuple) else ()
+    return _listed(tree.get("configurations"))
 
 
 def _without(tree: Tree, place: Sequence[str]) -> dict[Any, Any]:

@@ -155,9 +155,10 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
 def check_trials_read(out: Path, tree: Mapping[str, Any]) -> None:
     """Raise BadInput where the trials of the sweep in OUT differ in keys of an earlier version."""
     if keys := varied_older_keys(tree):
+        told = ", ".join(f"{old}, which is {new} now" for old, new in keys.items())
         raise BadInput(
-            f"{out}: an earlier version made the sweep there, and its trials differ in {', '.join(keys)}, which has "
-            "another name now; report it with that version, or start anew in another folder"
+            f"{out}: an earlier version made the sweep there, and its trials differ in {told}; report it with that "
+            "version, or start anew in another folder"
         )
 
 

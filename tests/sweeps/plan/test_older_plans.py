@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -12,6 +14,9 @@ from sweeps.plan import older_plans
 from sweeps.plan.configurations import configuration
 from sweeps.plan.load import load_plan, to_yaml
 from sweeps.plan.older_plans import Renamed, is_older, varied_older_keys
+from sweeps.plan.plan_file import complete_plan
+from tests.sweeps.small import fsamc
+from tests.sweeps.synthetic import write_synthetic
 
 SPEEDS = {"slow": 1e-4, "fast": 1e-3}
 
@@ -144,7 +149,69 @@ def test_a_plan_with_the_old_key_and_the_new_one_contradicts_itself(write):
         load_plan(write("base: {head: {kind: direct, epochs: 3, direct: {epochs: 4}}}"))
 
 
+RESNET = "base: {features: {backbone: resnet18}}\n"
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (
+            "space: {head: {choice: [{kind: direct, direct: {lr: 0.1, epochs: 3}}, {kind: prototype}]}}",
+            "space: {head: {choice: [{kind: direct, lr: 0.1, epochs: 3}, {kind: prototype}]}}",
+        ),
+        (
+            "search: {algorithm: list}\nconfigurations: [{head: {kind: direct, direct: {lr: 0.1}}}, {good: true}]",
+            "search: {algorithm: list}\nconfigurations: [{head: {kind: direct, lr: 0.1}}, {good: true}]",
+        ),
+    ],
+)
+def test_an_older_key_within_a_whole_head_is_read(write, older, newer):
+    read = load_plan(write(RESNET + older))
+    assert to_yaml(read) == to_yaml(load_plan(write(RESNET + newer)))
+    assert len(read.notes) == older.count("lr") + older.count("epochs")
+    assert all(re.search(r":\d+:\d+: .*\.head\..*direct\.\w+ is .*head\.\w.* now: read as", n) for n in read.notes)
+
+
+@pytest.mark.parametrize(
+    ("plan", "line"),
+    [
+        (
+            "space: {head: {choice: [{patches: 9}, {kind: maml}]}}",
+            "head.patches: .* representation.patches",
+        ),
+        (
+            "search: {algorithm: list}\nconfigurations: [{head: {patches: 9}}]",
+            "head.patches: .* representation.patches",
+        ),
+        ("space: {reference: {choice: [{kind: padim, scale: bank}]}}", "reference.scale: .* representation.scale"),
+        ("space: {head.kind: {choice: [direct]}, head.direct: {choice: [{lr: 0.1}]}}", "head.direct: .*, head.lr"),
+    ],
+)
+def test_an_older_key_that_belongs_elsewhere_now_is_one_line_with_its_new_name(write, plan, line):
+    """Read there, it would hold for the other choices too, which had the default."""
+    with pytest.raises(BadInput, match=rf"^[^\n]*{line} now$"):
+        load_plan(write(RESNET + plan))
+
+
 def test_trials_that_differ_in_an_older_key_are_told():
-    assert varied_older_keys({"space": {"head.direct.lr": {}, "good": {}}}) == ["head.direct.lr"]
-    assert varied_older_keys({"configurations": [{"shots": 1}, {"good": True}]}) == ["shots"]
-    assert varied_older_keys({"base": {"shots": 1}}) == []
+    assert varied_older_keys({"space": {"head.direct.lr": {}, "good": {}}}) == {"head.direct.lr": "head.lr"}
+    assert varied_older_keys({"configurations": [{"shots": 1}, {"good": True}]}) == {"shots": "folds.shots"}
+    assert varied_older_keys({"base": {"shots": 1}}) == {}
+    whole = [{"kind": "maml", "patches": 9}, {"kind": "direct", "direct": {"lr": 1}}]
+    expected = {"head.direct.lr": "head.lr", "head.patches": "representation.patches"}
+    assert varied_older_keys({"space": {"head": {"choice": whole}}}) == expected
+    assert varied_older_keys({"configurations": [{"head": head} for head in whole]}) == expected
+
+
+@pytest.mark.parametrize(
+    "space", [{"head.patches": {"choice": [5, 9]}}, {"head": {"choice": [{"kind": "maml", "patches": 5}]}}]
+)
+@pytest.mark.parametrize("words", [("report",), ("compare",), ("track",)])
+def test_an_out_whose_trials_differ_in_an_older_key_is_one_line(tmp_path, capsys, space, words):
+    out = write_synthetic(tmp_path / "out", trials=2)
+    plan = yaml.safe_load((out / "plan.yaml").read_text())
+    (out / "plan.yaml").write_text(complete_plan(yaml.safe_dump({**plan, "space": space})))
+    more = [write_synthetic(tmp_path / "other", trials=2)] if words == ("compare",) else []
+    assert fsamc(*words, out, *more) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"head.patches(, which|: unknown key; it) is (called )?representation.patches now", line)
