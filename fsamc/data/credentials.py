@@ -55,6 +55,17 @@ def hide_secrets_in(tree: Any) -> Any:
     return tree
 
 
+def secret_texts(tree: Any) -> list[str]:
+    """List the texts in what JSON holds that hold a secret, the longest first."""
+    match tree:
+        case str():
+            return [tree] if hide_secrets(tree) != tree else []
+        case dict() | list():
+            within = tree.values() if isinstance(tree, dict) else tree
+            return sorted({text for value in within for text in secret_texts(value)}, key=len, reverse=True)
+    return []
+
+
 def _hidden(text: str) -> str:
     for secret in _SECRETS:
         text = secret.sub(lambda match: f"{match['before']}***", text)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
-from fsamc.data.credentials import hide_secrets_in
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.configurations import configuration, swept
@@ -133,4 +132,4 @@ def _notes(saved: SweepReader) -> dict[str, Any]:
             f"{saved.out / 'sweep.json'}: is missing, and with it what must stand beside the numbers; give the sweep's "
             "whole command again: it is written anew"
         )
-    return cast(dict[str, Any], hide_secrets_in(saved.notes))  # earlier versions kept addresses with them
+    return saved.shown_notes

@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from fsamc.config.scoring import MEASURES
+from fsamc.data.credentials import hide_secrets_in
 from fsamc.errors import BadInput
 from fsamc.store.digests import digest
 from sweeps.plan.kinds import mapping
@@ -131,6 +132,11 @@ class SweepReader:
     def notes(self) -> dict[str, Any]:
         """sweep.json: status, what was spent, what to beware of; any key may be absent. Raises BadInput if torn."""
         return read_notes(self.out)
+
+    @property
+    def shown_notes(self) -> dict[str, Any]:
+        """sweep.json for others to see: earlier versions kept addresses with their secrets."""
+        return {key: hide_secrets_in(value) for key, value in self.notes.items()}
 
     @cached_property
     def trials(self) -> list[TrialRecord]:

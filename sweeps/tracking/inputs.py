@@ -22,7 +22,7 @@ def categories_of(out: Path) -> list[str]:
 def datasets(out: Path, categories: Iterable[str], *, textures: bool = False) -> list[DatasetInput]:
     """Describe a data set per category, and one of the textures where there are some and they are asked for."""
     saved = SweepReader(out)
-    hashes, places = _hashes(saved), saved.notes.get("materials", {})
+    hashes, places = _hashes(saved), saved.shown_notes.get("materials", {})
     inputs = [_input(name, hashes[f"category {name}"], places.get("data"), name, "evaluation") for name in categories]
     if textures and TEXTURES in hashes:
         inputs.append(_input(TEXTURES, hashes[TEXTURES], places.get("textures"), "", "training"))

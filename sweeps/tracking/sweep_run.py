@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import escape as markup
 from mlflow.entities import Metric
 from mlflow.tracking.context.git_context import GitRunContext
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
+from fsamc.data.credentials import hide_secrets, secret_texts
 from fsamc.store.digests import digest, file_digest
 from sweeps.plan.settings import Plan
 from sweeps.results.folder import FIGURES, GALLERY
@@ -73,7 +77,8 @@ class ParentRun:
         if run.tags.get(DELIVERED) == mark and run.status == status:
             return
         self._log_inputs(runs)
-        runs.log_files(run, self._files())
+        with tempfile.TemporaryDirectory() as folder:
+            runs.log_files(run, self._without_secrets(Path(folder)))
         if (whose := runs.by_trial.get(str(figures.get("trial")))) is not None:
             runs.log_files(whose, drawn, FIGURES)
         saved, ended = SweepReader(self._out), (self._out / "summary.csv").exists()
@@ -99,11 +104,23 @@ class ParentRun:
 
     @cached_property
     def _notes(self) -> dict[str, Any]:
-        return SweepReader(self._out).notes
+        return SweepReader(self._out).shown_notes
 
     def _files(self) -> list[Path]:
         files = [*self._out.glob("*.yaml"), *self._out.glob("*.csv"), self._out / "report.html", self._out / GALLERY]
         return sorted(file for file in files if file.exists() and file.name not in _LARGE)
+
+    def _without_secrets(self, folder: Path) -> Iterator[Path]:
+        """Yield the files; of one that holds a secret of sweep.json, as reports of earlier versions do, a copy."""
+        texts = secret_texts(SweepReader(self._out).notes)
+        secrets = re.compile("|".join(re.escape(form) for text in texts for form in (str(markup(text)), text)) or "$^")
+        for file in self._files():
+            text = file.read_text() if texts else ""
+            if secrets.search(text):
+                (folder / file.name).write_text(secrets.sub(lambda match: hide_secrets(match[0]), text))
+                yield folder / file.name
+            else:
+                yield file
 
 
 def milliseconds(seconds: float | None) -> int | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
@@ -15,6 +17,7 @@ from sweeps.tracking.background import try_to_deliver
 from sweeps.tracking.delivery import Delivery
 from tests.sweeps.in_mlflow import contents
 from tests.sweeps.outs import PLAN, Out
+from tests.sweeps.small import copied_databases
 
 CALLS = {
     MlflowClient: [
@@ -231,6 +234,37 @@ def test_of_a_delivered_trial_nothing_but_its_record_stays_in_memory(uri, tmp_pa
     delivery.deliver(ended=False)
     (trial,) = delivery._journal.read().values()
     assert (trial.record.done, trial.rows, trial.answers) == (True, {}, {})
+
+
+def test_a_secret_that_an_earlier_version_kept_is_not_delivered(uri, tmp_path):
+    address, shown = "s3://hush@host/a?region=eu&token=hush&b='", "s3://***@host/a?region=eu&token=***&b='"
+    out = sweep(tmp_path, "secret")
+    out.trial(0)
+    out.folder.note({"materials": {"data": address}, "caveats": [f"{address} was slow"], "backbones": [address]})
+    out.folder.finish()
+    (out.root / "report.html").write_text(f"<h1>{escape(address)}</h1>")
+    assert track(out.root, uri) == 1
+    delivered = contents(uri, PLAN.name, out.sweep, tmp_path / "found")
+    assert delivered["parent"]["tags"]["caveats"] == f"{shown} was slow"
+    assert delivered["parent"]["artifacts"]["report.html"].decode() == f"<h1>{escape(shown)}</h1>"
+    there = Path(uri.removeprefix("sqlite:///")).parent
+    assert not [file for file in there.rglob("*") if file.is_file() and b"hush" in file.read_bytes()]
+    assert "hush" in (out.root / "report.html").read_text()
+
+
+def test_a_database_below_a_folder_of_any_name_is_found(tmp_path):
+    name = "a#b 100 %, c+d;ä&e'f:g@h"
+    out = Out(tmp_path / name / "out", categories=("cap",))
+    out.trial(0)
+    out.end()
+    with copied_databases():
+        assert track(out.root, None) == 1
+    address = f"sqlite:///{out.root}/mlflow.db"
+    delivered = contents(address, PLAN.name, out.sweep, tmp_path / "found")
+    assert {run["status"] for run in delivered.values()} == {"FINISHED"}
+    assert "report.html" in delivered["parent"]["artifacts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "found"])
+    assert (out.root / "mlartifacts").is_dir()
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b"])
