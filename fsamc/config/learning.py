@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from fsamc.config.settings import LearningRate, Settings, Share
+from fsamc.counting import counted
 
 
 class Maml(Settings):
@@ -52,7 +53,9 @@ class Finetune(Settings):
     def _epochs_make_sense(cls, epochs: dict[int, int]) -> dict[int, int]:
         for shots, passes in epochs.items():
             if shots < 2:
-                raise ValueError(f"epochs for {shots} shot(s): fine-tuning needs two images of a class, start at 2")
+                raise ValueError(
+                    f"epochs for {counted(shots, 'shot')}: fine-tuning needs two images of a class, start at 2"
+                )
             if passes < 0:
                 raise ValueError(f"epochs for {shots} shots are {passes}, expected 0 or more")
         return dict(sorted(epochs.items()))

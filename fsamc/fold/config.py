@@ -20,6 +20,7 @@ from fsamc.config.representation import Representation, Views
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from fsamc.config.support import Support
+from fsamc.counting import counted
 from fsamc.detectors.detector_kinds import AnyDetector, PatchCoreSettings
 from fsamc.features.networks.lookup import AUTO
 from fsamc.features.networks.torchvision_resnet import RESNETS
@@ -92,7 +93,7 @@ class FoldConfig(Settings):
         if held_out <= self.shots or kept < 2:
             raise ValueError(
                 f"objective.held_out {self.scoring.held_out} of `pseudo.per_class` {self.pseudo.per_class} holds out "
-                f"{held_out} and keeps {kept}; {self.shots} shots need {self.shots + 1} held out, pretraining 2 kept: "
-                "raise base.pseudo.per_class or change objective.held_out"
+                f"{held_out} and keeps {kept}; {counted(self.shots, 'shot', 'need')} {self.shots + 1} held out, "
+                "pretraining 2 kept: raise base.pseudo.per_class or change objective.held_out"
             )
         return self

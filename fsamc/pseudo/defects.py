@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsamc.config.pseudo import Pseudo
+from fsamc.counting import counted
 from fsamc.errors import BadInput
 from fsamc.pseudo.classes import pseudo_classes
 from fsamc.pseudo.foreground import ImageArray, Images, Mask
@@ -120,6 +121,6 @@ def _check_textures(textures: Mapping[str, Images], needed: int) -> None:
     for name, choices in textures.items():
         if len(choices) < needed:
             raise BadInput(
-                f"texture class {name!r} has {len(choices)} image(s), `pseudo.textures_per_class` asks for {needed}; "
-                "add images or lower it"
+                f"texture class {name!r} has {counted(len(choices), 'image')}, "
+                f"`pseudo.textures_per_class` asks for {needed}; add images or lower it"
             )

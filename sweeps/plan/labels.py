@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from fsamc.counting import counted
 from sweeps.plan.configurations import configuration
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import as_yaml
@@ -14,7 +15,7 @@ from sweeps.plan.yaml_lines import as_yaml
 def label(plan: Plan, values: Mapping[str, Any]) -> str:
     """Name a trial's head, its shots if all folds have the same, and what is swept, by the last part of its key."""
     short = Counter(key.rpartition(".")[2] for key in values)
-    shots = [f"{n} shot{'s' * (n != 1)}" for n in plan.folds.shots]
+    shots = [counted(n, "shot") for n in plan.folds.shots]
     words = [configuration(plan, values).head.kind, *(shots if len(shots) == 1 else [])]
     for key, value in values.items():
         if key != "head.kind":

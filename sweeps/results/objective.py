@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fsamc.config.scoring import MEASURES
+from fsamc.counting import counted
 from fsamc.fold.result import FoldResult
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
@@ -96,7 +97,7 @@ def measured_row(number: int, result: FoldResult) -> list[object]:
 def what_chooses(plan: Plan) -> str:
     """Say what chooses among this plan's trials, and what to think of it."""
     shots = plan.objective.shots
-    return _what_chooses(plan) if shots == "mean" else f"{_what_chooses(plan)}, at {shots} shot{'s' * (shots != 1)}"
+    return _what_chooses(plan) if shots == "mean" else f"{_what_chooses(plan)}, at {counted(shots, 'shot')}"
 
 
 def _what_chooses(plan: Plan) -> str:

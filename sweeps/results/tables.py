@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from fsamc.counting import counted
 from fsamc.store.durable import write_whole
 
 AVERAGE = "average"
@@ -109,7 +110,7 @@ def over_shots(table: pd.DataFrame) -> pd.DataFrame:
 def by_shots(summary: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Pick a summary's rows at each number of shots, by what they are at: "2 shots"."""
     numbers = sorted({*summary["shots"].dropna().tolist()})
-    return [(f"{n} shot{'s' * (n != 1)}", summary[summary["shots"] == n].drop(columns="shots")) for n in numbers]
+    return [(counted(n, "shot"), summary[summary["shots"] == n].drop(columns="shots")) for n in numbers]
 
 
 def trial_scores(folds: pd.DataFrame) -> pd.DataFrame:

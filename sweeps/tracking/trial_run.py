@@ -13,6 +13,7 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from fsamc.config.dotted import flatten
 from fsamc.config.scoring import MEASURES
+from fsamc.counting import counted
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.metrics import balanced_accuracy, macro_f1
 from fsamc.store.digests import digest
@@ -72,7 +73,7 @@ def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Sup
     (folder / "configuration.json").write_text(json.dumps(config.model_dump(mode="json", exclude={"shots"}), indent=2))
     several = len({shots for *_, shots in trial.rows}) > 1
     lists = {
-        f"{category}{f'/{shots} shots' if several else ''}/draw {draw}": support.get(
+        "/".join([category, *([counted(shots, "shot")] if several else []), f"draw {draw}"]): support.get(
             (category, config.good, shots, draw)
         )
         for category, shots, draw in sorted({(category, shots, draw) for category, _, draw, shots in trial.rows})
