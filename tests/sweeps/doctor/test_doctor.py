@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from mlflow.version import VERSION
 from packaging.requirements import Requirement
 from rich.console import Console
 
@@ -25,7 +27,7 @@ from sweeps.doctor.cluster import bank_bytes, check_object_store
 from sweeps.doctor.machine import check_disk, check_open_files, check_shared_memory, examine_machine, network_disk
 from sweeps.doctor.materials import examine_materials, examine_weights
 from sweeps.doctor.packages import check_cuda, check_single, check_torchvision, check_versions
-from sweeps.doctor.tokens import check_dashboard, check_own_token
+from sweeps.doctor.tokens import check_dashboard, check_own_token, is_loopback
 from sweeps.doctor.tracking import examine_tracking
 from tests.mlflow_server import mlflow_server
 from tests.servers import free_port
@@ -189,12 +191,24 @@ def test_a_server_that_refuses_the_name_it_is_asked_by(tmp_path):
         assert [(check.subject, check.level) for check in found] == [("tracking URI", "ok"), ("MLflow server", "ok")]
 
 
-def test_tracking_that_cannot_be_reached_or_holds_a_password(tmp_path):
+def test_tracking_that_cannot_be_reached_or_holds_a_password(tmp_path, monkeypatch):
     assert_told(examine_tracking(f"http://127.0.0.1:{free_port()}"), "problem", "cannot be reached", "start it")
     secret = "http://me:hush@127.0.0.1:5000"
     check = assert_told(examine_tracking(secret), "problem", "holds a password", "MLFLOW_TRACKING_PASSWORD")
     assert "hush" not in check.finding + check.mend
     assert_told(examine_tracking(f"sqlite:///{tmp_path / 'runs.db'}"), "ok")
+    shared = SimpleNamespace(mountpoint=str(tmp_path), fstype="nfs4")
+    monkeypatch.setattr("psutil.disk_partitions", lambda **_: [shared])
+    _, database = examine_tracking(f"sqlite:///{tmp_path / 'runs.db'}")
+    assert_told(database, "warning", "lies on nfs4", "mlflow server")
+
+
+@pytest.mark.parametrize(("there", "level"), [(VERSION, "ok"), ("1.30.0", "warning")])
+def test_an_mlflow_server_of_another_version(monkeypatch, there, level):
+    monkeypatch.setattr("sweeps.doctor.tracking.check_tracking", lambda *_: None)
+    with answering(200, there.encode()) as address:
+        _, server = examine_tracking(f"http://{address}")
+    assert_told(server, level, f"{there}, and {VERSION} here", f"pip install mlflow=={there}" if level != "ok" else "")
 
 
 # --- tokens
@@ -230,13 +244,14 @@ def test_a_token_in_the_environment(monkeypatch):
 
 
 @contextmanager
-def answering(code: int) -> Iterator[str]:
-    """A server on loopback that answers everything by `code`; its address."""
+def answering(code: int, body: bytes = b"") -> Iterator[str]:
+    """A server on loopback that answers everything by `code` and `body`; its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(code)
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -260,6 +275,14 @@ def test_a_dashboard_that_asks_for_no_token(monkeypatch):
         monkeypatch.setattr("sweeps.doctor.tokens.is_loopback", lambda host: False)
         assert_told(check_dashboard(address), "problem", "whoever reaches it", "RAY_AUTH_MODE=token")
     assert_told(check_dashboard(f"127.0.0.1:{free_port()}"), "ok", "cannot be reached from here")
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("0.0.0.0", False), ("head", False)],
+)
+def test_whether_a_host_is_the_machine_itself(host, here):
+    assert is_loopback(host) == here
 
 
 # --- the whole
