@@ -47,5 +47,5 @@ def _logits(weights: Weights, buffers: Weights, head: Head, batch: Batch) -> Ten
 
 
 def _copies(head: Head) -> Weights:
-    """Return buffers to be thrown away."""
+    """Copy the head's buffers, such as running means, so that the inner steps do not change them."""
     return {name: buffer.clone() for name, buffer in head.named_buffers()}

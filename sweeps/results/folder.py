@@ -215,7 +215,7 @@ class SweepFolder:
         self.saved = SweepReader(self.root)
 
     def _whole(self, records: Iterable[TrialRecord], there: Mapping[str, Mapping[int, str]]) -> set[str]:
-        """List, as text, the numbers of finished trials of which every table has all rows, as `there` seals them."""
+        """Return the numbers (text) of finished trials that have all rows in every table; `there`: seals by table."""
         whole = set()
         for record in records:
             seals_there = {name: there[name].get(record.number, str(Seal())) for name in self._tables}
@@ -250,7 +250,7 @@ class SweepFolder:
 
 @dataclass
 class _Reported:
-    """Rows that a trial has given so far, by table, as seals; and what identifies its folds."""
+    """Summary of a trial's rows so far: a seal (count and hash) per table, and the identity of each fold."""
 
     seals: dict[str, Seal]
     folds: list[list[Any]] = field(default_factory=list)

@@ -127,11 +127,19 @@ def pareto(folds: pd.DataFrame) -> list[int]:
     """List complete trials that none beats: better in accuracy or seconds, and no worse in the other. Best first."""
     board = ranking(folds)
     board = board[board["complete"]]
-    mean = board["mean"].round(12).to_numpy()
-    seconds = board["trial"].map(trial_scores(finished(folds))["seconds"]).to_numpy()
-    at_least = (mean[:, None] >= mean) & (seconds[:, None] <= seconds)
-    beaten = (at_least & ((mean[:, None] > mean) | (seconds[:, None] < seconds))).any(axis=0)
-    return [int(trial) for trial in board.loc[~np.asarray(beaten, dtype=bool), "trial"]]
+    seconds = board["trial"].map(trial_scores(finished(folds))["seconds"])
+    return [int(trial) for trial in board.loc[unbeaten(board["mean"].to_numpy(), seconds.to_numpy()), "trial"]]
+
+
+def unbeaten(accuracy: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Return bool [T]: whether no other trial is at least as accurate and as quick, and in one of the two better."""
+    accuracy = accuracy.round(12)  # the noise of summing
+    order = np.lexsort((-accuracy, seconds))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracy[order][:-1]]))
+    ahead = np.empty(len(order), bool)
+    ahead[order] = accuracy[order] > best
+    equals = {(a, s) for a, s in zip(accuracy[ahead], seconds[ahead], strict=True)}
+    return ahead | np.array([pair in equals for pair in zip(accuracy, seconds, strict=True)], bool)
 
 
 def summarise(folds: pd.DataFrame) -> pd.DataFrame:

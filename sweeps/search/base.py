@@ -92,13 +92,13 @@ class Proposer(ABC):
         """
 
     def foreseen(self) -> Iterator[Values] | None:
-        """Yield the trials of the whole search, in order; None where they depend on what is told."""
+        """Yield the trials of the whole search, in order; None where they depend on earlier scores."""
         return None
 
     def counted_by(self, keys: Collection[str]) -> Iterable[tuple[Values, int]] | None:
-        """Yield a trial for each combination of the values of `keys`, and how many have it, those that came before too.
+        """Yield a trial for each combination of values of `keys`, and how many trials of the whole search have it.
 
-        None where that depends on what is told.
+        None where the trials depend on earlier scores.
         """
         if (foreseen := self.foreseen()) is None:
             return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def as_text(value: Any) -> str:
-    """Write values as text that is equal where they are; numbers are exact."""
+    """Write a value as text, such that equal values have equal texts; numbers keep all their digits."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
@@ -57,14 +57,14 @@ def suggest(trial: optuna.Trial, key: str, distribution: Distribution) -> Any:
 
 
 def optuna_params(space: Mapping[str, Distribution], values: Values) -> Values | None:
-    """Give a trial's values as Optuna holds them; None where one is outside of its range, which it cannot hold."""
+    """Return a trial's values as Optuna stores them; None where one is outside its range, which Optuna cannot store."""
     if not all(_inside(space[key], value) for key, value in values.items()):
         return None
     return {key: _stored(space[key], value) for key, value in values.items()}
 
 
 def _inside(distribution: Distribution, value: Any) -> bool:
-    """Read back from JSON, the keys of a mapping are text."""
+    """Whether a value is in a distribution, choices compared as text: JSON turns the keys of a mapping into text."""
     return (
         as_text(value) in map(as_text, distribution.choice)
         if distribution.choice is not None
@@ -73,5 +73,5 @@ def _inside(distribution: Distribution, value: Any) -> bool:
 
 
 def _stored(distribution: Distribution, value: Any) -> Any:
-    """Choices that are lists or mappings as text."""
+    """Return a value as Optuna stores it: a choice that is a list or a mapping becomes text."""
     return as_text(value) if distribution.choice is not None and isinstance(value, list | tuple | Mapping) else value

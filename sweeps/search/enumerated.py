@@ -13,7 +13,7 @@ from sweeps.search.distributions import as_text
 
 
 class Enumerated(Proposer):
-    """All trials are known from the start: the base, then the others; the base is not run again among these."""
+    """Search whose trials are known from the start: the base, then the others without the base."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
@@ -31,7 +31,7 @@ class Enumerated(Proposer):
         yield from (values for values in self.others() if as_text(values) != as_text(base))
 
     def propose(self) -> Proposal | None:
-        """Give the next that has not been proposed: what a damaged OUT has forgotten comes again, with its number."""
+        """Return the next trial that was not proposed yet; one that a damaged OUT lost comes again under its number."""
         for number, values in self._coming:
             if number not in self._proposed:
                 self._proposed.add(number)

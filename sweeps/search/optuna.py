@@ -27,7 +27,7 @@ _PASSED_OVER = ("surplus", "tried as")  # outcomes of trials that another driver
 
 
 class Optuna(Proposer):
-    """Ask and tell. What is asked depends on the study's trials and their number, and on nothing else.
+    """Optuna's ask-and-tell. A proposal depends on the study's trials and their number, and on nothing else.
 
     A proposal is first asked of a copy of the study in memory: only what has not been tried is entered. Two drivers
     can still enter the same at once; then the lower number has it, and the other asks again. A base outside of the
@@ -59,7 +59,7 @@ class Optuna(Proposer):
         return super().notice()
 
     def propose(self) -> Proposal | None:
-        """Give what a killed run has entered and never begun; then what the sampler asks for."""
+        """Return first the trials that a killed run entered and never began, then what the sampler suggests."""
         while True:
             trials = self._study.trials()
             tried = configurations_tried(trials, self._count)
@@ -122,7 +122,7 @@ class Optuna(Proposer):
             self._enter(values, again, **facts, again=number)
 
     def _new(self, trials: list[FrozenTrial], tried: dict[str, int]) -> tuple[Values, FrozenTrial]:
-        """Find a configuration that no trial has, as it is to be entered."""
+        """Return the values of a configuration that no trial has yet, and the trial to enter in the study."""
         base = base_values(self.plan)
         if not tried:
             return base, self._as_trial(base)

@@ -17,16 +17,16 @@ from sweeps.search.enumerated import Enumerated
 
 
 def draw(plan: Plan, generator: np.random.Generator) -> Values:
-    """Draw a configuration. Every key takes one number, used or not: no key's value hangs on a condition's."""
+    """Draw a configuration. Each key takes one random number, used or not: no value depends on another's condition."""
     shares = {key: generator.random() for key in plan.space}
     return settle(plan.space, plan.base, lambda key, distribution: value_of_share(distribution, shares[key]))
 
 
 class RandomSearch(Enumerated):
-    """Independent draws; a trial is the same however many there are. One that has come before is drawn again."""
+    """Independent draws. Trial n is the same whatever `search.trials` is; what has come before is drawn again."""
 
     def others(self) -> Iterator[Values]:
-        """Draw as many as are asked for and can differ."""
+        """Yield the draws after the base, each configuration once."""
         seen = {as_text(base_values(self.plan))}
         for place in range(1, distinct(self.plan)):
             for attempt in count():
@@ -38,5 +38,5 @@ class RandomSearch(Enumerated):
             yield values
 
     def count(self) -> int:
-        """Count without a draw."""
+        """Count the trials without drawing them."""
         return distinct(self.plan)

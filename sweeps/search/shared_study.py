@@ -46,7 +46,7 @@ class SharedStudy:
 
     @property
     def name(self) -> str:
-        """The study's, and where it is."""
+        """Name of the study and the address of its storage, for people."""
         return f"study {self._study.study_name} in {self._address.shown if self._address else 'memory'}"
 
     def trials(self) -> list[FrozenTrial]:
@@ -85,7 +85,7 @@ class SharedStudy:
 
     @property
     def run(self) -> str:
-        """What tells the sweep from others."""
+        """Id of the sweep's run, which the trials it enters carry."""
         return self._home.run
 
     def _open(self, plan: Plan) -> tuple[optuna.Study, int]:
@@ -176,7 +176,7 @@ def study_hash(plan: Plan, data: str) -> str:
 
 
 def directions(plan: Plan) -> list[StudyDirection]:
-    """Say which way each goal lies."""
+    """Return whether each goal is maximised or minimised."""
     return [_DIRECTIONS[goal] for goal in plan.search.goals]
 
 

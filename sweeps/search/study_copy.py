@@ -15,7 +15,7 @@ from sweeps.search.shared_study import directions
 
 
 class StudyCopy:
-    """Follows a study by what changes in it; made anew where what was asked has not become its next trial."""
+    """Copy of a study, kept up to date by its changes; rebuilt where its own last trial was not entered there."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._directions = plan, directions(plan)
@@ -24,7 +24,7 @@ class StudyCopy:
         self._asked = 0
 
     def follow(self, trials: list[FrozenTrial]) -> None:
-        """Become a copy of the study that has these trials."""
+        """Update the copy to hold these trials of the study."""
         if self._asked > 1 or (self._asked == 1 and not self._became(trials)):
             self._study, self._states = optuna.create_study(directions=self._directions), []
         elif self._asked == 1:
@@ -71,6 +71,6 @@ class StudyCopy:
         )
 
     def _became(self, trials: list[FrozenTrial]) -> bool:
-        """Whether the one trial that was asked is the study's next."""
+        """Whether the trial that was asked of the copy is the one that the study has next."""
         place = len(self._states)
         return len(trials) > place and trials[place].params == self._study.get_trials(deepcopy=False)[place].params

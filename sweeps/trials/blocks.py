@@ -28,7 +28,7 @@ def blocks_of(prepared: Prepared, most: float) -> Blocks:
 
 
 def passes(prepared: Prepared, blocks: Blocks) -> Blocks:
-    """Give the blocks, each of which all trials go through before the next; one of everything where they cannot.
+    """Return the blocks to run one after the other, each with all trials; a single block where the search forbids that.
 
     A search that learns from a trial, or stops one early, has to see it whole before it proposes the next.
     """

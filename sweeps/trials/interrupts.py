@@ -67,7 +67,7 @@ class Interrupts:
 
     @contextmanager
     def ending(self, ask: Callable[[], object]) -> Iterator[None]:
-        """While trials run: call `ask`, in a thread of its own, when an end is asked for, at once if it was already.
+        """Call `ask` in its own thread as soon as an end is asked for while this context is open, or was before.
 
         What the second signal cuts short is left without an error.
         """

@@ -10,7 +10,7 @@ import psutil
 
 
 class Monitor(threading.Thread):
-    """Calls `look` every few seconds, from entering its context to leaving it."""
+    """Thread that calls `look` every `period` seconds while its context is open."""
 
     def __init__(self, look: Callable[[], None], *, period: float = 2.0) -> None:
         super().__init__(daemon=True, name="monitor")
@@ -18,7 +18,7 @@ class Monitor(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Wait, look, wait."""
+        """Call `look` once every period until the context is left."""
         while not self._stopped.wait(self._period):
             self._look()
 

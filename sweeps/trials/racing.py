@@ -54,7 +54,7 @@ Scores = Mapping[Place, float]
 
 
 class Standings:
-    """Who has scored what so far; all of it pure bookkeeping, in whatever order folds arrive.
+    """Scores of all folds of all trials so far. What it says does not depend on the order in which folds arrive.
 
     Attributes:
         scores: by trial and fold.

@@ -19,7 +19,7 @@ from sweeps.trials.trial import NotPickled
 
 @dataclass(frozen=True)
 class _Trial:
-    """All that Tune's schedulers look at of a trial; those of an earlier run are no trials of Tune's any more."""
+    """Stand-in for a trial: its id, which is all that Tune's schedulers read. Tune has no trials of earlier runs."""
 
     trial_id: str
 
@@ -110,7 +110,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         return self.STOP
 
     def _with_say(self, folds: Iterable[Fold]) -> Iterator[Place]:
-        """Yield those that the average of the objective is over: see `has_say`."""
+        """Yield the identities of the folds that count in the objective's average (`has_say`)."""
         for place in map(fold_place, folds):
             category, _, _, shots = place
             averaged = not self._averaged or category in self._averaged.get(shots, ())
@@ -144,5 +144,5 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
 
 
 def fold_place(fold: Fold) -> Place:
-    """Name a fold whatever its trial: what two trials share."""
+    """Return what identifies a fold within any trial: category, seed, draw and shots."""
     return fold.category, fold.seed, fold.draw, fold.config.shots

@@ -1,4 +1,4 @@
-"""Tuner of Ray, set up for a sweep: it starts trials, hands on what they report, starts again what died."""
+"""Ray Tune, set up for a sweep: starts trials, passes on their reports, restarts those whose process died."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from sweeps.report.document.numbers import duration, shown
 from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
 from sweeps.report.plots.style import BLUE, FAINT, INK, MUTED, canvas, legend_on_top
-from sweeps.results.tables import finished, percent
+from sweeps.results.tables import finished, percent, unbeaten
 
 MOST_ROWS = 15
 WIDE = 8.0  # a range of seconds with a larger ratio than this is logarithmic
@@ -31,16 +31,6 @@ def time_and_accuracy(evidence: Evidence) -> pd.DataFrame:
     return times.assign(unbeaten=unbeaten(times["mean"].to_numpy(), times["seconds"].to_numpy())).sort_values(
         ["seconds", "mean", "trial"], ascending=[True, False, True], ignore_index=True
     )
-
-
-def unbeaten(accuracy: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Return bool [T]: whether no other trial is at least as accurate and as quick, and in one of the two better."""
-    order = np.lexsort((-accuracy, seconds))
-    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracy[order][:-1]]))
-    ahead = np.empty(len(order), bool)
-    ahead[order] = accuracy[order] > best
-    equals = {(a, s) for a, s in zip(accuracy[ahead], seconds[ahead], strict=True)}
-    return ahead | np.array([pair in equals for pair in zip(accuracy, seconds, strict=True)], bool)
 
 
 def unbeaten_trials(evidence: Evidence, times: pd.DataFrame) -> Table | None:

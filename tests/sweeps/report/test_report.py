@@ -29,14 +29,13 @@ from sweeps.report.plots.axes import Axis, swept_axes
 from sweeps.report.plots.heads import head_scores
 from sweeps.report.plots.heatmap import fold_matrix
 from sweeps.report.plots.importance import importances
-from sweeps.report.plots.pareto import unbeaten
 from sweeps.report.scores import best_scores, fold_scores
 from sweeps.report.sections import sweep_report
 from sweeps.report.write import write_report
 from sweeps.results.choices import leave_one_category_out
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
-from sweeps.results.tables import DETECTED, FOLD, best_trial, over_shots, percent, ranking, summarise
+from sweeps.results.tables import DETECTED, FOLD, best_trial, over_shots, percent, ranking, summarise, unbeaten
 from tests.sweeps.synthetic import SPACE, edit, note, write_synthetic
 
 DASH = "\N{EN DASH}"
