@@ -33,7 +33,10 @@ def report(
     ] = None,
     cache: Annotated[Path | None, typer.Option("--cache", help="Artifacts; those of the sweep by default.")] = None,
 ) -> None:
-    """Write report.md, report.html, gallery.html and their plots from what OUT holds."""
+    """Write the report and its gallery from what OUT holds.
+
+    report.md, report.html, gallery.html and their plots.
+    """
     from fsamc.data.remote import source
     from sweeps.report.gallery.gallery_settings import GallerySettings
     from sweeps.report.write import published_on_screen, write_report
