@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs check audit fix bench bench-nearest bench-search bench-scheduling bench-scale chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test test-slow docs check audit fix bench bench-nearest bench-search bench-scheduling bench-scale bench-unknown chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -56,6 +56,9 @@ bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends,
 
 bench-scheduling: $(INSTALLED)  ## what 2,000 trials cost beside their folds, some ten minutes
 	$(BIN)/python -m tests.bench.bench_scheduling $(ARGS)
+
+bench-unknown: $(INSTALLED)  ## how well types are recognised that nobody has shown, on the real categories beside the checkout
+	$(BIN)/python -m tests.bench.bench_unknown --data $(SHARED)/datasets --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2 $(ARGS)
 
 bench-scale: $(INSTALLED)  ## how many folds one driver keeps going: real Ray here, 200 nodes simulated; some ten minutes
 	@$(BIN)/python -m tests.bench.bench_scale $(ARGS)

@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from fsamc.classifier.calibration import Calibration, CalibrationSettings, calibrate, fit_temperature, probabilities
 from fsamc.classifier.novelty import NoveltySettings, novelty, p_values, standard_novelty
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--seed", type=int, default=1, help="of the bank")
     parser.add_argument("--categories", nargs="+", default=CATEGORIES)
-    parser.add_argument("--cache", type=Path, default=Path("cache"))
+    parser.add_argument("--cache", type=Path, default=Path(platformdirs.user_cache_dir("fsamc")))
     parser.add_argument("--figures", type=Path, help="folder that the figures are written to")
     asked = parser.parse_args()
     missing = [name for name in asked.categories if not (asked.data / name).is_dir()]
@@ -190,18 +191,14 @@ def calibration(task: Task, kind: str, default: float) -> Calibration:
 
 
 def left_out_scores(kind: str, support: Sequence[np.ndarray]) -> np.ndarray:
-    """Return what heads say of the support images that they were not fitted to, float [n, C], type by type.
-
-    The k-th images of all types are left out together, as a fold does.
-    """
-    shots, n_types = len(support[0]), len(support)
-    if shots == 1:
-        return np.full((n_types, n_types), np.nan)
-    folds = [
-        head_scores(kind, np.stack([images[k] for images in support]), [np.delete(images, k, 0) for images in support])
-        for k in range(shots)
-    ]
-    return np.stack(folds, axis=1).reshape(-1, n_types)
+    """Return what heads fitted to all other support images say of each, float [n, C]; NaN where there is no other."""
+    rows = []
+    for label, images in enumerate(support):
+        for k in range(len(images)):
+            others = [np.delete(one, k, 0) if place == label else one for place, one in enumerate(support)]
+            alone = len(images) == 1
+            rows.append(np.full(len(support), np.nan) if alone else head_scores(kind, images[[k]], others)[0])
+    return np.array(rows)
 
 
 def binned(chances: np.ndarray, right: np.ndarray) -> list[tuple[int, float, float]]:

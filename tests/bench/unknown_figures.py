@@ -31,7 +31,7 @@ def draw(photos: Mapping[str, Photos], folder: Path) -> None:
                 axes.plot([0, 1], [0, 1], color="#9e9e9e", linewidth=0.8, linestyle=":")
                 axes.set_title(category.replace("_", " "))
                 panel(axes, one)
-            row[0].legend(loc="lower right" if name == "roc" else "upper left", fontsize=8)
+            row[0].legend(loc="upper left" if name == "error" else "lower right", fontsize=8)
             figure.savefig(folder / f"unknown-{name}.svg", metadata={"Date": None, "Creator": None})
             plt.close(figure)
 

@@ -117,7 +117,7 @@ def photos_of(root: Path, name: str, backbone: str, store: Store, *, seed: int) 
 def head_scores(kind: str, queries: np.ndarray, support: Sequence[np.ndarray]) -> np.ndarray:
     """What a head of this kind, fitted to the support, says of queries: float32 [Q, C]."""
     head = make_head(HEADS[kind], shape=(1, queries.shape[1], 0), generator=torch.Generator())
-    anchors = torch.stack([head.represent(torch.from_numpy(images)) for images in support])
+    anchors = [head.represent(torch.from_numpy(images)) for images in support]
     with torch.no_grad():
         return head.relate(torch.from_numpy(queries), anchors).numpy()
 
@@ -185,7 +185,8 @@ class Bootstrap:
         shown = task.shown
         wins = np.sign(strange[~shown] - strange[shown][:, None]) / 2 + 0.5
         known, new = self.images[:, task.rows[shown]], self.images[:, task.rows[~shown]]
-        return ((known @ wins) * new).sum(1) / (known.sum(1) * new.sum(1))
+        with np.errstate(invalid="ignore"):  # a replicate of a few images may lack one side
+            return ((known @ wins) * new).sum(1) / (known.sum(1) * new.sum(1))
 
     def rate(self, task: Task, event: np.ndarray, among: np.ndarray) -> np.ndarray:
         """The share of queries `among` for which something is so, each type counting alike, in each replicate."""
@@ -199,8 +200,9 @@ class Bootstrap:
 
     def over_draws(self, of_tasks: Sequence[tuple[Task, np.ndarray]]) -> np.ndarray:
         """Average what tasks gave over draws and types left out, in each replicate."""
-        weights = np.stack([self.draws[:, task.draw - 1] for task, _ in of_tasks])
-        return (weights * np.stack([values for _, values in of_tasks])).sum(0) / weights.sum(0)
+        values = np.stack([values for _, values in of_tasks])
+        weights = np.stack([self.draws[:, task.draw - 1] for task, _ in of_tasks]) * ~np.isnan(values)
+        return (weights * np.nan_to_num(values)).sum(0) / weights.sum(0)
 
 
 def interval(values: np.ndarray, *, digits: int = 3, sign: str = "") -> str:
