@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 from scipy.optimize import minimize_scalar
+from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
 from fsamc.classifier.novelty import NoveltySettings, least_p_value, novelty, p_values
@@ -111,7 +112,7 @@ def calibrate(
     settings: CalibrationSettings,
     elsewhere: Sequence[np.ndarray] = (),
 ) -> Calibration:
-    """Learn from the support how far a head's answers can be trusted.
+    """Learn from the support how far a head's answers can be trusted. A copy of an image says nothing new: one counts.
 
     Args:
         support: per type the vectors of its images, float [S, E]: two types or more, whose sizes may differ.
@@ -129,7 +130,9 @@ def calibrate(
         raise ValueError(f"support: types of {sizes} images; expected two types or more, and an image of each")
     if left_out.shape != (sum(sizes), len(sizes)):
         raise ValueError(f"left_out: shape {left_out.shape}; expected {(sum(sizes), len(sizes))}, a row per image")
-    labels = np.repeat(np.arange(len(sizes)), sizes)
+    once = np.concatenate([_first_of_copies(images) for images in support])
+    labels, left_out = np.repeat(np.arange(len(sizes)), sizes)[once], left_out[once]
+    support = [images[_first_of_copies(images)] for images in support]
     seen = ~np.isnan(left_out).any(1)
     temperature = fit_temperature(
         left_out[seen], labels[seen], default=settings.temperatures.get(head, 1.0), spread=settings.spread
@@ -137,6 +140,12 @@ def calibrate(
     misfits = np.ones(len(labels))
     misfits[seen] -= probabilities(left_out[seen], temperature)[np.arange(seen.sum()), labels[seen]]
     return Calibration(support, temperature, misfits, settings, elsewhere)
+
+
+def _first_of_copies(images: np.ndarray) -> np.ndarray:
+    """Return which of some images [S, E] are no copies of an earlier one, bool [S]."""
+    same = cdist(images, images) <= 1e-4 * np.linalg.norm(images, axis=1)  # vectors of copies differ by rounding
+    return np.asarray(~np.tril(same, -1).any(1))
 
 
 def probabilities(scores: np.ndarray, temperature: float) -> np.ndarray:

@@ -185,6 +185,21 @@ def test_types_of_one_photo_count_as_missed():
     assert (made.misfits[1:] < 1).all()
 
 
+def test_a_copy_of_a_photo_changes_nothing():
+    _, support = drawn((3, 4))
+    scores = left_out(support)
+    again = [np.concatenate([support[0], support[0][[1]] * (1 + 1e-7)]), support[1]]
+    once = calibrate(support, scores, head="prototype", settings=SETTINGS)
+    twice = calibrate(again, np.insert(scores, 3, scores[1], axis=0), head="prototype", settings=SETTINGS)
+    assert twice.temperature == once.temperature
+    np.testing.assert_array_equal(twice.misfits, once.misfits)
+    for mine, other in zip(twice.support, once.support, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    one_photo = [support[0][[0, 0, 0]], support[1]]
+    unseen = np.insert(scores[3:], 0, np.full((3, 2), np.nan), axis=0)
+    assert not calibrate(one_photo, unseen, head="prototype", settings=SETTINGS).calibrated(0.2)
+
+
 def test_a_head_that_is_not_named_begins_at_one():
     support = drawn((1, 1))[1]
     assert calibrate(support, left_out(support), head="contrastive", settings=SETTINGS).temperature == 1
