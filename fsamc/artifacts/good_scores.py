@@ -12,6 +12,8 @@ import numpy as np
 
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.category_bank import OfBank
+from fsamc.data.category import Category
+from fsamc.errors import BadInput
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
@@ -65,3 +67,20 @@ class GoodScores(OfBank):
         with threads(self.compute):
             distances, _ = self.bank.detector(self.bank.learn(others), others).compare(features[list(self.held_out)])
         save_array(into / "scores.npy", anomaly_score(distances))
+
+
+def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
+    """Return which of the images in train/good the threshold is chosen on: those of evenly spaced groups, at least one.
+
+    Raises:
+        BadInput: there are fewer than two groups.
+    """
+    groups = list(dict.fromkeys(category.group(path) for path in category.train))
+    if len(groups) < 2:
+        raise BadInput(
+            f"{category.folder / 'train' / 'good'}: {len(groups)} group of images; detection needs 2, one to hold out: "
+            "add good images or set detection.enabled=false"
+        )
+    count = min(max(round(share * len(groups)), 1), len(groups) - 1)
+    chosen = {groups[place] for place in (2 * np.arange(count) + 1) * len(groups) // (2 * count)}
+    return tuple(row for row, path in enumerate(category.train) if category.group(path) in chosen)

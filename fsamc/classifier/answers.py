@@ -16,7 +16,6 @@ from fsamc.classifier.calibration import CalibratedAnswers, Calibration, Calibra
 from fsamc.classifier.fitting import Fitted, class_anchors
 from fsamc.classifier.pipeline import Seen
 from fsamc.classifier.prediction import Prediction, Region
-from fsamc.config.representation import ViewSet
 from fsamc.data.images import square_window, to_square
 from fsamc.detectors.bank import anomaly_score
 from fsamc.features.networks.lookup import network_source
@@ -55,13 +54,14 @@ class Answering:
 
     def encoded(self, pixels: Sequence[np.ndarray], *, views: Literal["support", "queries"]) -> np.ndarray:
         """Return what the head makes of pictures uint8 [H, W, 3], in these views: float32 [n, ...]."""
-        chosen: ViewSet = getattr(self.fitted.pipeline.config.views, views)
-        return self._related(self.fitted.pipeline(self.squares(pixels), chosen).represented)[0]
+        support, queries = self.fitted.pipeline.config.views.with_auto("all")
+        seen = self.fitted.pipeline(self.squares(pixels), support if views == "support" else queries)
+        return self._related(seen.represented)[0]
 
     def predictions(self, pictures: Sequence[tuple[str, np.ndarray]], *, alpha: float) -> list[Prediction]:
         """Answer for pictures, each with its name and its pixels uint8 [H, W, 3]."""
         pixels = [picture for _, picture in pictures]
-        seen = self.fitted.pipeline(self.squares(pixels), self.fitted.pipeline.config.views.queries)
+        seen = self.fitted.pipeline(self.squares(pixels), self.fitted.pipeline.config.views.with_auto("all")[1])
         encoded, scores = self._related(seen.represented)
         answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
         return [

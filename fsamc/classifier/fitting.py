@@ -19,6 +19,7 @@ from fsamc.data.images import read_image
 from fsamc.data.textures import Textures
 from fsamc.detectors.base import detector_class
 from fsamc.errors import BadInput
+from fsamc.fold.chosen_views import ChosenViews
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.defect_detection import threshold
 from fsamc.fold.fold_images import FoldImages
@@ -87,7 +88,7 @@ def fit_category(
         trained = learner.trained_on(inputs.support)
         support = _support(inputs.category, trained)
         return Fitted(
-            pipeline=_pipeline(inputs, store),
+            pipeline=_pipeline(inputs, store, trained.images.views),
             head=trained.head.eval(),
             support=support,
             anchors=None if follows_from_photos(config) else trained.anchors,
@@ -162,13 +163,15 @@ def _check(inputs: FitInputs) -> None:
         )
 
 
-def _pipeline(inputs: FitInputs, store: Store) -> Pipeline:
-    """Return a pipeline that holds what it needs in memory, and nothing of the store."""
+def _pipeline(inputs: FitInputs, store: Store, chosen: ChosenViews) -> Pipeline:
+    """Return a pipeline that holds what it needs in memory, and nothing of the store; its views are the chosen ones."""
+    views = inputs.config.views.model_copy(update={"support": chosen.support, "queries": chosen.queries})
+    config = inputs.config.model_copy(update={"views": views})
     learnt = {name: np.array(array) for name, array in store.get(inputs.bank).items()}
     statistics = (
         {name: np.array(array) for name, array in store.get(inputs.statistics).items()} if inputs.statistics else {}
     )
-    return Pipeline(inputs.config, inputs.bank.detector(learnt, np.empty(0)), statistics)
+    return Pipeline(config, inputs.bank.detector(learnt, np.empty(0)), statistics)
 
 
 def _support(category: Category, trained: TrainedHead) -> SupportSet:

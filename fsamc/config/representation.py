@@ -10,6 +10,7 @@ from fsamc.config.settings import Settings, Share
 
 Part = Literal["residual", "centred", "raw"]
 ViewSet = Literal["none", "flips", "turns", "all"]
+ViewSetOrAuto = Literal["none", "flips", "turns", "all", "auto"]
 
 
 class Representation(Settings):
@@ -67,5 +68,29 @@ class Representation(Settings):
 class Views(Settings):
     """Flips and quarter turns in which images are looked at; an image's vector is the mean over its views."""
 
-    support: ViewSet = Field("all", description="views of support images: none, flips, turns, or all eight")
-    queries: ViewSet = Field("all", description="views of queries, likewise")
+    support: ViewSetOrAuto = Field(
+        "all",
+        description="views of support images: none, flips, turns, all eight, or auto: chosen by the good images and, "
+        "from two shots on, by the support",
+    )
+    queries: ViewSetOrAuto = Field("all", description="views of queries, likewise")
+    good: int = Field(
+        20,
+        ge=1,
+        description="auto: how many good images are turned, to see whether they stay less anomalous than defects",
+    )
+    errors: float = Field(
+        3.0,
+        ge=0.0,
+        description="auto: by how many standard errors the support, left out image by image, must prefer other views",
+    )
+
+    @property
+    def auto(self) -> bool:
+        """Whether some views are chosen for each support."""
+        return "auto" in (self.support, self.queries)
+
+    def with_auto(self, views: ViewSet) -> tuple[ViewSet, ViewSet]:
+        """Return the views of support and queries, with these where they are to be chosen."""
+        support, queries = (views if one == "auto" else one for one in (self.support, self.queries))
+        return support, queries

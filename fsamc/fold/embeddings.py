@@ -66,7 +66,7 @@ def fold_embeddings(inputs: FoldInputs, store: Store) -> Embeddings:
         trained = pretrained_head(images).trained_on(inputs.support)
         scores = np.concatenate([trained.scores(support), trained.scores(queries)])
         return Embeddings(
-            before=principal_coordinates(images.queries, images.rows(paths)),
+            before=principal_coordinates(trained.images.queries, images.rows(paths)),
             after=scores if trained.head.judges_pairs else _embedded(trained, paths),
             labels=np.array([label for of in both for label, of_class in enumerate(of.values()) for _ in of_class]),
             is_support=np.arange(len(paths)) < len(support),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
 from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.artifacts.source_rows import SourceRows
+from fsamc.artifacts.turned_good import TURNED
+from fsamc.config.representation import ViewSet
 from fsamc.data.category import PathsByClass
+from fsamc.detectors.bank import anomaly_score
+from fsamc.fold.chosen_views import ChosenViews, choose_views
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.stopwatch import Stopwatch
+from fsamc.heads.head_kinds import PrototypeSettings
+from fsamc.heads.sphere import on_sphere
 from fsamc.representation.region import profiles
 from fsamc.representation.represented import MapSet, PartsOf, Represented, RepresentedSet, VectorSet
 from fsamc.representation.units import scaling_of
@@ -24,11 +30,16 @@ NUMBERS = 1 << 23  # of the images that are classified at once; a memory bound, 
 
 
 class FoldImages:
-    """A fold's images by path, and its pseudo-defects, as the head sees them."""
+    """A fold's images by path, and its pseudo-defects, as the head sees them.
+
+    Attributes:
+        views: of support and queries; all of them as long as they are still to be chosen.
+    """
 
     def __init__(self, inputs: FoldInputs, store: Store, watch: Stopwatch) -> None:
         self.inputs, self.config = inputs, inputs.config
         self.store, self.watch = store, watch
+        self.views = ChosenViews(*self.config.views.with_auto("all"))
         self._rows = {path: row for row, path in enumerate(inputs.category.defects)}
         with watch.stage("inputs"):
             self._normal: Arrays = store.get(inputs.statistics) if inputs.statistics else {}
@@ -42,10 +53,34 @@ class FoldImages:
             self._parts = PartsOf(settings.parts, self._normal.get("mean"), scaling, device)
             self._all = self._represented(inputs.nearest(inputs.defects))
 
+    def seen_with(self, support: PathsByClass) -> FoldImages:
+        """Return the same images in the views that are chosen for this support, where the configuration asks for it."""
+        if self.inputs.turned_good is None:
+            return self
+        with self.watch.stage("choose views"):
+            seen = copy.copy(self)
+            seen.views = self._chosen([self.rows(paths) for paths in support.values()])
+            return seen
+
+    def _chosen(self, rows: Sequence[Sequence[int]]) -> ChosenViews:
+        """Choose the views for a support, by class."""
+        assert self.inputs.turned_good is not None
+        head = self.config.head
+        centre = head.centre if isinstance(head, PrototypeSettings) else PrototypeSettings().centre
+        distances = self.store.get(self.inputs.nearest(self.inputs.defects))["distances"]
+        turned = self.store.get(self.inputs.turned_good)["scores"]
+        return choose_views(
+            self.config.views,
+            lambda views: [on_sphere(self._in_views(self._all, views).take(of_class)) for of_class in rows],
+            turned=dict(zip(TURNED, turned, strict=True)),
+            defects=anomaly_score(distances[[row for of_class in rows for row in of_class]]),
+            centre=centre,
+        )
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """N, D and R of an image, in the views of the support."""
-        return self._in_views(self._all, "support").shape
+        return self._in_views(self._all, self.views.support).shape
 
     @property
     def device(self) -> str:
@@ -55,7 +90,7 @@ class FoldImages:
     @property
     def queries(self) -> RepresentedSet:
         """All of the category's defect images, in its order, in the views of queries."""
-        return self._in_views(self._all, "queries")
+        return self._in_views(self._all, self.views.queries)
 
     def rows(self, paths: Iterable[str]) -> list[int]:
         """Return where these images are in `queries`."""
@@ -63,7 +98,7 @@ class FoldImages:
 
     def support(self, paths: Iterable[str]) -> Represented:
         """Return these images in the views of the support."""
-        return self._in_views(self._all, "support").take(self.rows(paths))
+        return self._in_views(self._all, self.views.support).take(self.rows(paths))
 
     def batches(self, paths: Sequence[str]) -> Iterator[Represented]:
         """Yield these images in the views of queries, some at a time."""
@@ -78,13 +113,14 @@ class FoldImages:
         if averages is None or min(map(len, support.values())) < 2:
             return None
         rows = {paths: row for row, paths in enumerate(averages.pictures)}
-        return self._averages.take([rows[tuple(paths)] for paths in support.values()])
+        images = self._in_views(self._averages, self.views.support)
+        return images.take([rows[tuple(paths)] for paths in support.values()])
 
     @cached_property
     def _averages(self) -> RepresentedSet:
         """The pixelwise averages of all supports of the fold, represented once."""
         assert self.inputs.averages is not None
-        return self._in_views(self._represented(self.inputs.nearest(self.inputs.averages)), "support")
+        return self._represented(self.inputs.nearest(self.inputs.averages))
 
     @property
     def pseudo_labels(self) -> np.ndarray:
@@ -114,10 +150,10 @@ class FoldImages:
         extents = profiles(views[0]["ranked"], self._normal.get("covariance"), extent)
         return VectorSet(patches, normal, extents, self._parts)
 
-    def _in_views(self, images: RepresentedSet, of: Literal["support", "queries"]) -> RepresentedSet:
+    def _in_views(self, images: RepresentedSet, views: ViewSet) -> RepresentedSet:
         if not isinstance(images, VectorSet):
             return images
-        return images.in_views([self.inputs.views.index(view) for view in VIEWS[getattr(self.config.views, of)]])
+        return images.in_views([self.inputs.views.index(view) for view in VIEWS[views]])
 
 
 def in_batches(images: RepresentedSet, rows: Sequence[int] | np.ndarray) -> Iterator[Represented]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-import numpy as np
-
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.category_bank import Bank
 from fsamc.artifacts.feature_set import FeatureSet
-from fsamc.artifacts.good_scores import GoodScores
+from fsamc.artifacts.good_scores import GoodScores, held_out_rows
 from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.artifacts.normal_statistics import NormalStatistics
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.artifacts.source_rows import SourceRows
+from fsamc.artifacts.turned_good import TurnedGood
 from fsamc.artifacts.view_vectors import ViewVectors
 from fsamc.data.category import Category, PathsByClass, leave_one_out
 from fsamc.data.textures import Textures
@@ -76,9 +75,9 @@ class FoldInputs:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """The views of support or queries, the identity first."""
-        views = self.config.views
-        return tuple(dict.fromkeys((IDENTITY, *VIEWS[views.support], *VIEWS[views.queries])))
+        """The views of support or queries, or those that may be chosen, the identity first."""
+        support, queries = self.config.views.with_auto("all")
+        return tuple(dict.fromkeys((IDENTITY, *VIEWS[support], *VIEWS[queries])))
 
     @cached_property
     def bank(self) -> Bank:
@@ -96,6 +95,13 @@ class FoldInputs:
     def statistics(self) -> NormalStatistics | None:
         """Mean and covariance of the normal patches, where the representation goes by them."""
         return NormalStatistics(good=self.bank.good) if takes_statistics(self.config) else None
+
+    @cached_property
+    def turned_good(self) -> TurnedGood | None:
+        """Scores of turned good images, where views are chosen by them."""
+        if not self.config.views.auto or self.config.head.sees != "vectors":
+            return None
+        return TurnedGood(bank=self.bank, most=self.config.views.good)
 
     @cached_property
     def averages(self) -> FeatureSet | None:
@@ -176,6 +182,8 @@ class FoldInputs:
                 yield from self.vectors(rows) if config.head.sees == "vectors" else [rows]
             if self.statistics:
                 yield self.statistics
+            if self.turned_good:
+                yield self.turned_good
         if config.detection.enabled:
             yield self.good_scores
             yield self.nearest(self.defects)
@@ -218,23 +226,6 @@ class FoldInputs:
             features=self.config.features,
             compute=self.config.compute,
         )
-
-
-def held_out_rows(category: Category, share: float) -> tuple[int, ...]:
-    """Return which of the images in train/good the threshold is chosen on: those of evenly spaced groups, at least one.
-
-    Raises:
-        BadInput: there are fewer than two groups.
-    """
-    groups = list(dict.fromkeys(category.group(path) for path in category.train))
-    if len(groups) < 2:
-        raise BadInput(
-            f"{category.folder / 'train' / 'good'}: {len(groups)} group of images; detection needs 2, one to hold out: "
-            "add good images or set detection.enabled=false"
-        )
-    count = min(max(round(share * len(groups)), 1), len(groups) - 1)
-    chosen = {groups[place] for place in (2 * np.arange(count) + 1) * len(groups) // (2 * count)}
-    return tuple(row for row, path in enumerate(category.train) if category.group(path) in chosen)
 
 
 def takes_statistics(config: FoldConfig) -> bool:

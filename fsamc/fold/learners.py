@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -95,10 +95,11 @@ class PretrainedHead:
 
     def trained_on(self, support: PathsByClass) -> TrainedHead:
         """Return a copy, fine-tuned on this support and ready to classify."""
-        with self.images.watch.stage("classify"):  # maps are made when a head takes them
-            represented = [self.images.support(paths) for paths in support.values()]
-            means = self.images.means(support)
-        return self.trained_on_represented(represented, means)
+        images = self.images.seen_with(support)
+        with images.watch.stage("classify"):  # maps are made when a head takes them
+            represented = [images.support(paths) for paths in support.values()]
+            means = images.means(support)
+        return replace(self, images=images).trained_on_represented(represented, means)
 
     def trained_on_represented(self, support: list[Represented], means: Represented | None) -> TrainedHead:
         """Do the same with each class's images, S of each; `means` stand for the classes in place of them."""

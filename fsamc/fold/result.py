@@ -28,6 +28,7 @@ class FoldResult:
         anomaly: anomaly score per query.
         good_images, good_anomaly: the images of test/good, and their anomaly scores.
         scored_by: what the accuracy is over: the queries, or the support images, each left out in turn.
+        views: the views of `support` and `queries` that `auto` chose, and why (`because`); empty where none are chosen.
         measured: further scores of the fold in [0, 1], by name: `support`, `pseudo` (`fsamc.fold.objectives`).
     """
 
@@ -54,6 +55,7 @@ class FoldResult:
     finetuning: tuple[float, ...] = ()
     scored_by: str = "queries"
     measured: dict[str, float] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
 
     @property
     def queries(self) -> int:

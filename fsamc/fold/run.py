@@ -10,6 +10,7 @@ A fold is a pure function of (files' contents, configuration, seed, draw).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -81,6 +82,7 @@ def run_fold(
         good_anomaly=detection.good_anomaly,
         scored_by=config.scoring.by,
         measured=measured,
+        views=_views(learner, inputs),
     )
 
 
@@ -100,6 +102,14 @@ def _scores(
         return np.stack([left_out[path] for path in paths]), ()
     trained = learner.trained_on(inputs.support)
     return trained.scores(paths), tuple(trained.epochs)
+
+
+def _views(learner: Learner, inputs: FoldInputs) -> dict[str, str]:
+    """Return the views that are chosen for the whole support, where they are chosen, and why."""
+    if inputs.turned_good is None:
+        return {}
+    assert isinstance(learner, PretrainedHead)  # only heads on vectors have views
+    return asdict(learner.images.seen_with(inputs.support).views)
 
 
 def _measured(

@@ -19,7 +19,7 @@ from sweeps.progress.summary_table import summary_tables
 from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import TrialRecord
-from sweeps.results.usage import Usage, saved_line
+from sweeps.results.usage import Usage, saved_line, views_lines
 from sweeps.tracking.uri import is_server
 
 
@@ -56,6 +56,7 @@ def show_results(
     report = out / "report.html"
     lines = [
         f"peak memory {usage.peak_memory / 2**30:.1f} GiB, {usage.seconds:.0f} s in all",
+        *(f"views    {line}" for line in views_lines(folder.notes)),
         *saved_line(folder.notes),
         *([f"report   {report}"] if report.exists() else []),
         *figures_line(folder),

@@ -38,6 +38,7 @@ from sweeps.report.scores import best_detection, best_scores
 from sweeps.report.trial_tables import leave_one_out_table, ranking_table, scores_tables, shown_trials
 from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import not_stopped
+from sweeps.results.usage import views_lines
 
 _FIGURES = {"tsne": "t-SNE of {} before and after the head", "pseudo": "Pseudo-defects of {}"}
 CAPTIONS: dict[str, Any] = tomllib.loads((resources.files(__package__) / "captions.toml").read_text(encoding="utf-8"))
@@ -59,7 +60,7 @@ def sweep_report(evidence: Evidence, published: Sequence[Block] = (), answers: S
     best = "the best trial" if evidence.best is None else f"trial {evidence.best}"
     sections = [
         Section("headline", "Headline", list(_headline(evidence))),
-        Section("ran", "What ran", [what_ran(evidence)]),
+        Section("ran", "What ran", list(_ran(evidence))),
         Section("ranking", "Ranking", list(_ranking(evidence))),
         Section("heads", "Heads", list(_heads(evidence))),
         Section("scores", "Accuracy per category", [_note("scores"), *scores_tables(evidence, shown_trials(evidence))]),
@@ -98,6 +99,13 @@ def _headline(evidence: Evidence) -> Iterator[Block]:
     if tiles := headline(evidence):
         yield Tiles(tiles)
     yield Bullets(conclusions(evidence))
+
+
+def _ran(evidence: Evidence) -> Iterator[Block]:
+    yield what_ran(evidence)
+    if lines := views_lines(evidence.notes):
+        yield Paragraph("Views that were chosen (auto), by category and number of shots:")
+        yield Bullets(lines)
 
 
 def _ranking(evidence: Evidence) -> Iterator[Block]:

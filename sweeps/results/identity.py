@@ -76,6 +76,7 @@ class _Notes(BaseModel, extra="allow"):
     builds: dict[str, int] = {}
     build_seconds: dict[str, float] = {}
     stages: dict[str, float] = {}
+    views: dict[str, int] = {}
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
     trials_stopped: int = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster.folds import Outcome
 from fsamc.counting import counted
+from fsamc.fold.result import FoldResult
 from fsamc.store.store import Store
 
 KINDS = ("features", "statistics", "pseudo", "sourcerows", "bank", "nearest", "vectors")
@@ -21,6 +22,7 @@ class Usage:
 
     Attributes:
         stages: seconds per stage of the folds that were run, not reused.
+        views: folds per category, shots and the views that `auto` chose, with why, in words.
         folds: told in this run of the sweep.
         reused: of these, how many a store had already.
         failed: of these, how many were not scored.
@@ -29,6 +31,7 @@ class Usage:
     """
 
     stages: Counter[str] = field(default_factory=Counter)
+    views: Counter[str] = field(default_factory=Counter)
     folds: int = 0
     reused: int = 0
     failed: int = 0
@@ -41,6 +44,7 @@ class Usage:
         """Go on where the sweep.json of an earlier run left off; `started` is on the monotonic clock."""
         return cls(
             stages=Counter(notes.get("stages", {})),
+            views=Counter(notes.get("views", {})),
             peak_memory=notes.get("peak_memory_bytes") or 0,
             before=float(notes.get("seconds", 0.0)),
             started=started,
@@ -58,17 +62,32 @@ class Usage:
         self.failed += outcome.result is None
         if outcome.result is not None and not outcome.reused:
             self.stages.update(outcome.result.stages)
+        if outcome.result is not None and outcome.result.views:
+            self.views[_chosen_views(outcome.result)] += 1
 
     def notes(self) -> dict[str, Any]:
         """For sweep.json."""
         return {
             "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+            "views": dict(sorted(self.views.items())),
             "seconds": round(self.seconds, 1),
             "folds": self.folds,
             "folds_reused": self.reused,
             "folds_failed": self.failed,
             "peak_memory_bytes": self.peak_memory or None,
         }
+
+
+def _chosen_views(result: FoldResult) -> str:
+    """Say which views `auto` chose for a fold, and why."""
+    where, views = f"{result.category}, {counted(result.shots, 'shot')}", result.views
+    both = views["support"] if views["support"] == views["queries"] else f"{views['support']} / {views['queries']}"
+    return f"{where}: {both}: {views['because']}"
+
+
+def views_lines(notes: Mapping[str, Any]) -> list[str]:
+    """Say the same of all folds, where views are chosen."""
+    return [f"{text} ({counted(count, 'fold')})" for text, count in notes.get("views", {}).items()]
 
 
 def builds_by_kind(store: Store) -> dict[str, tuple[int, float]]:

@@ -13,6 +13,7 @@ from fsamc.artifacts.nearest_rows import NearestRows
 from fsamc.artifacts.normal_statistics import NormalStatistics
 from fsamc.artifacts.pseudo_set import PseudoSet
 from fsamc.artifacts.source_rows import SourceRows
+from fsamc.artifacts.turned_good import TurnedGood
 from fsamc.artifacts.view_vectors import ViewVectors
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category
@@ -89,6 +90,11 @@ def test_a_bank_its_nearest_rows_and_its_scores_of_good_images(kind, keys):
     bank = Bank(good=good, reference=reference, seed=0 if kind == "spade" else 1)
     nearest, scores = NearestRows(bank=bank, queries=pseudo("polygon")), GoodScores(bank=bank, held_out=(1, 3))
     assert [bank.key, nearest.key, scores.key] == keys.split()
+
+
+def test_scores_of_turned_good_images():
+    bank = Bank(good=features(*((path,) for path in TRAIN)), reference=CONFIG.reference, seed=1)
+    assert TurnedGood(bank=bank, most=3).key == "a7e47a646537f3176930c9ae62bc965b"
 
 
 def test_statistics_source_rows_and_vectors():

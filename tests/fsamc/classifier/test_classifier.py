@@ -67,6 +67,7 @@ def same(ours: DefectClassifier, theirs: DefectClassifier, images: list[Path]) -
     "changes",
     [
         {"views.support": "all", "views.queries": "flips"},
+        {"views.support": "auto", "views.queries": "auto", "views.errors": 0.0},
         {"head.kind": "ridge"},
         {"head.kind": "contrastive", "head.pool": "anomalous"},
         {"head.kind": "vanilla", "head.pool": "flatten"},

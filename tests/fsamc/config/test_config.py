@@ -51,7 +51,7 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
         ("representation.parts", [], "representation.parts: found []", "at least 1 item"),
         ("representation.patches", 0, "representation.patches: found 0", "greater than"),
         ("representation.patches", 1.5, "representation.patches: found 1.5", "valid integer"),
-        ("views.queries", "some", "views.queries: found 'some'", "'none', 'flips', 'turns' or 'all'"),
+        ("views.queries", "some", "views.queries: found 'some'", "'none', 'flips', 'turns', 'all' or 'auto'"),
         ("reference.ratio", 0, "reference.ratio: found 0", "greater than 0"),
         ("reference.ratio", 1.01, "reference.ratio: found 1.01", "less than or equal to 1"),
         ("reference.rows", 0, "reference.rows: found 0", "greater than or equal to 1"),

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fsamc.artifacts.good_scores import held_out_rows
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category, load_category
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.defect_detection import threshold
-from fsamc.fold.inputs import FoldInputs, held_out_rows
+from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.result import FoldResult
 from fsamc.store.store import Store
 from tests.fsamc.kinds import DETECTORS, changes_to

@@ -50,6 +50,7 @@ class NoOp:
 
 
 PROTOTYPE = {"head.kind": "prototype", "representation.patches": 8}
+CHOSEN = {**PROTOTYPE, "views.support": "auto", "views.queries": "auto"}
 FLATTEN = {"head.pool": "flatten"}
 WIDE = {"head.hidden": (64, 32)}  # so that training does not hang on the rounding of a channel or two
 VANILLA = {"head.kind": "vanilla"}
@@ -103,8 +104,10 @@ KNOBS: dict[str, Bites | NoOp] = {
     "representation.weights": Bites(("uniform",)),
     "representation.extent": Bites((0.0, 2.0)),
     "representation.region": Bites(("masks",), PROTOTYPE),
-    "views.support": Bites(("flips", "turns", "all"), PROTOTYPE),
-    "views.queries": Bites(("flips", "turns", "all"), PROTOTYPE),
+    "views.support": Bites(("flips", "turns", "all", "auto"), {**PROTOTYPE, "views.good": 1}),
+    "views.queries": Bites(("flips", "turns", "all", "auto"), {**PROTOTYPE, "views.good": 1}),
+    "views.good": Bites((6,), {**CHOSEN, "views.good": 1}),
+    "views.errors": Bites((0.0,), CHOSEN),
     "support.shots_from": Bites(("files",), with_it={"support.files": OTHERS}),
     "support.files": Bites((OTHERS,), {"support.shots_from": "files", "support.files": FIRST}),
     "support.mean": Bites(("image", "residual"), PROTOTYPE),
