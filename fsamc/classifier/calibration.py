@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pydantic import Field
@@ -15,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
-from fsamc.classifier.novelty import NoveltySettings, least_p_value, novelty, p_values
+from fsamc.classifier.novelty import Novelty, NoveltySettings
 from fsamc.config.settings import Settings
 
 
@@ -64,7 +65,7 @@ class Calibration:
         misfits: float64 [n], one minus the probability that each support image's type was given without it; 1 where
             its type would have been left empty.
         settings: of the calibration.
-        elsewhere: what `standard_novelty` gave in other categories, float [m] each.
+        elsewhere: `Novelty.standard` of other categories, float [m] each.
     """
 
     support: Sequence[np.ndarray]
@@ -72,6 +73,11 @@ class Calibration:
     misfits: np.ndarray
     settings: CalibrationSettings
     elsewhere: Sequence[np.ndarray]
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """How far images are from the types shown."""
+        return Novelty(self.support, self.settings.novelty)
 
     def answer(self, encoded: np.ndarray, scores: np.ndarray, *, alpha: float) -> CalibratedAnswers:
         """Answer for images, each for itself.
@@ -82,11 +88,11 @@ class Calibration:
             alpha: share of images of the types shown that may be called unknown, in (0, 1); and of those that are
                 called known, for which the set may lack the type.
         """
-        usual = p_values(encoded, self.support, self.settings.novelty, elsewhere=self.elsewhere)
+        usual = self.novelty.p_values(encoded, elsewhere=self.elsewhere)
         chances = probabilities(scores, self.temperature)
         return CalibratedAnswers(
             probabilities=chances,
-            novelty=novelty(encoded, self.support, self.settings.novelty),
+            novelty=self.novelty(encoded),
             p_values=usual,
             is_known=usual > alpha,
             sets=label_sets(chances, self.misfits, alpha=alpha) & (usual > alpha)[:, None],
@@ -94,7 +100,7 @@ class Calibration:
 
     def calibrated(self, alpha: float) -> bool:
         """Whether there are photos enough for any image to be called unknown at `alpha`, in (0, 1)."""
-        return least_p_value(self.support, elsewhere=self.elsewhere) <= alpha
+        return self.novelty.least_p_value(elsewhere=self.elsewhere) <= alpha
 
     def photos_needed(self, alpha: float) -> int:
         """Return how many support photos can carry `alpha`, in (0, 1), where every type has two or more.
@@ -120,7 +126,7 @@ def calibrate(
             NaN where its type would have been left empty.
         head: its kind.
         settings: of the calibration.
-        elsewhere: what `standard_novelty` gave in other categories, float [m] each; borrowed where photos are few.
+        elsewhere: `Novelty.standard` of other categories, float [m] each; borrowed where photos are few.
 
     Raises:
         ValueError: there are fewer than two types, a type has no image, or the shapes do not agree.

@@ -6,14 +6,13 @@ among them is what a stated error rate rests on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 from pydantic import Field
 
 from fsamc.config.settings import Settings, Share
-
-Support = Sequence[np.ndarray]
 
 
 class NoveltySettings(Settings):
@@ -30,84 +29,129 @@ class NoveltySettings(Settings):
     )
 
 
-def novelty(queries: np.ndarray, support: Support, settings: NoveltySettings) -> np.ndarray:
-    """Return how far images are from the nearest type, float64 [Q]; the higher, the less like any type shown.
+class Novelty:
+    """How far images are from the nearest type shown; the higher, the less like any of them.
 
     It is the squared Mahalanobis distance to a type's mean minus a share of that to the middle of all types, the least
     over the types. The covariance is that within types, shrunk. Nothing taken off is the distance alone, which calls
     all unusual defects new; all of it (relative Mahalanobis distance, Ren et al. 2021) leaves the directions that tell
     types apart, in which a new type may lie anywhere.
 
+    All is computed in the eigenvectors of the scatter within types: leaving an image out is then a change of rank one.
+
     Args:
-        queries: float [Q, E].
-        support: per type the vectors of its images, float [S, E]; sizes may differ.
+        support: per type the vectors of its images, float [S, E]; sizes may differ; n images in all.
         settings: see there.
     """
-    frame = _Frame(np.concatenate(support))
-    return _novelty(frame.of(queries), [frame.of(images) for images in support], settings)
 
+    def __init__(self, support: Sequence[np.ndarray], settings: NoveltySettings) -> None:
+        self._settings, self._frame = settings, _Frame(np.concatenate(support))
+        types = [self._frame.of(images) for images in support]
+        within = np.concatenate([images - images.mean(0) for images in types])
+        spread, self._axes = np.linalg.eigh(within.T @ within)
+        self._spread = np.maximum(spread, 0)
+        self._types = [images @ self._axes for images in types]
+        self._means = np.stack([images.mean(0) for images in self._types])
+        self._freedom = len(within) - len(types)
 
-def left_out_novelty(support: Support, settings: NoveltySettings) -> np.ndarray:
-    """Return the novelty of each support image beside all others, float64 [n], type by type.
+    def __call__(self, queries: np.ndarray) -> np.ndarray:
+        """Return the novelty of images [Q, E], float64 [Q]."""
+        return self._of(self._placed(queries))
 
-    It is infinite for a type's only image: without it nobody has shown that type.
-    """
-    frame = _Frame(np.concatenate(support))
-    cuts = _cuts([frame.of(images) for images in support])
-    return np.array([np.inf if others is None else _novelty(image, others, settings)[0] for image, others in cuts])
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """Novelty of each support image beside all others, float64 [n], type by type.
 
+        It is infinite for a type's only image: without it nobody has shown that type.
+        """
+        return np.array(
+            [
+                self._of(images[[row]], without=(label, row))[0] if len(images) > 1 else np.inf
+                for label, images in enumerate(self._types)
+                for row in range(len(images))
+            ]
+        )
 
-def standard_novelty(support: Support, settings: NoveltySettings) -> np.ndarray:
-    """Return `left_out_novelty` from its mean, in standard deviations: what a category lends to others, float64 [n].
+    @property
+    def standard(self) -> np.ndarray:
+        """What a category lends to others: `left_out` from its mean, in standard deviations, float64 [n].
 
-    Both are of the finite scores. All are infinite where fewer than two are finite, or where these do not differ.
-    """
-    scores = left_out_novelty(support, settings)
-    mean, deviation = _level(scores)
-    return (scores - mean) / deviation if deviation else np.full(len(scores), np.inf)
+        Both are of the finite scores. All are infinite where fewer than two are finite, or where these do not differ.
+        """
+        mean, deviation = self._level
+        return (self.left_out - mean) / deviation if deviation else np.full(len(self.left_out), np.inf)
 
+    def p_values(self, queries: np.ndarray, *, elsewhere: Sequence[np.ndarray] = ()) -> np.ndarray:
+        """Return how usual the novelty of images [Q, E] is among images of the types shown, float64 [Q] in (0, 1].
 
-def p_values(
-    queries: np.ndarray, support: Support, settings: NoveltySettings, *, elsewhere: Sequence[np.ndarray] = ()
-) -> np.ndarray:
-    """Return how usual an image's novelty is among images of the types shown, float64 [Q] in (0, 1].
+        It is the share of images that are as novel or more, the image itself among them. It is compared with each
+        support image beside what neither of them is part of: the support without that one (jackknife+, Barber et al.
+        2021).
 
-    It is the share of images that are as novel or more, the image itself among them. It is compared with each support
-    image beside what neither of them is part of: the support without that one (jackknife+, Barber et al. 2021).
+        `elsewhere`: `standard` of other categories, float [m] each. Each then counts as much as this one (hierarchical
+        conformal prediction, Lee, Barber and Willett 2023).
+        """
+        placed, counts = self._placed(queries), np.ones(len(queries))
+        for label, images in enumerate(self._types):
+            for row in range(len(images)):
+                if len(images) == 1:
+                    counts += 1
+                else:
+                    scores = self._of(np.concatenate([images[[row]], placed]), without=(label, row))
+                    counts += scores[0] >= scores[1:]
+        shares = [counts / (1 + len(self.left_out))]
+        if elsewhere:
+            mean, deviation = self._level
+            whole = (self._of(placed) - mean) / deviation if deviation else np.full(len(queries), -np.inf)
+            shares += [(category >= whole[:, None]).mean(1) for category in elsewhere]
+        return np.asarray(np.mean(shares, axis=0))
 
-    Args:
-        queries: float [Q, E].
-        support: per type the vectors of its images, float [S, E]; sizes may differ.
-        settings: of novelty.
-        elsewhere: what `standard_novelty` gave in other categories, float [m] each. Each then counts as much as this
-            one (hierarchical conformal prediction, Lee, Barber and Willett 2023).
-    """
-    frame = _Frame(np.concatenate(support))
-    framed, types = frame.of(queries), [frame.of(images) for images in support]
-    counts = np.ones(len(queries))
-    for image, others in _cuts(types):
-        if others is None:
-            counts += 1
-        else:
-            scores = _novelty(np.concatenate([image, framed]), others, settings)
-            counts += scores[0] >= scores[1:]
-    shares = [counts / (1 + sum(map(len, support)))]
-    if elsewhere:
-        mean, deviation = _level(left_out_novelty(support, settings))
-        whole = (_novelty(framed, types, settings) - mean) / deviation if deviation else np.full(len(queries), -np.inf)
-        shares += [(category >= whole[:, None]).mean(1) for category in elsewhere]
-    return np.asarray(np.mean(shares, axis=0))
+    def least_p_value(self, *, elsewhere: Sequence[np.ndarray] = ()) -> float:
+        """Return the p-value of an image that is as novel as can be.
 
+        1 / (n + 1), where every type has two images or more and no category lends.
+        """
+        alone = sum(len(images) == 1 for images in self._types)
+        n_images = sum(map(len, self._types))
+        lent = [np.isinf(category).mean() if n_images - alone > 1 else 1.0 for category in elsewhere]
+        return float(np.mean([(1 + alone) / (1 + n_images), *lent]))
 
-def least_p_value(support: Support, *, elsewhere: Sequence[np.ndarray] = ()) -> float:
-    """Return the p-value of an image that is as novel as can be; the arguments are those of `p_values`.
+    @cached_property
+    def _level(self) -> tuple[float, float]:
+        """Mean and standard deviation of the finite left-out scores; 0 and 0 of fewer than two."""
+        finite = self.left_out[np.isfinite(self.left_out)]
+        return (float(finite.mean()), float(finite.std(ddof=1))) if len(finite) > 1 else (0.0, 0.0)
 
-    1 / (n + 1), where every type has two images or more and no category lends.
-    """
-    alone = sum(len(images) == 1 for images in support)
-    n_images = sum(map(len, support))
-    lent = [np.isinf(category).mean() if n_images - alone > 1 else 1.0 for category in elsewhere]
-    return float(np.mean([(1 + alone) / (1 + n_images), *lent]))
+    def _placed(self, queries: np.ndarray) -> np.ndarray:
+        return np.asarray(self._frame.of(queries) @ self._axes)
+
+    def _of(self, placed: np.ndarray, *, without: tuple[int, int] | None = None) -> np.ndarray:
+        """Return the novelty of placed images [Q, K] beside the support, or all of it but one of a type's images."""
+        means, apart, factor = self._means, np.zeros(placed.shape[1]), 0.0
+        if without:
+            label, row = without
+            size = len(self._types[label])
+            apart, factor = self._types[label][row] - means[label], size / (size - 1)
+            means = means.copy()
+            means[label] -= apart / (size - 1)
+        units = self._units(apart, factor)
+        to_types = np.stack([units(placed - mean) for mean in means], axis=1)
+        return np.asarray(to_types.min(1) - self._settings.relative * units(placed - means.mean(0)))
+
+    def _units(self, apart: np.ndarray, factor: float) -> Callable[[np.ndarray], np.ndarray]:
+        """Return squared lengths by the inverse covariance, of which factor * apart apartᵀ is taken off the scatter.
+
+        Plain lengths, where images of a type do not differ.
+        """
+        freedom, share = self._freedom - (factor > 0), self._settings.shrinkage
+        total = self._spread.sum() - factor * np.square(apart).sum()
+        if total <= 1e-12 * self._spread.sum() or not freedom:
+            return lambda vectors: np.square(vectors).sum(1)
+        variances = ((1 - share) * self._spread + share * total / freedom) / freedom
+        weight = (1 - share) * factor / freedom
+        along = apart / variances
+        weight /= 1 - weight * (apart @ along)  # Sherman and Morrison
+        return lambda vectors: np.square(vectors) @ (1 / variances) + weight * np.square(vectors @ along)
 
 
 class _Frame:
@@ -124,40 +168,3 @@ class _Frame:
         within = vectors @ self._axes
         beyond = np.square(vectors, dtype=np.float64).sum(1) - np.square(within).sum(1)
         return np.column_stack([within, np.sqrt(np.maximum(beyond, 0))])
-
-
-def _cuts(support: Support) -> Iterator[tuple[np.ndarray, list[np.ndarray] | None]]:
-    """Yield each image [1, E] and the support without it; None in place of that where a type would be left empty."""
-    for label, images in enumerate(support):
-        for row in range(len(images)):
-            others = [np.delete(same, row, axis=0) if k == label else same for k, same in enumerate(support)]
-            yield images[row : row + 1], others if len(images) > 1 else None
-
-
-def _level(scores: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of the finite scores; 0 and 0 of fewer than two."""
-    finite = scores[np.isfinite(scores)]
-    return (float(finite.mean()), float(finite.std(ddof=1))) if len(finite) > 1 else (0.0, 0.0)
-
-
-def _novelty(queries: np.ndarray, support: Support, settings: NoveltySettings) -> np.ndarray:
-    """Return `novelty` of vectors in a frame."""
-    means = np.stack([images.mean(0) for images in support])
-    units = _units(
-        np.concatenate([images - mean for images, mean in zip(support, means, strict=True)]), len(means), settings
-    )
-    queries, means = queries @ units, means @ units
-    to_types = np.square(queries[:, None] - means).sum(2)
-    to_middle = np.square(queries - means.mean(0)).sum(1)
-    return np.asarray(to_types.min(1) - settings.relative * to_middle)
-
-
-def _units(within: np.ndarray, n_types: int, settings: NoveltySettings) -> np.ndarray:
-    """Return the matrix [K, K] that divides by the root of a shrunk covariance, of images minus their means [n, K]."""
-    freedom = len(within) - n_types
-    scatter = within.T @ within
-    if not (total := float(scatter.trace())):
-        return np.eye(len(scatter))
-    share = settings.shrinkage
-    covariance = ((1 - share) * scatter + share * total / freedom * np.eye(len(scatter))) / freedom
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)).T)

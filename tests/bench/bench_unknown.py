@@ -22,7 +22,7 @@ import numpy as np
 import platformdirs
 
 from fsamc.classifier.calibration import Calibration, CalibrationSettings, calibrate, fit_temperature, probabilities
-from fsamc.classifier.novelty import NoveltySettings, novelty, p_values, standard_novelty
+from fsamc.classifier.novelty import Novelty, NoveltySettings
 from fsamc.store.store import Store
 from tests.bench.unknown_types import (
     HEADS,
@@ -99,7 +99,7 @@ def auroc_of(photos: Photos, settings: NoveltySettings) -> float:
     """Return the AUROC of novelty with other settings."""
     alone = Bootstrap(photos, replicates=0)
     listed = tasks(photos, leave_out=True)
-    values = [(task, alone.auroc(task, novelty(task.queries, task.support, settings))) for task in listed]
+    values = [(task, alone.auroc(task, Novelty(task.support, settings)(task.queries))) for task in listed]
     return float(alone.over_draws(values)[0])
 
 
@@ -108,7 +108,7 @@ def print_error_rates(photos: Mapping[str, Photos]) -> None:
     settings = NoveltySettings()
     row("of images, % called unknown", "stated", *photos)
     row(*["---"] * (2 + len(photos)))
-    lent = {name: [standard_novelty(task.support, settings) for task in tasks(one, leave_out=False)]
+    lent = {name: [Novelty(task.support, settings).standard for task in tasks(one, leave_out=False)]
             for name, one in photos.items()}  # fmt: skip
     for leave_out, borrowed in ((False, False), (True, False), (True, True)):
         rates: dict[tuple[str, float], list[str]] = {}
@@ -116,7 +116,7 @@ def print_error_rates(photos: Mapping[str, Photos]) -> None:
             bootstrap, listed = Bootstrap(one), list(tasks(one, leave_out=leave_out))
             others = [lent[other] for other in photos if borrowed and other != name]
             usual = [
-                p_values(task.queries, task.support, settings, elsewhere=[one[task.draw - 1] for one in others])
+                Novelty(task.support, settings).p_values(task.queries, elsewhere=[one[task.draw - 1] for one in others])
                 for task in listed
             ]
             for alpha in ALPHAS:

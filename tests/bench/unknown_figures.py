@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from sklearn.metrics import roc_curve
 
 from fsamc.classifier.calibration import CalibrationSettings
-from fsamc.classifier.novelty import p_values
+from fsamc.classifier.novelty import Novelty
 from tests.bench.bench_unknown import answers, binned
 from tests.bench.unknown_types import SCORES, SHOTS, Photos, tasks
 
@@ -54,7 +54,7 @@ def error_panel(axes: Axes, photos: Photos) -> None:
     for leave_out, colour, label in ((False, "#00796b", "all types shown"), (True, "#e65100", "one type left out")):
         rates = []
         for task in tasks(photos, leave_out=leave_out):
-            usual = p_values(task.queries, task.support, CalibrationSettings().novelty)
+            usual = Novelty(task.support, CalibrationSettings().novelty).p_values(task.queries)
             shown = np.unique(task.labels[task.shown])
             rates.append([np.mean([(usual[task.labels == k] <= rate).mean() for k in shown]) for rate in RATES])
         axes.plot(RATES, np.mean(rates, axis=0), color=colour, linewidth=1.4, label=label)

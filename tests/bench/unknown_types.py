@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from fsamc.classifier.calibration import CalibrationSettings
-from fsamc.classifier.novelty import NoveltySettings, novelty
+from fsamc.classifier.novelty import Novelty, NoveltySettings
 from fsamc.data.category import Category, load_category
 from fsamc.data.examination import with_pictures_grouped
 from fsamc.fold.config import FoldConfig
@@ -136,7 +136,7 @@ def own_relative(queries: np.ndarray, support: Sequence[np.ndarray]) -> np.ndarr
 
 
 SCORES: dict[str, Score] = {
-    "novelty": lambda queries, support: novelty(queries, support, NoveltySettings()),
+    "novelty": lambda queries, support: Novelty(support, NoveltySettings())(queries),
     "largest score, prototype": lambda queries, support: -head_scores("prototype", queries, support).max(1),
     "largest score, ridge": lambda queries, support: -head_scores("ridge", queries, support).max(1),
     "nearest support image": nearest,
@@ -144,8 +144,8 @@ SCORES: dict[str, Score] = {
     "margin of the largest score": lambda queries, support: -_margin(head_scores("prototype", queries, support)),
     "energy of the scores": lambda queries, support: -_energy(head_scores("prototype", queries, support)),
     "likeness beside the type's own": own_relative,
-    "Mahalanobis": lambda queries, support: novelty(queries, support, NoveltySettings(relative=0)),
-    "relative Mahalanobis": lambda queries, support: novelty(queries, support, NoveltySettings(relative=1)),
+    "Mahalanobis": lambda queries, support: Novelty(support, NoveltySettings(relative=0))(queries),
+    "relative Mahalanobis": lambda queries, support: Novelty(support, NoveltySettings(relative=1))(queries),
 }
 
 

@@ -18,7 +18,7 @@ from fsamc.classifier.calibration import (
     label_sets,
     probabilities,
 )
-from fsamc.classifier.novelty import p_values
+from fsamc.classifier.novelty import Novelty
 from tests.fsamc.classifier.test_novelty import drawn
 
 SETTINGS = CalibrationSettings()
@@ -105,7 +105,7 @@ def test_every_support_is_answered_for(sizes):
     answers = made.answer(queries, scores, alpha=0.1)
     np.testing.assert_allclose(answers.probabilities.sum(1), 1)
     np.testing.assert_array_equal(answers.probabilities.argmax(1), scores.argmax(1))
-    np.testing.assert_array_equal(answers.p_values, p_values(queries, made.support, SETTINGS.novelty))
+    np.testing.assert_array_equal(answers.p_values, Novelty(made.support, SETTINGS.novelty).p_values(queries))
     np.testing.assert_array_equal(answers.is_known, answers.p_values > 0.1)
     assert answers.sets[answers.is_known, answers.probabilities[answers.is_known].argmax(1)].all()
     assert not answers.sets[~answers.is_known].any()
