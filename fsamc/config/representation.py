@@ -33,8 +33,10 @@ class Representation(Settings):
     shrinkage: Share = Field(
         0.02, description="covariance: share of its mean variance that stands in for it, so that it can be inverted"
     )
-    patches: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        40, description="vectors: how many of the most anomalous patches are averaged; below 1 a share of the grid"
+    patches: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0.0, lt=1.0)] | Literal["stable"] = Field(
+        40,
+        description="vectors: how many of the most anomalous patches are averaged; below 1 a share of the grid; "
+        "`stable`: those above the threshold at which the number of connected regions stays the same for longest",
     )
     weights: Literal["excess", "uniform"] = Field(
         "excess",
@@ -60,7 +62,9 @@ class Representation(Settings):
         return parts
 
     def count(self, n_patches: int) -> int:
-        """Return how many of an image's P patches are averaged, between 1 and P."""
+        """Return how many of an image's P patches are averaged at the most, between 1 and P; half if it is `stable`."""
+        if self.patches == "stable":
+            return max(n_patches // 2, 1)
         wanted = self.patches if isinstance(self.patches, int) else round(self.patches * n_patches)
         return min(max(wanted, 1), n_patches)
 

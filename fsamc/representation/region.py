@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fsamc.config.representation import Representation
+from fsamc.representation.views import grid_of
 
 RANKS = 7  # numbers of a profile
 
@@ -14,7 +15,8 @@ def anomalous_patches(distances: np.ndarray, settings: Representation) -> tuple[
 
     With `weights: excess` a patch counts by its distance beyond that of the (k+1)-th, so that k is a soft bound: a
     small defect speaks through its few patches and is not drowned by the noise that fills the rest. Patches count
-    alike with `uniform`, where k is all of them, and where none exceeds the (k+1)-th.
+    alike with `uniform`, where k is all of them, and where none exceeds the (k+1)-th. With `patches: stable` k is
+    another for each image (`stable_count`), half of the patches at the most, and the places beyond weigh nothing.
 
     Args:
         distances: float32 [n, P]. Ties go to the lower patch.
@@ -25,12 +27,53 @@ def anomalous_patches(distances: np.ndarray, settings: Representation) -> tuple[
     """
     k = settings.count(distances.shape[1])
     order = np.argsort(-distances, axis=1, kind="stable")
-    places = order[:, :k]
-    weights = np.ones(places.shape, np.float32)
+    counts = np.full(len(distances), k)
+    if settings.patches == "stable":
+        counts = np.array([stable_count(grid_of(one), k) for one in distances])
+    places, falling = order[:, :k], np.take_along_axis(distances, order, 1)
+    weights = (np.arange(k) < counts[:, None]).astype(np.float32)
     if settings.weights == "excess" and k < distances.shape[1]:
-        excess = np.take_along_axis(distances, places, 1) - np.take_along_axis(distances, order[:, k : k + 1], 1)
+        excess = np.maximum(falling[:, :k] - np.take_along_axis(falling, counts[:, None], 1), 0)
         weights = np.where(excess.sum(1, keepdims=True) > 0, excess, weights)
     return places, weights / weights.sum(1, keepdims=True)
+
+
+def stable_count(distances: np.ndarray, most: int) -> int:
+    """Count the patches above the threshold at which the number of connected regions stays the same for longest.
+
+    As a threshold falls, regions appear, grow and merge. What is there over the longest stretch of thresholds is the
+    least owed to where the threshold is; it is taken at the lower end of the stretch, before the number changes.
+    Patches with an edge in common are connected. Of two stretches of one length the higher is taken.
+
+    Args:
+        distances: [H, H].
+        most: that may lie above the threshold.
+    """
+    root, order = dict[int, int](), np.argsort(-distances, axis=None, kind="stable")
+    falling, side = distances.ravel()[order], len(distances)
+    stretches, begun = list[tuple[float, int]](), float(falling[0])
+    for above, patch in enumerate(order[: most + 1].tolist()):
+        merged = {_root(root, other) for other in _beside(patch, side) if other in root}
+        if above and len(merged) != 1:  # the number of regions changes with this patch
+            stretches.append((begun - float(falling[above]), above))
+            begun = float(falling[above])
+        root |= {patch: patch} | dict.fromkeys(merged, patch)
+    if most < len(order):
+        stretches.append((begun - float(falling[most]), most))
+    return max(stretches, key=lambda one: (one[0], -one[1]))[1] if stretches else most
+
+
+def _root(root: dict[int, int], patch: int) -> int:
+    while root[patch] != patch:
+        patch = root[patch]
+    return patch
+
+
+def _beside(patch: int, side: int) -> list[int]:
+    """Return the patches that share an edge with one of a grid."""
+    row, column = divmod(patch, side)
+    around = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
+    return [r * side + c for r, c in around if 0 <= r < side and 0 <= c < side]
 
 
 def ranked(distances: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "representation.parts": Bites((("residual",), ("centred", "raw"))),
     "representation.scale": Bites(("channel", "none")),
     "representation.shrinkage": Bites((0.5,)),
-    "representation.patches": Bites((7, 1, 0.5)),
+    "representation.patches": Bites((7, 1, 0.5, "stable")),
     "representation.weights": Bites(("uniform",)),
     "representation.extent": Bites((0.0, 2.0)),
     "representation.region": Bites(("masks",), PROTOTYPE),

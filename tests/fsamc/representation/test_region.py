@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, label
 
 from fsamc.config.representation import Representation
-from fsamc.representation.region import anomalous_patches, masked_patches, profiles, ranked
+from fsamc.representation.region import anomalous_patches, masked_patches, profiles, ranked, stable_count
 
 
 def floats(*rows: list[float]) -> np.ndarray:
@@ -67,3 +68,50 @@ def test_masked_patches_by_hand():
     places, weights = masked_patches(floats([0, 1, 0.5, 0.5], [1, 1, 1, 1]))
     assert places.tolist() == [[0, 1, 2, 3]] * 2
     assert weights.tolist() == [[0, 0.5, 0.25, 0.25], [0.25] * 4]
+
+
+def spread(*rows: list[float]) -> np.ndarray:
+    """One anomaly map, as distances [1, P]."""
+    return floats(*rows).reshape(1, -1)
+
+
+def test_the_longest_stable_number_of_regions_by_hand():
+    """Two regions from 7 to 2, growing by 6 and 3; before them one, from 9 to 7; after them three."""
+    grid = np.array([[9, 8, 0, 2], [0, 1, 0, 0], [0, 0, 3, 7], [0, 0, 0, 6]], np.float32)
+    assert stable_count(grid, 8) == 5
+    assert stable_count(grid, 3) == 2, "where three patches are the most, two regions last from 7 to 6 alone"
+    one_peak = np.array([[9, 8, 7], [0, 1, 0], [0.5, 0, 1.5]], np.float32)
+    assert stable_count(one_peak, 8) == 3, "one region from 9 to 1.5, then a second"
+
+
+def test_ties_and_flat_maps_have_a_region():
+    assert stable_count(np.full((3, 3), 2.0), 4) in range(1, 5)
+    _, weights = anomalous_patches(np.full((2, 9), 2.0, np.float32), Representation(patches="stable"))
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-6)
+
+
+def slowly_stable(grid: np.ndarray, most: int) -> float:
+    """The threshold at the lower end of the longest stretch, of a map without ties, by labelling at every threshold."""
+    falling = np.sort(grid.ravel())[::-1][: most + 1]
+    counts = [label(grid >= one)[1] for one in falling[:-1]]
+    ends = [i for i in range(1, len(counts)) if counts[i] != counts[i - 1]] + [len(counts)]
+    starts = [0, *ends[:-1]]
+    best = max(range(len(ends)), key=lambda i: falling[starts[i]] - falling[ends[i]])
+    return ends[best]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_stable_count_is_that_of_labelling_at_every_threshold(seed):
+    grid = gaussian_filter(np.random.default_rng(seed).random((8, 8)), seed % 3 / 2).astype(np.float32)
+    assert stable_count(grid, 32) == slowly_stable(grid, 32)
+
+
+def test_weights_of_a_stable_region_are_soft_and_zero_beyond_it():
+    settings = Representation(patches="stable")
+    places, weights = anomalous_patches(spread([9, 8, 7], [0, 1, 0], [0.5, 0, 1.5]), settings)
+    assert places.tolist() == [[0, 1, 2, 8]]
+    np.testing.assert_allclose(weights, [[7.5 / 19.5, 6.5 / 19.5, 5.5 / 19.5, 0]], rtol=1e-6)
+    uniform = settings.model_copy(update={"weights": "uniform"})
+    np.testing.assert_allclose(
+        anomalous_patches(spread([9, 8, 7], [0, 1, 0], [0.5, 0, 1.5]), uniform)[1], [[1 / 3] * 3 + [0]]
+    )
