@@ -18,7 +18,7 @@ import xxhash
 import fsamc
 from fsamc.classifier import backbone_file
 from fsamc.classifier.answers import Answering
-from fsamc.classifier.configuration import classifier_config
+from fsamc.classifier.configuration import ROWS, classifier_config
 from fsamc.classifier.fitting import (
     Fitted,
     fit_category,
@@ -59,7 +59,7 @@ class DefectClassifier:
     """
 
     def __init__(
-        self, config: FoldConfig | str | Path | None = None, *, rows: int | None = 2000, seed: int = 1
+        self, config: FoldConfig | str | Path | None = None, *, rows: int | None = ROWS, seed: int = 1
     ) -> None:
         self.config = classifier_config(config, rows=rows)
         self.seed = seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fsamc.config.settings import Settings
 from fsamc.errors import BadInput
 from fsamc.features.networks.weights_file import brief
 from fsamc.store.durable import write_whole
+from fsamc.store.shrinking import Shrunk, grow, shrink
 
 FORMAT = 1  # raised when an older fsamc can no longer read what a newer one writes
 _HEADER, _CHECKSUM = "fsamc", "checksum"
@@ -64,6 +66,7 @@ class Record(Settings):
         good: how many good images it has learnt from.
         fingerprint: hash of their contents.
         scored: accuracies in [0, 1] by how they were measured.
+        shrunk: arrays that are kept shrunk; the file's own affair.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -81,13 +84,14 @@ class Record(Settings):
     good: int = Field(ge=1)
     fingerprint: str
     scored: dict[str, float] = Field({})
+    shrunk: dict[str, Shrunk] = Field({})
 
 
 def write_model(path: Path, record: Record, arrays: Mapping[str, np.ndarray]) -> None:
     """Write a classifier's file whole or not at all. Raises OSError, which names it."""
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    text = record.model_dump_json()
-    write_whole(path, save(whole, {_HEADER: text, _CHECKSUM: _checksum(text, whole)}))
+    written, shrunk = shrink(arrays)
+    text = record.model_copy(update={"shrunk": shrunk}).model_dump_json()
+    write_whole(path, save(written, {_HEADER: text, _CHECKSUM: _checksum(text, written)}))
 
 
 def read_model(path: Path) -> tuple[Record, dict[str, np.ndarray]]:
@@ -107,7 +111,11 @@ def read_model(path: Path) -> tuple[Record, dict[str, np.ndarray]]:
     record = _record(path, metadata[_HEADER])
     if metadata.get(_CHECKSUM) != _checksum(metadata[_HEADER], arrays):
         raise BadInput(f"{path}: is damaged, its checksum differs; copy it anew, or fit it again")
-    return record, arrays
+    try:
+        grown = grow(arrays, record.shrunk)
+    except (ValueError, KeyError, zlib.error) as error:
+        raise BadInput(f"{path}: is damaged ({brief(error)}); copy it anew, or fit it again") from error
+    return record.model_copy(update={"shrunk": {}}), grown
 
 
 def _content(path: Path) -> bytes:

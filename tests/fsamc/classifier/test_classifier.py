@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.configuration import ROWS
 from fsamc.classifier.prediction import Prediction, Unread
 from fsamc.config.dotted import updated
 from fsamc.data.category import Category
@@ -251,7 +252,7 @@ def test_a_plan_s_file_gives_its_base_with_a_small_bank(tiny_config, tmp_path):
     features = f"{{backbone: {tiny_config.features.backbone}, size: 64}}"
     plan.write_text(f"name: x\nbase: {{features: {features}, head: {{kind: ridge}}}}\n")
     config = DefectClassifier(str(plan)).config
-    assert (config.head.kind, config.reference.rows, config.reference.ratio) == ("ridge", 2000, None)
+    assert (config.head.kind, config.reference.rows, config.reference.ratio) == ("ridge", ROWS, None)
     assert DefectClassifier(str(plan), rows=None).config.reference.ratio == FoldConfig().reference.ratio
     plan.write_text("base: 3")
     with pytest.raises(BadInput, match=r"best\.yaml: is no plan"):

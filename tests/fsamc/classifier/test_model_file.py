@@ -104,6 +104,7 @@ HOSTILE: dict[str, Change] = {
     "a format that is no number": forged({"format": "new"}),
     "a key that does not exist": forged({"run": "rm"}),
     "no photos": forged({"photos": []}),
+    "an array that is called shrunk": forged({"shrunk": {"reference.rows": {"dtype": "float16", "shape": [9]}}}),
     "fewer photos": lambda content: forged({"photos": parts(content)[0]["photos"][:-1]})(content),
     "another head": forged({"config": {"head": {"kind": "pickle"}}}),
     "a configuration that is a text": forged({"config": "all"}),
