@@ -63,6 +63,9 @@ class Request:
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Draw the best trial's figures at the end.")
     ] = True
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Leave the best trial's classifiers in OUT, for `fsamc predict`.")
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the size and the estimated cost, stop.")
     ] = False

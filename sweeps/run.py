@@ -16,11 +16,10 @@ from cluster.folds import Fold, Materials, Outcome, find_outcome
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps import tracking
+from sweeps.best_trial import BestTrial
 from sweeps.checks.pictures import remember_pictures
 from sweeps.checks.resources import start_ray, working_set
 from sweeps.errors import Unfinished
-from sweeps.figures.sweep_figures import SweepFigures
-from sweeps.figures.trial_figures import draw_on_ray
 from sweeps.plan.configurations import configuration
 from sweeps.progress.counter import SweepProgress
 from sweeps.progress.events import Noted, ProgressView
@@ -199,7 +198,7 @@ class SweepRun:
         self._note(status)
         summary = self.folder.finish() if self.folder.has_rows() else None
         if summary is not None and status in ("done", "failed"):
-            self._draw_figures()
+            self._make_of_best()
         if summary is not None and status != "stopped" and not self.interrupts.now:
             with self.console.status("writing the report"):
                 from sweeps.report.write import write_report  # here, because it loads Matplotlib
@@ -236,18 +235,17 @@ class SweepRun:
         if reason and status != "paused":
             raise Unfinished(reason)
 
-    def _draw_figures(self) -> None:
-        """Draw the best trial's figures, once: a resumed sweep with the same best trial has them."""
-        figures = SweepFigures(folder=self.folder, prepared=self.prepared, shared=self._materials())
-        best = figures.best() if self.request.figures else None
-        if best is None or figures.drawn(best):
-            return
-        self._have_ray()
-        with self.console.status(f"training the head of trial {best} once more, for its figures"):
-            noted = figures.record(best, draw_on_ray)
-        for category, reason in noted["without"].items():
-            self.console.print(f"no figures of {category}: {reason}", soft_wrap=True, highlight=False, markup=False)
-        self.folder.note(self.usage.notes())
+    def _make_of_best(self) -> None:
+        best = BestTrial(
+            folder=self.folder,
+            prepared=self.prepared,
+            shared=self._materials(),
+            console=self.console,
+            have_ray=self._have_ray,
+        )
+        made = [self.request.figures and best.draw_figures(), self.request.fit and best.fit_classifiers()]
+        if any(made):
+            self.folder.note(self.usage.notes())
 
     def _status(self, recorder: Recorder) -> tuple[str, str]:
         """Return the sweep's status, and what is left to do; nothing where it is done."""

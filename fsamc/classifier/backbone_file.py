@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,16 +16,53 @@ from fsamc.errors import BadInput
 from fsamc.features.networks.lookup import is_program
 from fsamc.features.weights import identity, named_file, origin
 from fsamc.store.digests import digest
-from fsamc.store.durable import write_whole
-
-FOLDER = "backbones"  # of the cache
+from fsamc.store.store import Store
 
 
-def record_of(features: Features, *, packed: bool) -> BackboneRecord:
+@dataclass(frozen=True)
+class KeptBackbone:
+    """A network's file as the cache keeps it, under its content: artifact of the store.
+
+    Attributes:
+        identity: of the network.
+        file: its name, or where it is.
+        content: its bytes, uint8 [n], where they are not read from there.
+    """
+
+    kind: ClassVar[str] = "backbone"
+    identity: str
+    file: str
+    content: np.ndarray | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash of the network's identity."""
+        return digest(self.identity)
+
+    @property
+    def about(self) -> str:
+        """Its name."""
+        return Path(self.file).name
+
+    @property
+    def name(self) -> str:
+        """That of the kept file."""
+        return f"network{Path(self.file).suffix}"
+
+    def build(self, store: Store, into: Path) -> None:  # noqa: ARG002 - as every artifact
+        """Copy it."""
+        content = Path(self.file).read_bytes() if self.content is None else self.content.tobytes()
+        (into / self.name).write_bytes(content)
+
+    def path(self, cache: Path) -> Path | None:
+        """Return where the cache has it; None where it has not, or it is damaged."""
+        folder = Store(cache).find(self.kind, self.key)
+        return folder and folder / self.name
+
+
+def record_of(features: Features) -> BackboneRecord:
     """Describe the network that features name. Raises BadInput if it cannot be had."""
-    return BackboneRecord(
-        identity=identity(features), file=named_file(features), origin=origin(features), packed=packed
-    )
+    return BackboneRecord(identity=identity(features), file=named_file(features), origin=origin(features))
 
 
 def content_of(features: Features) -> np.ndarray:
@@ -37,10 +76,7 @@ def content_of(features: Features) -> np.ndarray:
 def keep(features: Features, cache: Path) -> None:
     """Keep a copy of the network's file in the cache, where a classifier finds it when the file has moved."""
     if is_program(features) or features.weights not in (None, "random"):
-        place = _place(identity(features), named_file(features), cache)
-        if not place.is_file():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(place, Path(named_file(features)).read_bytes())
+        Store(cache).get(KeptBackbone(identity(features), named_file(features)))
 
 
 def located(
@@ -71,10 +107,7 @@ def located(
             raise BadInput(f"{instead}: is another backbone than {_brief(record)}; give that one")
         return chosen
     if content is not None:
-        place = _place(record.identity, record.file, cache)
-        if not place.is_file():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(place, content.tobytes())
+        Store(cache).get(KeptBackbone(record.identity, record.file, content))
     for chosen in _candidates(features, record, beside, cache):
         try:
             if identity(chosen) == record.identity:
@@ -89,7 +122,8 @@ def located(
 
 def _candidates(features: Features, record: BackboneRecord, beside: Path, cache: Path) -> Iterator[Features]:
     yield features
-    yield _named(features, str(_place(record.identity, record.file, cache)))
+    if (kept := KeptBackbone(record.identity, record.file).path(cache)) is not None:
+        yield _named(features, str(kept))
     for folder in (beside.parent, Path.cwd()):
         yield _named(features, str(folder / Path(record.file).name))
 
@@ -99,10 +133,6 @@ def _named(features: Features, name: str) -> Features:
     if is_program(features) or not Path(name).suffix:
         return updated(features, {"backbone": name})
     return updated(features, {"weights": name})
-
-
-def _place(content: str, file: str, cache: Path) -> Path:
-    return cache / FOLDER / f"{digest(content)}{Path(file).suffix}"
 
 
 def _brief(record: BackboneRecord) -> str:

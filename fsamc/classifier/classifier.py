@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import platformdirs
-import xxhash
 
 import fsamc
 from fsamc.classifier import backbone_file
@@ -23,19 +20,19 @@ from fsamc.classifier.fitting import (
     Fitted,
     fit_category,
     follows_from_photos,
-    left_out_accuracy,
     left_out_scores,
     photo_of,
+    scored_left_out,
 )
-from fsamc.classifier.model_file import PhotoRecord, Record, read_model, write_model
+from fsamc.classifier.model_file import BackboneRecord, PhotoRecord, Record, read_model, write_model
 from fsamc.classifier.packing import packed, unpacked
-from fsamc.classifier.pictures import NamedPicture, Pictures, category_of, named_pictures
+from fsamc.classifier.pictures import Pictures, category_of, named_pictures, pixels_digest, read_ahead
 from fsamc.classifier.prediction import Prediction, Unread
 from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.config.compute import Compute
 from fsamc.config.dotted import validated
 from fsamc.data.category import Category
-from fsamc.data.pictures.decoding import picture_digest
+from fsamc.data.folders import check_class_name
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
 from fsamc.features.networks.weights_file import brief
@@ -67,6 +64,7 @@ class DefectClassifier:
         self._fitted: Fitted | None = None
         self._prepared: Answering | None = None
         self._category, self._learnt_from = "", (0, "")
+        self._backbone: BackboneRecord | None = None
 
     def fit(
         self,
@@ -93,12 +91,19 @@ class DefectClassifier:
             category = category_of(good, support, name=name, scratch=Path(scratch) / "pictures")
             return self.fit_category(category, store=store, textures=textures)
 
-    def fit_category(self, category: Category, *, store: Store | None = None, textures: Textures | None = None) -> Self:
-        """Learn from all of a category's labelled images, as `fit` does."""
+    def fit_category(
+        self,
+        category: Category,
+        *,
+        store: Store | None = None,
+        textures: Textures | None = None,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> Self:
+        """Learn from all of a category's labelled images, as `fit` does; `tell` hears what is being computed."""
         with tempfile.TemporaryDirectory() as scratch:
             kept = store or Store(Path(scratch))
-            self._fitted = fit_category(category, self.config, seed=self.seed, store=kept, textures=textures)
-        self.scored = {"leave one out": left_out_accuracy(self._fitted)}
+            self._fitted = fit_category(category, self.config, seed=self.seed, store=kept, textures=textures, tell=tell)
+        self.scored, self._backbone = scored_left_out(self._fitted), None
         good = [category.digests[path] for path in category.train]
         self._category, self._learnt_from = category.name, (len(good), digest(*good))
         return self
@@ -135,7 +140,7 @@ class DefectClassifier:
         if not 0 < alpha < 1:
             raise BadInput(f"alpha: found {alpha}, expected a share between 0 and 1")
         answering = self._answering
-        for batch in _read_ahead(named_pictures(images), self.config.features.batch):
+        for batch in read_ahead(named_pictures(images), self.config.features.batch):
             named = [(name, pixels) for name, pixels in batch if not isinstance(pixels, str)]
             with threads(self._compute):
                 answers = iter(answering.predictions(named, alpha=alpha) if named else ())
@@ -153,8 +158,9 @@ class DefectClassifier:
             BadInput: the head is trained on its photos, a picture is there already, or cannot be read.
         """
         fitted = self._changeable
+        check_class_name(label)
         names, pixels = zip(*((picture.name, picture.read()) for picture in named_pictures(images)), strict=True)
-        photos = [photo_of(name, label, _digest(name, one), one) for name, one in zip(names, pixels, strict=True)]
+        photos = [photo_of(name, label, pixels_digest(name, one), one) for name, one in zip(names, pixels, strict=True)]
         with threads(self._compute):
             encoded = [self._answering.encoded([one], views="support") for one in pixels]
         self._change(fitted.support.added(photos, np.concatenate(encoded)))
@@ -167,22 +173,32 @@ class DefectClassifier:
 
     def rename(self, old: str, new: str) -> Self:
         """Give a class another name; if there is a class of that name, it takes the photos in. Raises BadInput."""
+        check_class_name(new)
         if new in self.classes_:
             self._change(self._changeable.support.renamed(old, new))
         else:  # no answer changes
             self._fitted = replace(self._checked, support=self._support.renamed(old, new))
         return self
 
-    def save(self, path: str | Path, *, with_backbone: bool = False) -> None:
+    def photos_needed(self, alpha: float) -> int:
+        """Return how many photos `known` and `labels` of `predict` take to hold at the rate `alpha`; 0 if these do."""
+        calibration = self._answering.calibration
+        return 0 if calibration.calibrated(alpha) else calibration.photos_needed(alpha)
+
+    def save(self, path: str | Path, *, with_backbone: bool | None = None) -> None:
         """Write one file: arrays and JSON, nothing that is run when it is read.
 
         Args:
             path: of the file, such as `bolt.fsamc`.
-            with_backbone: pack the network into it, some hundred megabytes; else it is found by its content.
+            with_backbone: pack the network into it, some hundred megabytes; else it is found by its content. By default
+                as it was in the file that was loaded.
         """
         fitted, features = self._checked, self.config.features
+        network = self._backbone or backbone_file.record_of(features)
+        if with_backbone is not None:
+            network = network.model_copy(update={"packed": with_backbone})
         arrays = packed(fitted)
-        if with_backbone:
+        if network.packed:
             arrays["backbone"] = backbone_file.content_of(features)
         record = Record(
             version=fsamc.__version__,
@@ -191,7 +207,7 @@ class DefectClassifier:
             seed=self.seed,
             config=fitted.pipeline.config.model_dump(mode="json"),
             photos=tuple(PhotoRecord(name=one.name, label=one.label, digest=one.digest) for one in self.photos),
-            backbone=backbone_file.record_of(features, packed=with_backbone),
+            backbone=network,
             shape=fitted.shape,
             threshold=fitted.threshold,
             good=self._learnt_from[0],
@@ -230,7 +246,7 @@ class DefectClassifier:
         except (ValueError, KeyError, RuntimeError, IndexError, AttributeError, TypeError) as error:
             raise BadInput(f"{path}: is damaged ({brief(error)}); copy it anew, or fit it again") from error
         classifier = cls(config, rows=None, seed=record.seed)
-        classifier._fitted, classifier._category = fitted, record.category
+        classifier._fitted, classifier._category, classifier._backbone = fitted, record.category, record.backbone
         classifier._learnt_from, classifier.scored = (record.good, record.fingerprint), record.scored
         return classifier
 
@@ -263,7 +279,8 @@ class DefectClassifier:
         fitted = self._checked
         with threads(self._compute):
             scores = left_out_scores(fitted.head, support, self._compute.device)
-        self._fitted, self.scored = replace(fitted, support=support, left_out=scores), {}
+        self._fitted = replace(fitted, support=support, left_out=scores)
+        self.scored = scored_left_out(self._fitted)
 
     @property
     def _answering(self) -> Answering:
@@ -271,28 +288,3 @@ class DefectClassifier:
         if self._prepared is None or self._prepared.fitted is not self._checked:
             self._prepared = Answering(self._checked)
         return self._prepared
-
-
-def _read_ahead(pictures: Iterator[NamedPicture], size: int) -> Iterator[list[tuple[str, np.ndarray | str]]]:
-    """Yield pictures in batches, the next one being decoded meanwhile; of one that cannot be read the reason."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = pool.submit(_read, list(islice(pictures, size)))
-        while batch := ahead.result():
-            ahead = pool.submit(_read, list(islice(pictures, size)))
-            yield batch
-
-
-def _read(pictures: Sequence[NamedPicture]) -> list[tuple[str, np.ndarray | str]]:
-    def pixels(picture: NamedPicture) -> np.ndarray | str:
-        try:
-            return picture.read()
-        except BadInput as error:
-            return str(error)
-
-    return [(picture.name, pixels(picture)) for picture in pictures]
-
-
-def _digest(name: str, pixels: np.ndarray) -> str:
-    """Hash a photo: its file's bytes, or the array's."""
-    path = Path(name)
-    return picture_digest(path.read_bytes()) if path.is_file() else digest(xxhash.xxh3_128_hexdigest(pixels.data))

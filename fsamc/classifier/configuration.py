@@ -22,7 +22,7 @@ def classifier_config(config: FoldConfig | str | Path | None, *, rows: int | Non
 
     Args:
         config: every knob, a plan's file whose `base` has them, or None for the defaults and the `auto` backbone.
-        rows: good patches in the bank in place of `reference.ratio`; None keeps that.
+        rows: good patches in the bank in place of `reference.ratio`; None keeps that, and `reference.rows` stays too.
 
     Raises:
         BadInput: there is no such file, it is no plan, or its backbone cannot be had.
@@ -30,7 +30,7 @@ def classifier_config(config: FoldConfig | str | Path | None, *, rows: int | Non
     if not isinstance(config, FoldConfig):
         base = updated(FoldConfig(), {"features.backbone": AUTO}) if config is None else _base_of_plan(Path(config))
         config = base.model_copy(update={"compute": whole_machine()})
-    if rows is not None and isinstance(config.reference, PatchCoreSettings):
+    if rows is not None and isinstance(config.reference, PatchCoreSettings) and config.reference.rows is None:
         config = updated(config, {"reference.rows": rows, "reference.ratio": None})
     features, _ = resolved_backbone(config.features)
     return config.model_copy(update={"features": resolved_precision(features, config.compute.device)})

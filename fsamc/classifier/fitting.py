@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from fsamc.artifacts.base import Artifact
+from fsamc.classifier.model_file import LEFT_OUT
 from fsamc.classifier.pipeline import Pipeline
 from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.counting import counted
@@ -23,7 +26,7 @@ from fsamc.fold.chosen_views import ChosenViews
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.defect_detection import threshold
 from fsamc.fold.fold_images import FoldImages
-from fsamc.fold.inputs import FoldInputs
+from fsamc.fold.inputs import FoldInputs, takes_pseudo_defects
 from fsamc.fold.learners import Learner, TrainedHead, pretrained_head
 from fsamc.fold.stopwatch import Stopwatch
 from fsamc.hardware import threads
@@ -45,6 +48,11 @@ class FitInputs(FoldInputs):
     def queries(self) -> PathsByClass:
         """None."""
         return {}
+
+    def _last(self) -> Iterator[Artifact]:
+        yield from super()._last()
+        with suppress(BadInput):  # too few good images to hold some out
+            yield self.good_scores
 
 
 @dataclass(frozen=True)
@@ -71,18 +79,33 @@ class Fitted:
 
 
 def fit_category(
-    category: Category, config: FoldConfig, *, seed: int, store: Store, textures: Textures | None
+    category: Category,
+    config: FoldConfig,
+    *,
+    seed: int,
+    store: Store,
+    textures: Textures | None,
+    tell: Callable[[str], object],
 ) -> Fitted:
     """Learn from a category's good images and all of its labelled ones, as a fold of `run_fold` does.
+
+    Args:
+        category: of which no image is left as a query.
+        config: every knob but the shots, which are those that there are.
+        seed: of the bank and the head.
+        store: keeps what is computed.
+        textures: of pseudo-defects, where the head is pretrained.
+        tell: hears what is being computed, in words.
 
     Raises:
         BadInput: the category or the configuration makes no classifier, or a picture cannot be read.
     """
     config = config.model_copy(update={"shots": max(map(len, category.classes.values()), default=1)})
+    check_fit(category, config, textures)
     inputs, watch = FitInputs(category, config, seed=seed, textures=textures), Stopwatch()
-    _check(inputs)
     with threads(config.compute):
-        inputs.build_missing(store, watch)
+        inputs.build_missing(store, watch, tell=tell)
+        tell("the head")
         images = FoldImages(inputs, store, watch)
         learner = pretrained_head(images)
         trained = learner.trained_on(inputs.support)
@@ -132,16 +155,17 @@ def left_out_scores(head: Head, support: SupportSet, device: str) -> np.ndarray:
     return scores
 
 
-def left_out_accuracy(fitted: Fitted) -> float:
-    """Return the share of photos, of those that could be left out, that are named rightly; NaN where there is none."""
+def scored_left_out(fitted: Fitted) -> dict[str, float]:
+    """Return the share of photos, of those that could be left out, that are named rightly; empty where none could."""
     scores, labels = fitted.left_out, fitted.support.labels
     seen = ~np.isnan(scores).any(1)
-    return float((scores[seen].argmax(1) == labels[seen]).mean()) if seen.any() else float("nan")
+    return {LEFT_OUT: float((scores[seen].argmax(1) == labels[seen]).mean())} if seen.any() else {}
 
 
-def _check(inputs: FitInputs) -> None:
+def check_fit(category: Category, config: FoldConfig, textures: Textures | None) -> None:
     """Raise BadInput for what makes no classifier."""
-    category, config = inputs.category, inputs.config
+    inputs = FitInputs(category, config, seed=0, textures=textures)
+    category = inputs.category
     if len(category.classes) < 2:
         has = counted(len(category.classes), "defect class")
         raise BadInput(f"{category.name}: {has} ({', '.join(category.classes)}), 2 are needed")
@@ -161,6 +185,8 @@ def _check(inputs: FitInputs) -> None:
             f"head.kind is {config.head.kind}, which is trained on equally many photos of each class, found {listed}; "
             "leave some out, or choose a head that trains nothing, such as prototype"
         )
+    if takes_pseudo_defects(config):
+        _ = inputs.pseudo  # which says what its textures lack
 
 
 def _pipeline(inputs: FitInputs, store: Store, chosen: ChosenViews) -> Pipeline:
@@ -179,7 +205,8 @@ def _support(category: Category, trained: TrainedHead) -> SupportSet:
     for label, paths in category.classes.items():
         for path in paths:
             pixels = read_image(category.folder / path, category.digests[path])
-            photos.append(photo_of(path, label, category.digests[path], pixels))
+            name = path if category.folder.name else str(category.folder / path)  # photos that have only / in common
+            photos.append(photo_of(name, label, category.digests[path], pixels))
     with torch.no_grad():
         encoded = [trained.head.encode(images.support(paths)).cpu().numpy() for paths in category.classes.values()]
     return SupportSet(tuple(photos), np.concatenate(encoded))
@@ -202,7 +229,7 @@ def _left_out(learner: Learner, head: Head, support: SupportSet, inputs: FitInpu
     if follows_from_photos(inputs.config):
         return left_out_scores(head, support, inputs.config.compute.device)
     scores = np.full((len(support.photos), len(support.classes)), np.nan, np.float32)
-    rows = {photo.name: row for row, photo in enumerate(support.photos)}
+    rows = {path: row for row, path in enumerate(inputs.category.defects)}
     if inputs.averages is None and min(map(len, inputs.support.values())) > 1:
         for left_out, others in leave_one_out(inputs.support):
             paths = [path for (path,) in left_out.values()]

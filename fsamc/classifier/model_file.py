@@ -21,6 +21,7 @@ from fsamc.store.durable import write_whole
 from fsamc.store.shrinking import Shrunk, grow, shrink
 
 FORMAT = 1  # raised when an older fsamc can no longer read what a newer one writes
+LEFT_OUT = "leave one out"  # among `scored`, what photos gave that were left out one by one
 _HEADER, _CHECKSUM = "fsamc", "checksum"
 _LARGEST = 2 << 30  # bytes; a classifier is some megabytes, and a backbone packed into it some hundred
 

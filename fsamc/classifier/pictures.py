@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from os import path as os_path
 from pathlib import Path
 
 import numpy as np
+import xxhash
 from PIL import Image
 
 from fsamc.data.category import Category
-from fsamc.data.folders import digest_files, image_files, subfolders
+from fsamc.data.folders import check_class_name, digest_files, image_files, subfolders
 from fsamc.data.images import IMAGE_SUFFIXES, read_image
+from fsamc.data.pictures.decoding import picture_digest
 from fsamc.errors import BadInput
+from fsamc.store.digests import digest
 
 Pictures = str | Path | np.ndarray | Iterable["str | Path | np.ndarray"]
 """A folder (read with the folders in it), a file, an array uint8 [N, H, W, 3] or [H, W, 3], or an iterable of these."""
@@ -51,6 +56,21 @@ def named_pictures(pictures: Pictures) -> Iterator[NamedPicture]:
             yield from (NamedPicture(str(path)) for path in _files(Path(one)))
 
 
+def read_ahead(pictures: Iterator[NamedPicture], size: int) -> Iterator[list[tuple[str, np.ndarray | str]]]:
+    """Yield pictures in batches, the next one being decoded meanwhile; of one that cannot be read the reason."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = pool.submit(_read, list(islice(pictures, size)))
+        while batch := ahead.result():
+            ahead = pool.submit(_read, list(islice(pictures, size)))
+            yield batch
+
+
+def pixels_digest(name: str, pixels: np.ndarray) -> str:
+    """Hash a picture: the bytes of the file of this name, or the array's where there is none."""
+    path = Path(name)
+    return picture_digest(path.read_bytes()) if path.is_file() else digest(xxhash.xxh3_128_hexdigest(pixels.data))
+
+
 def category_of(good: Pictures, support: Mapping[str, Pictures], *, name: str, scratch: Path) -> Category:
     """Return a category of good images and a few of each defect class, none of which need lie in any layout.
 
@@ -61,8 +81,10 @@ def category_of(good: Pictures, support: Mapping[str, Pictures], *, name: str, s
         scratch: an empty folder that arrays are written to as files, as they are.
 
     Raises:
-        BadInput: as `named_pictures` does, for an empty class, and for a picture in two classes.
+        BadInput: as `named_pictures` does, for an empty class or its name, and for a picture in two classes.
     """
+    for label in support:
+        check_class_name(label)
     files = {label: _as_files(images, scratch / label) for label, images in {"good": good, **support}.items()}
     for label, paths in files.items():
         if not paths:
@@ -87,6 +109,16 @@ def category_of(good: Pictures, support: Mapping[str, Pictures], *, name: str, s
     return category.with_copies_grouped(digests)
 
 
+def _read(pictures: Sequence[NamedPicture]) -> list[tuple[str, np.ndarray | str]]:
+    def pixels(picture: NamedPicture) -> np.ndarray | str:
+        try:
+            return picture.read()
+        except BadInput as error:
+            return str(error)
+
+    return [(picture.name, pixels(picture)) for picture in pictures]
+
+
 def _images(array: np.ndarray) -> np.ndarray:
     """Return an array's images, uint8 [N, H, W, 3]."""
     images = array[None] if array.ndim == 3 else array
@@ -97,7 +129,7 @@ def _images(array: np.ndarray) -> np.ndarray:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        files = list(_below(path))
+        files = list(pictures_below(path))
         if not files:
             raise BadInput(f"{path}: no picture in it; expected {', '.join(sorted(IMAGE_SUFFIXES))}")
         yield from files
@@ -107,10 +139,11 @@ def _files(path: Path) -> Iterator[Path]:
         raise BadInput(f"{path}: no such file or folder")
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Yield the pictures in a folder and in its folders, in natural order; none if it is not there. Raises BadInput."""
     yield from (folder / name for name in image_files(folder, "."))
     for name in subfolders(folder):
-        yield from _below(folder / name)
+        yield from pictures_below(folder / name)
 
 
 def _as_files(pictures: Pictures, scratch: Path) -> list[Path]:

@@ -10,6 +10,8 @@ import numpy as np
 from fsamc.config.features import Features
 from fsamc.overlays.heat_map import heat_map
 
+GOOD, UNKNOWN = "good", "unknown"  # answers that are no defect class
+
 
 @dataclass(frozen=True)
 class Region:
@@ -78,6 +80,13 @@ class Prediction:
     distances: np.ndarray = field(repr=False)
     size: tuple[int, int]
     features: Features = field(repr=False)
+
+    @property
+    def answer(self) -> str:
+        """`label`, or in its place `good` where there is no defect, `unknown` where there is one of another class."""
+        if self.defective is False:
+            return GOOD
+        return self.label if self.known else UNKNOWN
 
     @property
     def probability(self) -> float:

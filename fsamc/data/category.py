@@ -93,7 +93,9 @@ class Category:
         So a copy of a support image is no query. Raises BadInput for a picture that is in two classes.
         """
         same = copies(contents)
-        check_contradictions(self.folder, same)
+        labels = dict.fromkeys(self.train + self.good, "good")
+        labels |= {path: name for name, paths in self.classes.items() for path in paths}
+        check_contradictions(self.folder, same, labels)
         return replace(self, groups=joined(self.groups, same)) if same else self
 
     def group(self, path: str) -> str:

@@ -51,6 +51,13 @@ def subfolders(folder: Path) -> list[str]:
     return names
 
 
+def check_class_name(name: str) -> None:
+    """Raise BadInput for a name that no folder of a defect class may have."""
+    if not name.strip() or name[0] in _FORMULA or "/" in name:
+        raise BadInput(f"{name!r}: no name of a defect class; give one without / that does not begin with {_FORMULA}")
+    _check_name(Path("classes"), name)
+
+
 def find_categories(root: Path) -> list[str]:
     """Names of the categories in a DATA folder, in natural order: every subfolder with a `train` or `test` folder.
 

@@ -63,16 +63,15 @@ def joined(groups: Mapping[str, str], same: Iterable[tuple[str, ...]]) -> dict[s
     return result
 
 
-def check_contradictions(folder: Path, same: Iterable[tuple[str, ...]]) -> None:
-    """Raise BadInput for a picture that is in two classes, or good and defective."""
-    for paths in same:
-        first, label = paths[0], paths[0].split("/")[1]
-        other = next((path for path in paths if path.split("/")[1] != label), None)
-        if other is not None:
-            raise BadInput(
-                f"{folder / first} and {folder / other} are the same picture, as {label} and as {other.split('/')[1]}: "
-                "one of them must be wrong; remove it"
-            )
+def check_contradictions(folder: Path, same: Iterable[tuple[str, ...]], labels: Mapping[str, str]) -> None:
+    """Raise BadInput for a picture that is in two classes, or good and defective; `labels` by path."""
+    for first, *others in same:
+        for other in others:
+            if labels[other] != labels[first]:
+                raise BadInput(
+                    f"{folder / first} and {folder / other} are the same picture, as {labels[first]} and as "
+                    f"{labels[other]}: one of them must be wrong; remove it"
+                )
 
 
 def _groups_file(folder: Path) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from fsamc.artifacts.base import Artifact
@@ -212,11 +212,15 @@ class FoldInputs:
             "fold", 3, self.category.fingerprint, identity(config.features), settings, keys, self.seed, self.draw
         )
 
-    def build_missing(self, store: Store, watch: Stopwatch) -> None:
-        """Build the artifacts that the store lacks. Only the looking counts as this fold's own time."""
+    def build_missing(self, store: Store, watch: Stopwatch, *, tell: Callable[[str], object] = lambda _: None) -> None:
+        """Build the artifacts that the store lacks. Only the looking counts as this fold's own time.
+
+        `tell` hears of each what it is before it is built.
+        """
         with watch.stage("inputs"):
             missing = [artifact for artifact in self.artifacts if not store.has(artifact)]
-        for artifact in missing:
+        for number, artifact in enumerate(missing, 1):
+            tell(f"{artifact.kind} of {artifact.about} ({number} of {len(missing)})")
             store.get(artifact)
 
     def _features(self, pictures: Iterable[tuple[str, ...]]) -> FeatureSet:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from fsamc.errors import naming
 
@@ -29,6 +32,21 @@ def make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Yield a file to write text to, which gets its name once the block ends well, and else leaves nothing."""
+    beside = path.with_name(f"{path.name}.part")
+    with naming(path):
+        try:
+            with beside.open("w", encoding="utf-8", newline="") as lines:
+                yield lines
+            sync(beside)
+            beside.replace(path)
+            sync(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

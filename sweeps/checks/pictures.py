@@ -10,7 +10,7 @@ from pathlib import Path
 from fsamc.counting import counted
 from fsamc.data.category import Category
 from fsamc.data.examination import Examined, examine_all, exposure_problems, with_pictures_grouped
-from fsamc.data.folders import nested_categories, other_pictures
+from fsamc.data.folders import other_pictures
 from fsamc.data.groups import copies
 from fsamc.data.textures import Textures
 from fsamc.store.digests import digest
@@ -55,8 +55,8 @@ def examine_pictures(categories: Mapping[str, Category], textures: Textures | No
     return Pictures(categories=grouped, examined=remembered, warnings=tuple(warnings), caveats=tuple(caveats))
 
 
-def overlooked(data: Path, categories: Iterable[Category]) -> Iterator[str]:
-    """Yield a line for pictures that lie beside those that are read, in another format or one folder too deep."""
+def overlooked(categories: Iterable[Category]) -> Iterator[str]:
+    """Yield a line for pictures that lie beside those that are read, in another format."""
     for category in categories:
         parts = ["train/good", "test/good", *(f"test/{name}" for name in category.classes)]
         others = [path for part in parts for path in other_pictures(category.folder, part)]
@@ -66,7 +66,6 @@ def overlooked(data: Path, categories: Iterable[Category]) -> Iterator[str]:
                 f"{category.name}: {counted(len(others), 'picture')} of formats that are not read ({formats}), "
                 f"the first {category.folder / others[0]}; save them as png or jpg"
             )
-    yield from nested_categories(data)
 
 
 def remember_pictures(examined: Mapping[str, str], store: Store) -> None:

@@ -14,7 +14,7 @@ from fsamc.config.dotted import updated
 from fsamc.config.features import Features
 from fsamc.counting import counted
 from fsamc.data.category import Category, load_category
-from fsamc.data.folders import composed, find_categories
+from fsamc.data.folders import composed, find_categories, nested_categories
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
@@ -129,25 +129,25 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     Raises:
         BadInput: the first thing that would stop the sweep later.
     """
-    plan = with_absolute_files(_resolve_compute(plan, device))
+    plan = with_absolute_files(resolve_compute(plan, device))
     folder = local(data, store.root, "--data", deadline=plan.resources.deadline).absolute()
     halved = plan.folds.protocol == "mvtec-fs"
     chosen = _chosen(plan, find_categories(folder), folder)
     categories = {name: replace(load_category(folder, name), halved=halved) for name in chosen}
     _check_target(plan, categories)
     warnings = [*plan.notes, *_too_small(plan, categories)]
-    loaded = _load_textures(plan, textures, store.root)
-    plan, missing = _resolve_backbone(plan)
-    caveats = [*_check_backbones(plan), *_caveats(plan)]
+    loaded = textures_of_plan(plan, textures, store.root)
+    plan, missing = resolve_backbone(plan)
+    caveats = [*check_backbones(plan), *_caveats(plan)]
     warnings += missing
     pictures = examine_pictures(categories, loaded, store)
     if pictures.categories != categories:  # with copies that lie in other files as one group
         categories = pictures.categories
         warnings = list(dict.fromkeys([*warnings, *_too_small(plan, categories)]))
-    warnings += [*pictures.warnings, *overlooked(folder, categories.values())]
+    warnings += [*pictures.warnings, *overlooked(categories.values()), *nested_categories(folder)]
     caveats += pictures.caveats
     ranges = check_feature_range(_networks(plan), categories, store)
-    plan = _resolve_foreground(plan, categories, loaded)
+    plan = resolve_foreground(plan, categories, loaded)
     return Prepared(
         plan=plan,
         categories=categories,
@@ -223,7 +223,8 @@ def _check_target(plan: Plan, categories: dict[str, Category]) -> None:
         )
 
 
-def _load_textures(plan: Plan, source: Source | None, cache: Path) -> Textures | None:
+def textures_of_plan(plan: Plan, source: Source | None, cache: Path) -> Textures | None:
+    """Load the textures that some trial makes pseudo-defects of; None where none does. Raises BadInput."""
     configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
     if not configs:
         return None
@@ -237,12 +238,13 @@ def _load_textures(plan: Plan, source: Source | None, cache: Path) -> Textures |
     return textures
 
 
-def _resolve_compute(plan: Plan, device: str) -> Plan:
+def resolve_compute(plan: Plan, device: str) -> Plan:
+    """Fill in what the arithmetic runs on, and the precision where it is `auto`."""
     base = updated(plan.base, {"compute.device": device, "compute.threads": plan.resources.cpus})
     return plan.model_copy(update={"base": _with_features(base, resolved_precision(base.features, device))})
 
 
-def _resolve_backbone(plan: Plan) -> tuple[Plan, list[str]]:
+def resolve_backbone(plan: Plan) -> tuple[Plan, list[str]]:
     """`auto` becomes a name, with a warning where the ResNet's ImageNet weights cannot be had."""
     features, missing = resolved_backbone(plan.base.features)
     return plan.model_copy(update={"base": _with_features(plan.base, features)}), missing
@@ -252,8 +254,8 @@ def _with_features(base: FoldConfig, features: Features) -> FoldConfig:
     return base.model_copy(update={"features": features})
 
 
-def _check_backbones(plan: Plan) -> list[str]:
-    """Load every backbone that a trial may use; return the caveats of their weights."""
+def check_backbones(plan: Plan) -> list[str]:
+    """Load every backbone that a trial may use; return the caveats of their weights. Raises BadInput."""
     from fsamc.features.backbone import load_backbone
 
     for features in _networks(plan):
@@ -275,7 +277,7 @@ def _networks(plan: Plan) -> list[Features]:
     return list(dict.fromkeys(config.features for config in variants(plan, changed=2)))
 
 
-def _resolve_foreground(plan: Plan, categories: dict[str, Category], textures: Textures | None) -> Plan:
+def resolve_foreground(plan: Plan, categories: dict[str, Category], textures: Textures | None) -> Plan:
     """Choose the foreground's method where it is `auto`, so that it is written down with the plan."""
     if textures is None:
         return plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+from typer.models import ParameterInfo
 
 from sweeps.environment import printable
 from sweeps.request import DATA
@@ -72,6 +74,17 @@ def _rows(table: Table) -> Iterator[Text]:
     for row in zip(*(column.cells for column in table.columns), strict=True):
         cells = [f"{name}: {cell}" if name else str(cell) for name, cell in zip(names, row, strict=True) if str(cell)]
         yield Text("; ".join(cells))
+
+
+def signature_of(request: type) -> inspect.Signature:
+    """Return the fields of a request that are arguments of its command: those with an annotation of Typer's."""
+    signature = inspect.signature(request, eval_str=True)
+    arguments = [
+        parameter
+        for parameter in signature.parameters.values()
+        if any(isinstance(note, ParameterInfo) for note in getattr(parameter.annotation, "__metadata__", ()))
+    ]
+    return signature.replace(parameters=arguments)
 
 
 def quiet_ray() -> None:

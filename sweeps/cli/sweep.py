@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-from typer.models import ParameterInfo
-
-from sweeps.cli.options import console, quiet_ray
+from sweeps.cli.options import console, quiet_ray, signature_of
 from sweeps.request import Request
 
 
@@ -24,15 +21,4 @@ def sweep(**arguments: Any) -> None:
     run_sweep(Request(**arguments), console)
 
 
-def _signature() -> inspect.Signature:
-    """Return the fields of `Request` that are arguments of the command: those with an annotation of Typer's."""
-    signature = inspect.signature(Request, eval_str=True)
-    arguments = [
-        parameter
-        for parameter in signature.parameters.values()
-        if any(isinstance(note, ParameterInfo) for note in getattr(parameter.annotation, "__metadata__", ()))
-    ]
-    return signature.replace(parameters=arguments)
-
-
-sweep.__signature__ = _signature()  # type: ignore[attr-defined]  # Typer reads it
+sweep.__signature__ = signature_of(Request)  # type: ignore[attr-defined]  # Typer reads it

@@ -35,12 +35,12 @@ _FILES: dict[str, Any] = {"features": {"backbone", "weights"}}
 
 
 def load_plan(
-    source: str, changes: Sequence[str] = (), *, backbone: str | None = None, weights: str | None = None
+    source: str | None, changes: Sequence[str] = (), *, backbone: str | None = None, weights: str | None = None
 ) -> Plan:
     """Load the plan `source`, a preset's name or a YAML file, with `key=value` changes.
 
     Args:
-        source: name or path.
+        source: name or path; None for the defaults, on the backbone `auto`.
         changes: `DOTTED.KEY=YAML` each, in order.
         backbone: wins over the plan's.
         weights: state dict of a named backbone, wins over the plan's.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fsamc.config.dotted import Problem, with_value
 from fsamc.data.credentials import hide_secrets, holds_secret
 from fsamc.errors import BadInput, BadInputs, did_you_mean
+from fsamc.features.networks.lookup import AUTO
 from sweeps.plan.kinds import without_lost
 from sweeps.plan.older_plans import has_place, read_older, value_of
 from sweeps.plan.presets import preset_names, preset_text
@@ -132,8 +133,10 @@ def check_complete(text: str) -> None:
         raise ValueError(f"is cut short: it does not end with a line {_END!r}")
 
 
-def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
+def read_plan(source: str | None, changes: Sequence[str] = ()) -> Written:
     """Read the plan `source`, a preset's name or a YAML file, as written, over what it extends, with `changes`.
+
+    Without a source it is the defaults, on the backbone `auto`.
 
     `extends: PLAN` at a plan's top level takes another plan for what is left out: mappings go key by key, all else
     is replaced, and `null` takes a knob out of the space. The name is not taken over.
@@ -141,7 +144,9 @@ def read_plan(source: str, changes: Sequence[str] = ()) -> Written:
     Raises:
         BadInput: no such plan, no YAML, no `key=value`, or plans that extend each other.
     """
-    written = _extended(source, ())
+    written = (
+        Written("default", {"base": {"features": {"backbone": AUTO}}}) if source is None else _extended(source, ())
+    )
     for change in changes:
         key, value = _split(change)
         written = written.changed(key, value, word=change)

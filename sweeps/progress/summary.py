@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sweeps.checks.prepare import Prepared
+from sweeps.classifiers.sweep_classifiers import classifiers_line
 from sweeps.figures.sweep_figures import figures_line
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
@@ -60,6 +61,7 @@ def show_results(
         *saved_line(folder.notes),
         *([f"report   {report}"] if report.exists() else []),
         *figures_line(folder),
+        *classifiers_line(folder.notes, out),
         *mlflow,
     ]
     for line in lines:

@@ -25,7 +25,8 @@ from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import fsamc
 
 # What makes a reader's sweep short: the words are those of the page, the images, the network and the rounds are small.
-SHORT = ["base.features.size=64", "base.features.dim=16", "base.pseudo.per_class=4", "base.pretrain.max_rounds=1"]
+SMALL = ["base.features.size=64", "base.features.dim=16"]
+SHORT = [*SMALL, "base.pseudo.per_class=4", "base.pretrain.max_rounds=1"]
 SHORT += ["base.finetune.epochs={2: 1}", "--backbone", "tiny.pt2"]
 RESULTS = "fsamc sweep smoke --data images --textures textures --out results"
 REASONS = {"docker", "a cluster", "kubectl", "sbatch", "ssh", "a cloud", "MLflow", "the network", "an environment"}
@@ -61,6 +62,8 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
 def short(command: list[str]) -> list[str]:
     """Take the words after `fsamc`; a sweep gets what makes it short, and figures are drawn once, for `results`."""
     words = command[1:]
+    if words[0] == "fit":
+        return words + SMALL + SHORT[-2:]
     if words[0] != "sweep":
         return words
     figures = [] if "results" in words or "--dry-run" in words else ["--no-figures"]
@@ -213,4 +216,4 @@ def test_the_table_of_files_names_what_a_sweep_leaves(reader):
     named = {file.rstrip("/") for row in rows for file in re.findall(r"`(.*?)`", row)}
     left = {path.name for path in (reader / "results").iterdir() if not path.name.endswith(".lock")}
     assert left <= named
-    assert named - left == {"objectives.csv", "detection.csv", "study.db"}
+    assert named - left == {"objectives.csv", "detection.csv", "study.db", "classifiers"}

@@ -21,7 +21,9 @@ from tests.sweeps.small import FSAMC, ROOT, fsamc
 COMMANDS = (
     "sweep,report,figures,data,data inspect,data demo,plan,plan show,plan check,plan schema,pseudo,pseudo preview"
 )
-COMMANDS += ",cache,cache list,cache prune,submit,compare,doctor,track,plan list,demo,ui"
+COMMANDS += (
+    ",cache,cache list,cache prune,submit,compare,doctor,track,plan list,demo,ui,fit,predict,add,remove,rename,info"
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS.split(",")])
