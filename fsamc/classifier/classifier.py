@@ -139,7 +139,7 @@ class DefectClassifier:
         """Yield the answers one by one, in order, however many pictures there are; of one that cannot be read, why."""
         if not 0 < alpha < 1:
             raise BadInput(f"alpha: found {alpha}, expected a share between 0 and 1")
-        answering = self._answering
+        answering = self.answering
         for batch in read_ahead(named_pictures(images), self.config.features.batch):
             named = [(name, pixels) for name, pixels in batch if not isinstance(pixels, str)]
             with threads(self._compute):
@@ -162,7 +162,7 @@ class DefectClassifier:
         names, pixels = zip(*((picture.name, picture.read()) for picture in named_pictures(images)), strict=True)
         photos = [photo_of(name, label, pixels_digest(name, one), one) for name, one in zip(names, pixels, strict=True)]
         with threads(self._compute):
-            encoded = [self._answering.encoded([one], views="support") for one in pixels]
+            encoded = [self.answering.encoded([one], views="support") for one in pixels]
         self._change(fitted.support.added(photos, np.concatenate(encoded)))
         return self
 
@@ -182,7 +182,7 @@ class DefectClassifier:
 
     def photos_needed(self, alpha: float) -> int:
         """Return how many photos `known` and `labels` of `predict` take to hold at the rate `alpha`; 0 if these do."""
-        calibration = self._answering.calibration
+        calibration = self.answering.calibration
         return 0 if calibration.calibrated(alpha) else calibration.photos_needed(alpha)
 
     def save(self, path: str | Path, *, with_backbone: bool | None = None) -> None:
@@ -283,7 +283,7 @@ class DefectClassifier:
         self.scored = scored_left_out(self._fitted)
 
     @property
-    def _answering(self) -> Answering:
+    def answering(self) -> Answering:
         """The answers of what was fitted last, whose arrays are prepared once."""
         if self._prepared is None or self._prepared.fitted is not self._checked:
             self._prepared = Answering(self._checked)

@@ -52,7 +52,7 @@ def patch_features_of(maps: Sequence[Tensor | np.ndarray], dim: int) -> Tensor:
         ValueError: no map, a map that is not 4-dimensional, or maps of different batches.
     """
     layers = [torch.as_tensor(layer).float() for layer in maps]
-    if not layers or any(layer.ndim != 4 or len(layer) != len(layers[0]) for layer in layers):
+    if not layers or any(layer.ndim != 4 or layer.shape[0] != layers[0].shape[0] for layer in layers):
         raise ValueError(f"expected feature maps [B, C, H, W] of one batch, found {[tuple(m.shape) for m in layers]}")
     batch, _, height, width = layers[0].shape
     features = layers[0].new_zeros(batch, height, width, dim)

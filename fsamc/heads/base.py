@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -59,6 +60,10 @@ class Head(nn.Module, ABC):
 
         Higher is likelier. Classes that are represented by all their images may have different numbers of them.
         """
+
+    def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """Return what `relate` does to queries of these classes; what does not depend on queries is computed once."""
+        return partial(self.relate, support=support)
 
     def forward(self, queries: Represented, support: Represented) -> Tensor:
         """Compute the logits [Q, C] of an episode with one support image per class: C of them."""

@@ -60,7 +60,7 @@ class Encoder(nn.Module):
 
 def _normalised(norm: nn.BatchNorm1d, rows: Tensor) -> Tensor:
     """Normalise rows [N, R] over the batch; a row by itself has no variance: the running statistics stand in."""
-    if len(rows) > 1:
+    if rows.shape[0] > 1:
         normalised: Tensor = norm(rows)
         return normalised
     return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)

@@ -46,8 +46,8 @@ def cosine_by_class(queries: Tensor, support: Sequence[Tensor], *, centre: float
 
 def all_images(support: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the images of all classes [n, E], one class after the other, and the class of each, int64 [n]."""
-    counts = torch.tensor([len(images) for images in support], device=support[0].device)
-    return torch.cat(tuple(support)), torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    images, device = torch.cat(tuple(support)), support[0].device
+    return images, torch.cat([torch.full((len(one),), label, device=device) for label, one in enumerate(support)])
 
 
 def classes_alike(support: Sequence[Tensor]) -> Tensor:

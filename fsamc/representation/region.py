@@ -82,9 +82,17 @@ def ranked(distances: np.ndarray) -> np.ndarray:
     The ranks grow geometrically, to a share of the grid near a half: a point, a line and a blotch of the same look
     differ.
     """
-    n_patches = distances.shape[1]
-    ranks = np.floor(n_patches ** (np.arange(RANKS) / RANKS)).astype(int) - 1
-    return np.ascontiguousarray(-np.sort(-distances, axis=1)[:, ranks])
+    return np.ascontiguousarray(-np.sort(-distances, axis=1)[:, profile_ranks(distances.shape[1])])
+
+
+def profile_ranks(n_patches: int) -> np.ndarray:
+    """Return the ranks that `ranked` takes of P patches, counted from 0: int64 [7]."""
+    return np.floor(n_patches ** (np.arange(RANKS) / RANKS)).astype(int) - 1
+
+
+def profile_unit(covariance: np.ndarray) -> np.float32:
+    """Return the root mean square deviation of normal patches in a channel; 1 where they never vary."""
+    return np.float32(np.sqrt(covariance.diagonal().mean()) or 1.0)
 
 
 def profiles(distances: np.ndarray, covariance: np.ndarray | None, extent: float = 1.0) -> np.ndarray:
@@ -99,8 +107,7 @@ def profiles(distances: np.ndarray, covariance: np.ndarray | None, extent: float
     if not extent:
         return np.empty((len(distances), 0), np.float32)
     assert covariance is not None
-    unit = np.sqrt(covariance.diagonal().mean()) or 1.0
-    return np.float32(extent) * np.log1p(distances / unit).astype(np.float32)
+    return np.float32(extent) * np.log1p(distances / profile_unit(covariance)).astype(np.float32)
 
 
 def masked_patches(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

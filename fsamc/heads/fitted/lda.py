@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,16 +26,24 @@ class LdaHead(FittedHead):
 
     def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
         """Return minus half the squared distance of queries [Q, E] to the means of the classes' [S_c, E], [Q, C]."""
+        return self.against(support)(queries)
+
+    def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """Compute the means and the spread of the classes' images [S_c, E]."""
         means = torch.stack([images.mean(0) for images in support])
-        apart = (queries[:, None] - means).flatten(0, 1)  # [Q * C, E]
         within = torch.cat([images - mean for images, mean in zip(support, means, strict=True)])  # [n, E]
-        squares = apart.square().sum(-1)
-        variance = within.square().mean()
-        if variance > 0:
-            share = self.settings.shrinkage
-            ratio = (1 - share) / (share * len(within) * variance)
-            eye = torch.eye(len(within), dtype=within.dtype, device=within.device)
-            along = apart @ within.T
-            inner = torch.linalg.inv(eye + ratio * within @ within.T)
-            squares = squares - ratio * ((along @ inner) * along).sum(-1)
-        return -squares.view(len(queries), len(means)) / 2
+        variance, share = within.square().mean(), self.settings.shrinkage
+        spread = bool(variance > 0)
+        ratio = (1 - share) / (share * len(within) * variance) if spread else variance
+        eye = torch.eye(len(within), dtype=within.dtype, device=within.device)
+        inner = torch.linalg.inv(eye + ratio * within @ within.T)
+
+        def compare(queries: Tensor) -> Tensor:
+            apart = (queries[:, None] - means).flatten(0, 1)  # [Q * C, E]
+            squares = apart.square().sum(-1)
+            if spread:
+                along = apart @ within.T
+                squares = squares - ratio * ((along @ inner) * along).sum(-1)
+            return -squares.view(-1, len(means)) / 2
+
+        return compare

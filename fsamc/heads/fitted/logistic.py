@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,9 +25,13 @@ class LogisticHead(FittedHead):
 
     settings: LogisticSettings
 
-    @torch.enable_grad()
     def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
         """Fit on images of the classes [S_c, E] and answer for queries [Q, E]: logits [Q, C]."""
+        return self.against(support)(queries)
+
+    @torch.enable_grad()
+    def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """Fit on images of the classes [S_c, E]."""
         support = [images.detach().double() for images in support]
         (images, labels), weights = all_images(support), classes_alike(support)
         middle = (weights[labels, None] * images).mean(0)
@@ -44,4 +48,5 @@ class LogisticHead(FittedHead):
             return value
 
         optimiser.step(loss)
-        return ((queries - middle) @ images.T @ answers.detach()).to(queries.dtype)
+        weights = answers.detach()
+        return lambda queries: ((queries - middle) @ images.T @ weights).to(queries.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +28,10 @@ class RidgeHead(FittedHead):
 
     def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
         """Fit on images of the classes [S_c, E] and answer for queries [Q, E]: [Q, C]."""
+        return self.against(support)(queries)
+
+    def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """Fit on images of the classes [S_c, E]."""
         images, labels = all_images(support)
         weights = classes_alike(support)[labels]
         middle = (weights[:, None] * images).mean(0)
@@ -35,4 +39,4 @@ class RidgeHead(FittedHead):
         classes = F.one_hot(labels, len(support)).to(images.dtype)
         products = images @ images.T + (len(images) * self.settings.penalty / weights).diag()
         answers = torch.linalg.solve(products, classes - 1 / len(support))
-        return (queries - middle) @ images.T @ answers
+        return lambda queries: (queries - middle) @ images.T @ answers

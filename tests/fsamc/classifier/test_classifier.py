@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,38 +15,16 @@ from PIL import Image
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.classifier.configuration import ROWS
 from fsamc.classifier.prediction import Prediction, Unread
-from fsamc.config.dotted import updated
-from fsamc.data.category import Category
 from fsamc.data.images import read_image
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
-
-FREE = {"head.kind": "prototype", "representation.patches": 8}
-Make = Callable[..., DefectClassifier]
-
-
-@pytest.fixture(scope="module")
-def make(tiny_category, tiny_config, tiny_textures, store) -> Make:
-    """Fit a classifier to photos of the tiny category, two of each class by default."""
-
-    def make(changes: Mapping[str, Any] | None = None, support: Mapping[str, Any] | None = None) -> DefectClassifier:
-        config = updated(tiny_config, {**FREE, **(changes or {})})
-        photos = support or {name: files(tiny_category, paths[:2]) for name, paths in tiny_category.classes.items()}
-        good = files(tiny_category, tiny_category.train)
-        made = DefectClassifier(config, rows=None)
-        return made.fit(good, photos, name=tiny_category.name, store=store, textures=tiny_textures)
-
-    return make
+from tests.fsamc.classifier.photos import FREE, files
 
 
 @pytest.fixture(scope="module")
 def classifier(make) -> DefectClassifier:
     """One that the tests share and none changes."""
     return make()
-
-
-def files(category: Category, paths: tuple[str, ...]) -> list[Path]:
-    return [category.folder / path for path in paths]
 
 
 def numbers(predictions: list[Prediction]) -> np.ndarray:

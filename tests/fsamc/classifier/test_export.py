@@ -1,0 +1,117 @@
+"""Exports of classifiers: the module against the pipeline, files against the classifier, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.export.export import Differs, export_classifier
+from fsamc.classifier.export.one_module import OneModule, Outputs
+from fsamc.classifier.prediction import Prediction
+from fsamc.data.images import read_image
+from fsamc.errors import BadInput
+from tests.fsamc.classifier.photos import files
+
+KINDS = [
+    {"views.support": "all", "views.queries": "all"},
+    {"views.queries": "flips", "representation.parts": ["centred", "raw"], "representation.scale": "none"},
+    {"head.kind": "ridge", "representation.scale": "channel", "representation.weights": "uniform"},
+    {"head.kind": "lda"},
+    {"head.kind": "logistic"},
+    {"head.kind": "cache", "representation.extent": 0},
+    {"head.kind": "contrastive", "head.pool": "flatten"},
+    {"head.kind": "siamese", "head.pool": "anomalous", "views.queries": "turns"},
+    {"reference.kind": "padim", "representation.scale": "channel", "views.queries": "all"},
+    {"support.mean": "residual"},
+]
+
+
+def squares(classifier: DefectClassifier, paths: list[Path]) -> np.ndarray:
+    return classifier.answering.squares([read_image(path) for path in paths])
+
+
+def agree(outputs: Outputs, predictions: list[Prediction]) -> None:
+    """Assert that a runtime's answers are a classifier's."""
+    classes = list(predictions[0].scores)
+    assert [classes[label] for label in outputs.scores.argmax(1)] == [one.label for one in predictions]
+    probabilities = np.array([list(one.probabilities.values()) for one in predictions])
+    assert np.allclose(outputs.probabilities, probabilities, atol=1e-4)
+    assert np.allclose(outputs.anomaly, [one.anomaly for one in predictions], atol=1e-2)
+    assert np.allclose(outputs.distances, np.stack([one.distances for one in predictions]), atol=1e-2)
+
+
+@pytest.mark.parametrize("changes", KINDS, ids=str)
+def test_the_module_gives_the_answers_of_the_classifier(make, tiny_category, changes):
+    classifier, paths = make(changes), files(tiny_category, tiny_category.defects + tiny_category.train)
+    with torch.no_grad():
+        outputs = OneModule(classifier.answering).eval()(torch.from_numpy(squares(classifier, paths)))
+    agree(Outputs(*(one.numpy() for one in outputs.values())), classifier.predict(paths))
+
+
+def test_an_onnx_file_says_what_it_is_and_runs_without_us(make, tiny_category, tmp_path):
+    """In onnxruntime and in OpenVINO, for one picture and for several."""
+    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    classifier, file = make({"views.queries": "flips"}), tmp_path / "tiles.onnx"
+    agreement = export_classifier(classifier, file, tiny_category.folder)
+    assert agreement.photos == len(classifier.photos)
+    assert agreement.pictures >= len(tiny_category.defects + tiny_category.train)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    described = session.get_modelmeta().custom_metadata_map
+    assert json.loads(described["classes"]) == list(classifier.classes_)
+    assert json.loads(described["picture"])["size"] == classifier.config.features.size
+    assert [one.name for one in session.get_outputs()] == list(Outputs._fields)
+    compiled = openvino.compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for count in (1, 5):
+        paths = files(tiny_category, tiny_category.defects[:count])
+        images, predictions = squares(classifier, paths), classifier.predict(paths)
+        agree(Outputs(*session.run(None, {"images": images})), predictions)
+        agree(Outputs(*compiled(images).values()), predictions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", KINDS, ids=str)
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_whatever_trains_nothing_is_exported(make, tiny_category, tmp_path, changes, suffix):
+    file = tmp_path / f"tiles{suffix}"
+    assert export_classifier(make(changes), file, tiny_category.folder).apart <= 1e-4
+    assert file.is_file()
+
+
+@pytest.mark.slow
+def test_a_program_of_torch_answers_for_any_number_of_pictures(make, tiny_category, tmp_path):
+    classifier, file = make({"views.queries": "flips"}), tmp_path / "tiles.pt2"
+    export_classifier(classifier, file, tiny_category.folder)
+    described = {"fsamc.json": ""}
+    module = torch.export.load(file, extra_files=described).module()
+    assert json.loads(json.loads(described["fsamc.json"])["classes"]) == list(classifier.classes_)
+    for count in (1, 5):
+        paths = files(tiny_category, tiny_category.defects[:count])
+        outputs = module(torch.from_numpy(squares(classifier, paths)))
+        agree(Outputs(*(one.numpy() for one in outputs.values())), classifier.predict(paths))
+
+
+@pytest.mark.slow
+def test_a_file_that_answers_otherwise_is_not_written(make, tiny_category, tmp_path):
+    """As any file does that must not differ in the last bit."""
+    with pytest.raises(Differs, match=r"probabilities of .* from the classifier's"):
+        export_classifier(make(), tmp_path / "tiles.onnx", tiny_category.folder, tolerance=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_exported_is_told_before_the_work(make, tiny_category, tmp_path):
+    classifier = make()
+    with pytest.raises(BadInput, match="expected a file named"):
+        export_classifier(classifier, tmp_path / "tiles.h5", tiny_category.folder)
+    with pytest.raises(BadInput, match="give --check FOLDER"):
+        export_classifier(classifier, tmp_path / "tiles.pt2")  # fitted in another folder
+    with pytest.raises(BadInput, match="none of its 5 pictures is a photo"):
+        export_classifier(classifier, tmp_path / "tiles.pt2", tiny_category.folder / "train")
+    vanilla = make({"head.kind": "vanilla", "head.pool": "flatten"})
+    with pytest.raises(BadInput, match=r"head\.kind vanilla .* cannot be exported"):
+        export_classifier(vanilla, tmp_path / "tiles.pt2", tiny_category.folder)
+    assert not list(tmp_path.iterdir())
