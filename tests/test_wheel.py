@@ -17,6 +17,7 @@ from zipfile import ZipFile
 import pytest
 
 from fsamc import __version__
+from tests.fsamc.layouts import TinyNetwork, export_program, write_category
 from tests.house import PACKAGES
 from tests.sweeps.outs import Out
 
@@ -101,3 +102,17 @@ def test_a_report_is_made_with_templates_tables_and_captions(installed, tmp_path
     shown = installed.run("fsamc", "report", out.root, "--paper")
     assert shown.splitlines()[-1] == str(out.root / "report.html")
     assert "<style" in (out.root / "report.html").read_text()
+
+
+def test_pictures_are_named_by_a_classifier_of_a_folder_s_photos(installed, tmp_path):
+    folder = write_category(tmp_path, "bolt", good=3, classes={"dent": 2, "hole": 2})
+    network = export_program(TinyNetwork(), tmp_path / "tiny.pt2")
+    small = ["base.features.size=64", "base.features.dim=16", "base.reference.projection=8", "--backbone", network]
+    cache = ["--cache", tmp_path / "cache"]
+    shown = installed.run("fsamc", "fit", folder, *small, "--out", tmp_path / "bolt.fsamc", *cache)
+    assert "dent 2, hole 2" in shown
+    page = tmp_path / "page.html"
+    words = ["fsamc", "predict", tmp_path / "bolt.fsamc", folder / "test", "--json", "--gallery", page, *cache]
+    answers = [json.loads(line) for line in installed.run(*words).splitlines()]
+    assert [one["label"] for one in answers] == ["dent", "dent", "hole", "hole"]
+    assert "<figure" in page.read_text()

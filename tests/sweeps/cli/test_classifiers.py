@@ -295,3 +295,22 @@ def test_the_gallery_shows_every_picture_with_its_answer(desk, tmp_path):
         assert f"{name} ({sum(answer.answer == name for answer in answers)})</h2>" in page
     assert page.count("src=") == 13
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_folder_that_is_watched_gives_lines_as_pictures_come_until_ctrl_c(desk, tmp_path, monkeypatch, capsys):
+    folder, table, counts = tmp_path / "line", tmp_path / "a.csv", []
+    folder.mkdir()
+
+    def arriving(folders):
+        assert folders == [folder]
+        for name in ("000.png", "001.png"):
+            yield [Path(shutil.copy(desk.photos / "dent" / name, folder))]
+            counts.append(len(rows(table)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweeps.classifiers.predicting.arriving", arriving)
+    assert desk.predict(folder, "--watch", "--csv", table, "--gallery", tmp_path / "page.html") == 0
+    assert counts == [1, 2]
+    assert [Path(row["path"]).name for row in rows(table)] == ["000.png", "001.png"]
+    assert (tmp_path / "page.html").read_text().count('<figure class="card">') == 2
+    assert "2 pictures: " in capsys.readouterr().out
