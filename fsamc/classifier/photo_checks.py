@@ -19,6 +19,7 @@ from fsamc.config.settings import Settings, Share
 from fsamc.counting import counted
 from fsamc.store.store import Store
 
+SHOWN = 3  # photos that a line names
 Kind = Literal["mislabelled", "alike", "off the defect", "next photo"]
 
 
@@ -43,11 +44,13 @@ class PhotoFinding:
         kind: of the check.
         about: a photo, or classes.
         text: what is the matter, and what to do.
+        photos: all that it is about.
     """
 
     kind: Kind
     about: str
     text: str
+    photos: tuple[str, ...] = ()
 
 
 def check_photos(fitted: Fitted, settings: CheckSettings) -> Iterator[PhotoFinding]:
@@ -64,27 +67,38 @@ def check_photos(fitted: Fitted, settings: CheckSettings) -> Iterator[PhotoFindi
 
 
 def check_anomaly_maps(inputs: FitInputs, store: Store, settings: CheckSettings) -> Iterator[PhotoFinding]:
-    """Yield the photos whose anomaly map lies off the defect that their mask marks."""
+    """Yield the classes with photos whose anomaly map lies off the defect that their mask marks."""
     category = inputs.category
-    masked = [(row, path) for row, path in enumerate(category.defects) if path in category.masks]
-    if not masked or inputs.sees_images:
+    if inputs.sees_images or not any(path in category.masks for path in category.defects):
         return
+    rows = {path: row for row, path in enumerate(category.defects)}
+    distances = store.get(inputs.nearest(inputs.defects))["distances"]
+    for label, paths in category.classes.items():
+        masked = [path for path in paths if path in category.masks]
+        areas = _overlaps(inputs, masked, distances[[rows[path] for path in masked]]) if masked else {}
+        missed = sorted((path for path, area in areas.items() if area < settings.overlap), key=areas.__getitem__)
+        if missed:
+            worst = ", ".join(f"{path} ({areas[path]:.2f})" for path in missed[:SHOWN])
+            yield PhotoFinding(
+                "off the defect",
+                label,
+                f"{len(missed)} of {counted(len(masked), 'photo')} with a mask have an anomaly map that hardly sees "
+                f"what is marked (area under the ROC curve below {settings.overlap:g}); the worst: {worst}. "
+                "Are the masks right, and do good images show these places as they should be?",
+                tuple(missed),
+            )
+
+
+def _overlaps(inputs: FitInputs, paths: Sequence[str], distances: np.ndarray) -> dict[str, float]:
+    """Return the area under the ROC curve of distances [n, P] against the masks, where these leave a patch out."""
     from sklearn.metrics import roc_auc_score
 
-    distances = store.get(inputs.nearest(inputs.defects))["distances"]
-    pictures = tuple((path,) for _, path in masked)
     features, compute = inputs.config.features, inputs.config.compute
-    marked = Masks(FeatureSet(category=category, pictures=pictures, features=features, compute=compute))
-    for (row, path), shares in zip(masked, marked.shares(distances.shape[1]), strict=True):
-        inside = shares >= 0.5 * shares.max()
-        if inside.all() or (area := roc_auc_score(inside, distances[row])) >= settings.overlap:
-            continue
-        yield PhotoFinding(
-            "off the defect",
-            path,
-            f"the anomaly map hardly sees the marked defect (area under the ROC curve {area:.2f}, expected "
-            f"{settings.overlap} or more); is the mask right, and do good images show this place as it should be?",
-        )
+    pictures = tuple((path,) for path in paths)
+    marked = Masks(FeatureSet(category=inputs.category, pictures=pictures, features=features, compute=compute))
+    inside = [shares >= 0.5 * shares.max() for shares in marked.shares(distances.shape[1])]
+    each = zip(paths, inside, distances, strict=True)
+    return {path: float(roc_auc_score(mask, anomaly)) for path, mask, anomaly in each if not mask.all()}
 
 
 def _mislabelled(fitted: Fitted, chances: np.ndarray, sure: float) -> Iterator[PhotoFinding]:
@@ -100,6 +114,7 @@ def _mislabelled(fitted: Fitted, chances: np.ndarray, sure: float) -> Iterator[P
                 photo.name,
                 f"is in {photo.label}, but the other photos name it {other} ({heights[row]:.0%}); look at it, and move "
                 "it if that is right",
+                (photo.name,),
             )
 
 

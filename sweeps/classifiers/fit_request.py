@@ -1,4 +1,4 @@
-"""Request for a fit: every argument of `fsamc fit`. Loads no torch."""
+"""Requests on photos: every argument of `fsamc check` and `fsamc fit`. Loads no torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from sweeps.request import BackboneOption, CacheOption, TexturesOption, WeightsO
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitRequest:
-    """What is to be fitted, as it is written on the command line; None or empty for what is left out."""
+class PhotosRequest:
+    """What a classifier is to learn from, as it is written on the command line; None or empty for what is left out."""
 
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The classifier, such as bolt.fsamc.")]
     category: Annotated[
         str | None, typer.Argument(metavar="DATA/CATEGORY", help="Folder of one category, in MVTec layout.")
     ] = None
@@ -43,7 +42,6 @@ class FitRequest:
     weights: WeightsOption = None
     cache: CacheOption = None
     seed: Annotated[int, typer.Option("--seed", help="Of the bank and the head.")] = 1
-    with_backbone: Annotated[bool, typer.Option("--with-backbone", help="Pack the network into the file.")] = False
 
     def __post_init__(self) -> None:
         first = self.category
@@ -55,3 +53,21 @@ class FitRequest:
     def kept_in(self) -> Path:
         """The cache."""
         return self.cache or default_cache()
+
+    @property
+    def product(self) -> str:
+        """What photos in no category's folder are of."""
+        return "product"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest(PhotosRequest):
+    """What is to be fitted, and where it goes."""
+
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The classifier, such as bolt.fsamc.")]
+    with_backbone: Annotated[bool, typer.Option("--with-backbone", help="Pack the network into the file.")] = False
+
+    @property
+    def product(self) -> str:
+        """The file's name."""
+        return self.out.stem

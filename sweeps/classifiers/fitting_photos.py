@@ -31,7 +31,7 @@ from sweeps.checks.prepare import (
     resolve_foreground,
     textures_of_plan,
 )
-from sweeps.classifiers.fit_request import FitRequest
+from sweeps.classifiers.fit_request import FitRequest, PhotosRequest
 from sweeps.classifiers.sweep_scores import scores_of_sweep
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
@@ -65,6 +65,11 @@ class CheckedFit:
 def check_request(request: FitRequest) -> CheckedFit:
     """Load the plan and the pictures, ready to be fitted. Raises BadInput for whatever would stop the fit later."""
     check_place(request.out, "--out")
+    return checked_photos(request)
+
+
+def checked_photos(request: PhotosRequest) -> CheckedFit:
+    """Do the same where nothing is to be written."""
     check_writable(request.kept_in)
     check_cache_readable(request.kept_in)
     asked = load_plan(request.plan, request.changes or (), backbone=request.backbone, weights=request.weights)
@@ -116,7 +121,7 @@ def _varies(plan: Plan) -> bool:
     return bool(plan.space or plan.configurations)
 
 
-def _category(request: FitRequest) -> Category:
+def _category(request: PhotosRequest) -> Category:
     if request.category is not None:
         if request.good or request.classes:
             raise BadInput(f"{request.category}: a category, and --good or --class; give one or the other")
@@ -127,7 +132,7 @@ def _category(request: FitRequest) -> Category:
     if not request.good or not request.classes:
         raise BadInput("nothing to fit: give DATA/CATEGORY, or --good DIR and --class NAME=DIR for each class")
     with tempfile.TemporaryDirectory() as nothing:
-        name = request.out.stem
+        name = request.product
         category = category_of(list(request.good), _by_class(request.classes), name=name, scratch=Path(nothing))
     return replace(category, folder=category.folder.absolute())
 
@@ -143,7 +148,7 @@ def _by_class(words: Sequence[str]) -> dict[str, list[Path]]:
     return classes
 
 
-def _rows(request: FitRequest, plan: Plan) -> int | None:
+def _rows(request: PhotosRequest, plan: Plan) -> int | None:
     """Return the size of the bank, where neither the user nor the plan says how many rows it has."""
     said = any(change.partition("=")[0] in _SIZES for change in request.changes or ())
     return None if said or getattr(plan.base.reference, "ratio", None) is None else ROWS

@@ -11,7 +11,7 @@ import typer
 
 from fsamc import __version__
 from sweeps.cli import cache, data, demo, doctor, plan, pseudo, results, submit, sweep
-from sweeps.cli.classifiers import change, export, fit, info, predict
+from sweeps.cli.classifiers import change, check, export, fit, info, predict
 from sweeps.cli.exits import end_process, guarded
 from sweeps.cli.options import console, quiet_ray
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 for command in (
     *(sweep.sweep, results.report, results.compare, results.track, results.figures, results.ui),
-    *(fit.fit, predict.predict, change.add, change.remove, change.rename, info.info, export.export),
+    *(check.check, fit.fit, predict.predict, change.add, change.remove, change.rename, info.info, export.export),
     *(demo.demo, doctor.doctor),
 ):
     app.command()(command)

@@ -153,6 +153,24 @@ def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
     assert before.items() <= {number: run.info.run_id for number, run in runs(out)[1].items()}.items()
 
 
+def test_a_driver_killed_among_folds_of_several_shots_is_resumed_to_the_same_table(done):
+    plan = done.plan("shots.yaml", folds={"seeds": [1], "shots": [1, 2, 3]})
+    reference = done.sweep(plan, out="shots-reference")
+    out = done.root / "shots"
+    words = done.words(plan, "--no-reuse", "resources.workers=2", out="shots")
+    done.kill_when(lambda: n_rows(out) >= 8, words)
+    assert 8 <= n_rows(out) < 24
+    done.finish(words)
+    assert_same_results(out, reference)
+    assert len(table(out).drop_duplicates(["trial", "category", "shots"])) == len(table(out)) == 24
+    assert_tracked(out, trials=4)
+    left, right = (
+        contents(f"sqlite:///{folder}/mlflow.db", "small", notes(folder)["run"], done.root / f"{folder.name}-runs")
+        for folder in (out, reference)
+    )
+    assert {name: run["metrics"] for name, run in left.items()} == {name: run["metrics"] for name, run in right.items()}
+
+
 def test_every_process_may_die_once(done):
     """A worker, a trial's own process, a bank actor and the fold service, each killed while the sweep runs."""
     out = done.root / "chaos"

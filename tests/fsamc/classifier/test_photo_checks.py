@@ -28,7 +28,7 @@ def config(tiny_config) -> FoldConfig:
 
 @pytest.fixture
 def fit(config, store) -> Fit:
-    return lambda category: fit_category(category, config, seed=1, store=store, textures=None)
+    return lambda category: fit_category(category, config, seed=1, store=store, textures=None, tell=str)
 
 
 def written(root: Path, *, moved: bool = False, **settings) -> Category:
@@ -81,4 +81,6 @@ def test_a_mask_beside_the_defect_is_told(config, store: Store, tmp_path):
     mask = np.asarray(Image.open(moved))
     assert mask.any()
     Image.fromarray(np.roll(mask, (32, 32), (0, 1))).save(moved)
-    assert [finding.about for finding in check_anomaly_maps(inputs, store, CheckSettings())] == ["test/crack/001.png"]
+    (finding,) = check_anomaly_maps(inputs, store, CheckSettings())
+    assert (finding.about, finding.photos) == ("crack", ("test/crack/001.png",))
+    assert "1 of 4 photos with a mask" in finding.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -314,3 +315,33 @@ def test_a_folder_that_is_watched_gives_lines_as_pictures_come_until_ctrl_c(desk
     assert [Path(row["path"]).name for row in rows(table)] == ["000.png", "001.png"]
     assert (tmp_path / "page.html").read_text().count('<figure class="card">') == 2
     assert "2 pictures: " in capsys.readouterr().out
+
+
+# --- check
+
+
+def check(desk: Desk, *words: object) -> int:
+    network = ["--backbone", desk.here / "tiny.pt2", "--cache", desk.here / "cache"]
+    return fsamc("check", *words, "--plan", desk.here / "plan.yaml", *network)
+
+
+def test_check_tells_of_a_photo_in_the_wrong_class_and_which_to_take_next(desk, tmp_path, capsys):
+    folder = shutil.copytree(desk.here / "data" / "bolt", tmp_path / "bolt")
+    assert check(desk, folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == ["next photo", "nothing to mend"]
+    (folder / "test" / "dent" / "002.png").rename(folder / "test" / "crack" / "wrong.png")
+    assert check(desk, folder, "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [one["photos"] for one in told["findings"] if one["kind"] == "mislabelled"] == [["test/crack/wrong.png"]]
+
+
+def test_check_tells_of_files_before_anything_is_fitted(desk, tmp_path, capsys):
+    folder = shutil.copytree(desk.here / "data" / "bolt", tmp_path / "bolt")
+    shutil.copy(folder / "test" / "crack" / "000.png", folder / "test" / "dent" / "copy.png")
+    assert check(desk, folder) == 1
+    output = capsys.readouterr().out
+    assert re.search(r"serious  bolt: .*000\.png.*copy\.png", output)
+    assert "next photo" not in output
+    assert check(desk, tmp_path / "missing") == 2
+    assert "no such folder" in capsys.readouterr().err
