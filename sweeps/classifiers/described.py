@@ -56,4 +56,5 @@ def _threshold(record: Record) -> str:
     if record.threshold is None:
         return "not told: too few good images to hold some out for a threshold"
     alarms = record.config["detection"]["false_alarms"]
-    return f"above an anomaly of {record.threshold:.4g}, which {100 * alarms:g} % of held-out good images exceed"
+    share = f"{100 * alarms:g} % of held-out good images"
+    return f"above an anomaly of {record.threshold:.4g}, set so that {share} exceed it"

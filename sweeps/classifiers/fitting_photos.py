@@ -22,6 +22,7 @@ from fsamc.fold.config import FoldConfig
 from fsamc.hardware import whole_machine
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_cache_readable, check_writable
+from sweeps.checks.feature_range import KIND as RANGES
 from sweeps.checks.feature_range import check_feature_range
 from sweeps.checks.pictures import examine_pictures, overlooked, remember_pictures
 from sweeps.checks.prepare import (
@@ -83,7 +84,7 @@ def checked_photos(request: PhotosRequest) -> CheckedFit:
         plan, source(request.textures, "--textures") if request.textures else None, request.kept_in
     )
     check_fit(category, plan.base, textures)
-    check_feature_range([plan.base.features], {category.name: category}, Store(request.kept_in))
+    ranges = check_feature_range([plan.base.features], {category.name: category}, Store(request.kept_in))
     plan = resolve_foreground(plan, {category.name: category}, textures)
     beside = overlooked([category]) if request.category else ()
     return CheckedFit(
@@ -92,7 +93,7 @@ def checked_photos(request: PhotosRequest) -> CheckedFit:
         rows=_rows(request, plan),
         textures=textures,
         told=(*asked.notes, *aside, *missing, *caveats, *pictures.warnings, *pictures.caveats, *beside),
-        examined=pictures.examined,
+        examined={**pictures.examined, **{f"{RANGES}/{key}": "{}" for key in ranges}},
         scored={} if request.changes else scores_of_sweep(request.plan, category.name),
     )
 

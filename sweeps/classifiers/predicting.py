@@ -53,8 +53,13 @@ class PredictRequest:
 
 @dataclass
 class Tally:
-    """Numbers of a run: answers by what they are, pictures that could not be read, seconds."""
+    """Numbers of a run: answers by what they are, pictures that could not be read, seconds.
 
+    Attributes:
+        waits: whether most of the time is that between pictures.
+    """
+
+    waits: bool
     answers: Counter[str] = field(default_factory=Counter)
     unread: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -67,7 +72,7 @@ class Tally:
 
     def _each(self, n: int) -> str:
         seconds = time.monotonic() - self.started
-        return f"{seconds:.1f} s" + (f", {seconds / n:.3f} s each" if n > 1 else "")
+        return f"{seconds:.1f} s" + (f", {seconds / n:.3f} s each" if n > 1 and not self.waits else "")
 
 
 def check_words(request: PredictRequest) -> None:
@@ -86,7 +91,7 @@ def check_words(request: PredictRequest) -> None:
 
 def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say: Callable[[str], None]) -> Tally:
     """Answer for all pictures: say each answer when it is there, and write the files."""
-    names, tally = classifier.classes_, Tally()
+    names, tally = classifier.classes_, Tally(request.watch)
     show = _json_line if request.json else _row_of(names, say)
     answers = (
         _watched(request, classifier)
