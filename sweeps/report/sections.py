@@ -28,9 +28,9 @@ from sweeps.report.headline import conclusions, headline
 from sweeps.report.objectives import objective_choices
 from sweeps.report.plots.axes import Axis, swept_axes
 from sweeps.report.plots.heads import draw_heads, head_scores
-from sweeps.report.plots.heatmap import draw_heatmap, fold_matrix, interactive_heatmap
+from sweeps.report.plots.heatmap import draw_heatmap, fold_matrix
 from sweeps.report.plots.importance import draw_importances, importances
-from sweeps.report.plots.parallel import draw_parallel, interactive_parallel
+from sweeps.report.plots.parallel import draw_parallel
 from sweeps.report.plots.pareto import draw_pareto, time_and_accuracy, unbeaten_trials
 from sweeps.report.plots.ranking import draw_ranking
 from sweeps.report.plots.slices import draw_slices
@@ -137,8 +137,6 @@ def _folds(evidence: Evidence) -> Iterator[Block]:
         "Accuracy of every trial on every fold",
         CAPTIONS["heatmap"],
         lambda: draw_heatmap(matrix),
-        interactive_heatmap(matrix),
-        hint=CAPTIONS["zoom"],
     )
     if matrix.omitted:
         shown = f"Shown are the best {len(matrix.trials)} trials; {matrix.omitted} more are in folds.csv."
@@ -179,8 +177,6 @@ def _swept(axes: list[Axis]) -> Iterator[Block]:
             "Parallel coordinates of the swept keys",
             CAPTIONS["parallel"],
             lambda: draw_parallel(axes),
-            interactive_parallel(axes),
-            hint=CAPTIONS["brush"],
         )
     else:
         yield Paragraph("Nothing is swept, or no trial is ranked yet.")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-import gzip
-from functools import cache
 from pathlib import Path
 
 import jinja2
-import plotly.graph_objects as go
 from markupsafe import Markup, escape
 from PIL import Image
-from plotly.offline import get_plotlyjs
 
 from sweeps.report.document.embedding import embedded
 from sweeps.report.document.report_blocks import Block, Picture, Report, Thumbnail
@@ -20,9 +16,8 @@ PER_INCH = 112  # pixels of the page to an inch of a plot
 
 
 def to_page(report: Report, out: Path) -> str:
-    """Render a report with its plots and pictures, which lie in `out`, and plotly.js, packed to 2 MB, inside."""
+    """Render a report with its plots and pictures, which lie in `out`, inside."""
     pictures = [block.path for block in report.blocks if isinstance(block, Picture)]
-    drawn = any(plot.interactive for plot in report.plots)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -30,7 +25,6 @@ def to_page(report: Report, out: Path) -> str:
             report=report,
             images={plot.name: _image(out / plot.path) for plot in report.plots},
             pictures=dict(zip(pictures, embedded([out / path for path in pictures]), strict=True)),
-            plotly=Markup(_packed_plotly()) if drawn else "",
         )
     )
 
@@ -46,7 +40,6 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "breakable": _breakable,
-        "in_script": _in_script,
         "source": _source,
         "kind": _kind,
     }
@@ -67,11 +60,6 @@ def _breakable(name: str) -> Markup:
     return escape(name).replace(".", Markup(".<wbr>"))
 
 
-def _in_script(figure: go.Figure) -> Markup:
-    """Return JSON for a script, which plotly writes without a `<` that could end it."""
-    return Markup(figure.to_json())
-
-
 def _source(picture: Thumbnail) -> str:
     """Return the address of a small picture, which holds it."""
     return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()
@@ -80,8 +68,3 @@ def _source(picture: Thumbnail) -> str:
 def _kind(block: Block) -> str:
     """Return the name of the macro in blocks.html.j2 that shows a block."""
     return type(block).__name__.lower()
-
-
-@cache
-def _packed_plotly() -> str:
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()

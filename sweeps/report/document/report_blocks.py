@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
 BEST_MARK = " *"  # of the best of a column, in tables of text
@@ -117,15 +116,12 @@ class Plot:
     Attributes:
         alt: says what it shows to who cannot see it.
         draw: draws it, when it is written.
-        interactive: the same for a browser, where there is one, and `hint` says how to use it.
     """
 
     name: str
     alt: str
     caption: str
     draw: Callable[[], Figure]
-    interactive: go.Figure | None = None
-    hint: str = ""
 
     @property
     def path(self) -> str:

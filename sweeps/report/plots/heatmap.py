@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from fsamc.counting import counted
 from sweeps.report.evidence import Evidence
-from sweeps.report.plots.axes import ACCURACY_COLORS
-from sweeps.report.plots.style import ACCURACY, INK, canvas, interactive
+from sweeps.report.plots.style import ACCURACY, INK, canvas
 from sweeps.results.tables import FOLD, finished
 
-MOST_CELLS = 100_000  # what a browser draws at once, and what the page can hold
+MOST_CELLS = 100_000  # what can still be told apart on a page
 MOST_LABELS = 60  # of rows or columns; above it they would overlap
+MOST_NUMBERS = 24  # columns whose cells have room for a number
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ def draw_heatmap(matrix: FoldMatrix) -> Figure:
     image = axes.imshow(shares, cmap=ACCURACY, norm=norm, aspect="auto", interpolation="nearest")
     _rows(axes, matrix)
     _columns(axes, matrix)
+    _numbers(axes, shares, norm)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="accuracy, %", pad=0.02, aspect=max(8, min(30, 2 * rows)))
@@ -83,6 +82,18 @@ def _rows(axes: Axes, matrix: FoldMatrix) -> None:
         axes.hlines(np.arange(0.5, len(matrix.trials) - 1), -0.5, len(matrix.folds) - 0.5, color="white", lw=1)
     else:
         axes.set_ylabel("place in the ranking")
+
+
+def _numbers(axes: Axes, shares: np.ndarray, norm: Normalize) -> None:
+    """Write percentages into the cells, where they have room; in white on the dark half of the colours."""
+    rows, columns = shares.shape
+    if rows > MOST_LABELS or columns > MOST_NUMBERS:
+        return
+    for row, column in np.argwhere(~np.isnan(shares)):
+        red, green, blue, _ = ACCURACY(norm(shares[row, column]))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+        ink = "white" if dark else INK
+        axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", fontsize=7, color=ink)
 
 
 def _columns(axes: Axes, matrix: FoldMatrix) -> None:
@@ -105,28 +116,3 @@ def _columns(axes: Axes, matrix: FoldMatrix) -> None:
             rotation=0 if count * 0.5 > 0.09 * len(category) and len(matrix.folds) <= 20 else 40,
         )
         place += count
-
-
-def interactive_heatmap(matrix: FoldMatrix) -> go.Figure:
-    """Build the same for a browser, to point at a cell or zoom."""
-    folds = [f"{html.escape(fold[0], quote=False)}, {matrix.label(fold)}" for fold in matrix.folds]
-    trials = [f"trial {trial}" for trial in matrix.trials]
-    trace = go.Heatmap(
-        z=np.round(100 * matrix.accuracy, 1).astype("float32"),
-        x=folds,
-        y=trials,
-        colorscale=ACCURACY_COLORS,
-        colorbar={"title": {"text": "accuracy, %"}},
-        hovertemplate="%{y}<br>%{x}<br>%{z:.1f} %<extra></extra>",
-        hoverongaps=False,
-        xgap=1,
-        ygap=1 if len(trials) <= 100 else 0,
-    )
-    axis = {"type": "category", "automargin": True, "showgrid": False}
-    return interactive(
-        trace,
-        height=int(min(900, 150 + 24 * max(3, len(trials)))),
-        margin={"l": 20, "r": 20, "t": 10, "b": 20},
-        xaxis=axis,
-        yaxis={**axis, "autorange": "reversed"},
-    )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
-import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sweeps.report.plots.axes import ACCURACY_COLORS, Axis
-from sweeps.report.plots.style import ACCURACY, INK, canvas, interactive
+from sweeps.report.plots.axes import Axis
+from sweeps.report.plots.style import ACCURACY, INK, canvas
 
 MANY = 100  # lines; above it they are thin
 
@@ -51,23 +48,3 @@ def _upright_axis(plot: Axes, x: int, axis: Axis) -> None:
             fontsize=8,
             bbox={"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.8},
         )
-
-
-def interactive_parallel(axes: list[Axis]) -> go.Figure:
-    """Build the same for a browser, to brush. Names are escaped for plotly's own markup."""
-    trace = go.Parcoords(
-        dimensions=[_dimension(axis) for axis in axes],
-        line={"color": axes[-1].places, "colorscale": ACCURACY_COLORS, "showscale": True},
-        labelside="top",
-    )
-    return interactive(trace, height=430, margin={"l": 90, "r": 40, "t": 60, "b": 30})
-
-
-def _dimension(axis: Axis) -> dict:
-    return {
-        "label": html.escape(axis.name, quote=False),
-        "values": axis.places,
-        "range": axis.bounds,
-        "tickvals": axis.ticks,
-        "ticktext": [html.escape(label, quote=False) for label in axis.labels],
-    }

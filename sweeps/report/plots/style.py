@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
-import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
@@ -60,9 +59,3 @@ def legend_on_top(axes: Axes, handles: list[Any]) -> None:
         fontsize=8,
         borderaxespad=0.2,
     )
-
-
-def interactive(trace: Any, **layout: Any) -> go.Figure:
-    """Make a figure for a browser, in the page's letters."""
-    font = {"family": "system-ui, sans-serif", "size": 13, "color": INK}
-    return go.Figure(trace, {"template": "none", "font": font, **layout})
