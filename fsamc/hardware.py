@@ -17,8 +17,13 @@ T = TypeVar("T")
 
 
 def whole_machine() -> Compute:
-    """Return a GPU, if there is one, and every core that this process may use."""
+    """Return a GPU, if there is one, and every core that this process may use: OMP_NUM_THREADS says if they are fewer.
+
+    Ray sets that for a worker that has some of a machine's cores.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    cores = min(cores, int(most)) if most.isdecimal() and int(most) else cores
     return Compute(device="cuda" if torch.cuda.is_available() else "cpu", threads=cores)
 
 

@@ -37,6 +37,7 @@ class PredictRequest:
         watch: go on with what comes into the folders.
         backbone: where it is not found by itself.
         cache: in which it is looked for.
+        address: of the Ray cluster that answers; None: this process.
     """
 
     model: Path
@@ -49,6 +50,7 @@ class PredictRequest:
     watch: bool
     backbone: str | None
     cache: Path
+    address: str | None = None
 
 
 @dataclass
@@ -82,6 +84,8 @@ def check_words(request: PredictRequest) -> None:
     for path, option in ((request.table, "--csv"), (request.lines, "--jsonl"), (request.page, "--gallery")):
         if path is not None:
             check_place(path, option)
+    if request.watch and request.address:
+        raise BadInput("--watch looks into folders from one process; leave --address out")
     for path in request.images:
         if request.watch and not path.is_dir():
             raise BadInput(f"{path}: no such folder; --watch looks into folders")
@@ -93,11 +97,7 @@ def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say:
     """Answer for all pictures: say each answer when it is there, and write the files."""
     names, tally = classifier.classes_, Tally(request.watch)
     show = _json_line if request.json else _row_of(names, say)
-    answers = (
-        _watched(request, classifier)
-        if request.watch
-        else classifier.predict_each(list(request.images), alpha=request.alpha)
-    )
+    answers = _answers(request, classifier)
     gallery = Gallery(request.model.name, names, classifier.photos)
     with answer_files(table=request.table, lines=request.lines, classes=names, growing=request.watch) as record:
         for answer in answers:
@@ -113,6 +113,29 @@ def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say:
     if request.page is not None:
         gallery.write(request.page)
     return tally
+
+
+def _answers(request: PredictRequest, classifier: DefectClassifier) -> Iterator[Prediction | Unread]:
+    if request.watch:
+        return _watched(request, classifier)
+    if request.address:
+        return _on_cluster(request, classifier, request.address)
+    return classifier.predict_each(list(request.images), alpha=request.alpha)
+
+
+def _on_cluster(request: PredictRequest, classifier: DefectClassifier, address: str) -> Iterator[Prediction | Unread]:
+    """Yield the answers of all nodes of a cluster, which is left at the end."""
+    import ray  # here, because most predictions do without
+
+    from cluster.batch_predict import predict_on_cluster
+    from sweeps.checks.resources import join
+
+    paths = [Path(picture.name).absolute() for picture in named_pictures(list(request.images))]
+    join(address)
+    try:
+        yield from predict_on_cluster(classifier, paths, alpha=request.alpha)
+    finally:
+        ray.shutdown()
 
 
 def _watched(request: PredictRequest, classifier: DefectClassifier) -> Iterator[Prediction | Unread]:

@@ -11,7 +11,7 @@ import typer
 
 from fsamc import __version__
 from sweeps.cli import cache, data, demo, doctor, plan, pseudo, results, submit, sweep
-from sweeps.cli.classifiers import change, check, export, fit, info, predict
+from sweeps.cli.classifiers import change, check, export, fit, info, predict, register
 from sweeps.cli.exits import end_process, guarded
 from sweeps.cli.options import console, quiet_ray
 
@@ -26,8 +26,8 @@ app = typer.Typer(
 )
 for command in (
     *(sweep.sweep, results.report, results.compare, results.track, results.figures, results.ui),
-    *(check.check, fit.fit, predict.predict, change.add, change.remove, change.rename, info.info, export.export),
-    *(demo.demo, doctor.doctor),
+    *(check.check, fit.fit, predict.predict, change.add, change.remove, change.rename, info.info),
+    *(export.export, register.register, demo.demo, doctor.doctor),
 ):
     app.command()(command)
 app.command(context_settings=submit.PASSED_ON, options_metavar="[PLAN] [KEY=VALUE]... [OPTIONS]")(submit.submit)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fsamc.config.learning import Finetune
-from fsamc.hardware import share_gpu, shrinking_batches, without_denormals
+from fsamc.hardware import share_gpu, shrinking_batches, whole_machine, without_denormals
 from fsamc.training import loop as training
 from tests.fsamc.training.test_training import assert_same_state, make_head, support_of
 
@@ -75,3 +75,11 @@ def test_a_process_gets_no_more_of_a_card_than_its_share():
 def test_a_share_of_nothing_or_of_a_whole_card_is_no_limit():
     for share, device in ((0.0, "cuda"), (1.0, "cuda"), (2.0, "cuda"), (0.5, "cpu")):
         share_gpu(share, device)
+
+
+def test_a_whole_machine_is_no_more_cores_than_omp_num_threads_says(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    every = whole_machine().threads
+    for said, cores in (("1", 1), (str(every + 5), every), ("0", every), ("many", every)):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert whole_machine().threads == cores

@@ -1,1 +1,1 @@
-"""Commands on classifiers: `fsamc fit`, `predict`, `add`, `remove`, `rename`, `info`, `export`."""
+"""Commands on classifiers: `fsamc fit`, `predict`, `add`, `remove`, `rename`, `info`, `export`, `register`."""

@@ -33,6 +33,9 @@ def predict(
     ] = False,
     backbone: NetworkOption = None,
     cache: CacheOption = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="A running Ray cluster, all of whose nodes see the pictures.")
+    ] = None,
 ) -> None:
     """Name the defects in pictures.
 
@@ -52,6 +55,7 @@ def predict(
         watch=watch,
         backbone=backbone,
         cache=cache or default_cache(),
+        address=address,
     )
     check_words(request)
     from fsamc.classifier.classifier import DefectClassifier
