@@ -307,7 +307,7 @@ def test_other_data_may_not_and_is_named(folder, contents, named):
         ("", "has another plan"),
         ("  head: {kind: direct, direct: {epochs: 3}}", "began the sweep there, and settings have other keys now"),
         ("  shots: 3", "began the sweep there"),
-        ("space: {head.direct.lr: {choice: [0.1]}}", "trials differ in head.direct.lr, which has another name now"),
+        ("space: {head.direct.lr: {choice: [0.1]}}", "trials differ in head.direct.lr, which is head.lr now"),
         ("space: {shots: {choice: [1, 2]}}", "trials differ in shots"),
     ],
 )
