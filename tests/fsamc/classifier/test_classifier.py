@@ -190,6 +190,12 @@ def test_a_prediction_says_what_it_rests_on(classifier, tiny_category, tmp_path)
     assert own.probability == max(own.probabilities.values())
 
 
+def test_photos_of_defects_are_defective_and_what_was_learnt_as_normal_is_not(classifier, tiny_category):
+    cracks, normal = (files(tiny_category, paths) for paths in (tiny_category.classes["crack"], tiny_category.train))
+    assert all(one.defective and one.anomaly > classifier._fitted.threshold for one in classifier.predict(cracks))
+    assert not any(one.defective for one in classifier.predict(normal))
+
+
 def test_two_defects_in_one_picture_are_both_named(make, tiny_category):
     """A crack is a bright square at the top left, a dent a dark one at the bottom right."""
     good = np.stack([read_image(path) for path in files(tiny_category, tiny_category.train)]).astype(int)
