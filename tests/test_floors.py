@@ -12,7 +12,7 @@ import pytest
 from tests.fsamc.layouts import write_category
 
 ROOT = Path(__file__).resolve().parents[1]
-ABOVE = ["ray", "mlflow", "optuna", "typer", "rich", "pandas", "matplotlib", "sklearn", "jinja2", "faiss"]
+ABOVE = ["ray", "mlflow", "optuna", "typer", "rich", "pandas", "matplotlib", "sklearn", "faiss"]
 
 
 @pytest.fixture
