@@ -43,8 +43,13 @@ class Answering:
         """What the photos say of how far the answers can be trusted."""
         support = [images.reshape(len(images), -1) for images in self.fitted.support.by_class()]
         order = np.argsort(self.fitted.support.labels, kind="stable")
-        head = self.fitted.head.settings.kind
-        return calibrate(support, self.fitted.left_out[order], head=head, settings=CalibrationSettings())
+        return calibrate(
+            support,
+            self.fitted.left_out[order],
+            head=self.fitted.head.settings.kind,
+            settings=CalibrationSettings(),
+            elsewhere=self.fitted.elsewhere,
+        )
 
     def squares(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
         """Bring pictures uint8 [H, W, 3] to the network's size, uint8 [n, S, S, 3]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,6 +184,15 @@ class DefectClassifier:
         """Return how many photos `known` and `labels` of `predict` take to hold at the rate `alpha`; 0 if these do."""
         calibration = self.answering.calibration
         return 0 if calibration.calibrated(alpha) else calibration.photos_needed(alpha)
+
+    def borrow(self, others: Iterable[DefectClassifier]) -> Self:
+        """Let the photos of other products say how novel a picture of known classes may be, where these are few.
+
+        Each product counts as much as this one (`fsamc.classifier.novelty`), so this one must be like the others.
+        """
+        lent = tuple(one.answering.calibration.novelty.standard for one in others)
+        self._fitted = replace(self._checked, elsewhere=lent)
+        return self
 
     def save(self, path: str | Path, *, with_backbone: bool | None = None) -> None:
         """Write one file: arrays and JSON, nothing that is run when it is read.

@@ -67,6 +67,7 @@ class Fitted:
         left_out: float32 [n, C], scores of each photo by a head that has not seen it; NaN where there is none.
         threshold: a picture is called defective if its anomaly is above; None where one cannot be set.
         shape: N, D and R of what the head sees.
+        elsewhere: of other products' classifiers, float64 [m] each, how novel their photos are (`Novelty.standard`).
     """
 
     pipeline: Pipeline
@@ -76,6 +77,7 @@ class Fitted:
     left_out: np.ndarray
     threshold: float | None
     shape: tuple[int, int, int]
+    elsewhere: tuple[np.ndarray, ...] = ()
 
 
 def fit_category(

@@ -34,6 +34,7 @@ def packed(fitted: Fitted) -> Arrays:
         "support.thumbnails": np.concatenate(thumbnails),
         "support.thumbnail_sizes": np.array([len(one) for one in thumbnails], np.int64),
     }
+    arrays |= {f"elsewhere.{number}": novelty for number, novelty in enumerate(fitted.elsewhere)}
     anchors = {} if fitted.anchors is None else dict(enumerate(fitted.anchors))
     return arrays | {f"anchors.{label}": anchor.cpu().numpy() for label, anchor in anchors.items()}
 
@@ -58,13 +59,14 @@ def unpacked(
     Raises:
         ValueError, KeyError or RuntimeError: an array is missing, or of another shape.
     """
-    kept, normal, weights, support, anchors = (
+    kept, normal, weights, support, anchors, elsewhere = (
         {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
-        for part in ("reference.", "normal.", "head.", "support.", "anchors.")
+        for part in ("reference.", "normal.", "head.", "support.", "anchors.", "elsewhere.")
     )
     dim = config.features.dim
     for name, array in arrays.items():
-        if name != "support.left_out" and not np.isfinite(array).all():
+        infinite = name == "support.left_out" or name.startswith("elsewhere.")
+        if not infinite and not np.isfinite(array).all():
             raise ValueError(f"{name} holds what is no number")
     if takes_statistics(config):
         normal["covariance"] = _symmetric(normal["covariance"], dim)
@@ -82,6 +84,7 @@ def unpacked(
         left_out=support["left_out"],
         threshold=threshold,
         shape=shape,
+        elsewhere=tuple(elsewhere[str(number)].reshape(-1) for number in range(len(elsewhere))),
     )
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.classifier.outputs.answer_rows import answer_files, as_json_line, check_place
 from fsamc.classifier.outputs.gallery_page import Gallery
+from fsamc.classifier.outputs.overlay_files import OverlayFiles
 from fsamc.classifier.outputs.watching import arriving
 from fsamc.classifier.pictures import named_pictures
 from fsamc.classifier.prediction import UNKNOWN, Prediction, Unread
 from fsamc.counting import counted
 from fsamc.errors import BadInput
+from sweeps.checks.disk import check_writable
 from sweeps.environment import printable
 from sweeps.results.tables import DASH
 
@@ -32,6 +34,7 @@ class PredictRequest:
         images: pictures and folders.
         table, lines: files of answers, as CSV and as JSON lines.
         page: HTML file with every picture.
+        overlays: folder for every picture with its heat map.
         json: answers as JSON lines on stdout, and nothing else there.
         alpha: as of `DefectClassifier.predict`.
         watch: go on with what comes into the folders.
@@ -45,6 +48,7 @@ class PredictRequest:
     table: Path | None
     lines: Path | None
     page: Path | None
+    overlays: Path | None
     json: bool
     alpha: float
     watch: bool
@@ -84,6 +88,8 @@ def check_words(request: PredictRequest) -> None:
     for path, option in ((request.table, "--csv"), (request.lines, "--jsonl"), (request.page, "--gallery")):
         if path is not None:
             check_place(path, option)
+    if request.overlays is not None:
+        check_writable(request.overlays)
     if request.watch and request.address:
         raise BadInput("--watch looks into folders from one process; leave --address out")
     for path in request.images:
@@ -99,6 +105,7 @@ def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say:
     show = _json_line if request.json else _row_of(names, say)
     answers = _answers(request, classifier)
     gallery = Gallery(request.model.name, names, classifier.photos)
+    overlays = OverlayFiles(request.overlays, classifier.answering.fitted.threshold) if request.overlays else None
     with answer_files(table=request.table, lines=request.lines, classes=names, growing=request.watch) as record:
         for answer in answers:
             if isinstance(answer, Unread):
@@ -110,6 +117,8 @@ def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say:
             record(answer)
             if request.page is not None:
                 gallery.add(answer)
+            if overlays is not None:
+                overlays.write(answer)
     if request.page is not None:
         gallery.write(request.page)
     return tally

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class SweepClassifiers:
                 continue
             files.append(place / f"{category}.fsamc")
             write_whole(files[-1], content)
+        lend_novelty(files, self.shared.store)
         for old in set(place.glob("*.fsamc")) - set(files):
             old.unlink()
         names = [file.relative_to(self.folder.root).as_posix() for file in files]
@@ -94,6 +95,15 @@ def classifier_file(
         file = Path(scratch) / "classifier.fsamc"
         classifier.save(file)
         return file.read_bytes()
+
+
+def lend_novelty(files: Sequence[Path], cache: Path) -> None:
+    """Let the classifiers in these files borrow from each other what pictures of known classes look like."""
+    from fsamc.classifier.classifier import DefectClassifier
+
+    classifiers = [DefectClassifier.load(file, cache=cache) for file in files]
+    for file, classifier in zip(files, classifiers, strict=True):
+        classifier.borrow(one for one in classifiers if one is not classifier).save(file)
 
 
 def classifiers_line(notes: Mapping[str, Any], out: Path) -> list[str]:

@@ -24,6 +24,10 @@ def predict(
     gallery: Annotated[
         Path | None, typer.Option("--gallery", metavar="FILE", help="Also write a page of all pictures, as HTML.")
     ] = None,
+    overlays: Annotated[
+        Path | None,
+        typer.Option("--overlays", metavar="DIR", help="Also write the pictures with heat maps, PNG."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines, an object per picture.")] = False,
     alpha: Annotated[
         float, typer.Option("--alpha", help="Share of pictures of the classes that may be called unknown.")
@@ -50,6 +54,7 @@ def predict(
         table=csv,
         lines=jsonl,
         page=gallery,
+        overlays=overlays,
         json=json,
         alpha=alpha,
         watch=watch,

@@ -190,6 +190,18 @@ def test_a_prediction_says_what_it_rests_on(classifier, tiny_category, tmp_path)
     assert own.probability == max(own.probabilities.values())
 
 
+def test_where_photos_are_few_other_products_lend_theirs(make, tiny_category, tmp_path):
+    """Six photos carry an error rate of one in seven; with two products more, one in 21."""
+    ours, others = make(), [make({"representation.patches": patches}) for patches in (4, 12)]
+    image = files(tiny_category, tiny_category.defects[:1])
+    assert not ours.predict(image, alpha=0.05)[0].calibrated
+    ours.borrow(others).save(tmp_path / "tiles.fsamc")
+    loaded = DefectClassifier.load(tmp_path / "tiles.fsamc", cache=tmp_path)
+    for classifier in (ours, loaded):
+        assert classifier.predict(image, alpha=0.05)[0].calibrated
+        assert not classifier.predict(image, alpha=0.04)[0].calibrated
+
+
 def test_photos_of_defects_are_defective_and_what_was_learnt_as_normal_is_not(classifier, tiny_category):
     cracks, normal = (files(tiny_category, paths) for paths in (tiny_category.classes["crack"], tiny_category.train))
     assert all(one.defective and one.anomaly > classifier._fitted.threshold for one in classifier.predict(cracks))

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.classifier.configuration import ROWS
@@ -315,6 +317,21 @@ def test_a_folder_that_is_watched_gives_lines_as_pictures_come_until_ctrl_c(desk
     assert [Path(row["path"]).name for row in rows(table)] == ["000.png", "001.png"]
     assert (tmp_path / "page.html").read_text().count('<figure class="card">') == 2
     assert "2 pictures: " in capsys.readouterr().out
+
+
+def test_overlays_are_pictures_of_the_same_size_that_differ_where_the_defect_is(desk, tmp_path):
+    photo = desk.photos / "crack" / "000.png"
+    again = Path(shutil.copy(photo, tmp_path / "000.png"))
+    folder = tmp_path / "over" / "lays"
+    assert desk.predict(photo, desk.photos / "dent", again, photo, "--overlays", folder) == 0
+    names = {f"dent_{number:03}.png" for number in range(3)} | {"crack_000.png", "crack_000_2.png"}
+    assert {file.name for file in folder.iterdir()} == names | {f"{tmp_path.name}_000.png"}
+    before, after = (np.asarray(Image.open(file).convert("RGB"), int) for file in (photo, folder / "crack_000.png"))
+    assert before.shape == after.shape
+    changed = np.abs(after - before).sum(-1)
+    prediction = desk.classifier().predict(photo)[0]
+    assert changed[prediction.heatmap > prediction.anomaly / 2].mean() > 2 * changed[prediction.heatmap < 1].mean()
+    assert desk.predict(photo, "--overlays", photo) == 2
 
 
 # --- check

@@ -32,6 +32,7 @@ def test_a_sweep_leaves_the_best_trial_s_classifiers_once(done: Lab, capfd):
         assert (record.category, len(record.photos), record.seed) == (file.stem, photos, 2)
         assert record.config["head"]["kind"] == runs(out)[1][noted["trial"]].data.params["head.kind"]
         classifier = DefectClassifier.load(file, cache=done.root / "none")
+        assert len(classifier._fitted.elsewhere) == 1, "the other category lends"
         photo = classifier.photos[0]
         assert classifier.predict(done.data / file.stem / photo.name)[0].label in classifier.classes_
     assert scores_of_sweep(str(out / "best.yaml"), "bolt") == {
