@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,10 +111,11 @@ def test_the_package_is_run_as_the_installed_command_is():
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"fsamc {__version__}\n"
 
 
-def test_the_package_by_itself_says_that_the_command_is_not_installed():
-    """Without site-packages, as where the code lies and nothing was installed."""
+def test_the_package_by_itself_says_that_the_command_is_not_installed(tmp_path):
+    """Without site-packages, as where the code lies and nothing was installed: no trace of it lies beside the copy."""
+    shutil.copytree(ROOT / "fsamc", tmp_path / "fsamc")
     program = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_module('fsamc', run_name='__main__')"
-    words = [sys.executable, "-I", "-S", "-c", program, str(ROOT)]
+    words = [sys.executable, "-I", "-S", "-c", program, str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"fsamc: the command is not installed for .*; install its wheel there.*\n", done.stderr)
