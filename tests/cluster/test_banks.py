@@ -183,6 +183,7 @@ def kill(pid: int) -> None:
     wait_until_gone([pid])
 
 
+@pytest.mark.slow
 def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, fold):
     again = replace(shared, working_set=0.0, results=(shared.store.parent / "again",))
     ample, short = FoldRunner.start(shared), FoldRunner.start(again)

@@ -21,9 +21,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER", help="Pictures, and folders of them.")],
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write a table.")] = None,
     jsonl: Annotated[Path | None, typer.Option("--jsonl", metavar="FILE", help="Also write JSON lines.")] = None,
-    gallery: Annotated[
-        Path | None, typer.Option("--gallery", metavar="FILE", help="Also write a page of all pictures, as HTML.")
-    ] = None,
+    gallery: Annotated[Path | None, typer.Option("--gallery", metavar="FILE", help="Also write an HTML page.")] = None,
     overlays: Annotated[
         Path | None,
         typer.Option("--overlays", metavar="DIR", help="Also write the pictures with heat maps, PNG."),

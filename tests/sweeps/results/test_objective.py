@@ -351,6 +351,7 @@ def test_a_sweep_of_three_images_per_class_is_scored_on_them(own, capfd):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_sweep_by_the_support_chooses_by_it_and_compares_with_the_others(lab, capfd):
     objectives = "objective={kind: support, also: [pseudo]}"
     with folds_that_sleep(report=True):

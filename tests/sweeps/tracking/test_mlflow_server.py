@@ -22,6 +22,7 @@ def server(tmp_path_factory) -> Iterator[MlflowServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_told_of_and_delivered_to_later(server, tmp_path):
     plan = PLAN.model_copy(update={"resources": PLAN.resources.model_copy(update={"tracking_patience": 0.0})})
     out = Out(tmp_path / "out", sweep="away", plan=plan)

@@ -100,6 +100,7 @@ def test_the_screen_shows_the_size_the_trials_the_tables_and_nothing_else(done):
     assert [form for form in expected if not any(re.fullmatch(form, line) for line in lines)] == []
 
 
+@pytest.mark.slow
 def test_one_worker_on_a_warm_cache_builds_nothing_and_leaves_ray_as_it_was(done):
     one_ray.up()
     (before,) = ray.nodes()
@@ -118,6 +119,7 @@ def test_one_worker_on_a_warm_cache_builds_nothing_and_leaves_ray_as_it_was(done
     assert ray.available_resources()["CPU"] == 2
 
 
+@pytest.mark.slow
 def test_the_plan_in_out_runs_again_as_it_is_on_folds_that_are_finished(done):
     out = done.sweep(done.root / "reference" / "plan.yaml", out="again")
     assert_same_results(out, done.root / "reference")
@@ -126,6 +128,7 @@ def test_the_plan_in_out_runs_again_as_it_is_on_folds_that_are_finished(done):
     assert_tracked(out, trials=4)
 
 
+@pytest.mark.slow
 def test_the_best_configuration_is_a_plan_that_runs(done):
     out = done.sweep(done.root / "reference" / "best.yaml", out="best")
     folds, summary = table(done.root / "reference"), pd.read_csv(done.root / "reference" / "summary.csv")
@@ -222,7 +225,10 @@ def no_ray(monkeypatch) -> None:
     monkeypatch.setattr(ray, "init", started)
 
 
-@pytest.mark.parametrize("change", [{}, {"search": {"algorithm": "optuna", "trials": 3}}], ids=["grid", "optuna"])
+OPTUNA = {"search": {"algorithm": "optuna", "trials": 3}}
+
+
+@pytest.mark.parametrize("change", [{}, pytest.param(OPTUNA, marks=pytest.mark.slow)], ids=["grid", "optuna"])
 def test_a_finished_sweep_that_is_run_again_ends_with_its_table_and_its_report_without_ray(
     quick, change, request, capfd
 ):

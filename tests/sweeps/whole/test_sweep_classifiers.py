@@ -10,7 +10,7 @@ from fsamc.classifier.model_file import read_model
 from sweeps.classifiers.sweep_scores import scores_of_sweep
 from tests.sweeps.small import Lab, notes, runs
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 TWO = ["space.support.mean=null", "folds.seeds=[2]"]  # trials: prototype and contrastive
 
