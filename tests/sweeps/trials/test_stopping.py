@@ -261,7 +261,7 @@ def _assert_tracked(out, folds, stopped):
     [
         ({}, ["report.md", "report.html"]),
         ({"kind": "transfer", "target": ["cap"]}, ["report.md", "report.html"]),
-        ({"kind": "pseudo"}, []),
+        pytest.param({"kind": "pseudo"}, [], marks=pytest.mark.slow),
     ],
 )
 def test_a_trial_has_one_number_in_study_mlflow_report_and_events_and_a_stopped_one_an_estimate(

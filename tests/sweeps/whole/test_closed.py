@@ -65,6 +65,7 @@ def database(monkeypatch) -> Iterator[str]:
         yield server.make_database("closed")
 
 
+@pytest.mark.slow
 def test_a_sweep_listens_on_loopback_and_leaves_no_secret(lab: Lab, database, monkeypatch):
     """One sweep: images at an address, its study in PostgreSQL, a token of the user's in the environment."""
     quiet_ray()

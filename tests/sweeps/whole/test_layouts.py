@@ -42,6 +42,7 @@ def out(lab) -> Path:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_category_too_small_for_five_shots_is_a_dash_and_not_in_the_average(out):
     summary = summarise(SweepReader(out).folds)
     means = summary.set_index(["trial", summary["shots"].fillna(0), "category"])["mean"]
@@ -69,6 +70,7 @@ def test_a_category_too_small_for_five_shots_is_a_dash_and_not_in_the_average(ou
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_good_is_one_more_class_where_it_is_asked_for(out):
     folds = SweepReader(out).folds
     assert {trial: of.iloc[0]["good"] for trial, of in folds.groupby("trial")} == TRIALS
@@ -87,6 +89,7 @@ def test_good_is_one_more_class_where_it_is_asked_for(out):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_pretraining_on_polygons_builds_each_category_once_whatever_the_shots_and_the_classes(out):
     assert notes(out)["builds"]["pseudo"] == 3
     resolved = yaml.safe_load((out / "plan.yaml").read_text())["base"]["pseudo"]["foreground"]

@@ -72,6 +72,7 @@ def test_the_figures_of_a_trial_come_from_the_sweep_or_from_the_command(done, ou
 
 
 @pytest.mark.parametrize(("more", "line"), [(["--trial", "7"], "has trials 0 to 1"), (["--data", "gone"], "gone")])
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_one_line_and_changes_nothing(out, capfd, more, line):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     assert fsamc("figures", out, *more) == 2
