@@ -13,6 +13,7 @@ import ray
 import ray.data
 
 from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.outputs.portable_file import save_portable
 from fsamc.classifier.prediction import Prediction, Unread
 from fsamc.errors import BadInput
 
@@ -81,8 +82,5 @@ def _content(classifier: DefectClassifier) -> bytes:
     """Return the file of a classifier, with its network unless a library has that."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "classifier.fsamc"
-        try:
-            classifier.save(file, with_backbone=True)
-        except BadInput:
-            classifier.save(file)
+        save_portable(classifier, file)
         return file.read_bytes()

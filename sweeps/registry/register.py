@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 
 import fsamc
 from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.outputs.portable_file import save_portable
 from fsamc.errors import BadInput
 from sweeps.classifiers.sweep_classifiers import CLASSIFIERS
 from sweeps.plan.load import load_plan
@@ -74,6 +75,8 @@ def register(file: Path, name: str, *, uri: str | None, backbone: str | None, ca
     client = open_client(uri)
     run = _run_of_sweep(client, experiment, out) if out else _own_run(client, uri, experiment, classifier, file)
     with _mlflow_at(uri, client.get_run(run).info.experiment_id), tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / file.name
+        save_portable(classifier, whole)
         logged = Model.log(
             None,
             mlflow.pyfunc,
@@ -82,7 +85,7 @@ def register(file: Path, name: str, *, uri: str | None, backbone: str | None, ca
             name=name,
             tags={"fsamc": fsamc.__version__, "classes": ", ".join(classifier.classes_)},
             python_model=str(_SCRIPT),
-            artifacts={CLASSIFIER: str(_whole(classifier, Path(folder) / file.name))},
+            artifacts={CLASSIFIER: str(whole)},
             signature=signature(classifier.classes_),
             input_example=pd.DataFrame({IMAGE: [classifier.photos[0].thumbnail]}),
             pip_requirements=[f"fsamc=={fsamc.__version__}"],
@@ -125,15 +128,6 @@ def _own_run(client: MlflowClient, uri: str, experiment: str, classifier: Defect
     client.log_batch(run.info.run_id, scored)
     client.log_dict(run.info.run_id, classifier.config.model_dump(mode="json"), "configuration.json")
     return str(run.info.run_id)
-
-
-def _whole(classifier: DefectClassifier, file: Path) -> Path:
-    """Save a classifier with its network, or without where a library has that: the server is another machine."""
-    try:
-        classifier.save(file, with_backbone=True)
-    except BadInput:
-        classifier.save(file)
-    return file
 
 
 @contextmanager
