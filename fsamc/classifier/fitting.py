@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.counting import counted
 from fsamc.data.category import Category, PathsByClass, leave_one_out
 from fsamc.data.images import read_image
+from fsamc.data.pictures.encoding import jpeg
 from fsamc.data.textures import Textures
 from fsamc.detectors.base import detector_class
 from fsamc.errors import BadInput
@@ -130,10 +130,9 @@ def follows_from_photos(config: FoldConfig) -> bool:
 
 def photo_of(name: str, label: str, digest: str, pixels: np.ndarray) -> Photo:
     """Return a support photo with its thumbnail; `pixels` uint8 [H, W, 3]."""
-    small, file = Image.fromarray(pixels), io.BytesIO()
+    small = Image.fromarray(pixels)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    small.save(file, "JPEG", quality=80)
-    return Photo(name, label, digest, file.getvalue())
+    return Photo(name, label, digest, jpeg(np.asarray(small), 80))
 
 
 @torch.no_grad()

@@ -6,8 +6,7 @@ import importlib.util
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch.export import ExportedProgram
 
 from fsamc.errors import BadInput
+from fsamc.silence import logger_from
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 """Pictures uint8 [N, S, S, 3] to arrays in the order of `Outputs`."""
@@ -57,7 +57,8 @@ def _onnx_content(program: ExportedProgram, outputs: tuple[str, ...], metadata: 
         del stable
         return aten_sort(values, dim, descending)
 
-    with _silent("onnxscript"), _silent("onnx_ir"), torch.no_grad():
+    # They tell how they proceed.
+    with logger_from("onnxscript", logging.ERROR), logger_from("onnx_ir", logging.ERROR), torch.no_grad():
         written = torch.onnx.export(
             program,
             (),
@@ -99,18 +100,6 @@ def _program_run(content: bytes) -> Run:
         return [output.numpy() for output in module(torch.from_numpy(images)).values()]
 
     return run
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Keep a logger from telling how it proceeds."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 FORMATS = {

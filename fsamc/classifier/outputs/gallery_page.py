@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
 from fsamc.classifier.prediction import GOOD, UNKNOWN, Prediction
 from fsamc.classifier.support_set import Photo
 from fsamc.data.images import read_image
+from fsamc.data.pictures.encoding import inlined, jpeg
 from fsamc.errors import BadInput
+from fsamc.html_templates import templates_in
 from fsamc.overlays.heat_map import HeatScale, heat_map, overlay
 from fsamc.store.durable import whole_file
 
@@ -52,7 +52,7 @@ class Gallery:
 
     def write(self, path: Path) -> None:
         """Write the page whole. Pictures are read once more; of one that has gone only the answer is shown."""
-        template = _environment().get_template("gallery.html.j2")
+        template = templates_in(Path(__file__).parent).get_template("gallery.html.j2")
         used = {answer.nearest for answer in self.answers}
         photos = {photo.name: _thumbnail(photo, number) for number, photo in enumerate(self.photos)}
         parts = template.generate(
@@ -115,22 +115,9 @@ def _card(answer: Prediction, scale: HeatScale) -> dict[str, Any]:
 def _thumbnail(photo: Photo, number: int) -> dict[str, Any]:
     with Image.open(io.BytesIO(photo.thumbnail)) as picture:
         width, height = picture.size
-    address = "data:image/jpeg;base64," + base64.b64encode(photo.thumbnail).decode()
+    address = inlined(photo.thumbnail, "jpeg")
     return {"id": f"photo{number}", "address": address, "width": width, "height": height}
 
 
 def _jpeg(pixels: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _environment() -> jinja2.Environment:
-    """Templates of HTML: names are escaped, and what is missing is an error."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return inlined(jpeg(pixels, 82), "jpeg")

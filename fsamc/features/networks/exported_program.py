@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from fsamc.data.preprocessing import IMAGENET, Preprocessing
 from fsamc.errors import BadInput
 from fsamc.features.networks.source import Maps
 from fsamc.features.networks.weights_file import brief, check_file, read_checked
+from fsamc.silence import logger_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ class ExportedProgram:
 
         content = read_checked(self.file)
         try:
-            with _silent("torch.export"):
+            with logger_from("torch.export", logging.CRITICAL):  # what it tells is raised anyway
                 module = torch.export.load(checked_program(content)).module().to(device)
         except Exception as error:  # torch raises a different type for every way in which a file can be wrong
             raise BadInput(f"{self.file}: not a torch.export program ({brief(error)}); export it again") from error
@@ -78,15 +78,3 @@ class ExportedProgram:
 
 def _names(outputs: Sequence[object], layers: Sequence[str]) -> Sequence[str]:
     return layers if len(outputs) == len(layers) else [str(number) for number in range(len(outputs))]
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Keep a logger from telling what is raised anyway."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

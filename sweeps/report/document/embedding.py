@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+
+from fsamc.data.pictures.encoding import inlined
 
 WIDTHS = (1800, 1300, 900, 600, 400)  # pixels: the widest at which all figures fit is taken
 BUDGET = 2_500_000  # bytes, for all figures together
@@ -20,7 +21,7 @@ def embedded(files: Sequence[Path]) -> list[str]:
         packed = [_packed(file, width) for file in files]
         if sum(map(len, packed)) <= BUDGET:
             break
-    return ["data:image/webp;base64," + base64.b64encode(picture).decode() if picture else "" for picture in packed]
+    return [inlined(picture, "webp") if picture else "" for picture in packed]
 
 
 def _packed(file: Path, width: int) -> bytes:

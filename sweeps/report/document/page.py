@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
 from PIL import Image
 
+from fsamc.data.pictures.encoding import inlined
+from fsamc.html_templates import templates_in
 from sweeps.report.document.embedding import embedded
 from sweeps.report.document.report_blocks import Block, Picture, Report, Thumbnail
 
@@ -30,14 +31,8 @@ def to_page(report: Report, out: Path) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    """Templates of HTML pages: names are escaped, and what is missing is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Templates of reports, and the filters in them."""
+    environment = templates_in(Path(__file__).parent)
     environment.filters |= {
         "breakable": _breakable,
         "source": _source,
@@ -51,8 +46,7 @@ def _image(png: Path) -> Markup:
     content = png.read_bytes()
     with Image.open(png) as image:
         inches = image.width / image.info["dpi"][0]
-    address = "data:image/png;base64," + base64.b64encode(content).decode()
-    return Markup('src="{}" width="{}"').format(address, round(PER_INCH * inches))
+    return Markup('src="{}" width="{}"').format(inlined(content, "png"), round(PER_INCH * inches))
 
 
 def _breakable(name: str) -> Markup:
@@ -62,7 +56,7 @@ def _breakable(name: str) -> Markup:
 
 def _source(picture: Thumbnail) -> str:
     """Return the address of a small picture, which holds it."""
-    return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()
+    return inlined(picture.jpeg, "jpeg")
 
 
 def _kind(block: Block) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from fsamc.data.pictures.encoding import jpeg
 from fsamc.overlays.heat_map import HeatScale, overlay
 from sweeps.report.document.report_blocks import Strip, Thumbnail
 from sweeps.report.gallery.gallery_settings import GallerySettings
@@ -42,20 +42,14 @@ def scale_bar(scale: HeatScale) -> Thumbnail:
     """Draw the colours from one end of a scale to the other, over grey."""
     heat = np.linspace(scale.low, scale.high, 240, dtype=np.float32)[None].repeat(14, axis=0)
     grey = np.full((*heat.shape, 3), 128, np.uint8)
-    return Thumbnail("Colours of the heat maps", _jpeg(overlay(grey, heat, scale), 95))
+    return Thumbnail("Colours of the heat maps", jpeg(overlay(grey, heat, scale), 95))
 
 
 def _strip(pictures: PixelStrip, factor: float, quality: int) -> Strip:
     small = [(shows, _shrunk(pixels, factor)) for shows, pixels in pictures.pixels]
-    return Strip(pictures.caption, [Thumbnail(shows, _jpeg(pixels, quality)) for shows, pixels in small])
+    return Strip(pictures.caption, [Thumbnail(shows, jpeg(pixels, quality)) for shows, pixels in small])
 
 
 def _shrunk(pixels: np.ndarray, factor: float) -> np.ndarray:
     height, width = (max(1, round(factor * side)) for side in pixels.shape[:2])
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
-
-
-def _jpeg(pixels: np.ndarray, quality: int) -> bytes:
-    jpeg = io.BytesIO()
-    Image.fromarray(pixels).save(jpeg, "jpeg", quality=quality)
-    return jpeg.getvalue()
