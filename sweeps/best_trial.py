@@ -1,7 +1,8 @@
-"""Best trial of a sweep that has ended: its figures, and its classifiers."""
+"""Best trial of a sweep that has ended: its figures, its classifiers, and these as models of MLflow."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,12 @@ from sweeps.checks.prepare import Prepared
 from sweeps.classifiers.sweep_classifiers import SweepClassifiers
 from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
+from sweeps.registry.sweep_models import register_classifiers
 from sweeps.results.folder import SweepFolder
+from sweeps.tracking.uri import one_line
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class BestTrial:
     """What is made of a sweep's best trial, once: a resumed sweep with the same best trial has it.
 
@@ -57,6 +60,18 @@ class BestTrial:
         for category, reason in without.items():
             self._say(f"no classifier of {category}: {reason}")
         return True
+
+    def register_classifiers(self, uri: str) -> list[str]:
+        """Make its classifiers versions in MLflow's Model Registry, unless they are; return which, in lines.
+
+        An MLflow that is away, or a network that is not found, is told and fails nothing.
+        """
+        out = self.folder.root
+        try:
+            with self.console.status("registering the classifiers in MLflow"):
+                return register_classifiers(out, uri)
+        except Exception as error:  # a sweep does not end for what becomes of its models
+            return [f"models   not registered ({one_line(error)}); later: fsamc track {shlex.quote(str(out))}"]
 
     @cached_property
     def _figures(self) -> SweepFigures:

@@ -206,6 +206,8 @@ class SweepRun:
                 write_report(self.out)
         with self.console.status("delivering the rest to MLflow"):
             undelivered = mlflow_sync.finish(patient=status in ("done", "failed"))
+        delivered = self.request.fit and mlflow_sync.page and not undelivered
+        models = self._best.register_classifiers(self.checked.runs_at) if delivered else []
         labels = labels_of(self.plan, self.folder.records())
         if summary is not None:
             show_results(
@@ -215,7 +217,7 @@ class SweepRun:
                 labels=labels,
                 usage=self.usage,
                 builds=builds_by_kind(self.store),
-                mlflow=mlflow_lines(self.out, self.checked.runs_at, mlflow_sync.page, undelivered),
+                mlflow=[*mlflow_lines(self.out, self.checked.runs_at, mlflow_sync.page, undelivered), *models],
                 console=self.console,
             )
         if status == "done":
@@ -235,15 +237,12 @@ class SweepRun:
         if reason and status != "paused":
             raise Unfinished(reason)
 
+    @cached_property
+    def _best(self) -> BestTrial:
+        return BestTrial(self.folder, self.prepared, self._materials(), self.console, self._have_ray)
+
     def _make_of_best(self) -> None:
-        best = BestTrial(
-            folder=self.folder,
-            prepared=self.prepared,
-            shared=self._materials(),
-            console=self.console,
-            have_ray=self._have_ray,
-        )
-        made = [self.request.figures and best.draw_figures(), self.request.fit and best.fit_classifiers()]
+        made = [self.request.figures and self._best.draw_figures(), self.request.fit and self._best.fit_classifiers()]
         if any(made):
             self.folder.note(self.usage.notes())
 

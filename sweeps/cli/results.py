@@ -69,15 +69,18 @@ def track(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The results' folder of a sweep.")],
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; the sweep's own by default.")] = None,
 ) -> None:
-    """Deliver to MLflow what OUT holds and MLflow does not have yet. Nothing is logged twice."""
+    """Deliver to MLflow what OUT holds and MLflow does not have yet, its classifiers too. Nothing is logged twice."""
     from fsamc.counting import counted
     from fsamc.data.credentials import hide_secrets
+    from sweeps.registry.sweep_models import register_classifiers
     from sweeps.tracking import runs_at
     from sweeps.tracking import track as deliver
 
     count = deliver(out, tracking_uri)
-    where = hide_secrets(tracking_uri or runs_at(out))
-    say(f"{out}: {counted(count, 'trial', 'are')} in MLflow at {where}")
+    where = tracking_uri or runs_at(out)
+    say(f"{out}: {counted(count, 'trial', 'are')} in MLflow at {hide_secrets(where)}")
+    for line in register_classifiers(out, where):
+        say(line)
 
 
 def figures(

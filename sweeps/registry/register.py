@@ -20,12 +20,14 @@ import fsamc
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.classifier.outputs.portable_file import save_portable
 from fsamc.errors import BadInput
+from fsamc.store.digests import file_digest
 from sweeps.classifiers.sweep_classifiers import CLASSIFIERS
 from sweeps.plan.load import load_plan
+from sweeps.registry.model_versions import CONTENT
 from sweeps.registry.served_classifier import CLASSIFIER, IMAGE, signature
 from sweeps.results.reader import SweepReader
 from sweeps.tracking.background import runs_at
-from sweeps.tracking.runs import PARENT, SWEEP, TRIAL
+from sweeps.tracking.runs import SWEEP, TRIAL
 from sweeps.tracking.trial_run import clean
 from sweeps.tracking.uri import artifact_root, check_tracking, open_client
 
@@ -41,8 +43,8 @@ class Registered:
         name: of the model.
         version: counted from 1.
         uri: of MLflow, where it is.
-        run: that it comes from: the sweep's, or one of its own.
-        of_sweep: whether that is the sweep's.
+        run: that it comes from: the one of the sweep's trial that it was fitted by, or one of its own.
+        of_sweep: whether that is a trial's.
     """
 
     name: str
@@ -83,7 +85,11 @@ def register(file: Path, name: str, *, uri: str | None, backbone: str | None, ca
             registered_model_name=name,
             run_id=run,
             name=name,
-            tags={"fsamc": fsamc.__version__, "classes": ", ".join(classifier.classes_)},
+            tags={
+                "fsamc": fsamc.__version__,
+                "classes": ", ".join(classifier.classes_),
+                CONTENT: file_digest(file),
+            },
             python_model=str(_SCRIPT),
             artifacts={CLASSIFIER: str(whole)},
             signature=signature(classifier.classes_),
@@ -103,9 +109,9 @@ def _sweep_of(file: Path) -> Path | None:
 
 
 def _run_of_sweep(client: MlflowClient, experiment: str, out: Path) -> str:
-    """Return the sweep's own run. Raises BadInput if MLflow does not have it."""
-    there = client.get_experiment_by_name(experiment)
-    ours = f"tags.`{SWEEP}` = '{SweepReader(out).notes.get('run', '')}' and tags.`{TRIAL}` = '{PARENT}'"
+    """Return the run of the trial whose classifiers the sweep has left. Raises BadInput if MLflow does not have it."""
+    there, notes = client.get_experiment_by_name(experiment), SweepReader(out).notes
+    ours = f"tags.`{SWEEP}` = '{notes.get('run', '')}' and tags.`{TRIAL}` = '{notes[CLASSIFIERS]['trial']}'"
     runs = client.search_runs([there.experiment_id], ours, max_results=1) if there else []
     if not runs:
         raise BadInput(f"{out}: MLflow does not have this sweep; deliver it by `fsamc track {out}`")

@@ -23,12 +23,12 @@ def register(
 ) -> None:
     """Register a classifier in MLflow as a model's next version.
 
-    Its source is the run of the sweep in whose results it lies, else a run of its own.
+    Its source is the run of the trial that it was fitted by, where it lies in a sweep's results, else a run of its own.
     """
     from fsamc.data.credentials import hide_secrets
     from sweeps.registry.register import register as to_registry
 
     with console.status("loading the classifier, and having MLflow try it"):
         there = to_registry(model, name, uri=tracking_uri, backbone=backbone, cache=cache)
-    source = "the sweep's run" if there.of_sweep else "run"
+    source = "the trial's run" if there.of_sweep else "run"
     say(f"{there.name}: version {there.version} is in MLflow at {hide_secrets(there.uri)}, from {source} {there.run}")

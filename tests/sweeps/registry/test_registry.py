@@ -8,7 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -23,9 +26,11 @@ from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from sweeps.registry.register import register
 from sweeps.registry.served_classifier import IMAGE, ServedClassifier, pixels_of, signature
+from sweeps.registry.sweep_models import register_classifiers
 from sweeps.tracking.uri import open_client
+from tests.mlflow_server import mlflow_server
 from tests.servers import free_port, wait
-from tests.sweeps.small import Lab, fsamc, runs
+from tests.sweeps.small import Lab, fsamc, notes, runs
 
 
 @pytest.fixture(scope="module")
@@ -131,16 +136,60 @@ def post(port: int, pictures: list[str]) -> dict:
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_sweep_s_classifier_has_the_sweep_s_run_as_its_source(lab: Lab):
-    lab.finish(lab.words(lab.plan(), "space.support.mean=null", "folds.seeds=[2]", "--fit"))
+def test_a_sweep_registers_its_classifiers_once_with_the_best_trial_s_run_as_source(lab: Lab, capfd):
+    words = lab.words(lab.plan(), "space.support.mean=null", "folds.seeds=[2]", "--fit")
+    lab.finish(words)
     out = lab.root / "out"
-    there = register(out / "classifiers" / "cap.fsamc", "cap", uri=None, backbone=None, cache=lab.root)
-    (parent,), _ = runs(out)
-    assert there.of_sweep
-    assert there.run == parent.info.run_id
-    client = open_client(there.uri)
-    assert client.get_model_version("cap", "1").run_id == there.run
-    assert client.get_run(there.run).info.status == "FINISHED"
+    assert "models   cap version 1, tile version 1" in capfd.readouterr().out
+    uri, best = f"sqlite:///{out / 'mlflow.db'}", notes(out)["classifiers"]["trial"]
+    client, (_, trials) = open_client(uri), runs(out)
+    for name in ("cap", "tile"):
+        version = client.get_model_version(name, "1")
+        assert version.run_id == trials[best].info.run_id
+        assert client.get_run(version.run_id).info.status == "FINISHED"
+    classifier = DefectClassifier.load(out / "classifiers" / "tile.fsamc", cache=lab.root)
+    with sweeps_mlflow(uri):
+        model = mlflow.pyfunc.load_model("models:/tile/1")
+        photos = pd.DataFrame({IMAGE: [photo.thumbnail for photo in classifier.photos]})
+        assert model.metadata.get_input_schema() == signature(classifier.classes_).inputs
+        assert set(model.predict(photos)["label"]) <= set(classifier.classes_)
+
+    lab.finish(words)
+    assert fsamc("track", out) == 0
+    assert capfd.readouterr().out.count("models   cap version 1, tile version 1") == 2
+    assert [len(client.search_model_versions(f"name = '{name}'")) for name in ("cap", "tile")] == [1, 1]
+
+    there = register(out / "classifiers" / "cap.fsamc", "another", uri=None, backbone=None, cache=lab.root)
+    assert (there.of_sweep, there.run) == (True, trials[best].info.run_id)
     copied = lab.root / "copied.fsamc"
     copied.write_bytes((out / "classifiers" / "cap.fsamc").read_bytes())
     assert not register(copied, "cap", uri=there.uri, backbone=None, cache=lab.root).of_sweep
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_server_that_goes_before_the_models_fails_no_sweep_and_gets_them_later(lab: Lab, tmp_path, capfd):
+    words = ["space.head.kind=null", "space.support.mean=null", "folds.seeds=[2]", "--fit"]
+    plan = lab.plan(search={"algorithm": "grid"}, resources={"gpus": 0, "tracking_patience": 0})
+    with mlflow_server(tmp_path) as server:
+
+        def gone(out: Path, uri: str) -> list[str]:
+            server.kill()
+            return register_classifiers(out, uri)
+
+        with mock.patch("sweeps.best_trial.register_classifiers", gone):
+            lab.finish(lab.words(plan, *words, "--tracking-uri", server.uri))
+        out, said = lab.root / "out", capfd.readouterr().out.replace("\n", "")
+        assert "models   not registered (" in said
+        assert f"later: fsamc track {out}" in said
+        server.start()
+        assert fsamc("track", out) == 0
+        assert "models   cap version 1, tile version 1" in capfd.readouterr().out
+        assert open_client(server.uri).get_model_version("cap", "1").run_id
+
+
+@contextmanager
+def sweeps_mlflow(uri: str) -> Iterator[None]:
+    """MLflow's own functions ask there."""
+    with mock.patch.object(mlflow.tracking._tracking_service.utils, "_tracking_uri", uri):
+        yield
