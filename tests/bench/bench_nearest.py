@@ -35,7 +35,8 @@ def main() -> None:
     print(f"{options.data.name}: {len(bank)} rows, {per_image} patches an image, {options.threads} thread(s)")
     expected = None
     ways: dict[str, Callable[[], Search]] = {
-        "search that skips": lambda: ExactSearch(bank),
+        "bounds in float32": lambda: ExactSearch(bank, coarse=False),
+        "bounds in bfloat16": lambda: ExactSearch(bank, coarse=True),
         "torch, full product": lambda: _torch(bank),
         "faiss, flat": lambda: _faiss(bank, options.threads),
     }

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fsamc.detectors import exact_search
-from fsamc.detectors.exact_search import Bounds, ExactSearch
+from fsamc.detectors import distance_bounds, exact_search
+from fsamc.detectors.distance_bounds import Bounds
+from fsamc.detectors.exact_search import ExactSearch
 
 
 def by_definition(queries: np.ndarray, bank: np.ndarray, precision=np.float32) -> tuple[np.ndarray, np.ndarray]:
@@ -72,29 +73,34 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
+def coarse(request):
+    return request.param
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_distances_and_numbers_are_those_of_all_differences(case):
+def test_distances_and_numbers_are_those_of_all_differences(case, coarse):
     queries, bank = CASES[case]
-    distances, indices = ExactSearch(bank)(queries)
+    distances, indices = ExactSearch(bank, coarse)(queries)
     expected_distances, expected_indices = by_definition(queries, bank)
     assert np.array_equal(indices, expected_indices)
     assert np.array_equal(distances, expected_distances)
 
 
 @pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e-20, 1e18, 1e30])
-def test_numbers_whose_squares_float32_does_not_hold(scale):
+def test_numbers_whose_squares_float32_does_not_hold(scale, coarse):
     queries, bank = ((part * np.float32(scale)).astype("f4") for part in (smooth(0, 90, 64), smooth(1, 700, 64)))
-    distances, indices = ExactSearch(bank)(queries)
+    distances, indices = ExactSearch(bank, coarse)(queries)
     expected_distances, expected_indices = by_definition(queries, bank, np.float64)
     assert np.array_equal(indices, expected_indices)
     np.testing.assert_allclose(distances, expected_distances, rtol=1e-6)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.02, 0.2])
-def test_no_bound_is_above_the_distance(decay):
+def test_no_bound_is_above_the_distance(decay, coarse):
     queries, bank = smooth(0, 40, 128, decay), smooth(1, 900, 128, decay)
     for axes in (1, 8, 32, None):
-        within = Bounds(bank, np.arange(len(bank)), axes).compare(queries)
+        within = Bounds(bank, np.arange(len(bank)), axes, coarse).compare(queries)
         apart = np.linalg.norm(queries[:, None].astype("f8") - bank[None], axis=2)
         for rank in (0, 3, 400):
             distances = np.sort(apart, axis=1)[:, rank].astype("f4")
@@ -104,12 +110,12 @@ def test_no_bound_is_above_the_distance(decay):
             assert reached[apart <= distances[:, None]].all(), (axes, rank)
 
 
-def test_few_rows_are_compared_in_full_where_the_variance_lies_in_few_directions(monkeypatch):
+def test_few_rows_are_compared_in_full_where_the_variance_lies_in_few_directions(monkeypatch, coarse):
     queries, bank = smooth(0, 200, 256), smooth(1, 4000, 256)
     rows = []
     real = exact_search.lengths
     monkeypatch.setattr(exact_search, "lengths", lambda left, right: (rows.append(len(left)), real(left, right))[1])
-    search = ExactSearch(bank)
+    search = ExactSearch(bank, coarse)
     search(queries)
     assert sum(rows) < 4 * len(queries)
     assert "full" not in vars(search)
@@ -122,13 +128,15 @@ def test_what_many_rows_are_in_reach_of_is_searched_by_the_full_product_of_disti
     assert len(np.unique(search.full.numbers)) == 60
 
 
-def test_blocks_and_threads_change_nothing(monkeypatch):
+def test_blocks_and_threads_change_nothing(monkeypatch, coarse):
     queries, bank = CASES["smooth"]
-    whole = ExactSearch(bank)(queries)
+    whole = ExactSearch(bank, coarse)(queries)
     torch.set_num_threads(2)
-    for name, value in {"PATCHES": 32, "PANEL": 128, "CELLS": 5000, "PAIRS": 3}.items():
-        monkeypatch.setattr(exact_search, name, value)
-    assert all(np.array_equal(a, b) for a, b in zip(ExactSearch(bank)(queries), whole, strict=True))
+    monkeypatch.setattr(exact_search, "CELLS", 5000)
+    monkeypatch.setattr(exact_search, "PAIRS", 3)
+    monkeypatch.setattr(distance_bounds, "PATCHES", 32)
+    monkeypatch.setattr(distance_bounds, "PANEL", 128)
+    assert all(np.array_equal(a, b) for a, b in zip(ExactSearch(bank, coarse)(queries), whole, strict=True))
 
 
 def test_no_memory_map_is_written_to_or_held(tmp_path):
