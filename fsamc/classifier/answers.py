@@ -69,25 +69,27 @@ class Answering:
         seen = self.fitted.pipeline(self.squares(pixels), self.fitted.pipeline.config.views.with_auto("all")[1])
         encoded, scores = self._related(seen.represented)
         answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
+        sizes = [(picture.shape[0], picture.shape[1]) for picture in pixels]
+        regions = self._regions(seen, sizes, alpha)
         return [
-            self._prediction(seen, row, pictures[row], encoded[row], scores[row], answers, alpha)
-            for row in range(len(pictures))
+            self._prediction(seen, row, name, sizes[row], regions[row], encoded[row], scores[row], answers, alpha)
+            for row, (name, _) in enumerate(pictures)
         ]
 
     def _prediction(
         self,
         seen: Seen,
         row: int,
-        picture: tuple[str, np.ndarray],
+        name: str,
+        size: tuple[int, int],
+        regions: Sequence[Region],
         encoded: np.ndarray,
         scores: np.ndarray,
         answers: CalibratedAnswers,
         alpha: float,
     ) -> Prediction:
         """Put the answer for one picture of a batch together."""
-        classes, threshold = self.fitted.support.classes, self.fitted.threshold
-        (name, pixels), best = picture, int(scores.argmax())
-        size = (pixels.shape[0], pixels.shape[1])
+        classes, threshold, best = self.fitted.support.classes, self.fitted.threshold, int(scores.argmax())
         nearest, likeness = self._nearest(encoded, best)
         anomaly = float(anomaly_score(seen.distances[row : row + 1])[0])
         return Prediction(
@@ -102,7 +104,7 @@ class Answering:
             anomaly=anomaly,
             nearest=nearest,
             likeness=likeness,
-            regions=tuple(self._regions(seen, row, size, alpha)),
+            regions=tuple(regions),
             distances=seen.distances[row],
             size=size,
             features=self.fitted.pipeline.config.features,
@@ -123,23 +125,21 @@ class Answering:
         alike = F.cosine_similarity(picture, photos)
         return support.photos[rows[int(alike.argmax())]].name, float(alike.max())
 
-    def _regions(self, seen: Seen, row: int, size: tuple[int, int], alpha: float) -> Iterator[Region]:
-        """Yield where a picture is as anomalous as a defective one, the worst first, each named by itself."""
+    def _regions(self, seen: Seen, sizes: Sequence[tuple[int, int]], alpha: float) -> list[list[Region]]:
+        """Name the spots of each picture of a batch by themselves."""
+        regions: list[list[Region]] = [[] for _ in sizes]
         if self.fitted.threshold is None or self.fitted.pipeline.config.head.sees == "maps":
-            return
-        grid = grid_of(seen.distances[row])
-        labelled, count = ndimage.label(grid > self.fitted.threshold, structure=np.ones((3, 3)))
-        if not count:
-            return
-        peaks = ndimage.maximum(grid, labelled, range(1, count + 1))
-        worst = 1 + np.argsort(-peaks, kind="stable")[:MOST_REGIONS]
-        # A region's neighbours belong to it: an edge of a scratch is part of what it looks like.
-        areas = [ndimage.binary_dilation(labelled == number, np.ones((3, 3))).ravel() for number in worst]
-        encoded, scores = self._related(self.fitted.pipeline.regions(seen, row, areas))
-        answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
-        for number, of_region, is_known in zip(worst, scores, answers.is_known, strict=True):
-            named = dict(zip(self.fitted.support.classes, of_region.tolist(), strict=True))
-            yield Region(self._box(labelled == number, size), float(peaks[number - 1]), named, bool(is_known))
+            return regions
+        spots = [spot for row in range(len(sizes)) for spot in _spots(seen, row, self.fitted.threshold)]
+        if not spots:
+            return regions
+        encoded, scores = self._related(self.fitted.pipeline.regions(seen, [(one.row, one.area) for one in spots]))
+        known = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha).is_known
+        for spot, of_spot, is_known in zip(spots, scores, known, strict=True):
+            named = dict(zip(self.fitted.support.classes, of_spot.tolist(), strict=True))
+            box = self._box(spot.patches, sizes[spot.row])
+            regions[spot.row].append(Region(box, spot.peak, named, bool(is_known)))
+        return regions
 
     def _box(self, patches: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Return the box around patches, bool [g, g], in a picture of (H, W): left, top, right, bottom."""
@@ -156,3 +156,26 @@ class Answering:
     @property
     def _device(self) -> str:
         return self.fitted.pipeline.config.compute.device
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """Connected patches, bool [g, g], of a picture of a batch that are as anomalous as those of a defective one."""
+
+    row: int
+    patches: np.ndarray
+    peak: float
+
+    @property
+    def area(self) -> np.ndarray:
+        """The patches with their neighbours, bool [P]: an edge of a scratch is part of what it looks like."""
+        return ndimage.binary_dilation(self.patches, np.ones((3, 3))).ravel()
+
+
+def _spots(seen: Seen, row: int, threshold: float) -> Iterator[_Spot]:
+    """Yield the worst spots of a picture, the worst first."""
+    grid = grid_of(seen.distances[row])
+    labelled, count = ndimage.label(grid > threshold, structure=np.ones((3, 3)))
+    peaks = ndimage.maximum(grid, labelled, range(1, count + 1)) if count else []
+    for number in np.argsort(-np.asarray(peaks), kind="stable")[:MOST_REGIONS]:
+        yield _Spot(row, labelled == number + 1, float(peaks[number]))

@@ -21,14 +21,15 @@ from fsamc.classifier.fitting import (
     fit_category,
     follows_from_photos,
     left_out_scores,
-    photo_of,
+    new_photos,
     scored_left_out,
 )
 from fsamc.classifier.model_file import BackboneRecord, PhotoRecord, Record, read_model, write_model
 from fsamc.classifier.packing import packed, unpacked
-from fsamc.classifier.pictures import Pictures, category_of, named_pictures, pixels_digest, read_ahead
+from fsamc.classifier.photos.learnt_pictures import LearntPictures
+from fsamc.classifier.photos.support_set import Photo, SupportSet
+from fsamc.classifier.pictures import Pictures, category_of, named_pictures, read_ahead
 from fsamc.classifier.prediction import Prediction, Unread
-from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.config.compute import Compute
 from fsamc.config.dotted import validated
 from fsamc.data.category import Category
@@ -38,7 +39,6 @@ from fsamc.errors import BadInput
 from fsamc.features.networks.weights_file import brief
 from fsamc.fold.config import FoldConfig
 from fsamc.hardware import threads, whole_machine
-from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
 
@@ -53,6 +53,7 @@ class DefectClassifier:
 
     Attributes:
         scored: accuracies in [0, 1] by how they were measured, kept with the file.
+        learnt: the pictures that it has learnt from.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class DefectClassifier:
         self.scored: dict[str, float] = {}
         self._fitted: Fitted | None = None
         self._prepared: Answering | None = None
-        self._category, self._learnt_from = "", (0, "")
         self._backbone: BackboneRecord | None = None
+        self.learnt = LearntPictures()
 
     def fit(
         self,
@@ -103,9 +104,9 @@ class DefectClassifier:
         with tempfile.TemporaryDirectory() as scratch:
             kept = store or Store(Path(scratch))
             self._fitted = fit_category(category, self.config, seed=self.seed, store=kept, textures=textures, tell=tell)
+            self.learnt = LearntPictures.of(category, self.config)
+            self.learnt.keep(kept)
         self.scored, self._backbone = scored_left_out(self._fitted), None
-        good = [category.digests[path] for path in category.train]
-        self._category, self._learnt_from = category.name, (len(good), digest(*good))
         return self
 
     @property
@@ -159,10 +160,10 @@ class DefectClassifier:
         """
         fitted = self._changeable
         check_class_name(label)
-        names, pixels = zip(*((picture.name, picture.read()) for picture in named_pictures(images)), strict=True)
-        photos = [photo_of(name, label, pixels_digest(name, one), one) for name, one in zip(names, pixels, strict=True)]
+        pictures = [(picture.name, picture.read()) for picture in named_pictures(images)]
+        photos = new_photos(label, pictures, beside=self.photos)
         with threads(self._compute):
-            encoded = [self.answering.encoded([one], views="support") for one in pixels]
+            encoded = [self.answering.encoded([pixels], views="support") for _, pixels in pictures]
         self._change(fitted.support.added(photos, np.concatenate(encoded)))
         return self
 
@@ -212,15 +213,17 @@ class DefectClassifier:
         record = Record(
             version=fsamc.__version__,
             written=datetime.now(UTC).isoformat(timespec="seconds"),
-            category=self._category,
+            category=self.learnt.category,
             seed=self.seed,
             config=fitted.pipeline.config.model_dump(mode="json"),
             photos=tuple(PhotoRecord(name=one.name, label=one.label, digest=one.digest) for one in self.photos),
             backbone=network,
             shape=fitted.shape,
             threshold=fitted.threshold,
-            good=self._learnt_from[0],
-            fingerprint=self._learnt_from[1],
+            good=self.learnt.good,
+            fingerprint=self.learnt.fingerprint,
+            held_out=self.learnt.held_out,
+            places=self.learnt.key,
             scored=self.scored,
         )
         write_model(Path(path), record, arrays)
@@ -237,17 +240,12 @@ class DefectClassifier:
         Raises:
             BadInput: it is no classifier's file, or damaged, or its backbone is not on this machine.
         """
-        path = Path(path)
+        path, cache = Path(path), cache or Path(platformdirs.user_cache_dir("fsamc"))
         record, arrays = read_model(path)
         config = validated(FoldConfig, record.config, where=f"{path}: its configuration")
         content = arrays.pop("backbone", None)
         features = backbone_file.located(
-            config.features,
-            record.backbone,
-            beside=path,
-            instead=backbone,
-            content=content,
-            cache=cache or Path(platformdirs.user_cache_dir("fsamc")),
+            config.features, record.backbone, beside=path, instead=backbone, content=content, cache=cache
         )
         config = config.model_copy(update={"features": features, "compute": whole_machine()})
         try:
@@ -255,8 +253,8 @@ class DefectClassifier:
         except (ValueError, KeyError, RuntimeError, IndexError, AttributeError, TypeError) as error:
             raise BadInput(f"{path}: is damaged ({brief(error)}); copy it anew, or fit it again") from error
         classifier = cls(config, rows=None, seed=record.seed)
-        classifier._fitted, classifier._category, classifier._backbone = fitted, record.category, record.backbone
-        classifier._learnt_from, classifier.scored = (record.good, record.fingerprint), record.scored
+        classifier._fitted, classifier._backbone, classifier.scored = fitted, record.backbone, record.scored
+        classifier.learnt = LearntPictures.recorded(record, cache)
         return classifier
 
     @property

@@ -13,8 +13,9 @@ from PIL import Image
 
 from fsamc.artifacts.base import Artifact
 from fsamc.classifier.model_file import LEFT_OUT
+from fsamc.classifier.photos.support_set import Photo, SupportSet, photo_names
+from fsamc.classifier.pictures import pixels_digest
 from fsamc.classifier.pipeline import Pipeline
-from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.counting import counted
 from fsamc.data.category import Category, PathsByClass, leave_one_out
 from fsamc.data.images import read_image
@@ -135,6 +136,12 @@ def photo_of(name: str, label: str, digest: str, pixels: np.ndarray) -> Photo:
     return Photo(name, label, digest, jpeg(np.asarray(small), 80))
 
 
+def new_photos(label: str, pictures: Sequence[tuple[str, np.ndarray]], *, beside: Sequence[Photo]) -> list[Photo]:
+    """Return pictures, each with its path or number and uint8 [H, W, 3], as photos of a class beside others."""
+    names = photo_names([path for path, _ in pictures], {photo.name for photo in beside})
+    return [photo_of(names[path], label, pixels_digest(path, pixels), pixels) for path, pixels in pictures]
+
+
 @torch.no_grad()
 def class_anchors(head: Head, encoded: Sequence[np.ndarray], device: str) -> list[torch.Tensor]:
     """Return what stands for each class, of its photos as the head sees them, float32 [S_c, ...]."""
@@ -202,12 +209,11 @@ def _pipeline(inputs: FitInputs, store: Store, chosen: ChosenViews) -> Pipeline:
 
 
 def _support(category: Category, trained: TrainedHead) -> SupportSet:
-    images, photos = trained.images, list[Photo]()
+    images, photos, names = trained.images, list[Photo](), photo_names(category.defects)
     for label, paths in category.classes.items():
         for path in paths:
             pixels = read_image(category.folder / path, category.digests[path])
-            name = path if category.folder.name else str(category.folder / path)  # photos that have only / in common
-            photos.append(photo_of(name, label, category.digests[path], pixels))
+            photos.append(photo_of(names[path], label, category.digests[path], pixels))
     with torch.no_grad():
         encoded = [trained.head.encode(images.support(paths)).cpu().numpy() for paths in category.classes.values()]
     return SupportSet(tuple(photos), np.concatenate(encoded))

@@ -27,7 +27,7 @@ _LARGEST = 2 << 30  # bytes; a classifier is some megabytes, and a backbone pack
 
 
 class PhotoRecord(Settings):
-    """A support photo, without its picture."""
+    """A support photo or a good image, without its picture."""
 
     name: str
     label: str
@@ -66,6 +66,8 @@ class Record(Settings):
         threshold: a picture is called defective if its anomaly is above.
         good: how many good images it has learnt from.
         fingerprint: hash of their contents.
+        held_out: some of them, those first that the threshold was set on.
+        places: hash under which the cache of the machine that has fitted it knows where these and the photos are.
         scored: accuracies in [0, 1] by how they were measured.
         shrunk: arrays that are kept shrunk; the file's own affair.
     """
@@ -84,6 +86,8 @@ class Record(Settings):
     threshold: float | None
     good: int = Field(ge=1)
     fingerprint: str
+    held_out: tuple[PhotoRecord, ...] = ()
+    places: str = ""
     scored: dict[str, float] = Field({})
     shrunk: dict[str, Shrunk] = Field({})
 

@@ -9,8 +9,8 @@ import torch
 
 from fsamc.classifier.fitting import Fitted
 from fsamc.classifier.model_file import PhotoRecord
+from fsamc.classifier.photos.support_set import Photo, SupportSet
 from fsamc.classifier.pipeline import Pipeline
-from fsamc.classifier.support_set import Photo, SupportSet
 from fsamc.detectors.base import detector_class
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import takes_statistics

@@ -64,15 +64,15 @@ class Pipeline:
         patches, normal = (np.stack(of_views, axis=1) for of_views in zip(*pairs, strict=True))
         return Seen(self._vectors(patches, normal, distances), distances, features, indices)
 
-    def regions(self, seen: Seen, row: int, areas: Sequence[np.ndarray]) -> Represented:
-        """Represent areas of one picture, each bool [P], as if nothing else in it were anomalous; as it stands."""
-        distances = np.where(np.stack(areas), seen.distances[row], np.float32(0))
+    def regions(self, seen: Seen, areas: Sequence[tuple[int, np.ndarray]]) -> Represented:
+        """Represent areas, each of a picture's row and bool [P], as if nothing else in it were anomalous; unturned."""
+        rows = [row for row, _ in areas]
+        distances = np.where(np.stack([area for _, area in areas]), seen.distances[rows], np.float32(0))
         places, weights = anomalous_patches(distances, self.config.representation)
-        patches, normal = (
-            np.stack([weighted_mean(weight, rows[at]) for weight, at in zip(weights, places, strict=True)])[:, None]
-            for rows in (seen.features[row].astype(np.float32), self._normal(seen.indices[row]))
-        )
-        return self._vectors(patches, normal, distances)
+        each = list(zip(rows, places, weights, strict=True))
+        patches = [weighted_mean(weight, seen.features[row][at].astype(np.float32)) for row, at, weight in each]
+        normal = [weighted_mean(weight, self._normal(seen.indices[row][at])) for row, at, weight in each]
+        return self._vectors(np.stack(patches)[:, None], np.stack(normal)[:, None], distances)
 
     def _means(
         self,

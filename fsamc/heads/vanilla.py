@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -53,12 +53,29 @@ class VanillaHead(PairHead):
 
     def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
         """Compare maps [Q, P, D] with one [P, D] of each class: a logit for each pair, [Q, C]."""
+        return self._logits(relu_linear(*self._halves(queries, support), self.conv2))
+
+    def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """Return what does the same with all pairs at once, in operations that can be exported."""
+
+        def compare(queries: Tensor) -> Tensor:
+            of_query, of_support = self._halves(queries, support)
+            return self._logits(self.conv2(F.relu(of_query[:, None] + of_support)))
+
+        return compare
+
+    def _halves(self, queries: Tensor, support: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the first layer's halves [Q, P, R] and [C, P, R], whose sums are those of the pairs."""
         of_support, of_query = self.conv1.weight.chunk(2, dim=1)
-        q, s = self.norm1(
+        halves: tuple[Tensor, Tensor] = self.norm1(
             F.linear(queries, of_query), F.linear(torch.stack(tuple(support)), of_support, self.conv1.bias)
         )
-        x = relu_linear(q, s, self.conv2)  # [Q, C, P, second]
-        x = F.relu_(self.norm2(x.flatten(0, 2))).view(len(queries) * len(support), -1)
+        return halves
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Turn what the second layer makes of pairs, [Q, C, P, second], into their logits [Q, C]."""
+        _, n_classes, places, channels = x.shape
+        x = F.relu_(self.norm2(x.flatten(0, 2))).view(-1, places * channels)
         x = F.relu_(self.norm3(self.hidden(x)))
-        logits: Tensor = self.last(x).view(len(queries), len(support))
+        logits: Tensor = self.last(x).view(-1, n_classes)
         return logits

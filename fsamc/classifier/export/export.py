@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,13 +16,12 @@ from torch.export import Dim, ExportedProgram
 import fsamc
 from fsamc.classifier.answers import Answering
 from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.export.compared_pictures import ComparedPictures, Kind, compared_pictures
 from fsamc.classifier.export.file_formats import FileFormat, Run, format_of
 from fsamc.classifier.export.one_module import OneModule, Outputs
 from fsamc.classifier.fitting import Fitted
-from fsamc.classifier.pictures import NamedPicture, Pictures, named_pictures
-from fsamc.classifier.prediction import Prediction
+from fsamc.classifier.pictures import NamedPicture, Pictures
 from fsamc.config.dotted import updated
-from fsamc.data.pictures.decoding import picture_digest
 from fsamc.errors import BadInput
 from fsamc.features.networks.lookup import network_source
 from fsamc.features.networks.weights_file import brief
@@ -40,15 +39,16 @@ class Agreement:
     """How the answers of an export compare with those of its classifier, both in fp32.
 
     Attributes:
-        pictures: that both have answered for.
-        photos: how many of them are the support's.
-        apart: the largest difference of a probability.
+        pictures: that both have answered for, by what they are.
+        empty: names of those that lie in the bank as they are: nothing in them can be named, and rounding decides what
+            is. Both have to find no anomaly there, which is all that is compared.
+        apart: the largest difference of a probability, of all others.
         where: the picture's name that has it.
-        relabelled: names of the pictures that are labelled otherwise.
+        relabelled: names of the pictures that are labelled otherwise, or in which the export alone sees something.
     """
 
-    pictures: int
-    photos: int
+    pictures: Mapping[Kind, int]
+    empty: tuple[str, ...]
     apart: float
     where: str
     relabelled: tuple[str, ...]
@@ -70,23 +70,21 @@ def export_classifier(
         classifier: fitted, or loaded.
         path: of the file.
         pictures: that the file and the classifier have to agree on: the support's photos, and good images. None takes
-            the photos, where their files are still in their places.
+            the photos and the good images that the threshold was set on, on the machine that has fitted it.
         tolerance: how far probabilities may be apart.
 
     Raises:
         BadInput: the file's name has another suffix, a package is missing, the head or the backbone cannot be
-            exported, or none of the pictures is a photo of the support.
+            exported, or there is no photo of the support or no good image among the pictures.
         Differs: labels differ, or probabilities by more than the tolerance.
     """
     path = Path(path)
     file_format = format_of(path.suffix)
-    named = list(named_pictures(_photos(classifier) if pictures is None else pictures))
-    photos = _count_photos(classifier, named)
+    compared = compared_pictures(classifier, pictures)
     plain = Answering(_plain(classifier.answering.fitted))
-    compute = plain.fitted.pipeline.config.compute
-    with threads(compute):
+    with threads(plain.fitted.pipeline.config.compute):
         content = _content(plain, file_format)
-        agreement = replace(_compared(plain, file_format.opened(content), named), photos=photos)
+        agreement = _compared(plain, file_format.opened(content), compared)
     if agreement.relabelled:
         raise Differs(f"{path}: not written, it labels {agreement.relabelled[0]} otherwise than the classifier")
     if agreement.apart > tolerance:
@@ -96,30 +94,6 @@ def export_classifier(
         )
     write_whole(path, content)
     return agreement
-
-
-def _photos(classifier: DefectClassifier) -> list[str]:
-    """Return the files of the photos. Raises BadInput if one has gone."""
-    names = [photo.name for photo in classifier.photos]
-    if missing := [name for name in names if not Path(name).is_file()]:
-        raise BadInput(
-            f"{missing[0]}: the photo is not there, and an export is compared with its classifier; give --check FOLDER "
-            "with the photos and good images"
-        )
-    return names
-
-
-def _count_photos(classifier: DefectClassifier, pictures: Sequence[NamedPicture]) -> int:
-    """Return how many pictures are photos of the support. Raises BadInput if there is none."""
-    digests = {photo.digest for photo in classifier.photos}
-    files = [Path(picture.name) for picture in pictures if picture.pixels is None]
-    count = sum(picture_digest(file.read_bytes()) in digests for file in files)
-    if not count and len(files) == len(pictures):
-        raise BadInput(
-            f"{files[0].parent}: none of its {len(files)} pictures is a photo that the classifier was fitted to; give "
-            "--check FOLDER with them and good images"
-        )
-    return count
 
 
 def _plain(fitted: Fitted) -> Fitted:
@@ -186,26 +160,33 @@ def _metadata(answering: Answering) -> dict[str, str]:
     }
 
 
-def _compared(answering: Answering, run: Run, pictures: Sequence[NamedPicture]) -> Agreement:
-    classes, apart, relabelled = answering.fitted.support.classes, list[float](), list[str]()
-    for batch in _batches(pictures, answering.fitted.pipeline.config.features.batch):
+def _compared(answering: Answering, run: Run, compared: ComparedPictures) -> Agreement:
+    classes, rounding = answering.fitted.support.classes, _rounding(answering)
+    empty, apart, relabelled = list[str](), {"": 0.0}, list[str]()
+    for batch in _batches(compared.pictures, answering.fitted.pipeline.config.features.batch):
         named = [(picture.name, picture.read()) for picture in batch]
         ours = answering.predictions(named, alpha=0.1)
         theirs = dict(zip(Outputs._fields, run(answering.squares([pixels for _, pixels in named])), strict=True))
-        apart += np.abs(_probabilities(ours) - theirs["probabilities"]).max(1).tolist()
-        labels = [classes[label] for label in theirs["scores"].argmax(1)]
-        relabelled += [one.name for one, label in zip(ours, labels, strict=True) if one.label != label]
-    return Agreement(
-        pictures=len(pictures),
-        photos=0,
-        apart=max(apart),
-        where=pictures[int(np.argmax(apart))].name,
-        relabelled=tuple(relabelled),
-    )
+        for row, one in enumerate(ours):
+            if one.anomaly <= rounding:
+                empty.append(one.name)
+                differs = bool(theirs["anomaly"][row] > 2 * rounding)
+            else:
+                difference = np.abs(list(one.probabilities.values()) - theirs["probabilities"][row])
+                apart[one.name] = float(difference.max())
+                differs = classes[theirs["scores"][row].argmax()] != one.label
+            relabelled += [one.name] if differs else []
+    where = max(apart, key=apart.__getitem__)
+    return Agreement(compared.count(), tuple(empty), apart[where], where, tuple(relabelled))
 
 
-def _probabilities(predictions: Sequence[Prediction]) -> np.ndarray:
-    return np.array([list(one.probabilities.values()) for one in predictions])
+def _rounding(answering: Answering) -> float:
+    """Return the distance below which two patches differ by no more than how their features were rounded."""
+    detector = answering.fitted.pipeline.detector
+    if not detector.patchwise:
+        return 0.0
+    longest = np.linalg.norm(detector.rows.astype(np.float32), axis=1).max()
+    return float(np.finfo(np.float16).eps * longest)
 
 
 def _batches(pictures: Sequence[NamedPicture], size: int) -> Iterator[list[NamedPicture]]:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fsamc.classifier.photos.support_set import Photo
 from fsamc.classifier.prediction import GOOD, UNKNOWN, Prediction
-from fsamc.classifier.support_set import Photo
 from fsamc.data.images import read_image
 from fsamc.data.pictures.encoding import inlined, jpeg
 from fsamc.errors import BadInput

@@ -20,7 +20,7 @@ def export(
         typer.Option(
             "--check",
             metavar="FOLDER",
-            help="Pictures on which both must agree: the photos and good images; the photos by default.",
+            help="Photos and good images on which both must agree; by default those that it has learnt from.",
         ),
     ] = None,
     backbone: NetworkOption = None,
@@ -43,7 +43,9 @@ def export(
             agreement = export_classifier(classifier, out, check)
         except Differs as error:
             raise Unfinished(str(error)) from error
-    say(
-        f"{out}: {out.stat().st_size / 1e6:.1f} MB; labels equal and probabilities within {agreement.apart:.1e} on "
-        f"{counted(agreement.pictures, 'picture')}, {agreement.photos} of them its photos"
-    )
+    counts = ", ".join(counted(count, kind) for kind, count in agreement.pictures.items())
+    size = f"{out.stat().st_size / 1e6:.1f} MB"
+    say(f"{out}: {size}; labels equal and probabilities within {agreement.apart:.1e} on {counts}")
+    if agreement.empty:
+        some = counted(len(agreement.empty), "picture")
+        say(f"{some} of these lie in the bank as they are, so nothing in them is named: both find no anomaly")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fsamc.classifier.calibration import Calibration
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.classifier.configuration import ROWS
+from fsamc.classifier.photos.support_set import photo_names
 from fsamc.classifier.prediction import Prediction, Unread
 from fsamc.data.images import read_image
 from fsamc.errors import BadInput
@@ -222,6 +226,38 @@ def test_two_defects_in_one_picture_are_both_named(make, tiny_category):
     assert set(both.defects) == {"crack", "dent"}
     boxes = {region.label: region.box for region in both.regions}
     assert max(boxes["crack"]) < min(boxes["dent"])
+    pictures = [double[3], good[0].astype(np.uint8), crack[3], double[4]]
+    with mock.patch.object(Calibration, "answer", autospec=True, side_effect=Calibration.answer) as asked:
+        batch = classifier.predict(pictures)
+    assert asked.call_count == 2, "once for the pictures and once for all regions"
+    for one, alone in zip(batch, (classifier.predict(picture)[0] for picture in pictures), strict=True):
+        assert [(region.box, region.label, region.known) for region in one.regions] == [
+            (region.box, region.label, region.known) for region in alone.regions
+        ]
+
+
+def test_photos_are_named_without_a_user_s_folders(make, tiny_category, tmp_path):
+    """In the layout of sweeps below the category; else by folder and file, and more where that is ambiguous."""
+    assert photo_names(["test/dent/1.png", "train/good/0.png"]) == {
+        "test/dent/1.png": "test/dent/1.png",
+        "train/good/0.png": "train/good/0.png",
+    }
+    loose = ["home/a/dent/1.png", "home/b/dent/1.png", "home/a/chip/1.png"]
+    assert list(photo_names(loose).values()) == ["a/dent/1.png", "b/dent/1.png", "chip/1.png"]
+    assert photo_names(["/x/dent/1.png"], {"dent/1.png"}) == {"/x/dent/1.png": "x/dent/1.png"}
+    assert photo_names(["0"]) == {"0": "0"}
+
+    photos = {}
+    for label, paths in tiny_category.classes.items():
+        (tmp_path / "alice" / label).mkdir(parents=True)
+        photos[label] = [shutil.copy(file, tmp_path / "alice" / label) for file in files(tiny_category, paths[:2])]
+    classifier = make(None, photos)
+    assert {photo.name.count("/") for photo in classifier.photos} == {1}
+    added = shutil.copy(files(tiny_category, tiny_category.classes["crack"])[3], tmp_path / "alice" / "new.png")
+    classifier.add("crack", added).save(tmp_path / "tiles.fsamc")
+    assert "alice/new.png" in {photo.name for photo in classifier.photos}
+    assert str(tmp_path).encode() not in (tmp_path / "tiles.fsamc").read_bytes()
+    assert classifier.predict(added)[0].nearest == "alice/new.png"
 
 
 def test_the_package_shows_its_names_and_loads_no_torch():

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from fsamc.artifacts.good_scores import held_out_rows
 from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.export.compared_pictures import compared_pictures
 from fsamc.classifier.export.export import Differs, export_classifier
 from fsamc.classifier.export.one_module import OneModule, Outputs
 from fsamc.classifier.prediction import Prediction
@@ -26,6 +28,11 @@ KINDS = [
     {"head.kind": "cache", "representation.extent": 0},
     {"head.kind": "contrastive", "head.pool": "flatten"},
     {"head.kind": "siamese", "head.pool": "anomalous", "views.queries": "turns"},
+    {"head.kind": "vanilla", "head.pool": "flatten"},
+    {"head.kind": "vanilla", "head.pool": "anomalous"},
+    {"head.kind": "protonet", "head.pool": "flatten"},
+    {"head.kind": "matchingnet", "head.pool": "anomalous"},
+    {"head.kind": "maml", "head.pool": "anomalous"},
     {"reference.kind": "padim", "representation.scale": "channel", "views.queries": "all"},
     {"support.mean": "residual"},
 ]
@@ -58,8 +65,9 @@ def test_an_onnx_file_says_what_it_is_and_runs_without_us(make, tiny_category, t
     onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
     classifier, file = make({"views.queries": "flips"}), tmp_path / "tiles.onnx"
     agreement = export_classifier(classifier, file, tiny_category.folder)
-    assert agreement.photos == len(classifier.photos)
-    assert agreement.pictures >= len(tiny_category.defects + tiny_category.train)
+    assert agreement.pictures["photo"] == len(classifier.photos)
+    assert agreement.pictures["good image"] == len(tiny_category.train + tiny_category.good)
+    assert agreement.pictures.total() >= len(tiny_category.defects + tiny_category.train)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     described = session.get_modelmeta().custom_metadata_map
     assert json.loads(described["classes"]) == list(classifier.classes_)
@@ -76,7 +84,7 @@ def test_an_onnx_file_says_what_it_is_and_runs_without_us(make, tiny_category, t
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", KINDS, ids=str)
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
-def test_whatever_trains_nothing_is_exported(make, tiny_category, tmp_path, changes, suffix):
+def test_every_head_is_exported_in_every_format(make, tiny_category, tmp_path, changes, suffix):
     file = tmp_path / f"tiles{suffix}"
     assert export_classifier(make(changes), file, tiny_category.folder).apart <= 1e-4
     assert file.is_file()
@@ -107,11 +115,40 @@ def test_what_cannot_be_exported_is_told_before_the_work(make, tiny_category, tm
     classifier = make()
     with pytest.raises(BadInput, match="expected a file named"):
         export_classifier(classifier, tmp_path / "tiles.h5", tiny_category.folder)
-    with pytest.raises(BadInput, match="give --check FOLDER"):
-        export_classifier(classifier, tmp_path / "tiles.pt2")  # fitted in another folder
-    with pytest.raises(BadInput, match="none of its 5 pictures is a photo"):
+    with pytest.raises(BadInput, match=r"none of 5 pictures is a photo .*; give --check FOLDER"):
         export_classifier(classifier, tmp_path / "tiles.pt2", tiny_category.folder / "train")
-    vanilla = make({"head.kind": "vanilla", "head.pool": "flatten"})
-    with pytest.raises(BadInput, match=r"head\.kind vanilla .* cannot be exported"):
-        export_classifier(vanilla, tmp_path / "tiles.pt2", tiny_category.folder)
+    photos = [classifier.learnt.places[photo.digest] for photo in classifier.photos]
+    with pytest.raises(BadInput, match=r"none of \d+ pictures is a good image; give --check FOLDER"):
+        export_classifier(classifier, tmp_path / "tiles.pt2", photos)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_pictures_that_it_has_learnt_from_are_found_again_where_it_was_fitted(make, tiny_category, store, tmp_path):
+    """A file says their hashes; the cache, where they lie."""
+    made, file = make(), tmp_path / "tiles.fsamc"
+    made.save(file)
+    here = compared_pictures(DefectClassifier.load(file, cache=store.root), None)
+    assert here.count() == {"photo": len(made.photos), "good image": len(made.learnt.held_out)}
+    held_out = set(held_out_rows(tiny_category, made.config.detection.held_out))
+    assert {tiny_category.train[row] for row in held_out} >= {
+        Path(picture.name).relative_to(tiny_category.folder).as_posix()
+        for picture, kind in zip(here.pictures, here.kinds, strict=True)
+        if kind == "good image"
+    }
+    assert str(tiny_category.folder).encode() not in file.read_bytes()
+    elsewhere = DefectClassifier.load(file, backbone=made.config.features.backbone, cache=tmp_path / "cache")
+    with pytest.raises(BadInput, match="the photo is not where this machine knows it"):
+        compared_pictures(elsewhere, None)
+    given = compared_pictures(elsewhere, tiny_category.folder)
+    assert given.count()["photo"] == len(made.photos)
+
+
+def test_a_picture_that_the_bank_holds_is_compared_by_its_anomaly_alone(make, tiny_category, tmp_path):
+    """All patches of few good images are in a bank of all rows: what is named in them is rounding."""
+    whole = make({"reference.ratio": 1.0})
+    agreement = export_classifier(whole, tmp_path / "tiles.pt2", tiny_category.folder)
+    learnt = {str(tiny_category.folder / path) for path in tiny_category.train}
+    assert learnt <= set(agreement.empty)
+    assert max(one.anomaly for one in whole.predict(sorted(learnt))) < min(
+        one.anomaly for one in whole.predict([whole.learnt.places[photo.digest] for photo in whole.photos])
+    )

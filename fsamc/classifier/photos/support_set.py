@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 import numpy as np
 
@@ -15,7 +16,7 @@ class Photo:
     """One support image.
 
     Attributes:
-        name: its path as it was given.
+        name: its path below its category, or so much of its path as tells it from others.
         label: its defect class.
         digest: hash of its file's bytes, or of an array's.
         thumbnail: a small JPEG, for people.
@@ -25,6 +26,24 @@ class Photo:
     label: str
     digest: str
     thumbnail: bytes
+
+
+def photo_names(paths: Sequence[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Name pictures: in the layout of sweeps by their path below the category, else by their folder and their file.
+
+    Where two would be called the same, or have a name that is taken, more of the folders is told.
+    """
+    names: dict[str, str] = {}
+    for path in paths:
+        parts = PurePath(path).parts
+        tails = ["/".join(parts[-count:]) for count in range(2, len(parts) + 1)]
+        alone = (tail for tail in tails if tail not in taken and sum(_ends(other, tail) for other in paths) == 1)
+        names[path] = path if parts[0] in ("train", "test") and path not in taken else next(alone, path)
+    return names
+
+
+def _ends(path: str, tail: str) -> bool:
+    return f"/{path}".endswith(f"/{tail}")
 
 
 @dataclass(frozen=True)
