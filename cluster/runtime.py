@@ -9,15 +9,16 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from cluster import ray_private
 from cluster.fold_service import FoldRunner
-from cluster.folds import Fold, Outcome
+from cluster.folds import Fold, Materials, Outcome
 from cluster.nodes.inventory import alive_nodes
 from fsamc.errors import BadInput
 from fsamc.fold.result import FoldResult
@@ -98,6 +99,17 @@ def smallest_object_store() -> float:
     """Return the bytes of the smallest object store among the nodes that run folds."""
     nodes = [node.resources for node in alive_nodes()]
     return float(min(has.get("object_store_memory", 0.0) for has in nodes if has.get("CPU")))
+
+
+@contextmanager
+def running(shared: Materials) -> Iterator[FoldRunner]:
+    """Have a fold service for as long as the context is open."""
+    runner = FoldRunner.start(shared)
+    try:
+        yield runner
+    finally:
+        with suppress(RayError):  # Ray has gone, and with it the fold service
+            runner.stop()
 
 
 def run_folds(folds: Sequence[Fold], runner: FoldRunner, *, at_once: int, retries: int) -> Iterator[Outcome]:

@@ -11,6 +11,7 @@ import typer
 from sweeps.plan.presets import preset_names
 
 if TYPE_CHECKING:
+    from cluster.folds import Materials
     from fsamc.data.remote import Source
     from sweeps.checks.prepare import Prepared
 
@@ -119,6 +120,22 @@ class CheckedRequest:
     prepared: Prepared
     workers: int
     seconds: float | None
+
+    def shared(self, *, run: str, working_set: float) -> Materials:
+        """Return what all folds of the sweep `run` share; `working_set` in bytes."""
+        from cluster.folds import Materials  # here, because the help of a command must not load it
+
+        cache, own, prepared = self.places.cache.absolute(), (self.request.out / ".folds").absolute(), self.prepared
+        return Materials(
+            categories=prepared.categories,
+            textures=prepared.textures,
+            store=cache,
+            results=(cache, own) if self.request.reuse else (own,),
+            run=run,
+            gpus=float(prepared.plan.resources.gpus),
+            workers=self.workers,
+            working_set=working_set,
+        )
 
     @property
     def runs_at(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from ray.exceptions import RayError
 
 from cluster.fold_service import FoldRunner
 from cluster.folds import Fold, Materials, Outcome, find_outcome
+from cluster.runtime import running
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps import tracking
@@ -20,6 +21,9 @@ from sweeps.best_trial import BestTrial
 from sweeps.checks.pictures import remember_pictures
 from sweeps.checks.resources import start_ray, working_set
 from sweeps.errors import Unfinished
+from sweeps.final_round import FinalRound
+from sweeps.finals.final_tables import final_line
+from sweeps.finals.finalists import final_of
 from sweeps.plan.configurations import configuration
 from sweeps.progress.counter import SweepProgress
 from sweeps.progress.events import Noted, ProgressView
@@ -87,7 +91,8 @@ class SweepRun:
         for line in self.folder.repairs():
             self.view.tell(Noted(text=line))
         remember_pictures(self.prepared.examined, self.store)
-        write_splits(self.splits, self.out)
+        final = final_of(self.prepared)
+        write_splits([*self.splits, *(splits(final) if final else [])], self.out)
         self._replay()
         self._note("running")
         uri = None if self.request.offline else self.checked.runs_at
@@ -139,7 +144,7 @@ class SweepRun:
             halted=lambda: self.interrupts.requested,
         )
         with (
-            self._runner() as runner,
+            running(self._materials()) as runner,
             self.interrupts.ending(lambda: self._end(runner, progress)),
             Monitor(lambda: self._look(runner, progress)),
         ):
@@ -156,15 +161,14 @@ class SweepRun:
                 now=lambda: self.interrupts.now,
             )
 
-    @contextmanager
-    def _runner(self) -> Iterator[FoldRunner]:
-        """Run folds for as long as there are trials."""
-        runner = FoldRunner.start(self._materials())
-        try:
-            yield runner
-        finally:
-            with suppress(RayError):  # Ray has gone, and with it the fold service
-                runner.stop()
+    def _run_final(self) -> tuple[str, str]:
+        """Score the best trials on what was held out; return the sweep's status and what is left, if anything is."""
+        final = FinalRound(folder=self.folder, prepared=self.prepared, shared=self._materials())
+        if final.is_over():
+            return "done", ""
+        self._have_ray()
+        with self.console.status("the final") as shown:
+            return final.run(self.usage, self.interrupts, tell=shown.update)
 
     def _end(self, runner: FoldRunner, progress: SweepProgress) -> None:
         running = 0
@@ -173,17 +177,7 @@ class SweepRun:
         progress.finishing(self.interrupts.reason, running)
 
     def _materials(self) -> Materials:
-        cache, own = self.cache.absolute(), (self.out / ".folds").absolute()
-        return Materials(
-            categories=self.prepared.categories,
-            textures=self.prepared.textures,
-            store=cache,
-            results=(cache, own) if self.request.reuse else (own,),
-            run=self.folder.run,
-            gpus=float(self.plan.resources.gpus),
-            workers=self.checked.workers,
-            working_set=self.working_set,
-        )
+        return self.checked.shared(run=self.folder.run, working_set=self.working_set)
 
     def _look(self, runner: FoldRunner, progress: SweepProgress) -> None:
         self.usage.peak_memory = max(self.usage.peak_memory, tree_memory())
@@ -195,8 +189,10 @@ class SweepRun:
     def _finish(self, recorder: Recorder, mlflow_sync: tracking.MlflowSync, progress: SweepProgress) -> None:
         """Write the tables and the report, and say where they are; raise Unfinished if there is cause."""
         status, reason = self._status(recorder)
+        if status == "done":
+            status, reason = self._run_final()
         self._note(status)
-        summary = self.folder.finish() if self.folder.has_rows() else None
+        summary = self.folder.finish(final_line(self.out)) if self.folder.has_rows() else None
         if summary is not None and status in ("done", "failed"):
             self._make_of_best()
         if summary is not None and status != "stopped" and not self.interrupts.now:
@@ -223,7 +219,7 @@ class SweepRun:
         if status == "done":
             end_extension(self.out)
             self.folder.note({})  # which holds a copy of the identity
-        names = ("folds.csv", "summary.csv", "best.yaml", "report.html")
+        names = ("folds.csv", "summary.csv", "final.csv", "best.yaml", "report.html")
         results = {path.stem: str(path) for name in names if (path := self.out / name).exists()}
         progress.done(
             status,

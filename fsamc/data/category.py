@@ -40,6 +40,8 @@ class Category:
         digests: image -> hash of the file's bytes (xxh3, 128 bits).
         halved: draws choose from the first half of each class's groups, rounded up, and the queries are the other half,
             the same for all draws; the protocol of MVREC (AAAI 2025).
+        held: groups that are kept for the final: no draw chooses from them, and their images are no queries.
+        final: the queries are the images of `held`, and no others.
     """
 
     folder: Path
@@ -51,6 +53,8 @@ class Category:
     groups: dict[str, str]
     digests: dict[str, str]
     halved: bool = False
+    held: frozenset[str] = frozenset()
+    final: bool = False
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -73,6 +77,7 @@ class Category:
             sorted(self.groups.items()),
             self.digests,
             *(["halved"] if self.halved else []),
+            *([["final" if self.final else "held", sorted(self.held)]] if self.held else []),
         )
         return xxhash.xxh3_128_hexdigest(json.dumps(parts).encode())
 
@@ -125,8 +130,9 @@ class Category:
         taken = self._support_groups(shots, draw, files)
         if self.halved:
             taken |= {group for name in self.classes for group in self._drawn_from(name)}
+        asked = {group for group in map(self.group, self.defects) if (group in self.held) == self.final} - taken
         return {
-            name: tuple(path for path in paths if self.group(path) not in taken) for name, paths in self.classes.items()
+            name: tuple(path for path in paths if self.group(path) in asked) for name, paths in self.classes.items()
         }
 
     def excluded(self, shots: int, draw: int = 0, *, files: Sequence[str] = ()) -> tuple[str, ...]:
@@ -151,8 +157,8 @@ class Category:
             has = counted(len(self.classes), "defect class")
             return f"{self.name}: {has} ({', '.join(self.classes)}), 2 are needed"
         queries = scored_by == "queries"
-        extra = queries and not self.halved  # of halves, the other one has the queries
-        needed, choice = shots + extra, " to draw from" if self.halved else ""
+        extra = queries and not (self.halved or self.final)  # whose queries are not drawn from
+        needed, choice = shots + extra, " to draw from" if self.halved or self.held else ""
         need = f"{counted(shots, 'shot')} and a query need" if extra else counted(shots, "shot", "need")
         for name, paths in self.classes.items():
             groups = len(self._drawn_from(name))
@@ -183,7 +189,8 @@ class Category:
         """Return the groups of a class that its support is drawn from, and their images."""
         members: dict[str, list[str]] = {}
         for path in self.classes[name]:
-            members.setdefault(self.group(path), []).append(path)
+            if (group := self.group(path)) not in self.held:
+                members.setdefault(group, []).append(path)
         return dict(list(members.items())[: -(-len(members) // 2)]) if self.halved else members
 
     def _one_per_group(self, name: str, draw: int) -> list[str]:

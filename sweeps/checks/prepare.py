@@ -27,6 +27,7 @@ from fsamc.store.store import Store
 from sweeps.checks.feature_range import KIND as RANGES
 from sweeps.checks.feature_range import check_feature_range
 from sweeps.checks.fitting import ways_to_fit
+from sweeps.checks.holding_out import held_for_final
 from sweeps.checks.pictures import contents, examine_pictures, overlooked
 from sweeps.checks.textures import find_textures
 from sweeps.plan.configurations import variants, with_absolute_files
@@ -144,6 +145,8 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     if pictures.categories != categories:  # with copies that lie in other files as one group
         categories = pictures.categories
         warnings = list(dict.fromkeys([*warnings, *_too_small(plan, categories)]))
+    categories, without_final = held_for_final(plan, categories, list(_by_images(plan).values()))
+    warnings += without_final
     warnings += [*pictures.warnings, *overlooked(categories.values()), *nested_categories(folder)]
     caveats += pictures.caveats
     ranges = check_feature_range(_networks(plan), categories, store)

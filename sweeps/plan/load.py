@@ -68,6 +68,8 @@ def load_plan(
 def plan_hash(plan: Plan) -> str:
     """Hash of all that the table depends on: not of how many folds run at once."""
     dumped = plan.model_dump(mode="json", exclude=_PACE | {"base": _FILES})
+    if not plan.search.final.trials:  # as in plans of versions that knew no final
+        del dumped["search"]["final"]
     return digest(identity(plan.base.features), dumped, plan.aside)
 
 

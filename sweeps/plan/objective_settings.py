@@ -1,4 +1,4 @@
-"""Settings of the objective, which chooses among trials (as opposed to what is reported of the chosen one)."""
+"""Settings of the objective, which chooses among trials, and of the final, which scores what was chosen."""
 
 from __future__ import annotations
 
@@ -68,3 +68,22 @@ class Objective(Settings):
         scoring = Scoring(by=by, measure=self.measures)
         settings = {"held_out": self.held_out, "tasks": self.tasks}
         return scoring.model_copy(update=settings) if "pseudo" in scoring.measure else scoring
+
+
+class Final(Settings):
+    """What the best trials are scored on at the end: images that the search neither scored nor had as support."""
+
+    trials: int = Field(
+        0,
+        ge=0,
+        description="how many of the best trials are scored once more when the search has ended, on images that had no "
+        "say in it; the base comes too, and what cannot be told apart from the best. 0: no final",
+    )
+    most: int = Field(8, ge=1, description="trials of the final at most, where many cannot be told apart from the best")
+    draws: int = Field(10, ge=2, description="draws of the support in the final: fresh ones, which the search had not")
+    share: float = Field(
+        0.3,
+        gt=0.0,
+        lt=1.0,
+        description="share of each class's groups whose images are kept for the final; the search does without them",
+    )

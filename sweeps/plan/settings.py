@@ -13,7 +13,7 @@ from fsamc.data.credentials import holds_secret
 from fsamc.deadline import DEADLINE
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import is_aside, mapping, parted, sweep_kinds
-from sweeps.plan.objective_settings import Objective
+from sweeps.plan.objective_settings import Final, Objective
 from sweeps.plan.older_plans import read_older
 from sweeps.plan.stopping_settings import Stopping
 
@@ -173,6 +173,7 @@ class Search(Settings):
         description="the study's name, the plan's by default; drivers that share it add to its trials",
     )
     stopping: Stopping = Stopping()
+    final: Final = Final()
 
     @field_validator("storage")
     @classmethod

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sweeps.checks.disk import missing_artifacts
 from sweeps.checks.prepare import Prepared
+from sweeps.finals.finalists import final_lines
 from sweeps.progress.eta import Eta, Kind, folds_left, folds_of
 from sweeps.progress.events import (
     Best,
@@ -219,6 +220,8 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: Progres
             backbones=prepared.origins,
         )
     )
+    for line in final_lines(prepared, proposer.count()):
+        view.tell(Noted(text=line))
 
 
 def stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, float]]) -> Table:

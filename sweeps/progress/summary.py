@@ -13,9 +13,11 @@ from rich.text import Text
 from sweeps.checks.prepare import Prepared
 from sweeps.classifiers.sweep_classifiers import classifiers_line
 from sweeps.figures.sweep_figures import figures_line
+from sweeps.finals.final_tables import final_line, read_final
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table
+from sweeps.progress.final_table import final_table
 from sweeps.progress.summary_table import summary_tables
 from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
@@ -50,7 +52,12 @@ def show_results(
     plan, out = prepared.plan, folder.root
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
     console.print(*summary_tables(ended, labels, title=plan.name), sep="")
-    _print_plain(console, choice_line(plan, folder.saved.folds, folder.saved.measured))
+    own = choice_line(plan, folder.saved.folds, folder.saved.measured)
+    if final := read_final(out, folder.notes):
+        console.print(final_table(final, labels))
+        _print_plain(console, final_line(out))
+        own = f"the search's own number, of {own}"
+    _print_plain(console, own)
     for caveat in prepared.caveats:
         console.print(Text(caveat, style="bold red"))
     console.print(stage_table(usage.stages, builds))

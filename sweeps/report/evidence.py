@@ -11,6 +11,7 @@ import pandas as pd
 
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
+from sweeps.finals.final_tables import FinalScores, read_final
 from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
@@ -33,6 +34,7 @@ class Evidence:
         period: when its first trial started and its last one ended, seconds since 1970; None where that is not known.
         predictions: FOLD, image, truth, predicted, scores of the best trial's queries; empty where there are none.
         detection: FOLD and DETECTED of the best trial's folds; empty without detection.
+        final: what the best trials scored on images that had no say; None without a final.
     """
 
     plan: Plan
@@ -48,6 +50,7 @@ class Evidence:
     period: tuple[float, float] | None
     predictions: pd.DataFrame
     detection: pd.DataFrame
+    final: FinalScores | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -116,6 +119,7 @@ def gather(out: Path) -> Evidence:
         period=_period(saved.trials),
         predictions=saved.predictions(best),
         detection=saved.detection(best),
+        final=read_final(out, saved.notes),
     )
 
 

@@ -22,14 +22,24 @@ def headline(evidence: Evidence) -> list[Tile]:
     """Name the best trial, the honest estimate of it, the default, the bar of the training-free head, and chance."""
     if evidence.board.empty:
         return []
-    return [_best(evidence), _estimate(evidence), *_base_and_default(evidence), _bar(evidence), _chance(evidence)]
+    own = [_best(evidence), _estimate(evidence), *_base_and_default(evidence), _bar(evidence), _chance(evidence)]
+    return [*_final(evidence), *own]
+
+
+def _final(evidence: Evidence) -> Iterator[Tile]:
+    """Yield the number to report: the chosen trial's on images that had no say."""
+    if number := evidence.final and evidence.final.of(evidence.best):
+        ahead = f"; {number.ahead} points to the base" if number.ahead else ""
+        note = f"trial {number.trial}, with the 95 % interval, on {number.over}{ahead}"
+        yield Tile("Final: the number to report", number.words.replace(" %", ""), note)
 
 
 def _best(evidence: Evidence) -> Tile:
     best = evidence.board.iloc[0]
     if len(evidence.board) == 1:
         return Tile("The only trial", _value(best), f"trial {best['trial']}; nothing was chosen")
-    return Tile("Best trial", _value(best), f"trial {best['trial']}, {_chosen(evidence)}")
+    label = "Best trial, the search's own number" if evidence.final else "Best trial"
+    return Tile(label, _value(best), f"trial {best['trial']}, {_chosen(evidence)}")
 
 
 def _chosen(evidence: Evidence) -> str:
@@ -115,12 +125,20 @@ def conclusions(evidence: Evidence) -> list[str]:
         _when(evidence),
         _settings(evidence, evidence.best),
         f"What chose it: {what_chooses(evidence.plan)}.",
+        _no_final(evidence),
         _rivals(evidence),
         _stopped(evidence),
         _against_bar(evidence),
         _over(evidence),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _no_final(evidence: Evidence) -> str:
+    """Say that there is no final though one was asked for."""
+    if not evidence.plan.search.final.trials or evidence.final:
+        return ""
+    return "There was no final, so all numbers are the search's own: no category could spare images, or it is to come."
 
 
 def _settings(evidence: Evidence, best: int) -> str:

@@ -35,7 +35,7 @@ from sweeps.report.plots.pareto import draw_pareto, time_and_accuracy, unbeaten_
 from sweeps.report.plots.ranking import draw_ranking
 from sweeps.report.plots.slices import draw_slices
 from sweeps.report.scores import best_detection, best_scores
-from sweeps.report.trial_tables import leave_one_out_table, ranking_table, scores_tables, shown_trials
+from sweeps.report.trial_tables import final_tables, leave_one_out_table, ranking_table, scores_tables, shown_trials
 from sweeps.results.saved_settings import caveats_of
 from sweeps.results.tables import not_stopped
 from sweeps.results.usage import views_lines
@@ -60,6 +60,7 @@ def sweep_report(evidence: Evidence, published: Sequence[Block] = (), answers: S
     best = "the best trial" if evidence.best is None else f"trial {evidence.best}"
     sections = [
         Section("headline", "Headline", list(_headline(evidence))),
+        Section("final", "Final: on images that had no say", _final(evidence)),
         Section("ran", "What ran", list(_ran(evidence))),
         Section("ranking", "Ranking", list(_ranking(evidence))),
         Section("heads", "Heads", list(_heads(evidence))),
@@ -99,6 +100,10 @@ def _headline(evidence: Evidence) -> Iterator[Block]:
     if tiles := headline(evidence):
         yield Tiles(tiles)
     yield Bullets(conclusions(evidence))
+
+
+def _final(evidence: Evidence) -> list[Block]:
+    return [_note("final"), *final_tables(evidence.final, evidence.best)] if evidence.final else []
 
 
 def _ran(evidence: Evidence) -> Iterator[Block]:

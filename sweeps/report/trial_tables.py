@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.finals.final_tables import FinalScores
 from sweeps.report.document.numbers import interval, percentage_points, shown
 from sweeps.report.document.report_blocks import Cell, Table
 from sweeps.report.evidence import Evidence
@@ -94,6 +95,30 @@ def scores_tables(evidence: Evidence, trials: list[int]) -> list[Table]:
         )
         for title, table in tables
     ]
+
+
+def final_tables(final: FinalScores, best: int | None) -> list[Table]:
+    """List the finalists' accuracies with their intervals: per category and on average, over shots and at each."""
+    shots = final.scores["shots"]
+    made = []
+    for number in [pd.NA, *(sorted(set(shots.dropna())) if shots.nunique() > 1 else [])]:
+        these = final.scores[shots.isna() if pd.isna(number) else shots == number]
+        rows = [
+            [
+                f"trial {row['trial']}",
+                row["category"],
+                Cell(percent(row["mean"]), strong=row["trial"] == best),
+                f"{percent(row['low'])} to {percent(row['high'])}",
+                percentage_points(row["difference"]),
+                interval(row["difference_low"], row["difference_high"]),
+                str(row["images"]),
+            ]
+            for row in these.to_dict("records")
+        ]
+        title = "" if shots.nunique() < 2 else "mean over the shots" if pd.isna(number) else f"{number} shots"
+        header = ["trial", "category", "accuracy, %", "95 % interval", "to the base, points", "of that", "images"]
+        made.append(Table.of(header, rows, names=2, title=title))
+    return made
 
 
 def leave_one_out_table(evidence: Evidence) -> Table:

@@ -16,6 +16,7 @@ from fsamc.errors import BadInput
 from fsamc.store.durable import sync, write_whole
 from sweeps.plan.configurations import configuration, swept, variants
 from sweeps.plan.load import to_yaml
+from sweeps.plan.objective_settings import Final
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
@@ -157,8 +158,8 @@ class SweepFolder:
             scores.setdefault(trial, {})[category, seed, draw, shots] = accuracy
         return scores
 
-    def finish(self) -> pd.DataFrame:
-        """Sort the tables, write summary.csv and best.yaml; return the summary."""
+    def finish(self, told: str = "") -> pd.DataFrame:
+        """Sort the tables, write summary.csv and best.yaml, which says what else was `told`; return the summary."""
         for name, columns in self._tables.items():
             self._sort(name, columns)
         self.saved = SweepReader(self.root)
@@ -176,10 +177,13 @@ class SweepFolder:
                     "base": configuration(self.plan, values),
                     "space": {},
                     "configurations": (),
-                    "search": self.plan.search.model_copy(update={"sampler": "tpe", "storage": None, "study": None}),
+                    "search": self.plan.search.model_copy(
+                        update={"sampler": "tpe", "storage": None, "study": None, "final": Final()}
+                    ),
                 }
             )
-            chosen = " ".join(f"trial {best}, chosen by {objective.what_chooses(self.plan)}".split())
+            own = f"trial {best}, chosen by {objective.what_chooses(self.plan)}"
+            chosen = " ".join(f"{own}; {told}".removesuffix("; ").split())
             write_whole(self.root / "best.yaml", complete_plan(to_yaml(plan), chosen))
         return summary
 

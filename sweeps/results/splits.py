@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ class Split(NamedTuple):
     support: dict[str, tuple[str, ...]]  # per class
     queries: int
     left_out: tuple[str, ...]  # of a group that is in the support
+    final: tuple[str, ...] = ()  # kept for the final
 
 
 def splits(prepared: Prepared) -> list[Split]:
@@ -35,11 +36,14 @@ def splits(prepared: Prepared) -> list[Split]:
 
 
 def write_splits(every: list[Split], out: Path) -> None:
-    """Write support.csv: category, good, shots, draw, role (`support` or `left out`), image. All others are queries."""
+    """Write support.csv: category, good, shots, draw, role (`support`, `left out`, `final`), image.
+
+    All others are queries.
+    """
     rows = [
         (split.category, str(split.good).lower(), split.shots, split.draw, role, image)
         for split in every
-        for role, images in (("support", _flat(split.support)), ("left out", split.left_out))
+        for role, images in _roles(split)
         for image in images
     ]
     table = pd.DataFrame(rows, columns=["category", "good", "shots", "draw", "role", "image"])
@@ -81,7 +85,12 @@ def _splits(category: Category, plan: Plan) -> Iterator[Split]:
                 support=support,
                 queries=len(_flat(classes.queries(shots, draw, files=files))),
                 left_out=classes.excluded(shots, draw, files=files),
+                final=tuple(path for path in classes.defects if classes.group(path) in classes.held),
             )
+
+
+def _roles(split: Split) -> tuple[tuple[str, Sequence[str]], ...]:
+    return ("support", _flat(split.support)), ("left out", split.left_out), ("final", split.final)
 
 
 def _goods(plan: Plan) -> list[bool]:

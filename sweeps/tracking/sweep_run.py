@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
 from fsamc.data.credentials import hide_secrets, secret_texts
 from fsamc.store.digests import digest, file_digest
+from sweeps.finals.final_tables import FINAL_ANSWERS, read_final
 from sweeps.plan.settings import Plan
 from sweeps.results.folder import FIGURES, GALLERY
 from sweeps.results.objective import chosen_metrics, what_chooses
@@ -30,7 +31,7 @@ from sweeps.tracking.views import parent_note
 
 DELIVERED = "fsamc.delivered"
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "FAILED"}  # all others end as killed: there is more to do
-_LARGE = ("predictions.csv", "detection.csv")  # what is in them, the trials' runs show
+_LARGE = ("predictions.csv", "detection.csv", FINAL_ANSWERS)  # what is in them, the trials' runs show
 
 
 class ParentRun:
@@ -97,7 +98,8 @@ class ParentRun:
         among = sum(record.done for record in SweepReader(self._out).trials)
         at = _ended(self._out) or 0
         of_best = accuracies(folds[folds["trial"] == chosen["best_trial"]], at, among) if chosen else []
-        return [*of_best, *(Metric(name, value, at, among) for name, value in chosen.items())]
+        numbers = {**chosen, **_final_numbers(self._out, chosen)}
+        return [*of_best, *(Metric(name, value, at, among) for name, value in numbers.items())]
 
     def _log_inputs(self, runs: Runs) -> None:
         runs.log_inputs(self.run(runs), datasets(self._out, categories_of(self._out), textures=True))
@@ -121,6 +123,14 @@ class ParentRun:
                 yield folder / file.name
             else:
                 yield file
+
+
+def _final_numbers(out: Path, chosen: Mapping[str, float]) -> dict[str, float]:
+    """Return the chosen trial's accuracy in the final and the ends of its interval; nothing without a final."""
+    final = read_final(out, SweepReader(out).notes)
+    if final is None or not chosen or (number := final.of(int(chosen["best_trial"]))) is None:
+        return {}
+    return {"final_accuracy": number.mean, "final_low": number.low, "final_high": number.high}
 
 
 def milliseconds(seconds: float | None) -> int | None:

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fsamc.fold.config import FoldConfig
+from sweeps.finals.final_tables import final_line
 from sweeps.plan.configurations import swept
 from sweeps.plan.labels import label
 from sweeps.plan.load import config_hash
@@ -101,7 +102,9 @@ def _best(out: Path, plan: Plan, best: int) -> str:
     score = tables.percent(mine["mean"], mine["std"])
     values = next(record.values for record in SweepReader(out).trials if record.number == best)
     name = label(plan, values)
-    return f"Best: trial {best} ({name}), {score} %, chosen on the queries that it is reported on."
+    own = f"Best: trial {best} ({name}), {score} %, chosen on the queries that it is reported on."
+    final = final_line(out)
+    return f"{own}\n\nThe number to report is that of the {final}." if final else own
 
 
 def _experiment_note(plan: Plan, experiment: str) -> str:
