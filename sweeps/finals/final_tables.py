@@ -21,9 +21,9 @@ from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values
 from sweeps.results import tables
+from sweeps.results.choices import recommendation
 from sweeps.results.files import read_file
 from sweeps.results.fold_rows import PREDICTIONS, fold_row, table_rows
-from sweeps.results.objective import chosen_trial
 from sweeps.results.reader import SweepReader
 from sweeps.results.rows import as_csv
 
@@ -136,18 +136,18 @@ def read_final(out: Path, notes: Mapping[str, Any]) -> FinalScores | None:
 
 
 def final_line(out: Path) -> str:
-    """Say what the final of the sweep in OUT found of the trial that the search chose; nothing without a final.
+    """Say what the final of the sweep in OUT found of the trial in best.yaml; nothing without a final.
 
     Raises BadInput as `read_final`.
     """
     saved = SweepReader(out)
     final = read_final(out, saved.notes)
-    best = chosen_trial(saved.plan, saved.folds, saved.measured) if final else None
-    number = final.of(best) if final else None
+    recommended = recommendation(saved.plan, saved.folds, saved.measured) if final else None
+    number = final.of(recommended.trial) if final and recommended else None
     if number is None:
         return ""
     ahead = f"; {number.ahead} points to the base" if number.ahead else ""
-    return f"final: trial {best}: {number.words} on {number.over}; 95 % interval in brackets{ahead}"
+    return f"final: trial {number.trial}: {number.words} on {number.over}; 95 % interval in brackets{ahead}"
 
 
 def score_final(answers: pd.DataFrame) -> pd.DataFrame:

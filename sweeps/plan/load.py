@@ -26,9 +26,10 @@ from sweeps.plan.settings import Distribution, Plan
 from sweeps.plan.space import ends, holds, in_order, value_at
 from sweeps.plan.yaml_lines import Place
 
-# What changes how fast a sweep is, and no number in it.
+# What changes how fast a sweep is, or what is recommended, and no number in it.
 _PACE: dict[str, Any] = {
-    "resources": {"workers", "folds_at_once", "retries", "system_metrics", "tracking_patience", "deadline"}
+    "objective": {"abstain"},
+    "resources": {"workers", "folds_at_once", "retries", "system_metrics", "tracking_patience", "deadline"},
 }
 # A backbone is hashed by content, wherever the file lies.
 _FILES: dict[str, Any] = {"features": {"backbone", "weights"}}

@@ -34,6 +34,12 @@ class Objective(Settings):
         5, ge=1, description="pseudo: n-shot tasks drawn from them for each fold, of as many classes as the category's"
     )
 
+    abstain: bool = Field(
+        True,
+        description="keep to the base in best.yaml where a choice made on the other categories (of one category: on "
+        "the other draws or seeds) is not above it on the one left out by more than the noise",
+    )
+
     @model_validator(mode="after")
     def _target_and_transfer(self) -> Objective:
         if (self.kind == "transfer") != bool(self.target):

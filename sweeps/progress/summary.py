@@ -19,7 +19,7 @@ from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table
 from sweeps.progress.final_table import final_table
 from sweeps.progress.summary_table import summary_tables
-from sweeps.results.choices import choice_line
+from sweeps.results.choices import choice_line, recommendation
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage, saved_line, views_lines
@@ -58,6 +58,8 @@ def show_results(
         _print_plain(console, final_line(out))
         own = f"the search's own number, of {own}"
     _print_plain(console, own)
+    if (advice := recommendation(plan, folder.saved.folds, folder.saved.measured)) and advice.line:
+        _print_plain(console, advice.line)
     for caveat in prepared.caveats:
         console.print(Text(caveat, style="bold red"))
     console.print(stage_table(usage.stages, builds))

@@ -15,7 +15,7 @@ from sweeps.finals.final_tables import FinalScores, read_final
 from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.choices import leave_one_category_out
+from sweeps.results.choices import Recommendation, leave_one_category_out, recommendation
 from sweeps.results.objective import ranking_by_objective
 from sweeps.results.reader import SweepReader, TrialRecord
 
@@ -35,6 +35,7 @@ class Evidence:
         predictions: FOLD, image, truth, predicted, scores of the best trial's queries; empty where there are none.
         detection: FOLD and DETECTED of the best trial's folds; empty without detection.
         final: what the best trials scored on images that had no say; None without a final.
+        recommended: the trial in best.yaml; None where `best` is.
     """
 
     plan: Plan
@@ -51,6 +52,7 @@ class Evidence:
     predictions: pd.DataFrame
     detection: pd.DataFrame
     final: FinalScores | None = None
+    recommended: Recommendation | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -120,6 +122,7 @@ def gather(out: Path) -> Evidence:
         predictions=saved.predictions(best),
         detection=saved.detection(best),
         final=read_final(out, saved.notes),
+        recommended=recommendation(saved.plan, folds, saved.measured),
     )
 
 

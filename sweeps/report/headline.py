@@ -27,8 +27,9 @@ def headline(evidence: Evidence) -> list[Tile]:
 
 
 def _final(evidence: Evidence) -> Iterator[Tile]:
-    """Yield the number to report: the chosen trial's on images that had no say."""
-    if number := evidence.final and evidence.final.of(evidence.best):
+    """Yield the number to report: that of the trial in best.yaml on images that had no say."""
+    recommended = evidence.recommended
+    if number := evidence.final and recommended and evidence.final.of(recommended.trial):
         ahead = f"; {number.ahead} points to the base" if number.ahead else ""
         note = f"trial {number.trial}, with the 95 % interval, on {number.over}{ahead}"
         yield Tile("Final: the number to report", number.words.replace(" %", ""), note)
@@ -125,6 +126,7 @@ def conclusions(evidence: Evidence) -> list[str]:
         _when(evidence),
         _settings(evidence, evidence.best),
         f"What chose it: {what_chooses(evidence.plan)}.",
+        _tuning(evidence),
         _no_final(evidence),
         _rivals(evidence),
         _stopped(evidence),
@@ -132,6 +134,12 @@ def conclusions(evidence: Evidence) -> list[str]:
         _over(evidence),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _tuning(evidence: Evidence) -> str:
+    """Say whether tuning beat the base, and so what best.yaml is."""
+    line = evidence.recommended.line if evidence.recommended else ""
+    return f"{line}." if line else ""
 
 
 def _no_final(evidence: Evidence) -> str:
@@ -143,7 +151,9 @@ def _no_final(evidence: Evidence) -> str:
 
 def _settings(evidence: Evidence, best: int) -> str:
     settings = [f"{key} = {shown(evidence.of_trials(key)[best])}" for key in evidence.keys]
-    return f"Trial {best}: {listed(settings)}; the whole configuration is in best.yaml." if settings else ""
+    abstains = evidence.recommended is not None and evidence.recommended.abstains
+    where = "" if abstains else "; the whole configuration is in best.yaml"
+    return f"Trial {best}: {listed(settings)}{where}." if settings else ""
 
 
 def _when(evidence: Evidence) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from fsamc.config.scoring import MEASURES
+from fsamc.counting import counted
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.objective import by_measure, ranking_by_objective, what_chooses
+from sweeps.results.objective import by_measure, ranking_by_objective, scored, what_chooses
 
 CHOICES = ["shots", "objective", "category", "trial", "score", "accuracy", "std", "best", "correlation", "trials"]
 
@@ -56,6 +59,85 @@ def leave_one_category_out(folds: pd.DataFrame) -> pd.DataFrame:
         rows.append({"shots": pd.NA, **average})
     columns = ["shots", "category", "trial", "accuracy", "std"]
     return pd.DataFrame(rows, columns=columns).astype({"trial": "Int64", "shots": "Int64"})
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A trial that is recommended, that in best.yaml: the best one, or the base where tuning is not shown to beat it.
+
+    Attributes:
+        trial: recommended.
+        best: the trial that the objective chose.
+        over: what was left out in turn, `category`, `draw` or `seed`; empty where there was nothing to leave out.
+        gain: how far the trial chosen on the others is above the base on what was left out, by the objective; the mean
+            over `folds` pairs, (category, seed, draw), each the mean over the shots.
+        low: its lower bound, one-sided at 95 %, by Student's t over these pairs; NaN for fewer than two.
+    """
+
+    trial: int
+    best: int
+    over: str = ""
+    gain: float = np.nan
+    low: float = np.nan
+    folds: int = 0
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the base is recommended in place of another best trial."""
+        return self.trial != self.best
+
+    @property
+    def line(self) -> str:
+        """Say in a sentence whether tuning beat the base, and what best.yaml is; nothing where nothing was tuned."""
+        if self.best == 0 or (not self.over and not self.abstains):
+            return ""
+        what = f"best.yaml is trial {self.trial}" + (", the base, and not the best trial" if self.abstains else "")
+        if not self.over:
+            return f"{what}: there is one category, one draw and one seed, so nothing says whether tuning beat the base"
+        points = [f"{100 * one:+.1f}".replace("-", "\N{MINUS SIGN}") for one in (self.gain, self.low)]
+        told = "above it" if self.low > 0 else "not above it by more than the noise"
+        return (
+            f"{what}: chosen without a {self.over}, a trial is {points[0]} points to the base there, {told} (at least "
+            f"{points[1]} with 95 % confidence, Student's t over {counted(self.folds, 'fold')})"
+        )
+
+
+def recommendation(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> Recommendation | None:
+    """Recommend the trial that the objective chose, or the base where leaving out does not show that tuning beat it.
+
+    Each category is left out in turn: what scores best on the others is compared with the base, trial 0, on the one
+    left out, in pairs of folds. Of one category it is the draws, or else the seeds, that are left out, which shows
+    less: they share their images. Where the base lacks folds, or the plan does not abstain, the best is recommended.
+
+    None where the trials share no category.
+    """
+    by_objective = scored(plan, folds, measured)
+    board = tables.ranking(by_objective)
+    if board.empty:
+        return None
+    best, complete = int(board["trial"].iloc[0]), board.loc[board["complete"], "trial"]
+    if best == 0 or 0 not in set(complete):
+        return Recommendation(best, best)
+    these = tables.mark_averaged(by_objective, tables.averaged_categories(by_objective))
+    these = tables.finished(these[these[tables.AVERAGED] & these["trial"].isin(complete)])
+    pairs = these.pivot_table(index=["category", "seed", "draw"], columns="trial", values="accuracy").dropna()
+    over = next((name for name in ("category", "draw", "seed") if pairs.index.unique(name).size > 1), "")
+    gaps = _gaps_left_out(pairs, over) if over else pd.Series(dtype=float)
+    gain, n = float(gaps.mean()), len(gaps)
+    low = gain - float(stdtrit(n - 1, 0.95) * gaps.std() / np.sqrt(n)) if n > 1 else np.nan
+    shown = low > 0 or not plan.objective.abstain
+    return Recommendation(best if shown else 0, best, over, gain, low, n)
+
+
+def _gaps_left_out(pairs: pd.DataFrame, over: str) -> pd.Series:
+    """Return by fold how far above the base the trial is that was best on the other categories, draws or seeds."""
+    left_out = pairs.index.get_level_values(over)
+    gaps = []
+    for one in left_out.unique():
+        means = pairs[left_out != one].groupby(level="category").mean().mean().round(12)
+        here = pairs[left_out == one]
+        gaps.append(here[means.index[int(means.to_numpy().argmax())]] - here[0])
+    return pd.concat(gaps)
 
 
 def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from sweeps.plan.objective_settings import Final
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
+from sweeps.results.choices import recommendation
 from sweeps.results.files import append, read_lines
 from sweeps.results.fold_rows import DETECTION, PREDICTIONS, fold_row, table_rows
 from sweeps.results.identity import NOTES, claim, identity_copy, read_notes
@@ -168,8 +169,8 @@ class SweepFolder:
         tables.write_summary(summary, self.root)
         if "seconds" in self.plan.search.goals:
             self.note({"pareto": tables.pareto(folds)})
-        best = objective.chosen_trial(self.plan, folds, self.saved.measured)
-        if best is not None:
+        if recommended := recommendation(self.plan, folds, self.saved.measured):
+            best = recommended.trial
             values = {record.number: record.values for record in self.saved.trials}[best]
             plan = self.plan.model_copy(
                 update={
@@ -182,9 +183,11 @@ class SweepFolder:
                     ),
                 }
             )
-            own = f"trial {best}, chosen by {objective.what_chooses(self.plan)}"
-            chosen = " ".join(f"{own}; {told}".removesuffix("; ").split())
-            write_whole(self.root / "best.yaml", complete_plan(to_yaml(plan), chosen))
+            chosen = "the base" if recommended.abstains else f"chosen by {objective.what_chooses(self.plan)}"
+            why = [f"trial {best}, {chosen}", recommended.line if recommended.abstains else "", told]
+            write_whole(
+                self.root / "best.yaml", complete_plan(to_yaml(plan), " ".join("; ".join(filter(None, why)).split()))
+            )
         return summary
 
     def note(self, facts: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from fsamc.data.credentials import hide_secrets, secret_texts
 from fsamc.store.digests import digest, file_digest
 from sweeps.finals.final_tables import FINAL_ANSWERS, read_final
 from sweeps.plan.settings import Plan
+from sweeps.results.choices import recommendation
 from sweeps.results.folder import FIGURES, GALLERY
 from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
@@ -98,7 +99,7 @@ class ParentRun:
         among = sum(record.done for record in SweepReader(self._out).trials)
         at = _ended(self._out) or 0
         of_best = accuracies(folds[folds["trial"] == chosen["best_trial"]], at, among) if chosen else []
-        numbers = {**chosen, **_final_numbers(self._out, chosen)}
+        numbers = {**chosen, **_recommended(self._out, chosen)}
         return [*of_best, *(Metric(name, value, at, among) for name, value in numbers.items())]
 
     def _log_inputs(self, runs: Runs) -> None:
@@ -125,12 +126,16 @@ class ParentRun:
                 yield file
 
 
-def _final_numbers(out: Path, chosen: Mapping[str, float]) -> dict[str, float]:
-    """Return the chosen trial's accuracy in the final and the ends of its interval; nothing without a final."""
-    final = read_final(out, SweepReader(out).notes)
-    if final is None or not chosen or (number := final.of(int(chosen["best_trial"]))) is None:
+def _recommended(out: Path, chosen: Mapping[str, float]) -> dict[str, float]:
+    """Return the trial in best.yaml, and of a final its accuracy there with the ends of its interval."""
+    saved = SweepReader(out)
+    recommended = recommendation(saved.plan, saved.folds, saved.measured) if chosen else None
+    if recommended is None:
         return {}
-    return {"final_accuracy": number.mean, "final_low": number.low, "final_high": number.high}
+    final, numbers = read_final(out, saved.notes), {"recommended_trial": float(recommended.trial)}
+    if final is None or (number := final.of(recommended.trial)) is None:
+        return numbers
+    return numbers | {"final_accuracy": number.mean, "final_low": number.low, "final_high": number.high}
 
 
 def milliseconds(seconds: float | None) -> int | None:

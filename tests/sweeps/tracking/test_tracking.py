@@ -187,6 +187,7 @@ def test_an_ended_sweep_has_the_best_average_its_tables_and_the_figures_at_their
         "best_accuracy": 0.8,
         "best_objective": 0.8,
         "best_trial": 1,
+        "recommended_trial": 0,
         "accuracy": 0.8,
         "accuracy/cap": 0.8,
     }
