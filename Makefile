@@ -54,6 +54,7 @@ bench-nearest: $(INSTALLED)  ## the search for nearest bank rows beside faiss an
 bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on the recorded table
 	$(BIN)/python tests/bench/bench_search.py $(ARGS)
 	$(BIN)/python -m tests.bench.bench_final
+	$(BIN)/python -m tests.bench.bench_prior
 
 bench-scheduling: $(INSTALLED)  ## what 2,000 trials cost beside their folds, some ten minutes
 	$(BIN)/python -m tests.bench.bench_scheduling $(ARGS)

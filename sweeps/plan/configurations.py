@@ -12,6 +12,7 @@ from fsamc.config.kinds import without_other_kinds
 from fsamc.features.networks.lookup import is_program
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import has
+from sweeps.plan.objective_settings import EarlierSweeps, Final
 from sweeps.plan.settings import Distribution, Plan
 from sweeps.plan.space import ends, settle, value_at
 
@@ -25,6 +26,13 @@ def configuration(plan: Plan, values: Mapping[str, Any]) -> FoldConfig:
     for key, value in {**plan.aside, **values}.items():
         tree = with_value(tree, key, value)
     return validated(FoldConfig, without_other_kinds(FoldConfig, tree))
+
+
+def alone(plan: Plan, values: Mapping[str, Any]) -> Plan:
+    """Make the plan of one trial by itself, on the same folds."""
+    of_a_search = {"sampler": "tpe", "storage": None, "study": None, "prior": EarlierSweeps(), "final": Final()}
+    parts = {"space": {}, "configurations": (), "search": plan.search.model_copy(update=of_a_search)}
+    return plan.model_copy(update={"name": f"{plan.name}-best", "base": configuration(plan, values), **parts})
 
 
 def with_absolute_files(plan: Plan) -> Plan:

@@ -71,6 +71,8 @@ def plan_hash(plan: Plan) -> str:
     dumped = plan.model_dump(mode="json", exclude=_PACE | {"base": _FILES})
     if not plan.search.final.trials:  # as in plans of versions that knew no final
         del dumped["search"]["final"]
+    if not plan.search.prior.sweeps:
+        del dumped["search"]["prior"]
     return digest(identity(plan.base.features), dumped, plan.aside)
 
 

@@ -1,8 +1,8 @@
-"""Settings of the objective, which chooses among trials, and of the final, which scores what was chosen."""
+"""Settings of the objective, which chooses among trials; of the final, which scores them; of what is known before."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -93,3 +93,30 @@ class Final(Settings):
         lt=1.0,
         description="share of each class's groups whose images are kept for the final; the search does without them",
     )
+
+
+class EarlierSweeps(Settings):
+    """A prior over the space, from earlier sweeps: what `optuna` would draw at random is drawn near their best.
+
+    A list stands for `sweeps`.
+    """
+
+    sweeps: tuple[str, ...] = Field((), description="OUT folders of earlier sweeps, on other products or on these")
+    best: int = Field(4, ge=1, description="trials of each of these that the first trials are drawn near")
+    spread: float = Field(
+        0.1, gt=0.0, description="how far from their values, as a standard deviation, in parts of a knob's range"
+    )
+    stray: float = Field(
+        0.1, ge=0.0, le=1.0, description="how often a knob's value is drawn from all of its range all the same"
+    )
+    misses: int = Field(
+        1,
+        ge=1,
+        description="the prior has no say any more once so many more of its trials scored below the median of the "
+        "others than above it",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_list(cls, tree: Any) -> Any:
+        return {"sweeps": tree} if isinstance(tree, list | tuple) else tree

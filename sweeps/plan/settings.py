@@ -13,7 +13,7 @@ from fsamc.data.credentials import holds_secret
 from fsamc.deadline import DEADLINE
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import is_aside, mapping, parted, sweep_kinds
-from sweeps.plan.objective_settings import Final, Objective
+from sweeps.plan.objective_settings import EarlierSweeps, Final, Objective
 from sweeps.plan.older_plans import read_older
 from sweeps.plan.stopping_settings import Stopping
 
@@ -174,6 +174,7 @@ class Search(Settings):
     )
     stopping: Stopping = Stopping()
     final: Final = Final()
+    prior: EarlierSweeps = EarlierSweeps()
 
     @field_validator("storage")
     @classmethod
@@ -249,6 +250,7 @@ class Plan(Settings):
             "sampler": self.search.sampler != "tpe",
             "storage": self.search.storage,
             "study": self.search.study,
+            "prior": self.search.prior.sweeps,
         }
         for name, value in of_optuna.items():
             if value and self.search.algorithm != "optuna":

@@ -14,9 +14,8 @@ import pandas as pd
 from cluster.folds import Outcome
 from fsamc.errors import BadInput
 from fsamc.store.durable import sync, write_whole
-from sweeps.plan.configurations import configuration, swept, variants
+from sweeps.plan.configurations import alone, swept, variants
 from sweeps.plan.load import to_yaml
-from sweeps.plan.objective_settings import Final
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
@@ -171,18 +170,7 @@ class SweepFolder:
             self.note({"pareto": tables.pareto(folds)})
         if recommended := recommendation(self.plan, folds, self.saved.measured):
             best = recommended.trial
-            values = {record.number: record.values for record in self.saved.trials}[best]
-            plan = self.plan.model_copy(
-                update={
-                    "name": f"{self.plan.name}-best",
-                    "base": configuration(self.plan, values),
-                    "space": {},
-                    "configurations": (),
-                    "search": self.plan.search.model_copy(
-                        update={"sampler": "tpe", "storage": None, "study": None, "final": Final()}
-                    ),
-                }
-            )
+            plan = alone(self.plan, {record.number: record.values for record in self.saved.trials}[best])
             chosen = "the base" if recommended.abstains else f"chosen by {objective.what_chooses(self.plan)}"
             why = [f"trial {best}, {chosen}", recommended.line if recommended.abstains else "", told]
             write_whole(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,17 @@ def value_of_share(distribution: Distribution, share: float) -> Any:
     return float(distribution.uniform[0] + share * (distribution.uniform[1] - distribution.uniform[0]))
 
 
+def share_of_value(distribution: Distribution, value: float) -> float:
+    """Give the share, in [0, 1], at which a range of numbers has a value: the inverse of `value_of_share`."""
+    if distribution.integers is not None:
+        low, high = distribution.integers
+        return (value - low + 0.5) / (high - low + 1)
+    low_float, high_float = distribution.loguniform or distribution.uniform or (0.0, 1.0)
+    if distribution.loguniform is not None:
+        return math.log(value / low_float) / math.log(high_float / low_float)
+    return (value - low_float) / (high_float - low_float)
+
+
 def for_optuna(distribution: Distribution) -> BaseDistribution:
     """Make the distribution as Optuna has it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -58,12 +70,12 @@ def suggest(trial: optuna.Trial, key: str, distribution: Distribution) -> Any:
 
 def optuna_params(space: Mapping[str, Distribution], values: Values) -> Values | None:
     """Return a trial's values as Optuna stores them; None where one is outside its range, which Optuna cannot store."""
-    if not all(_inside(space[key], value) for key, value in values.items()):
+    if not all(holds_value(space[key], value) for key, value in values.items()):
         return None
     return {key: _stored(space[key], value) for key, value in values.items()}
 
 
-def _inside(distribution: Distribution, value: Any) -> bool:
+def holds_value(distribution: Distribution, value: Any) -> bool:
     """Whether a value is in a distribution, choices compared as text: JSON turns the keys of a mapping into text."""
     return (
         as_text(value) in map(as_text, distribution.choice)

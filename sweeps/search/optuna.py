@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values, settle
 from sweeps.search.base import Home, Proposal, Proposer, distinct
 from sweeps.search.distributions import as_text, for_optuna, optuna_params, suggest
+from sweeps.search.prior import PRIOR, has_turn, read_prior
 from sweeps.search.random import draw
 from sweeps.search.samplers import check_sampler, make_sampler
 from sweeps.search.shared_study import SharedStudy, configurations_tried, values_of
@@ -41,6 +42,7 @@ class Optuna(Proposer):
         self._count = distinct(plan)
         self._study = SharedStudy(plan, home)
         self._copy = StudyCopy(plan)
+        self._prior = read_prior(plan)
         self._handed_out: set[int] = set()
 
     def count(self) -> int:
@@ -66,8 +68,8 @@ class Optuna(Proposer):
             if behind := self._left_behind(trials):
                 number, values = behind[0].number, values_of(behind[0]) or {}
             elif len(tried) < self._count:
-                values, template = self._new(trials, tried)
-                number = self._enter(values, template)
+                values, template, facts = self._new(trials, tried)
+                number = self._enter(values, template, **facts)
                 trials = self._study.trials()
             else:
                 return None
@@ -121,23 +123,30 @@ class Optuna(Proposer):
             again = create_trial(state=state, params=trial.params, distributions=trial.distributions, **scores)
             self._enter(values, again, **facts, again=number)
 
-    def _new(self, trials: list[FrozenTrial], tried: dict[str, int]) -> tuple[Values, FrozenTrial]:
-        """Return the values of a configuration that no trial has yet, and the trial to enter in the study."""
+    def _new(self, trials: list[FrozenTrial], tried: dict[str, int]) -> tuple[Values, FrozenTrial, dict[str, Any]]:
+        """Return the values of a configuration that no trial has yet, the trial to enter in the study, and facts."""
         base = base_values(self.plan)
         if not tried:
-            return base, self._as_trial(base)
+            return base, self._as_trial(base), {}
         parts = ("optuna", len(trials)) + ((self._study.run,) if self._study.has_others(trials) else ())
+        search, scores = self.plan.search, self._scores(trials)
+        turn = {"proposed": len(tried), "startup": search.startup, "misses": search.prior.misses}
+        if self._prior and has_turn(scores, **turn):
+            for attempt in range(search.asks):
+                values = self._prior.draw(self.plan, numpy_generator(self.plan.search.seed, *parts, "prior", attempt))
+                if as_text(values) not in tried:
+                    return values, self._as_trial(values), {PRIOR: True}
         self._copy.follow(trials)
         for attempt in range(self.plan.search.asks):
             seed = derive(self.plan.search.seed, *parts, *((attempt,) if attempt else ())) % 2**32
             trial = self._copy.ask(make_sampler(self.plan, seed))
             values = settle(self.plan.space, self.plan.base, partial(suggest, trial))
             if as_text(values) not in tried:
-                return values, self._copy.template(trial)
+                return values, self._copy.template(trial), {}
         generator = numpy_generator(self.plan.search.seed, *parts, "drawn")
         while as_text(values := draw(self.plan, generator)) in tried:
             pass  # comes to an end, since not all of the space has been tried
-        return values, self._as_trial(values)
+        return values, self._as_trial(values), {}
 
     def _as_trial(self, values: Values) -> FrozenTrial:
         params = optuna_params(self.plan.space, values) or {}
@@ -146,6 +155,14 @@ class Optuna(Proposer):
 
     def _enter(self, values: Values, trial: FrozenTrial, **facts: object) -> int:
         return self._study.enter(values, trial, config=config_hash(configuration(self.plan, values)), **facts)
+
+    def _scores(self, trials: list[FrozenTrial]) -> Iterator[tuple[bool, float | None]]:
+        """Yield of each trial that has ended whether it was the prior's, and its score, or the estimate of it."""
+        for trial in trials:
+            if trial.state == TrialState.PRUNED:
+                yield PRIOR in trial.user_attrs, trial.user_attrs.get(self.plan.objective.estimate_name)
+            elif trial.state.is_finished():
+                yield PRIOR in trial.user_attrs, trial.values[0] if trial.values else None
 
     def _left_behind(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """List trials of earlier runs of this sweep that OUT does not know: a kill came first, or it was damaged."""
