@@ -29,6 +29,8 @@ class Backbone:
         self._maps = maps
         self._device = torch.device(device)
         self._low = features.precision == "bf16"
+        # Matrix units are fed channel by channel; in float32 another layout would change the last bits of old features.
+        self._layout = torch.channels_last if self._low else torch.preserve_format
         self.preprocessing = preprocessing
         self.patches = 0
 
@@ -36,7 +38,7 @@ class Backbone:
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Turn images float32 [B, 3, S, S], normalised, into float32 maps [B, C, H, W] on the device, a map a layer."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._low):
-            maps = self._maps(images.to(self._device))
+            maps = self._maps(images.to(self._device, memory_format=self._layout))
         return [one.float() for one in maps]
 
     def of_squares(self, squares: np.ndarray) -> list[Tensor]:

@@ -34,13 +34,15 @@ def write_features(squares: Iterator[np.ndarray], count: int, features: Features
         written.flush()
 
 
-def square_features(squares: np.ndarray, features: Features, device: str) -> np.ndarray:
-    """Extract the patch features of pictures uint8 [n, S, S, 3], float16 [n, P, D].
+def square_features(
+    squares: np.ndarray, features: Features, device: str, places: np.ndarray | None = None
+) -> np.ndarray:
+    """Extract the patch features of pictures uint8 [n, S, S, 3], float16 [n, P, D]; [n, k, D] at places int64 [n, k].
 
     Raises:
         ValueError: a feature is beyond the range of float16.
     """
-    half = _features(squares, features, device).half().cpu().numpy()
+    half = _features(squares, features, device, places).half().cpu().numpy()
     if not np.isfinite(half).all():
         raise ValueError(f"{features.backbone}: features exceed the range of float16")
     return half
@@ -64,10 +66,10 @@ def range_problem(squares: np.ndarray, features: Features) -> str | None:
     return None
 
 
-def _features(squares: np.ndarray, features: Features, device: str) -> torch.Tensor:
+def _features(squares: np.ndarray, features: Features, device: str, places: np.ndarray | None = None) -> torch.Tensor:
     network = load_backbone(features, device)
     with torch.inference_mode():
-        return patch_features_of(network.of_squares(squares), dim=features.dim)
+        return patch_features_of(network.of_squares(squares), dim=features.dim, places=places)
 
 
 def _batches(

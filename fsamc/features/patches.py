@@ -38,15 +38,16 @@ def patch_features(layer2: Tensor | np.ndarray, layer3: Tensor | np.ndarray, *, 
     return patch_features_of([layer2, layer3], dim)
 
 
-def patch_features_of(maps: Sequence[Tensor | np.ndarray], dim: int) -> Tensor:
+def patch_features_of(maps: Sequence[Tensor | np.ndarray], dim: int, places: np.ndarray | None = None) -> Tensor:
     """Return the patch features of one or more feature maps (paper 3.2).
 
     Args:
         maps: one [B, C, H, W] per layer, any float dtype, torch or NumPy; the first one's grid is the result's.
         dim: channels of a patch feature.
+        places: int64 [B, k], the patches of each image that are computed, in 0 to H*W - 1; None for all.
 
     Returns:
-        float32 [B, H*W, dim], rows of the grid first, on the device of the maps.
+        float32 [B, H*W or k, dim], rows of the grid first, on the device of the maps.
 
     Raises:
         ValueError: no map, a map that is not 4-dimensional, or maps of different batches.
@@ -55,6 +56,8 @@ def patch_features_of(maps: Sequence[Tensor | np.ndarray], dim: int) -> Tensor:
     if not layers or any(layer.ndim != 4 or layer.shape[0] != layers[0].shape[0] for layer in layers):
         raise ValueError(f"expected feature maps [B, C, H, W] of one batch, found {[tuple(m.shape) for m in layers]}")
     batch, _, height, width = layers[0].shape
+    if places is not None:
+        return _features_at(layers, torch.from_numpy(places).to(layers[0].device), dim)
     features = layers[0].new_zeros(batch, height, width, dim)
     for position, layer in enumerate(layers):
         part = _layer_part(layer.shape[1], position, len(layers), dim)
@@ -63,6 +66,23 @@ def patch_features_of(maps: Sequence[Tensor | np.ndarray], dim: int) -> Tensor:
             pooled = F.interpolate(pooled, (height, width), mode="bilinear", align_corners=False)
         features[..., part.outputs] += pooled.permute(0, 2, 3, 1)
     return features.flatten(1, 2)
+
+
+def _features_at(layers: Sequence[Tensor], places: Tensor, dim: int) -> Tensor:
+    """Compute the patch features at places int64 [B, k] alone, float32 [B, k, dim]."""
+    height, width = layers[0].shape[2:]
+    rows, columns = places // width, places % width
+    # Of a place's middle what `grid_sample` wants, where -1 and 1 are the edges of the first and the last patch.
+    middles = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)[:, :, None]
+    features = layers[0].new_zeros(*places.shape, dim)
+    for position, layer in enumerate(layers):
+        part = _layer_part(layer.shape[1], position, len(layers), dim)
+        if layer.shape[2:] == (height, width):
+            features[..., part.outputs] += part.at(layer, rows, columns)
+        else:
+            pooled = F.grid_sample(part.convolve(layer), middles, padding_mode="border", align_corners=False)
+            features[..., part.outputs] += pooled[..., 0].transpose(1, 2)
+    return features
 
 
 class _LayerPart(NamedTuple):
@@ -89,6 +109,19 @@ class _LayerPart(NamedTuple):
         for channels, kernels in zip(self.channels.unbind(1), self.kernels.split(1, dim=1), strict=True):
             inputs = channels_last[..., channels.to(layer.device)].permute(0, 3, 1, 2)
             pooled = F.conv2d(inputs, kernels.to(layer.device), padding=1, groups=len(channels)).add_(pooled)
+        return pooled
+
+    def at(self, layer: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """float32 [B, C, H, W] -> [B, k, n]: what `convolve` gives at places int64 [B, k] of the grid."""
+        channels_last = F.pad(layer.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        images = torch.arange(len(layer), device=layer.device)[:, None]
+        pooled = torch.zeros((), device=layer.device)
+        for down in range(3):
+            for across in range(3):
+                patches = channels_last[images, rows + down, columns + across]
+                for channels, kernels in zip(self.channels.unbind(1), self.kernels.unbind(1), strict=True):
+                    weights = kernels[:, down, across].to(layer.device)
+                    pooled = pooled + patches[..., channels.to(layer.device)] * weights
         return pooled
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fsamc.config.features import Features
 from fsamc.detectors.base import Detector
+from fsamc.features.backbone import load_backbone
 from fsamc.features.extraction import square_features
 from fsamc.representation.views import View, grid_of
 
@@ -25,13 +26,15 @@ def turned_patches(
         features: how patches are extracted.
         device: where.
     """
-    turned = square_features(np.stack([view.of(square) for square in squares]), features, device)
-    there = places_after(view, turned.shape[1])[places]
-    patches = np.take_along_axis(turned, there[..., None], 1)
+    turned = np.stack([view.of(square) for square in squares])
+    there = places_after(view, load_backbone(features, device).patches)[places]
     if detector.patchwise:
+        patches = square_features(turned, features, device, there)
         _, indices = detector.compare(patches)
     else:
-        indices = np.take_along_axis(detector.compare(turned)[1], there, 1)
+        whole = square_features(turned, features, device)
+        patches = np.take_along_axis(whole, there[..., None], 1)
+        indices = np.take_along_axis(detector.compare(whole)[1], there, 1)
     return patches.astype(np.float32), detector.rows[indices].astype(np.float32)
 
 

@@ -104,11 +104,11 @@ def test_features_are_the_same_where_memory_is_short_and_batches_are_halved(
     ample = store.get(good_set(tiny_category, tiny_config))["features"]
     whole, sizes = extraction.patch_features_of, []
 
-    def short_of_memory(maps, *, dim):
+    def short_of_memory(maps, *, dim, places):
         sizes.append(len(maps[0]))
         if len(maps[0]) > 2:
             raise torch.OutOfMemoryError
-        return whole(maps, dim=dim)
+        return whole(maps, dim=dim, places=places)
 
     monkeypatch.setattr(extraction, "patch_features_of", short_of_memory)
     found = Store(tmp_path / "short").get(good_set(tiny_category, tiny_config))["features"]
@@ -119,7 +119,7 @@ def test_features_are_the_same_where_memory_is_short_and_batches_are_halved(
 
 def test_features_that_float16_cannot_hold_are_not_kept(tiny_category, tiny_config, store, monkeypatch):
     loud = updated(tiny_config, {"features.batch": 4})
-    monkeypatch.setattr(extraction, "patch_features_of", lambda maps, *, dim: torch.full((4, 64, dim), 7e4))
+    monkeypatch.setattr(extraction, "patch_features_of", lambda maps, *, dim, places: torch.full((4, 64, dim), 7e4))
     with pytest.raises(ValueError, match="exceed the range of float16"):
         store.get(good_set(tiny_category, loud))
     assert not store.has(good_set(tiny_category, loud))

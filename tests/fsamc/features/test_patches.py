@@ -50,6 +50,11 @@ def test_closed_form_is_the_long_way(shapes, dim):
     found = patch_features_of(maps, dim)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+    places = np.random.default_rng(0).integers(0, expected.shape[1], (len(expected), 7))
+    some = patch_features_of(maps, dim, places)
+    expected_there = expected[torch.arange(len(expected))[:, None], torch.from_numpy(places)]
+    assert some.shape == expected_there.shape
+    assert (some - expected_there).abs().max() <= 1e-6 * expected.abs().max()
 
 
 def test_resnet50_layer2_is_one_depthwise_kernel():
