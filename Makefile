@@ -51,8 +51,9 @@ bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on rea
 bench-nearest: $(INSTALLED)  ## the search for nearest bank rows beside faiss and torch, on the real patches beside the checkout
 	$(BIN)/python -m tests.bench.bench_nearest $(REAL_PATCHES) $(ARGS)
 
-bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on the recorded table
-	$(BIN)/python tests/bench/bench_search.py $(ARGS)
+bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on recorded tables, and how often a stop is wrong
+	$(BIN)/python -m tests.bench.bench_search $(ARGS)
+	$(BIN)/python -m tests.bench.bench_race
 	$(BIN)/python -m tests.bench.bench_final
 	$(BIN)/python -m tests.bench.bench_prior
 

@@ -54,6 +54,8 @@ class SweepRun:
         self.request, self.prepared, self.plan = checked.request, checked.prepared, checked.prepared.plan
         self.out, self.cache = checked.request.out, checked.places.cache
         self._plan_memory()
+        self.n_folds = len(self.prepared.folds(self.plan.base))
+        self.stopping = EarlyStopping(self.plan, folds=self.n_folds, averaged=self.prepared.averaged)
         self.folder = SweepFolder(self.out, self.plan)
         self.records = self.folder.open(
             self.prepared.contents,
@@ -65,8 +67,6 @@ class SweepRun:
         self.store = Store(self.cache, run=self.folder.run)
         self.built_before = builds_by_kind(self.store)
         self.usage = Usage.going_on(self.folder.notes, started=interrupts.started)
-        self.n_folds = len(self.prepared.folds(self.plan.base))
-        self.stopping = EarlyStopping(self.plan, folds=self.n_folds, averaged=self.prepared.averaged)
 
     @cached_property
     def proposer(self) -> Proposer:
@@ -102,7 +102,7 @@ class SweepRun:
             )
             with progress:
                 recorder = Recorder(self.folder, progress, self.proposer, self.usage, self.stopping)
-                if self.proposer.left() or not all(record.done for record in self.records):
+                if self.stopping.left(self.proposer) or not all(record.done for record in self.records):
                     self._have_ray()
                     self._run_trials(recorder, progress)
             self._finish(recorder, mlflow_sync, progress)
@@ -122,7 +122,7 @@ class SweepRun:
         scores, by_fold, standings = self.folder.scores(), self.folder.fold_scores(), self.stopping.standings
         done = [record for record in self.records if record.done]
         for record in done:
-            self.stopping.replay(record.number, self._folds(record.values), by_fold.get(record.number, {}))
+            self.stopping.replay(record, self._folds(record.values), by_fold.get(record.number, {}))
         for record in self.records:
             self.proposer.replay(record.number, record.values)
             score = scores.get(record.number, {})
@@ -141,7 +141,9 @@ class SweepRun:
             propose=recorder.propose,
             folds=self._folds,
             passes=passes(self.prepared, self.blocks),
-            halted=lambda: self.interrupts.requested,
+            enter=self.stopping.enter,
+            halted=lambda: self.interrupts.requested or self.stopping.over(),
+            waits=self.stopping.waits,
         )
         with (
             running(self._materials()) as runner,
@@ -247,14 +249,14 @@ class SweepRun:
         return sweep_status(
             [record for record in self.folder.records() if self._folds(record.values)],
             recorder.ended,
-            all_proposed=not self.proposer.left(),
+            all_proposed=not self.stopping.left(self.proposer),
             trials=self.proposer.count(),
             stopped_by=recorder.stopped_by,
             budget_spent=self.interrupts.reason == BUDGET,
         )
 
     def _folds(self, values: Mapping[str, Any]) -> list[Fold]:
-        return by_block(self.prepared.folds(configuration(self.plan, values)), self.blocks)
+        return by_block(self.stopping.order(values, self.prepared.folds(configuration(self.plan, values))), self.blocks)
 
     def _find(self, record: TrialRecord) -> list[Outcome] | None:
         """Return what the stores have of a finished trial; None where a fold is missing."""
@@ -266,7 +268,8 @@ class SweepRun:
     def _saved(self) -> dict[str, int]:
         planned = {one.number: len(self._folds(one.values)) for one in self.folder.records() if one.stopped}
         rows = self.folder.saved.folds if self.folder.has_rows() else pd.DataFrame({"trial": []})
-        return folds_saved(planned, rows.groupby("trial").size().to_dict())
+        spared = self.proposer.left() - self.stopping.left(self.proposer)
+        return folds_saved(planned, rows.groupby("trial").size().to_dict(), spared=spared, folds=self.n_folds)
 
     def _note(self, status: str) -> None:
         """Write sweep.json."""

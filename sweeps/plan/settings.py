@@ -9,13 +9,12 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, field_valida
 
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
-from fsamc.data.credentials import holds_secret
 from fsamc.deadline import DEADLINE
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import is_aside, mapping, parted, sweep_kinds
-from sweeps.plan.objective_settings import EarlierSweeps, Final, Objective
+from sweeps.plan.objective_settings import Objective
 from sweeps.plan.older_plans import read_older
-from sweeps.plan.stopping_settings import Stopping
+from sweeps.plan.search_settings import Search
 
 Auto = Literal["auto"]
 
@@ -132,65 +131,6 @@ class Resources(Settings):
         if value != "auto" and value < 0:
             raise ValueError(f"found {value}, expected `auto` or 0 and more")
         return value
-
-
-class Search(Settings):
-    """How the space is explored. Trial 0 is always the plan's base itself."""
-
-    algorithm: Literal["grid", "random", "optuna", "list"] = Field(
-        "optuna", description="who proposes configurations; list: the plan's `configurations`"
-    )
-    trials: int = Field(
-        20,
-        ge=1,
-        description="configurations to try, the base among them, by all drivers of a study; a grid or a list: all",
-    )
-    seed: int = Field(0, ge=0, description="seed of the proposals")
-    sampler: Literal["tpe", "cmaes", "gp"] = Field(
-        "tpe",
-        description="how `optuna` proposes: tpe in any space; cmaes for two or more ranges of numbers, without "
-        "`choice`, `when` and a second goal; gp in any space, where keys with `when` are left to tpe",
-    )
-    startup: int = Field(10, ge=1, description="trials that `optuna` draws at random before it learns from them")
-    asks: int = Field(
-        10,
-        ge=1,
-        description="how often the sampler is asked for what has not been tried, before that is drawn at random",
-    )
-    goals: tuple[Literal["accuracy"]] | tuple[Literal["accuracy"], Literal["seconds"]] = Field(
-        ("accuracy",),
-        description="what is searched for: accuracy, or [accuracy, seconds], the seconds of a fold as a second goal; "
-        "the best trial is the one of highest accuracy, and the Pareto set is written to sweep.json",
-    )
-    storage: str | None = Field(
-        None,
-        description="where `optuna` keeps its study: an SQLAlchemy URL or a journal file, OUT/study.db by default; "
-        "${NAME} stands for an environment variable, and a password may be written in no other way",
-    )
-    study: str | None = Field(
-        None,
-        min_length=1,
-        description="the study's name, the plan's by default; drivers that share it add to its trials",
-    )
-    stopping: Stopping = Stopping()
-    final: Final = Final()
-    prior: EarlierSweeps = EarlierSweeps()
-
-    @field_validator("storage")
-    @classmethod
-    def _no_password(cls, storage: str | None) -> str | None:
-        if holds_secret(storage or ""):
-            raise ValueError(
-                "holds a password, which would be written to files; write ${NAME} in its place and set that variable"
-            )
-        return storage
-
-    @property
-    def stops_by(self) -> Literal["none", "race", "asha", "median"]:
-        """`stopping.kind` with `auto` decided."""
-        if self.stopping.kind == "auto":
-            return "race" if self.algorithm == "optuna" else "none"
-        return self.stopping.kind
 
 
 class Plan(Settings):

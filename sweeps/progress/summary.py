@@ -21,6 +21,7 @@ from sweeps.progress.final_table import final_table
 from sweeps.progress.summary_table import summary_tables
 from sweeps.results.choices import choice_line, recommendation
 from sweeps.results.folder import SweepFolder
+from sweeps.results.objective import equivalent_line, ranking_by_objective
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage, saved_line, views_lines
 from sweeps.tracking.uri import is_server
@@ -67,6 +68,7 @@ def show_results(
     lines = [
         f"peak memory {usage.peak_memory / 2**30:.1f} GiB, {usage.seconds:.0f} s in all",
         *(f"views    {line}" for line in views_lines(folder.notes)),
+        *equivalent_lines(folder),
         *saved_line(folder.notes),
         *([f"report   {report}"] if report.exists() else []),
         *figures_line(folder),
@@ -75,6 +77,14 @@ def show_results(
     ]
     for line in lines:
         _print_plain(console, line)
+
+
+def equivalent_lines(folder: SweepFolder) -> list[str]:
+    """Say which trials make no difference, where the search went by that."""
+    board = ranking_by_objective(folder.plan, folder.saved.folds, folder.saved.measured)
+    estimates = {one.number: one.estimate for one in folder.records() if one.estimate is not None}
+    line = equivalent_line(folder.plan, board, estimates)
+    return [line] if line else []
 
 
 def labels_of(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:

@@ -12,6 +12,7 @@ from sweeps.report.document.numbers import duration, listed
 from sweeps.report.document.report_blocks import Table
 from sweeps.report.evidence import Evidence
 from sweeps.results import tables
+from sweeps.results.usage import saved_by
 
 MOST_REASONS = 20
 
@@ -70,11 +71,8 @@ def what_was_spent(evidence: Evidence) -> Table:
 
 
 def _saved(notes: Mapping[str, Any]) -> str:
-    stopped = notes.get("trials_stopped", 0)
-    if not stopped:
-        return ""
-    saved = counted(notes["folds_saved"], "fold")
-    return f"{saved} by stopping {counted(stopped, 'trial')} early; {notes['folds_scored']} were scored"
+    told = saved_by(notes)
+    return f"{counted(notes['folds_saved'], 'fold')}, {told}; {notes['folds_scored']} were scored" if told else ""
 
 
 def seconds_per_stage(evidence: Evidence) -> Table | None:

@@ -12,7 +12,7 @@ from sweeps.report.baselines import chance, default_trial, not_default
 from sweeps.report.document.numbers import interval, listed, percentage_points, shown
 from sweeps.report.document.report_blocks import Tile
 from sweeps.report.evidence import Evidence
-from sweeps.results.objective import what_chooses
+from sweeps.results.objective import equivalent_line, what_chooses
 from sweeps.results.tables import AVERAGE, DASH, not_stopped, percent
 
 ALONE = "needs two categories that every trial has: with one there is no other to choose on"
@@ -130,6 +130,7 @@ def conclusions(evidence: Evidence) -> list[str]:
         _no_final(evidence),
         _rivals(evidence),
         _stopped(evidence),
+        _equivalent(evidence),
         _against_bar(evidence),
         _over(evidence),
     ]
@@ -183,6 +184,12 @@ def _stopped(evidence: Evidence) -> str:
     these = "was stopped early and has" if n == 1 else "were stopped early and have"
     why = "no average, but an estimate of it: the first folds spoke against going on"
     return f"{counted(n, 'further trial')} {these} {why}." if n else ""
+
+
+def _equivalent(evidence: Evidence) -> str:
+    estimates = {one.number: one.estimate for one in evidence.stopped if one.estimate is not None}
+    line = equivalent_line(evidence.plan, evidence.board, estimates)
+    return f"{line[0].upper()}{line[1:]}." if line else ""
 
 
 def _against_bar(evidence: Evidence) -> str:

@@ -5,6 +5,8 @@ What is reported of the chosen trial is its accuracy, whatever chose it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from fsamc.config.scoring import MEASURES
@@ -75,6 +77,29 @@ def ranking_by_objective(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame
 def chosen_trial(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> int | None:
     """Pick the trial that the objective chooses; none where the trials share no category."""
     return tables.best_trial(scored(plan, folds, measured))
+
+
+def equivalents(plan: Plan, board: pd.DataFrame, estimates: Mapping[int, float]) -> list[int]:
+    """List the trials that end no more than the margin below the best one, itself among them, by number.
+
+    Args:
+        plan: `search.stopping.margin`.
+        board: as `ranking_by_objective` makes it.
+        estimates: of the trials that were stopped early, by number.
+    """
+    if board.empty:
+        return []
+    complete = dict(zip(board["trial"], board["objective"], strict=True))
+    least = board["objective"].iloc[0] - plan.search.stopping.margin
+    return sorted(int(trial) for trial, score in {**estimates, **complete}.items() if round(score - least, 12) >= 0)
+
+
+def equivalent_line(plan: Plan, board: pd.DataFrame, estimates: Mapping[int, float]) -> str:
+    """Say the same, and who decided; nothing where the search does not go by the margin."""
+    same = equivalents(plan, board, estimates) if plan.search.until == "decided" else []
+    margin = f"{100 * plan.search.stopping.margin:g} points"
+    numbers = ", ".join(map(str, same))
+    return f"equivalent: {numbers}; within {margin} of the best, as {plan.search.stops_by} decided" if same else ""
 
 
 def chosen_metrics(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> dict[str, float]:

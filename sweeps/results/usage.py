@@ -108,23 +108,33 @@ def builds_since(before: Mapping[str, tuple[int, float]], store: Store) -> dict[
     }
 
 
-def folds_saved(planned: Mapping[int, int], ran: Mapping[Any, int]) -> dict[str, int]:
+def folds_saved(
+    planned: Mapping[int, int], ran: Mapping[Any, int], *, spared: int = 0, folds: int = 0
+) -> dict[str, int]:
     """Count what stopping trials early has saved, for sweep.json, from what a resumed sweep finds on disk.
 
     Args:
         planned: folds of each trial that was stopped early.
         ran: folds that were run of every trial.
+        spared: trials that were never begun, since none of them could have made a difference.
+        folds: of each of these.
     """
     return {
         "trials_stopped": len(planned),
+        "trials_spared": spared,
         "folds_scored": sum(ran.values()),
-        "folds_saved": sum(folds - ran.get(number, 0) for number, folds in planned.items()),
+        "folds_saved": sum(most - ran.get(number, 0) for number, most in planned.items()) + spared * folds,
     }
 
 
 def saved_line(notes: Mapping[str, Any]) -> list[str]:
-    """Say the same in words, if any trial was stopped."""
-    if not notes["trials_stopped"]:
-        return []
-    spent, saved = notes["folds_scored"], notes["folds_saved"]
-    return [f"{counted(notes['trials_stopped'], 'trial')} stopped early: {counted(spent, 'fold')} spent, {saved} saved"]
+    """Say the same in words, if any trial was stopped, or never begun."""
+    told = saved_by(notes)
+    return [f"{told}: {counted(notes['folds_scored'], 'fold')} spent, {notes['folds_saved']} saved"] if told else []
+
+
+def saved_by(notes: Mapping[str, Any]) -> str:
+    """Say how many trials were stopped or never begun; nothing where none was."""
+    stopped, spared = (notes.get(f"trials_{how}", 0) for how in ("stopped", "spared"))
+    told = [f"{counted(stopped, 'trial')} stopped early"] if stopped else []
+    return ", ".join(told + ([f"{spared} not begun, for none could make a difference"] if spared else []))

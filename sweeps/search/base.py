@@ -68,7 +68,13 @@ class Proposer(ABC):
         """Count the trials that are still to be proposed, by whatever driver."""
 
     def tell(  # noqa: B027  most have nothing to learn
-        self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None
+        self,
+        number: int,
+        score: float | None,
+        *,
+        seconds: float | None = None,
+        std: float | None = None,
+        folds: Mapping[int, float] | None = None,
     ) -> None:
         """Learn how a trial ended; only the first word about it counts.
 
@@ -77,6 +83,7 @@ class Proposer(ABC):
             score: its average accuracy, in [0, 1]; None if it failed.
             seconds: the mean of what its folds took by themselves.
             std: the score's standard deviation over seeds.
+            folds: the score of each fold, by its place among all of the trial's, for whoever looks at the study.
         """
 
     def prune(  # noqa: B027

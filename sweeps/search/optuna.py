@@ -92,14 +92,22 @@ class Optuna(Proposer):
         elif self._enter(values, self._as_trial(values)) != number:
             raise BadInput(f"{self._study.name}: has lost trials before trial {number}; restore the study")
 
-    def tell(self, number: int, score: float | None, *, seconds: float | None = None, std: float | None = None) -> None:
+    def tell(
+        self,
+        number: int,
+        score: float | None,
+        *,
+        seconds: float | None = None,
+        std: float | None = None,
+        folds: Mapping[int, float] | None = None,
+    ) -> None:
         """Complete the trial, or let it fail where a goal has no value."""
         name = self.plan.objective.score_name
         facts = _finite({name: score, f"{name}_std": std, "seconds": seconds})
         goals = {"accuracy": facts.get(name), "seconds": facts.get("seconds")}
         scores = [score for goal in self.plan.search.goals if (score := goals[goal]) is not None]
         if len(scores) == len(self.plan.search.goals):
-            self._end(number, TrialState.COMPLETE, facts, values=scores)
+            self._end(number, TrialState.COMPLETE, facts, values=scores, intermediate_values=dict(folds or {}))
         else:
             self._end(number, TrialState.FAIL, facts)
 

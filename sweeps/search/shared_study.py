@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -97,6 +99,10 @@ class SharedStudy:
         )
         if _PLAN not in study.user_attrs:
             study.set_user_attr(_PLAN, self._plan)
+            names = {"accuracy": plan.objective.score_name, "seconds": "seconds"}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # of naming them, which dashboards show
+                study.set_metric_names([names[goal] for goal in plan.search.goals])
         return study, self._storage.get_study_id_from_name(study.study_name)
 
     def _enter(self, trial: FrozenTrial) -> int:

@@ -88,8 +88,8 @@ class Standings:
 
     def by_place(self, trial: int) -> dict[int, float]:
         """Return the scores so far, by the fold's place among those planned."""
-        scores = self.scores[trial]
-        return {place: scores[fold] for place, fold in enumerate(self.planned[trial]) if fold in scores}
+        scores = self.scores.get(trial, {})
+        return {place: scores[fold] for place, fold in enumerate(self.planned.get(trial, ())) if fold in scores}
 
     def differences(self, trial: int) -> dict[Place, float]:
         """Return differences to the best complete trial, on the folds that both have."""
@@ -146,10 +146,13 @@ class Race(Rule):
         confidence: above 0.5; how sure to be that a trial would end below the best one.
         fewest: shared folds before a trial may be stopped.
         spread: standard deviation of differences that is expected beforehand.
+        margin: how far above the best one a trial may end and still be stopped; 0 where an equal runs to its end.
     """
 
-    def __init__(self, standings: Standings, *, confidence: float, fewest: int, spread: float) -> None:
-        self._standings = standings
+    def __init__(
+        self, standings: Standings, *, confidence: float, fewest: int, spread: float, margin: float = 0.0
+    ) -> None:
+        self._standings, self._margin = standings, margin
         self._confidence, self._fewest = confidence, fewest
         self._prior = spread**2
         self._rival: int | None = None  # whom `_scatter` compares with
@@ -167,24 +170,29 @@ class Race(Rule):
         if len(gaps) < self._fewest:
             return None
         if self._out_of_reach(trial, board.best):
-            return f"not even full marks on its other folds would bring it up to trial {board.best}"
+            where = f"more than {100 * self._margin:g} points above" if self._margin else "up to"
+            return f"not even full marks on its other folds would bring it {where} trial {board.best}"
         sure = self.sure(gaps, board.planned[trial])
         if sure < self._confidence:
             return None
-        below = f"{-100 * mean_score(gaps):.1f} points below trial {board.best} on the same folds"
-        return f"{below}, {100 * sure:.1f} % sure to end below"
+        ahead = 100 * mean_score(gaps)
+        if self._margin:
+            end = f"sure not to end more than {100 * self._margin:g} points above"
+            return f"{ahead:+.1f} points to trial {board.best} on the same folds, {100 * sure:.1f} % {end}"
+        return f"{-ahead:.1f} points below trial {board.best} on the same folds, {100 * sure:.1f} % sure to end below"
 
     def _out_of_reach(self, trial: int, best: int) -> bool:
         scores, planned = self._standings.scores[trial], self._standings.planned[trial]
         most = mean_score({fold: scores.get(fold, 1.0) for fold in planned})
-        return round(most - self._standings.mean(best), 12) < 0
+        ahead = round(most - self._standings.mean(best), 12)
+        return ahead < 0 or 0 < self._margin >= ahead
 
     def sure(self, gaps: Scores, planned: Collection[Place]) -> float:
-        """Return the probability that the average difference, `gaps` so far, is below 0 once all planned folds are in.
+        """Return the probability that the average difference, `gaps` so far, is below the margin in the end.
 
-        `gaps`: on fewer folds than are planned.
+        That is once all planned folds are in. `gaps`: on fewer folds than are planned.
         """
-        ahead = mean_score(gaps)
+        ahead = mean_score(gaps) - self._margin
         if round(ahead, 12) >= 0:
             return 0.0
         now, then = weights(gaps), weights(planned)

@@ -79,6 +79,7 @@ class Recorder(NotPickled, tune.Callback):
         self._folder, self._progress, self._proposer = folder, progress, proposer
         self._usage, self._stopping = usage, stopping
         self._running: dict[int, RunningTrial] = {}  # by the trial's number
+        self._over: set[int] = set()  # of these, whom Tune has done with
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
         self.error: Exception | None = None
@@ -104,32 +105,46 @@ class Recorder(NotPickled, tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Write a fold's row."""
+        """Write the rows of this fold, and of others that were waiting for it."""
         outcome: Outcome | None = result.get("outcome")
-        running = self._running.get(trial.config["number"])
-        if self.stopped_by or running is None or outcome is None or running.has(outcome.fold):
+        if self.stopped_by or outcome is None:
             return
-        if outcome.fatal:
+        if outcome.fatal and trial.config["number"] in self._running:
             self._stop(str(outcome.error))
             return
-        with self._stop_where_nothing_can_be_written():
-            row = self._folder.fold(running.number, running.values, outcome)
-            running.rows.append(row)
-            if outcome.result is not None:
-                running.scores[tuple(row[name] for name in tables.FOLD)] = fold_score(self._folder.plan, outcome.result)
-            self._usage.add(outcome)
-            self._progress.fold(row, reused=outcome.reused)
+        self._write_judged()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's folds are all there, or that it was stopped early, and tell the search."""
-        running = self._running.get(trial.config["number"])
         with self._stop_where_nothing_can_be_written():
             release_memory(trial)
-            if running is None or self.stopped_by:
+            self._over.add(trial.config["number"])
+            self._end_judged()
+
+    def _write_judged(self) -> None:
+        for number, outcome in self._stopping.judged():
+            running = self._running.get(number)
+            if running is not None and not self.stopped_by and not running.has(outcome.fold):
+                with self._stop_where_nothing_can_be_written():
+                    self._write(running, outcome)
+
+    def _write(self, running: RunningTrial, outcome: Outcome) -> None:
+        row = self._folder.fold(running.number, running.values, outcome)
+        running.rows.append(row)
+        if outcome.result is not None:
+            running.scores[tuple(row[name] for name in tables.FOLD)] = fold_score(self._folder.plan, outcome.result)
+        self._usage.add(outcome)
+        self._progress.fold(row, reused=outcome.reused)
+
+    def _end_judged(self) -> None:
+        """End the trials that Tune has done with and that have been judged to their end."""
+        for number in sorted(self._over & self._running.keys()):
+            running, reason = self._running[number], self._stopping.reasons.get(number)
+            if self.stopped_by:
                 return
             if len(running.rows) == running.planned:
                 self._finish(running)
-            elif reason := self._stopping.reasons.get(running.number):
+            elif reason is not None:
                 self._close_early(running, reason)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -137,10 +152,13 @@ class Recorder(NotPickled, tune.Callback):
         running = self._running.pop(trial.config["number"], None)
         if running and not self.stopped_by:
             self.ended.add(running.number)
+            self._stopping.lost(running.number)
             with self._stop_where_nothing_can_be_written():
                 self._progress.lost(running.number)
                 self._proposer.tell(running.number, None)
                 self._folder.failed(running.number)
+                self._write_judged()
+                self._end_judged()
 
     def _finish(self, running: RunningTrial) -> None:
         del self._running[running.number]
@@ -150,7 +168,8 @@ class Recorder(NotPickled, tune.Callback):
         if (rows["status"] == "ok").all():
             self._folder.done(running.number)
             seconds = float(rows["seconds"].astype(float).mean())
-            self._proposer.tell(running.number, score, seconds=seconds, std=score_std)
+            by_place = self._stopping.standings.by_place(running.number)
+            self._proposer.tell(running.number, score, seconds=seconds, std=score_std, folds=by_place)
         else:
             self._folder.failed(running.number)
             self._proposer.tell(running.number, None)

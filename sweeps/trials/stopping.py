@@ -1,8 +1,13 @@
-"""Early stopping of trials: Tune's scheduler hook, told fold by fold, and the rule that `search.stopping` names."""
+"""Early stopping of trials: Tune's scheduler hook, told fold by fold, and the rule that `search.stopping` names.
+
+Where all trials are known beforehand (a grid, a list, random draws) folds are judged in the plan's order, trial after
+trial and fold after fold, whatever the order in which they arrive (`InOrder`): who is stopped, and after which fold,
+is the same on any machine, and after a kill. What has run beyond that has no row; the store keeps it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
 from typing import Any
@@ -13,6 +18,12 @@ from cluster.folds import Fold, Outcome
 from fsamc.counting import counted
 from sweeps.plan.settings import Plan, Search
 from sweeps.results.objective import fold_score, has_say
+from sweeps.results.reader import TrialRecord
+from sweeps.search import Proposer
+from sweeps.search.distributions import as_text
+from sweeps.trials.in_order import InOrder
+from sweeps.trials.intensify import Intensify
+from sweeps.trials.proved import BASE, Proved, drawn, has_ended
 from sweeps.trials.racing import Place, Race, Rule, Standings
 from sweeps.trials.trial import NotPickled
 
@@ -72,13 +83,59 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         self.error: Exception | None = None
         self._rule = make_rule(plan.search, self.standings, folds)
         self._failed: set[int] = set()
+        listed, self._proved = plan.search.algorithm != "optuna", plan.search.stops_by == "proved"
+        self._line = InOrder(trials=listed) if self._rule and (listed or self._proved) else None
+        self._judged: list[tuple[int, Outcome]] = []
 
-    def replay(self, number: int, folds: Iterable[Fold], scores: Mapping[Place, float]) -> None:
-        """Take in a trial that an earlier run has brought to its end: its folds, and the scores of those that ran."""
+    def order(self, values: Mapping[str, Any], folds: Sequence[Fold]) -> list[Fold]:
+        """Return a trial's folds in the order in which they are judged: drawn at random where the rule goes by that."""
+        if not self._proved:
+            return list(folds)
+        by_place = {fold_place(fold): fold for fold in folds}
+        base = self.standings.scores[BASE] if has_ended(self.standings, BASE) else {}
+        seeds = (self._plan.search.seed, "order of folds", as_text(values))
+        order = drawn([*self._with_say(folds)], base, self._plan.search.stopping, *seeds)
+        return [by_place[place] for place in dict.fromkeys([*order, *by_place])]
+
+    def waits(self) -> bool:
+        """Whether no trial can begin yet: its folds are drawn by what the base lost, which has not ended."""
+        return self._proved and self._line is not None and self._line.expects(BASE)
+
+    def enter(self, number: int, values: Mapping[str, Any], folds: Sequence[Fold]) -> None:
+        """Expect a trial, perhaps without folds, after those that were entered before."""
+        if number in self.standings.planned:
+            return
+        folds = self.order(values, folds)
         self.standings.enter(number, self._with_say(folds))
-        for fold in self.standings.planned[number]:
+        if self._line:
+            self._line.enter(number, map(fold_place, folds))
+
+    def over(self) -> bool:
+        """Whether no trial could end above the best one by what makes a difference, so that none need be proposed.
+
+        Not where trials are known beforehand: each of these then has a fold, whatever was under way.
+        """
+        board, search = self.standings, self._plan.search
+        if search.until == "budget" or search.algorithm != "optuna" or board.best is None:
+            return False
+        return round(board.mean(board.best) + search.stopping.margin, 12) >= 1
+
+    def left(self, proposer: Proposer) -> int:
+        """Count the trials that are still to be proposed."""
+        return 0 if self.over() else proposer.left()
+
+    def lost(self, number: int) -> None:
+        """Wait no longer for a trial that ended without its folds."""
+        if self._line:
+            self._line.end(number)
+            self._judge_what_came()
+
+    def replay(self, trial: TrialRecord, folds: Sequence[Fold], scores: Mapping[Place, float]) -> None:
+        """Take in a trial that an earlier run has brought to its end: its folds, and the scores of those that ran."""
+        self.standings.enter(trial.number, self._with_say(self.order(trial.values, folds)))
+        for fold in self.standings.planned[trial.number]:
             if fold in scores:
-                self._tell(number, fold, scores[fold])
+                self._tell(trial.number, fold, scores[fold])
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop, or continue. Tune asks here before the recorder writes the fold down and before a new one starts."""
@@ -88,26 +145,44 @@ class EarlyStopping(NotPickled, FIFOScheduler):
             self.error = self.error or error
             raise
 
+    def judged(self) -> list[tuple[int, Outcome]]:
+        """Give the outcomes, and whose, that have been judged since this was last asked: they belong in the tables."""
+        judged, self._judged = self._judged, []
+        return judged
+
     def _decide(self, trial: Any, result: dict[str, Any]) -> str:
         outcome: Outcome | None = result.get("outcome")
         number = trial.config["number"]
-        if outcome is None:
-            return self.CONTINUE
+        if outcome is not None:
+            self.enter(number, trial.config["values"], list(trial.config["folds"]))
+            if self._line is None:
+                self._judge(number, outcome)
+            else:
+                self._line.come(number, fold_place(outcome.fold), outcome)
+                self._judge_what_came()
+        return self.STOP if number in self.reasons else self.CONTINUE
+
+    def _judge_what_came(self) -> None:
+        assert self._line is not None
+        while came := self._line.take():
+            self._judge(*came)
+
+    def _judge(self, number: int, outcome: Outcome) -> None:
+        """Enter a fold into the standings, and hear what the rule says of its trial."""
+        self._judged.append((number, outcome))
         if outcome.result is None:
             self._failed.add(number)
-            return self.CONTINUE
-        if number not in self.standings.planned:
-            self.standings.enter(number, self._with_say(trial.config["folds"]))
+            return
         place, score = fold_place(outcome.fold), fold_score(self._plan, outcome.result)
         if place in self.standings.scores[number]:  # the trial's process died and starts again
-            return self.CONTINUE
+            return
         if place not in self.standings.planned[number] or isnan(score):
-            return self.CONTINUE
+            return
         reason = self._tell(number, place, score)
-        if reason is None or number in self._failed:  # a failure must not pass unnoticed
-            return self.CONTINUE
-        self.reasons[number] = reason
-        return self.STOP
+        if reason is not None and number not in self._failed:  # a failure must not pass unnoticed
+            self.reasons[number] = reason
+            if self._line:
+                self._line.end(number)
 
     def _with_say(self, folds: Iterable[Fold]) -> Iterator[Place]:
         """Yield the identities of the folds that count in the objective's average (`has_say`)."""
@@ -127,8 +202,15 @@ def make_rule(search: Search, standings: Standings, folds: int) -> Rule | None:
     asked = search.stopping
     watched: dict[str, Any] = {"time_attr": "folds", "metric": "mean", "mode": "max"}
     grace, most = min(asked.fewest_folds, max(1, folds)), max(1, folds)
+    decided = search.until == "decided"
     if search.stops_by == "race":
-        return Race(standings, confidence=asked.confidence, fewest=asked.fewest_folds, spread=asked.spread)
+        known: dict[str, Any] = {"confidence": asked.confidence, "fewest": asked.fewest_folds, "spread": asked.spread}
+        return Race(standings, **known, margin=asked.margin if decided else 0.0)
+    if search.stops_by == "intensify":
+        return Intensify(standings, margin=asked.margin if decided else None)
+    if search.stops_by == "proved":
+        trials = 1 if search.algorithm != "optuna" else search.trials - 1
+        return Proved(standings, asked, trials=trials)
     if search.stops_by == "asha":
         halving = AsyncHyperBandScheduler(
             **watched, grace_period=grace, max_t=most, reduction_factor=asked.reduction, stop_last_trials=False

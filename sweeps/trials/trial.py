@@ -69,7 +69,9 @@ class PlanSearch(NotPickled, Searcher):
         propose: gives the next new trial, or None after the last.
         folds: a trial's folds, from its values.
         passes: blocks of categories, of which a trial runs one after the other.
+        enter: hears of each trial, its values and its folds, before it starts.
         halted: whether no more trials are to be started.
+        waits: whether none can be started yet.
     """
 
     def __init__(
@@ -79,18 +81,26 @@ class PlanSearch(NotPickled, Searcher):
         propose: Callable[[], TrialRecord | None],
         folds: Callable[[dict[str, Any]], list[Fold]],
         passes: Blocks,
+        enter: Callable[[int, dict[str, Any], list[Fold]], None] = lambda *_: None,
         halted: Callable[[], bool] = lambda: False,
+        waits: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
-        self._halted = halted
-        self._folds = folds
+        self._halted, self._waits = halted, waits
+        self._folds, self._enter = folds, enter
         self._work = self._passes(chain(waiting, iter(propose, None)), passes)
 
     def suggest(self, trial_id: str) -> Any:
-        """Give the next trial's number, values, folds to run now and how many it has; `FINISHED` after the last."""
+        """Give the next trial's number, values, folds to run now and how many it has; `FINISHED` after the last.
+
+        None where it is to be asked again later.
+        """
+        if self._waits() and not self._halted():
+            return None
         while not self._halted() and (work := next(self._work, None)) is not None:
             record, block = work
             folds = self._folds(record.values)
+            self._enter(record.number, record.values, folds)
             if now := [fold for fold in folds if fold.category in block]:  # none where all are too small for its shots
                 return {
                     "number": record.number,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sweeps.plan.stopping_settings import Stopping
+from sweeps.plan.search_settings import Stopping
 from sweeps.search import make_proposer
 from sweeps.search.optuna import Optuna
 from sweeps.search.prior import Prior

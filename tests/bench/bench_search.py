@@ -1,7 +1,7 @@
 """What a search finds for the folds that it spends, replayed on a table in which every fold has been run already.
 
-    python tests/bench/bench_search.py                            the recorded table, see tests/data/search
-    python tests/bench/bench_search.py --table OUT/folds.csv      any grid of choices that has run to its end
+    python -m tests.bench.bench_search                            the recorded tables, see tests/data/search
+    python -m tests.bench.bench_search --table OUT/folds.csv      any grid of choices that has run to its end
 
 Proposals and the race are the product's own, called in one process without Ray, one trial at a time. A configuration
 that is proposed again costs nothing, as in a sweep, which finds its folds in the store. What counts is the average over
@@ -13,7 +13,6 @@ over the replays at several shares of the grid's folds, and how many choices lie
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,18 +27,21 @@ from fsamc.config.dotted import updated
 from fsamc.fold.config import FoldConfig
 from fsamc.seeds import numpy_generator
 from sweeps.checks.prepare import seed_draw_pairs
+from sweeps.plan.search_settings import Stopping
 from sweeps.plan.settings import Distribution, Plan, Search
-from sweeps.plan.stopping_settings import Stopping
 from sweeps.results import tables
 from sweeps.results.reader import typed_folds
 from sweeps.results.rows import read_rows
 from sweeps.search import Proposer, make_proposer
+from sweeps.trials.proved import drawn
 from sweeps.trials.racing import Place, Rule, Standings
 from sweeps.trials.stopping import make_rule
 
-RECORDED = Path(__file__).parents[1] / "data" / "search" / "folds.csv"
-SHARES = (1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2)
+TABLES = [Path(__file__).parents[1] / "data" / "search" / name for name in ("folds.csv", "defaults.csv")]
+RECORDED, DEFAULTS = TABLES
+SHARES = (1 / 32, 1 / 16, 1 / 8, 0.15, 3 / 16, 1 / 4, 3 / 8, 1 / 2)
 WITHIN = 0.01
+RULES = ["proved", "intensify", "asha", "median"]
 
 Key = tuple[str, ...]  # the swept values of a configuration, as text
 
@@ -65,7 +67,7 @@ class Table:
         """A plan whose space is the grid and whose base is drawn from it."""
         space = {key: Distribution(choice=_distinct(row[key] for row in self.values.values())) for key in self.keys}
         search = Search.model_validate(
-            {"algorithm": algorithm, "trials": sys.maxsize, "seed": seed, "stopping": stopping}
+            {"algorithm": algorithm, "trials": len(self.values), "seed": seed, "stopping": stopping}
         )
         drawn = int(numpy_generator("bench search base", seed).integers(len(self.values)))
         base = updated(FoldConfig(), list(self.values.values())[drawn])
@@ -104,7 +106,8 @@ class Replay:
     Attributes:
         spent: folds so far.
         chosen: (folds spent, true average of the choice) each time that the choice changed.
-        stopped: configurations stopped early, and whether one would have ended level with the then best, or above it.
+        stopped: configurations stopped early, and whether one would have ended level with the then best, or above it;
+            above it by more than the margin where the rule has one.
     """
 
     table: Table
@@ -133,13 +136,13 @@ class Replay:
     def _trial(self, number: int, key: Key, budget: int) -> None:
         self._keys[number] = key
         known, scores = self._known.setdefault(key, set()), self.table.scores[key]
-        self.standings.enter(number, scores)
-        for fold, score in scores.items():
+        self.standings.enter(number, self._order(key))
+        for fold in self.standings.planned[number]:
             if fold not in known and self.spent == budget:
                 return
             self.spent += fold not in known
             known.add(fold)
-            self.standings.tell(number, fold, score)
+            self.standings.tell(number, fold, scores[fold])
             if self.rule and self.rule.tell(number):
                 self._count_stopped(key)
                 self.proposer.prune(number, self.standings.estimate(number), folds={})
@@ -148,9 +151,20 @@ class Replay:
         if self.standings.best == number:
             self.chosen.append((self.spent, self.table.average(key)))
 
+    def _order(self, key: Key) -> list[Place]:
+        """As a sweep has it: drawn where the rule goes by that, else as in the table."""
+        folds, search = [*self.table.scores[key]], self.proposer.plan.search
+        if search.stops_by != "proved":
+            return folds
+        base = self.table.scores[self._keys[0]] if len(self._keys) > 1 else {}
+        return drawn(folds, base, search.stopping, search.seed, "order of folds", key)
+
     def _count_stopped(self, key: Key) -> None:
         assert self.standings.best is not None
-        self.stopped[key] = self.table.average(key) >= self.table.average(self._keys[self.standings.best])
+        search = self.proposer.plan.search
+        margin = search.stopping.margin if search.stops_by == "proved" else 0.0
+        gap = round(self.table.average(key) - self.table.average(self._keys[self.standings.best]), 12)
+        self.stopped[key] = gap > margin if margin else gap >= 0
 
 
 def replay(table: Table, algorithm: str, seed: int, stopping: Stopping, *, share: float) -> Replay:
@@ -176,10 +190,15 @@ def until_near(table: Table, one: Replay) -> float:
 def main() -> None:
     """Parse, replay, print."""
     options = _options()
-    table = read_table(options.table)
+    for path in options.table:
+        _contest(path, options)
+
+
+def _contest(path: Path, options: argparse.Namespace) -> None:
+    table = read_table(path)
     best = max(map(table.average, table.scores))
     near = sum(best - table.average(key) <= WITHIN for key in table.scores)
-    print(f"{options.table}: {len(table.scores)} configurations, {table.n_folds} folds, {options.replays} replays")
+    print(f"{path}: {len(table.scores)} configurations, {table.n_folds} folds, {options.replays} replays")
     print(f"best {100 * best:.2f} %, {near} configurations within a point of it")
     print(f"{'folds spent':40}", *(f"{int(share * table.n_folds):>6}" for share in SHARES))
     for name, algorithm, stopping in _contestants(options):
@@ -192,7 +211,7 @@ def main() -> None:
         print(f"{'':40} within a point after {np.median(needed):.0f} folds (median), {max(needed):.0f} at most")
         stopped, wrong = sum(len(run.stopped) for run in runs), sum(sum(run.stopped.values()) for run in runs)
         if stopped:
-            print(f"{'':40} {stopped / len(runs):.0f} stopped a replay, {100 * wrong / stopped:.1f} % wrongly")
+            print(f"{'':40} {stopped / len(runs):.0f} stopped a replay, {wrong} of {stopped} wrongly")
         print(f"{'':40} {time.perf_counter() - started:.0f} s", flush=True)
 
 
@@ -216,11 +235,15 @@ def _distinct(values: Iterator[Any]) -> tuple[Any, ...]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", type=Path, default=RECORDED, help="folds.csv of a grid that has run to its end")
+    parser.add_argument(
+        "--table", type=Path, nargs="+", default=TABLES, help="folds.csv of grids that ran to their end"
+    )
     parser.add_argument("--replays", type=int, default=20, help="how many, with seeds 0, 1, ...")
     default = Stopping().confidence
     parser.add_argument("--confidence", type=float, nargs="*", default=[default], help="of the race, one or several")
-    parser.add_argument("--also", nargs="*", default=[], choices=["asha", "median"], help="other ways of stopping")
+    parser.add_argument(
+        "--also", nargs="*", default=["proved", "intensify"], choices=RULES, help="other ways of stopping"
+    )
     return parser.parse_args()
 
 

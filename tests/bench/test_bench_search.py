@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from sweeps.plan.stopping_settings import Stopping
+from sweeps.plan.search_settings import Stopping
 from tests.bench.bench_search import RECORDED, Replay, Table, hits, read_table, replay, until_near
 
 HEADER = (

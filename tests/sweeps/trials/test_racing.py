@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
+from sweeps.plan.search_settings import Stopping
 from sweeps.plan.settings import Search
-from sweeps.plan.stopping_settings import Stopping
 from sweeps.results import tables
+from sweeps.trials.intensify import Intensify
 from sweeps.trials.racing import Race, Standings, mean_score, scatter, weights
 from sweeps.trials.stopping import make_rule
 
@@ -27,9 +28,9 @@ FOLDS = [("abcdefgh"[n % 4], 1 + n // 4, 0, 2) for n in range(N)]
 class Run:
     """A race in which trials are told whole, one after the other, fold after fold until they are stopped."""
 
-    def __init__(self, *, confidence=0.95, fewest=2, spread=0.1):
+    def __init__(self, *, confidence=0.95, fewest=2, spread=0.1, margin=0.0):
         self.standings = Standings()
-        self.race = Race(self.standings, confidence=confidence, fewest=fewest, spread=spread)
+        self.race = Race(self.standings, confidence=confidence, fewest=fewest, spread=spread, margin=margin)
 
     def trial(self, number, scores, folds=None):
         """After how many folds the trial was stopped, and why; None where it ran to its end."""
@@ -152,6 +153,59 @@ def test_the_doubt_is_the_predictive_variance_of_the_weighted_mean():
     # After a at one shot: its weight of 1 goes to 1/4, those of the others come: (3/4)^2 + (1/4)^2 + (1/2)^2 = 7/8.
     run = Run(spread=0.1)
     assert run.race.sure({RAGGED[0]: -0.1}, RAGGED) == pytest.approx(student.cdf(0.1 / sqrt(0.01 * 7 / 8), 1))
+
+
+def test_with_a_margin_an_equal_is_stopped_once_it_is_sure_not_to_end_above_by_more():
+    # Equal on 4 of 8 folds, margin 0.02: v = 0.1^2, one observation; t = 0.02 / sqrt(0.01 (1/4 - 1/8)) = 0.57.
+    sure = student.cdf(0.02 / sqrt(0.01 * (1 / 4 - 1 / 8)), 1)
+    run = Run(margin=0.02, confidence=sure - 1e-6)
+    run.trial(0, [0.5] * N)
+    k, reason = run.trial(1, [0.5] * N)
+    assert k == 4
+    assert reason == "+0.0 points to trial 0 on the same folds, 66.4 % sure not to end more than 2 points above"
+    again = Run(margin=0.02, confidence=sure + 1e-6)
+    again.trial(0, [0.5] * N)
+    assert again.trial(1, [0.5] * N)[0] == 5
+    assert Run(margin=0.02).trial(0, [0.9] * N) is None
+    best = Run(margin=0.1, fewest=1)
+    best.trial(0, [0.9] * N)
+    assert best.trial(1, [1.0] * N) == (
+        1,
+        "not even full marks on its other folds would bring it more than 10 points above trial 0",
+    )
+
+
+# --- intensification
+
+
+def met(board, trial, scores, **margin):
+    """After how many folds `Intensify` stops a trial; None where it comes through."""
+    rule = Intensify(board, **margin)
+    board.enter(trial, FOLDS)
+    for k, (fold, score) in enumerate(zip(FOLDS, scores, strict=True), start=1):
+        board.tell(trial, fold, score)
+        if reason := rule.tell(trial):
+            return k, reason
+    return None
+
+
+def test_a_challenger_meets_the_best_trial_on_one_two_four_and_more_of_its_folds():
+    board = Standings()
+    assert met(board, 0, [0.5] * N) is None
+    assert met(board, 1, [0.4] + [0.9] * 7)[0] == 1
+    assert met(board, 2, [0.6, 0.3] + [0.9] * 6) == (2, "-5.0 points to trial 0 over 2 folds that both have")
+    assert met(board, 3, [0.6, 0.5, 0.0, 0.5, 0.9, 0.9, 0.9, 0.9])[0] == 4  # and not at the third
+    assert met(board, 4, [0.5] * 4 + [0.0] * 4) is None  # complete by the eighth
+    assert met(board, 5, [0.51] * N) is None
+    assert board.best == 5
+
+
+def test_with_a_margin_intensification_stops_equals_too():
+    board = Standings()
+    met(board, 0, [0.5] * N)
+    assert met(board, 1, [0.5] * N, margin=0.01)[0] == 1
+    assert met(board, 2, [0.6] + [0.41] * 7, margin=0.01)[0] == 2
+    assert met(board, 3, [0.52] * N, margin=0.01) is None
 
 
 # --- who is never stopped

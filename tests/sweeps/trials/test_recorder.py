@@ -61,13 +61,29 @@ class Told:
         self.calls.append(("lost", number))
 
 
+class Judge:
+    """In place of early stopping: whatever comes is judged at once, and stopped where a test gives a reason."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[int, str] = {}
+        self.standings = Standings()
+        self.came: list[tuple[int, Outcome]] = []
+
+    def judged(self) -> list[tuple[int, Outcome]]:
+        came, self.came = self.came, []
+        return came
+
+    def lost(self, number: int) -> None:
+        """Nobody waits for it."""
+
+
 class Bench:
     """A recorder on an OUT, with a trial of four folds."""
 
     def __init__(self, root: Path) -> None:
         self.out = Out(root)
         self.told = Told(self.out, [Proposal(0, self.out.values(0)), Proposal(1, self.out.values(1))])
-        self.stopping = SimpleNamespace(reasons={}, standings=Standings())
+        self.stopping = Judge()
         self.usage = Usage()
         told: Any = self.told
         stopping: Any = self.stopping
@@ -97,7 +113,8 @@ class Bench:
         return outcome(self.out.plan, trial.config["values"], WHERE[place], right)
 
     def report(self, trial: SimpleNamespace, place: int, right: int | None = 5) -> None:
-        self.recorder.on_trial_result(0, [], trial, {"outcome": self.outcome(trial, place, right)})
+        self.stopping.came.append((trial.config["number"], self.outcome(trial, place, right)))
+        self.recorder.on_trial_result(0, [], trial, {"outcome": self.stopping.came[-1][1]})
 
     def complete(self, trial: SimpleNamespace) -> None:
         self.recorder.on_trial_result(0, [], trial, {"outcome": None})

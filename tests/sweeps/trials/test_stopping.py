@@ -17,16 +17,16 @@ from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from sweeps.checks.prepare import seed_draw_pairs
 from sweeps.plan.load import load_plan
+from sweeps.plan.search_settings import Stopping
 from sweeps.plan.settings import Plan, Search
-from sweeps.plan.stopping_settings import Stopping
 from sweeps.results import tables
-from sweeps.results.objective import scored
-from sweeps.results.reader import SweepReader
+from sweeps.results.objective import equivalent_line, equivalents, scored
+from sweeps.results.reader import SweepReader, TrialRecord
 from sweeps.trials.interrupts import BUDGET
 from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.tuner import side_by_side
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
-from tests.sweeps.small import Lab, notes, runs
+from tests.sweeps.small import Lab, notes, runs, table
 
 FOLDS = [Fold(category=name, seed=seed, draw=0, config=FoldConfig()) for seed in (1, 2) for name in "abcd"]
 
@@ -42,7 +42,7 @@ def scheduler(**stopping) -> EarlyStopping:
 
 def told(stopping: EarlyStopping, number: int, scores: list[float | None], folds: list[Fold] = FOLDS) -> list[str]:
     """What Tune is answered, fold by fold; a fold without a score has failed."""
-    trial = SimpleNamespace(config={"number": number, "folds": folds})
+    trial = SimpleNamespace(config={"number": number, "values": {"n": number}, "folds": folds})
     answers = []
     for fold, score in zip(folds, scores, strict=False):
         about = {"category": fold.category, "shots": fold.config.shots}
@@ -106,7 +106,7 @@ def test_a_resumed_sweep_judges_as_the_one_before_would_have():
     before, after = scheduler(), scheduler()
     for number, row in scores.items():
         told(before, number, row)
-        after.replay(number, FOLDS, dict(sorted(before.standings.scores[number].items())))
+        after.replay(TrialRecord(number, {}), FOLDS, dict(sorted(before.standings.scores[number].items())))
     assert after.standings.best == before.standings.best
     for row in ([0.6, 0.6, 0.4, 0.7, 0.5, 0.7, 0.5, 0.7], [0.5] * 8, [0.59, 0.69, 0.5, 0.8, 0.6, 0.6, 0.5, 0.8]):
         number = len(before.standings.scores)
@@ -127,6 +127,8 @@ def test_a_resumed_sweep_judges_as_the_one_before_would_have():
         ({"kind": "asha", "fewest_folds": 1}, {"kind": "asha", "fewest_folds": 4}),
         ({"kind": "median", "fewest_trials": 1}, {"kind": "median", "fewest_trials": 3}),
         ({"kind": "median", "fewest_folds": 1}, {"kind": "median", "fewest_folds": 4}),
+        ({"kind": "race"}, {"kind": "proved"}),
+        ({"kind": "race"}, {"kind": "intensify"}),
     ],
 )
 def test_a_knob_bites(one, other):
@@ -159,6 +161,40 @@ def test_a_value_that_may_not_be_is_refused_with_its_key(tmp_path, change):
     (tmp_path / "p.yaml").write_text("name: p")
     with pytest.raises(BadInput, match=f"search.stopping.{change.partition('=')[0]}"):
         load_plan(str(tmp_path / "p.yaml"), [f"search.stopping.{change}"])
+
+
+def test_until_decided_takes_a_rule_that_compares_with_the_best(tmp_path):
+    (tmp_path / "p.yaml").write_text("name: p\nsearch: {algorithm: grid, until: decided}")
+    with pytest.raises(BadInput, match="race or proved or intensify, found none"):
+        load_plan(str(tmp_path / "p.yaml"), [])
+    for kind in ("race", "proved", "intensify"):
+        assert load_plan(str(tmp_path / "p.yaml"), [f"search.stopping.kind={kind}"]).search.until == "decided"
+
+
+def test_a_search_is_over_when_nothing_could_be_better_by_the_margin():
+    def over(score, **search):
+        asked = {"until": "decided", "stopping": {"kind": "race", "margin": 0.05}} | search
+        stopping = EarlyStopping(Plan(name="p", search=Search.model_validate(asked)), folds=len(FOLDS))
+        proposer = SimpleNamespace(left=lambda: 7)
+        assert stopping.left(proposer) == 7
+        told(stopping, 0, [score] * 8)
+        assert stopping.left(proposer) == (0 if stopping.over() else 7)
+        return stopping.over()
+
+    assert over(0.95)
+    assert not over(0.94)
+    assert not over(1.0, until="budget")
+    assert not over(1.0, algorithm="grid")  # whose trials then have a fold each
+
+
+def test_equivalent_are_those_that_end_or_were_estimated_within_the_margin():
+    plan = Plan(name="p", search=Search(until="decided", stopping=Stopping(kind="race", margin=0.02)))
+    board = pd.DataFrame({"trial": [3, 0, 1], "objective": [0.9, 0.88, 0.879], "mean": [0.9, 0.88, 0.879]})
+    assert equivalents(plan, board, {7: 0.885, 5: 0.6}) == [0, 3, 7]
+    line = "equivalent: 0, 3, 7; within 2 points of the best, as race decided"
+    assert equivalent_line(plan, board, {7: 0.885, 5: 0.6}) == line
+    assert equivalent_line(Plan(name="p"), board, {}) == ""
+    assert equivalents(plan, board.iloc[:0], {7: 0.9}) == []
 
 
 # --- the order of folds, and how many are under way
@@ -240,6 +276,38 @@ def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everyb
     assert (both["accuracy_x"] == both["accuracy_y"]).all()
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize(("algorithm", "kind", "until"), [("grid", "race", "budget"), ("random", "proved", "decided")])
+def test_a_search_whose_trials_are_known_ends_in_the_same_table_after_its_budget_was_spent(
+    lab: Lab, algorithm, kind, until
+):
+    """Whatever ran side by side, and however far each trial had come."""
+    space = {
+        "representation.patches": {"choice": [1, 3, 40]},
+        "representation.parts": {"choice": [["residual"], ["raw"]]},
+    }
+    search = {
+        "algorithm": algorithm,
+        "trials": 6,
+        "until": until,
+        "stopping": {"kind": kind, "confidence": 0.6, "error": 0.4},
+    }
+    folds = {"seeds": [1, 2], "draws": [0, 1], "shots": [1, 2]}
+    parts = RACE | {"configurations": [], "space": space, "search": search, "folds": folds}
+    plan = lab.plan(**parts | {"resources": {"workers": 2, "gpus": 0}})
+    words, out = lab.words(plan, "--no-reuse", "--offline"), lab.root / "out"
+    with folds_that_sleep(0.02):
+        whole = lab.sweep(plan, "--no-reuse", "--offline", out="whole")
+        with budget_spent_after(20, out):
+            lab.finish(words)
+        lab.finish(words)
+    assert any(record.stopped for record in SweepReader(whole).trials)
+    assert table(out).equals(table(whole))
+    assert SweepReader(out).trials == SweepReader(whole).trials
+    assert (out / "summary.csv").read_text() == (whole / "summary.csv").read_text()
+
+
 def _assert_tracked(out, folds, stopped):
     estimates = {record.number: record.estimate for record in SweepReader(out).trials}
     parents, children = runs(out)
@@ -277,14 +345,17 @@ def test_a_trial_has_one_number_in_study_mlflow_report_and_events_and_a_stopped_
         out = lab.sweep(lab.plan(**parts), "base.pseudo.per_class=8", "--json")
     events = {(one["event"], one.get("trial")): one for one in map(json.loads, capfd.readouterr().out.splitlines())}
     saved, (_, children) = SweepReader(out), runs(out)
-    study = optuna.load_study(study_name=saved.plan.name, storage=f"sqlite:///{out / 'study.db'}").trials
-    chosen_by = scored(saved.plan, saved.finished, saved.measured)
+    opened = optuna.load_study(study_name=saved.plan.name, storage=f"sqlite:///{out / 'study.db'}")
+    study, chosen_by = opened.trials, scored(saved.plan, saved.finished, saved.measured)
     name = "objective" if objective else "accuracy"
+    assert opened.metric_names == [name]
     estimates = {record.number: record.estimate for record in saved.trials if record.stopped}
     assert estimates
     for number, mean in tables.trial_scores(chosen_by)["mean"].drop([*estimates]).items():
         assert (study[number].state, study[number].value) == (TrialState.COMPLETE, pytest.approx(mean, abs=1e-12))
         assert study[number].user_attrs[name] == study[number].value
+        of_trial = chosen_by.loc[chosen_by["trial"] == number, "accuracy"]
+        assert sorted(study[number].intermediate_values.values()) == sorted(of_trial)
         assert children[number].data.metrics[name] == pytest.approx(mean, abs=1e-12)
     for number, estimate in estimates.items():
         assert (study[number].state, study[number].values) == (TrialState.PRUNED, None)
