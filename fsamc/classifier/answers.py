@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -37,6 +37,12 @@ class Answering:
         if self.fitted.anchors is not None:
             return self.fitted.anchors
         return class_anchors(self.fitted.head, self.fitted.support.by_class(), self._device)
+
+    @cached_property
+    def _compare(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The head's comparison with the classes, fitted once."""
+        with torch.no_grad():
+            return self.fitted.head.against(self.anchors)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -114,7 +120,7 @@ class Answering:
     def _related(self, represented: Represented) -> tuple[np.ndarray, np.ndarray]:
         """Return what the head makes of pictures, float32 [n, ...], and its scores, float32 [n, C]."""
         encoded = self.fitted.head.encode(represented)
-        return encoded.cpu().numpy(), self.fitted.head.relate(encoded, self.anchors).cpu().numpy()
+        return encoded.cpu().numpy(), self._compare(encoded).cpu().numpy()
 
     def _nearest(self, encoded: np.ndarray, label: int) -> tuple[str, float]:
         """Return the photo of a class that is most like a picture, and their cosine about the middle of all photos."""

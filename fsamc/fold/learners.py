@@ -77,8 +77,8 @@ class TrainedHead:
     def scores_of(self, batches: Iterable[Represented]) -> np.ndarray:
         """Return scores of all images of the batches, float32 [Q, C]."""
         with self.images.watch.stage("classify"):
-            encoded = map(self.head.encode, batches)
-            return np.concatenate([self.head.relate(batch, self.anchors).cpu().numpy() for batch in encoded])
+            compare = self.head.against(self.anchors)
+            return np.concatenate([compare(self.head.encode(batch)).cpu().numpy() for batch in batches])
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,42 @@ class ContrastiveSettings(CosineSettings):
     kind: Literal["contrastive"] = "contrastive"
 
 
+class AdapterSettings(CentredSettings):
+    """The prototype after a linear map that is fitted to the support (after MVREC's Zip-Adapter-F, AAAI 2025)."""
+
+    network: ClassVar[str] = "fsamc.heads.fitted.adapter:AdapterHead"
+    trained: ClassVar[bool] = False
+    kind: Literal["adapter"] = "adapter"
+    epochs: int = Field(30, ge=0, description="passes over the support, a step of Adam each; none at one shot")
+    lr: LearningRate = Field(1e-3, description="Adam's learning rate")
+    temperature: float = Field(0.1, gt=0.0, description="divides the cosines in the loss")
+
+
 class CacheSettings(CentredSettings):
-    """Votes of all support images (Tip-Adapter, Zhang et al. 2022)."""
+    """Votes of all support images (Tip-Adapter and, with `epochs`, Tip-Adapter-F, Zhang et al. 2022)."""
 
     network: ClassVar[str] = "fsamc.heads.fitted.cache:CacheHead"
     trained: ClassVar[bool] = False
     kind: Literal["cache"] = "cache"
     sharpness: float = Field(10.0, gt=0.0, description="how fast a vote falls with the cosine")
+    epochs: int = Field(0, ge=0, description="passes over the support that fine-tune the keys; 0: training-free")
+    lr: LearningRate = Field(1e-3, description="AdamW's learning rate, with `epochs`")
+
+
+class CrossAttentionSettings(HeadSettings):
+    """Attention between the maps of a class and of a query (Hou et al. 2019)."""
+
+    network: ClassVar[str] = "fsamc.heads.relatives.cross_attention:CrossAttentionHead"
+    kind: Literal["cross_attention"] = "cross_attention"
+    grid: int = Field(7, ge=2, description="side of the grid that maps are averaged over; at most the map's own")
+    reduction: int = Field(6, ge=1, description="places of that grid for each unit of the layer that makes the kernel")
+    attention: float = Field(0.025, gt=0.0, description="temperature of the attention of places")
+    temperature: float = Field(0.07, gt=0.0, description="divides the cosines")
+
+    @property
+    def sees(self) -> Sees:
+        """Maps."""
+        return "maps"
 
 
 class DirectSettings(HeadSettings):
@@ -99,6 +128,14 @@ class DirectSettings(HeadSettings):
     def sees(self) -> Sees:
         """Images."""
         return "images"
+
+
+class DpgnSettings(CosineSettings):
+    """Graphs of instances and of distributions (Yang et al. 2020)."""
+
+    network: ClassVar[str] = "fsamc.heads.relatives.dpgn:DpgnHead"
+    kind: Literal["dpgn"] = "dpgn"
+    generations: int = Field(2, ge=1, description="times that each of the two graphs is updated")
 
 
 class LdaSettings(HeadSettings):
@@ -178,9 +215,12 @@ class VanillaSettings(PoolSettings):
 
 
 AnyHead = Annotated[
-    CacheSettings
+    AdapterSettings
+    | CacheSettings
     | ContrastiveSettings
+    | CrossAttentionSettings
     | DirectSettings
+    | DpgnSettings
     | LdaSettings
     | LogisticSettings
     | MamlSettings

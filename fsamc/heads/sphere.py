@@ -38,10 +38,23 @@ def cosine_by_class(queries: Tensor, support: Sequence[Tensor], *, centre: float
     """
     images, labels = all_images(support)
     cosines = cosine(queries, images, centre=centre, weights=classes_alike(support)[labels])
-    counts = [len(images) for images in support]
+    return by_class(cosines, [len(images) for images in support])
+
+
+def by_class(values: Tensor, counts: Sequence[int]) -> Tensor:
+    """Part values [Q, n] of the images of C classes, [Q, C, S] with -inf in the place of images that a class lacks."""
     missing = [max(counts) - count for count in counts]
-    by_class = zip(cosines.split(counts, dim=1), missing, strict=True)
-    return torch.stack([F.pad(one, (0, lacks), value=-torch.inf) for one, lacks in by_class], dim=1)
+    parts = zip(values.split(counts, dim=1), missing, strict=True)
+    return torch.stack([F.pad(one, (0, lacks), value=-torch.inf) for one, lacks in parts], dim=1)
+
+
+def middle(support: Sequence[Tensor], *, centre: float) -> Tensor:
+    """Return the point [E] that cosines are about: from the origin towards the mean of the classes' means.
+
+    The images are [S_c, E] of each class, and `centre` is the share of the way, as in `cosine`.
+    """
+    images, labels = all_images(support)
+    return centre * (classes_alike(support)[labels, None] * images).mean(0)
 
 
 def all_images(support: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,1 +1,1 @@
-"""Heads that train nothing: fitted to the support in closed form, or compared with it as it is."""
+"""Heads without pretraining: fitted to the support alone in an instant, or compared with it as it is."""

@@ -158,6 +158,10 @@ KNOBS: dict[str, Bites | NoOp] = {
     "head.hidden": Bites(((9, 4), (8, 5))),
     "head.pool": Bites(("flatten",)),
     "head.embedding": Bites((9,), FLATTEN),
+    "head.grid": Bites((2,)),
+    "head.reduction": Bites((2,)),
+    "head.attention": Bites((0.2,)),
+    "head.generations": Bites((1, 3)),
     "head.relation": Bites(((9, 4), (8, 5)), {"head.relation": (8, 4)}),
     "head.trainable": Bites(("all",)),
     "head.epochs": Bites((0, 2)),
@@ -170,7 +174,7 @@ KNOBS: dict[str, Bites | NoOp] = {
 
 
 # What a kind needs so that its knobs can bite.
-OF_KIND: dict[str, Mapping[str, Any]] = {"direct": DIRECT, "maml": MAML}
+OF_KIND: dict[str, Mapping[str, Any]] = {"direct": DIRECT, "maml": MAML, "cache": {"head.epochs": 1}}
 OF_KIND |= {kind: {**PROTOTYPE, **changes_to("reference", kind, images=2)} for kind in DETECTORS}
 
 

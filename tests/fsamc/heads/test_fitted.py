@@ -85,6 +85,68 @@ def test_votes_that_nobody_hears_still_tell_which_is_louder():
     torch.testing.assert_close(logits, torch.tensor([[-500.0, -1000.0]]))
 
 
+@pytest.mark.parametrize("kind", ["adapter", "cache"])
+class TestLearning:
+    """What holds of heads that a few steps fit to the support."""
+
+    def test_without_steps_it_is_where_it_begins(self, kind):
+        queries, support = drawn()
+        begun = make({"adapter": "prototype"}.get(kind, kind))
+        expected = begun.relate(queries, [begun.represent(images) for images in support])
+        torch.testing.assert_close(make(kind, epochs=0).relate(queries, support), expected)
+        assert not torch.allclose(make(kind, epochs=5).relate(queries, support), expected)
+
+    def test_at_one_shot_nothing_is_learnt(self, kind):
+        queries, support = drawn(1)
+        assert torch.equal(make(kind, epochs=0).relate(queries, support), make(kind, epochs=9).relate(queries, support))
+
+    def test_it_learns_to_overlook_what_varies_within_classes(self, kind):
+        """A channel for each class, and two others that vary a lot within all of them; named are images never seen."""
+        generator = torch.Generator().manual_seed(1)
+
+        def images(count: int) -> Tensor:
+            values = 0.1 * torch.randn(C, count, 12, generator=generator)
+            values[..., :2] += torch.randn(C, count, 2, generator=generator)
+            values[..., -C:] += torch.eye(C)[:, None]
+            return values
+
+        support, queries = images(5), images(40).flatten(0, 1)
+        loss = {
+            epochs: F.cross_entropy(
+                make(kind, epochs=epochs, lr=1e-2).relate(queries, support) / {"adapter": 0.1, "cache": 1.0}[kind],
+                torch.arange(C).repeat_interleave(40),
+            )
+            for epochs in (0, 10)
+        }
+        assert loss[10] < 0.95 * loss[0]
+
+    def test_nobody_names_the_image_of_a_class_of_one(self, kind):
+        queries, support = uneven(1, 2, 4)
+        logits = make(kind, epochs=5).relate(queries, support)
+        assert logits.isfinite().all()
+        assert not torch.allclose(logits, make(kind, epochs=0).relate(queries, support))
+
+
+def test_a_key_learns_nothing_of_the_vote_for_itself():
+    """Two classes of two: with the gradients of one step at hand, written out without a key's own vote."""
+    _, support = drawn(2)
+    support = support[:2]
+    images = F.normalize((support - 0.85 * support.mean((0, 1))).flatten(0, 1), dim=-1)
+    keys = images.clone().requires_grad_()
+    votes = (10 * (images @ F.normalize(keys, dim=-1).T - 1)).exp()
+    own = torch.stack([votes[0, 1], votes[1, 0], votes[2, 3], votes[3, 2]])
+    other = torch.stack([votes[:2, 2:].mean(1), votes[2:, :2].mean(1)]).flatten()
+    (-(own / (own + other)).log()).mean().backward()
+    assert keys.grad is not None
+    lr = 1e-3
+    moved = images * (1 - 0.01 * lr) - lr * keys.grad / (keys.grad.abs() + 1e-4)  # AdamW's first step
+    queries = torch.eye(E)
+    about = F.normalize(queries - 0.85 * support.mean((0, 1)), dim=-1)
+    cosines = (about @ F.normalize(moved.detach(), dim=-1).T).unflatten(1, (2, 2))
+    expected = (10 * (cosines - 1)).exp().mean(-1).log()
+    torch.testing.assert_close(make("cache", epochs=1).relate(queries, support), expected, rtol=1e-4, atol=1e-4)
+
+
 def uneven(*counts: int, dim: int = E) -> tuple[Tensor, list[Tensor]]:
     """Queries [6, E] and classes of as many images as said."""
     queries, support = drawn(max(counts), dim=dim)

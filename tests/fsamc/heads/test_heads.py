@@ -23,18 +23,20 @@ def maps(count: int = 4, *, seed: int = 0) -> Represented:
 
 
 def make(kind: str = "contrastive", *, seed: int = 0, shape: tuple[int, int, int] | None = None, **values: Any) -> Head:
-    sizes = {"hidden": (8, 4), "relation": (8, 4), "embedding": 32}
+    sizes = {"hidden": (8, 4), "relation": (8, 4), "embedding": 32, "reduction": 2}
     shape = shape or (P, D, 0 if values.get("pool") == "flatten" else R)
     return make_head(kind, shape=shape, seed=seed, **(sizes | values))
 
 
-UNTRAINED = ("cache", "lda", "logistic", "prototype", "ridge")
+UNTRAINED = ("adapter", "cache", "lda", "logistic", "prototype", "ridge")
 VARIANTS: dict[str, dict[str, Any]] = {kind: {"kind": kind} for kind in UNTRAINED}
 VARIANTS["prototype about the origin"] = {"kind": "prototype", "centre": 0.0}
-for kind in ("contrastive", "maml", "matchingnet", "protonet", "siamese", "vanilla"):
+VARIANTS["cache, trained"] = {"kind": "cache", "epochs": 5}
+for kind in ("contrastive", "dpgn", "maml", "matchingnet", "protonet", "siamese", "vanilla"):
     VARIANTS[f"{kind}, flatten"] = {"kind": kind, "pool": "flatten"}
     VARIANTS[f"{kind}, anomalous"] = {"kind": kind, "pool": "anomalous"}
 ON_VECTORS = [name for name, settings in VARIANTS.items() if settings.get("pool") != "flatten"]
+VARIANTS["cross-attention"] = {"kind": "cross_attention"}
 
 
 def classes(head: Head, support: Represented) -> Tensor:

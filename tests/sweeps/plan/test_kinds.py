@@ -101,7 +101,10 @@ HAS = "has it, which no trial here is: set or vary head.kind, or leave it out"
             "base: {head: {temprature: 1}}",
             "plan.yaml:1:15: base.head.temprature: unknown key; did you mean base.head",
         ),
-        ("space: {head.lr: {choice: [1]}}", f"plan.yaml:1:9: space.head.lr: only head.kind direct {HAS}"),
+        (
+            "space: {head.lr: {choice: [1]}}",
+            f"plan.yaml:1:9: space.head.lr: only head.kind adapter, cache, direct {HAS}",
+        ),
         (
             "base: {head: {relation: [0.5, 4]}}\nspace: {head.kind: {choice: [vanilla]}}",
             "plan.yaml:1:15: base.head.relation: head.relation.0: found 0.5",
@@ -109,7 +112,8 @@ HAS = "has it, which no trial here is: set or vary head.kind, or leave it out"
         (
             "space:\n  head.kind: {choice: [contrastive, siamese]}\n"
             "  head.temperature: {choice: [1], when: {head.kind: [siamese]}}",
-            "plan.yaml:3:3: space.head.temperature: only contrastive, maml, matchingnet has it, and `when` names",
+            "plan.yaml:3:3: space.head.temperature: only adapter, contrastive, cross_attention, dpgn, maml, "
+            "matchingnet has it, and `when` names",
         ),
     ],
 )

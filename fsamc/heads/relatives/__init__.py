@@ -1,0 +1,1 @@
+"""Heads of the few-shot methods that the paper cites beside those that it tries."""
