@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from contextlib import redirect_stdout
 
 import pandas as pd
@@ -11,6 +10,7 @@ import pytest
 
 from sweeps.finals.final_tables import read_final
 from sweeps.plan.load import load_plan
+from sweeps.results.choices import recommendation
 from sweeps.results.reader import SweepReader
 from sweeps.trials.status import is_finished
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
@@ -58,7 +58,9 @@ def test_the_number_is_said_before_and_after_and_stands_everywhere(ended):
     screen = (ended.root / "screen").read_text()
     final = read_final(out, notes(out))
     saved = SweepReader(out)
-    best = int(re.search(r"own number, of trial (\d+)", screen)[1])
+    recommended = recommendation(saved.plan, saved.folds, saved.measured)
+    assert f"the search's own number, of trial {recommended.best}: " in screen
+    best = recommended.trial
     number = final.of(best)
     assert "final: 3 trials at most, on images that the search never sees (cap 6, tile 4) and 3 fresh draws" in screen
     assert f"final: trial {best}: {number.words} on {number.over}" in screen
