@@ -11,10 +11,12 @@ import sysconfig
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 from fsamc import __version__
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category
@@ -64,6 +66,45 @@ def installed(tmp_path_factory) -> Installed:
     return Installed(wheel, root / "environment")
 
 
+@pytest.fixture(scope="module")
+def light(installed, tmp_path_factory) -> Installed:
+    """Install it into an environment that has what it requires without any extra, and what that requires in turn."""
+    root = tmp_path_factory.mktemp("light") / "environment"
+    venv.create(root, with_pip=False)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--python",
+        str(root / "bin" / "python"),
+    ]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(installed.wheel)], check=True, capture_output=True)
+    (libraries,) = root.glob("lib/python*/site-packages")
+    (own,) = libraries.glob("fsamc-*.dist-info")
+    for distribution in required_by(PathDistribution(own)):
+        for name in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            if not (libraries / name).exists():
+                (libraries / name).symlink_to(distribution.locate_file(name))
+    return Installed(installed.wheel, root)
+
+
+def required_by(first: Distribution) -> Iterator[Distribution]:
+    """Yield what a distribution requires here, and all that these require."""
+    waiting, done = [(first, "")], set()
+    while waiting:
+        distribution, extra = waiting.pop()
+        for required in map(Requirement, distribution.requires or ()):
+            if required.marker and not required.marker.evaluate({"extra": extra}):
+                continue
+            for wanted in ("", *required.extras):
+                if (required.name, wanted) not in done:
+                    done.add((required.name, wanted))
+                    waiting.append((Distribution.from_name(required.name), wanted))
+                    yield waiting[-1][0]
+
+
 def files_beside_code() -> Iterator[str]:
     """Presets, templates, tables: what the packages hold that is no Python."""
     for package in PACKAGES:
@@ -104,15 +145,18 @@ def test_a_report_is_made_with_templates_tables_and_captions(installed, tmp_path
     assert "<style" in (out.root / "report.html").read_text()
 
 
-def test_pictures_are_named_by_a_classifier_of_a_folder_s_photos(installed, tmp_path):
+def test_without_extras_pictures_are_named_by_a_classifier_of_a_folder_s_photos(light, tmp_path):
+    for package in ("ray", "mlflow", "optuna", "faiss"):
+        light.run("python", "-c", f"import {package}", expected=1)
     folder = write_category(tmp_path, "bolt", good=3, classes={"dent": 2, "hole": 2})
     network = export_program(TinyNetwork(), tmp_path / "tiny.pt2")
     small = ["base.features.size=64", "base.features.dim=16", "base.reference.projection=8", "--backbone", network]
     cache = ["--cache", tmp_path / "cache"]
-    shown = installed.run("fsamc", "fit", folder, *small, "--out", tmp_path / "bolt.fsamc", *cache)
+    shown = light.run("fsamc", "fit", folder, *small, "--out", tmp_path / "bolt.fsamc", *cache)
     assert "dent 2, hole 2" in shown
     page = tmp_path / "page.html"
     words = ["fsamc", "predict", tmp_path / "bolt.fsamc", folder / "test", "--json", "--gallery", page, *cache]
-    answers = [json.loads(line) for line in installed.run(*words).splitlines()]
+    answers = [json.loads(line) for line in light.run(*words).splitlines()]
     assert [one["label"] for one in answers] == ["dent", "dent", "hole", "hole"]
     assert "<figure" in page.read_text()
+    light.run("fsamc", "sweep", "smoke", "--data", tmp_path, "--out", tmp_path / "out", expected=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from fsamc.classifier.configuration import classifier_config
 from fsamc.classifier.fitting import FitInputs, fit_category
@@ -14,7 +13,7 @@ from fsamc.data.inspection import DataProblem, inspect_category
 from fsamc.store.store import Store
 from sweeps.checks.pictures import remember_pictures
 from sweeps.classifiers.fit_request import PhotosRequest
-from sweeps.classifiers.fitting_photos import CheckedFit, checked_photos
+from sweeps.classifiers.fitting_photos import CheckedFit, category_folder, checked_photos
 
 NEXT = "next photo"
 
@@ -50,7 +49,7 @@ def check_of(request: PhotosRequest, settings: CheckSettings, tell: Callable[[st
 
 def _problems_of_files(request: PhotosRequest) -> list[DataProblem]:
     """Return them for a category's folder; photos in no layout are checked when they are loaded."""
-    folder = Path(request.category).absolute() if request.category else None
+    folder = category_folder(request, request.category) if request.category else None
     if folder is None or not folder.is_dir():
         return []
     return inspect_category(folder.parent, folder.name, Features())[1]

@@ -17,7 +17,11 @@ class PhotosRequest:
     """What a classifier is to learn from, as it is written on the command line; None or empty for what is left out."""
 
     category: Annotated[
-        str | None, typer.Argument(metavar="DATA/CATEGORY", help="Folder of one category, in MVTec layout.")
+        str | None,
+        typer.Argument(
+            metavar="DATA/CATEGORY",
+            help="Folder of one category, in MVTec layout, or its address: s3://, gs://, hdfs://.",
+        ),
     ] = None
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes of the plan, such as base.head.kind=lda.")

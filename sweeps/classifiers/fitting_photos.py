@@ -15,7 +15,7 @@ from fsamc.classifier.outputs.answer_rows import check_place
 from fsamc.classifier.pictures import category_of
 from fsamc.config.scoring import Scoring
 from fsamc.data.category import Category, load_category
-from fsamc.data.remote import source
+from fsamc.data.remote import local, source
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
@@ -122,14 +122,19 @@ def _varies(plan: Plan) -> bool:
     return bool(plan.space or plan.configurations)
 
 
+def category_folder(request: PhotosRequest, category: str) -> Path:
+    """Return a category's folder, or the mirror of its address in the cache. Raises BadInput if that cannot be read."""
+    return local(source(category, "DATA/CATEGORY"), request.kept_in, "DATA/CATEGORY").absolute()
+
+
 def _category(request: PhotosRequest) -> Category:
     if request.category is not None:
         if request.good or request.classes:
             raise BadInput(f"{request.category}: a category, and --good or --class; give one or the other")
-        folder = Path(request.category).absolute()
+        folder = category_folder(request, request.category)
         if not folder.is_dir():
             raise BadInput(f"{request.category}: no such folder; expected a category with train/good and test/CLASS")
-        return load_category(folder.parent, folder.name)
+        return replace(load_category(folder.parent, folder.name), name=Path(request.category).absolute().name)
     if not request.good or not request.classes:
         raise BadInput("nothing to fit: give DATA/CATEGORY, or --good DIR and --class NAME=DIR for each class")
     with tempfile.TemporaryDirectory() as nothing:

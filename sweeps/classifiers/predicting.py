@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from fsamc.classifier.prediction import UNKNOWN, Prediction, Unread
 from fsamc.counting import counted
 from fsamc.errors import BadInput
 from sweeps.checks.disk import check_writable
+from sweeps.classifiers.watch_stop import Stop
 from sweeps.environment import printable
+from sweeps.light_install import check_installed
 from sweeps.results.tables import DASH
 
 Answers = Iterable[Prediction | Unread]
@@ -63,12 +66,19 @@ class Tally:
 
     Attributes:
         waits: whether most of the time is that between pictures.
+        signal: that ended it; None where it ended by itself.
     """
 
     waits: bool
+    signal: int | None = None
     answers: Counter[str] = field(default_factory=Counter)
     unread: int = 0
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def code(self) -> int:
+        """Exit code: of a program that a signal has ended, 1 where pictures could not be read, else 0."""
+        return 128 + self.signal if self.signal is not None else int(self.unread > 0)
 
     def __str__(self) -> str:
         n = self.answers.total()
@@ -92,6 +102,8 @@ def check_words(request: PredictRequest) -> None:
         check_writable(request.overlays)
     if request.watch and request.address:
         raise BadInput("--watch looks into folders from one process; leave --address out")
+    if request.address:
+        check_installed("ray", f"--address {request.address}")
     for path in request.images:
         if request.watch and not path.is_dir():
             raise BadInput(f"{path}: no such folder; --watch looks into folders")
@@ -101,10 +113,26 @@ def check_words(request: PredictRequest) -> None:
 
 def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say: Callable[[str], None]) -> Tally:
     """Answer for all pictures: say each answer when it is there, and write the files."""
-    names, tally = classifier.classes_, Tally(request.watch)
+    tally, stop = Tally(request.watch), Stop()
+    gallery = Gallery(request.model.name, classifier.classes_, classifier.photos)
+    with stop if request.watch else nullcontext():
+        _record_answers(request, classifier, _answers(request, classifier, stop), tally, gallery, say)
+        if request.page is not None:
+            gallery.write(request.page)
+    tally.signal = stop.signal
+    return tally
+
+
+def _record_answers(
+    request: PredictRequest,
+    classifier: DefectClassifier,
+    answers: Answers,
+    tally: Tally,
+    gallery: Gallery,
+    say: Callable[[str], None],
+) -> None:
+    names = classifier.classes_
     show = _json_line if request.json else _row_of(names, say)
-    answers = _answers(request, classifier)
-    gallery = Gallery(request.model.name, names, classifier.photos)
     overlays = OverlayFiles(request.overlays, classifier.answering.fitted.threshold) if request.overlays else None
     with answer_files(table=request.table, lines=request.lines, classes=names, growing=request.watch) as record:
         for answer in answers:
@@ -119,14 +147,11 @@ def predict_pictures(request: PredictRequest, classifier: DefectClassifier, say:
                 gallery.add(answer)
             if overlays is not None:
                 overlays.write(answer)
-    if request.page is not None:
-        gallery.write(request.page)
-    return tally
 
 
-def _answers(request: PredictRequest, classifier: DefectClassifier) -> Iterator[Prediction | Unread]:
+def _answers(request: PredictRequest, classifier: DefectClassifier, stop: Stop) -> Iterator[Prediction | Unread]:
     if request.watch:
-        return _watched(request, classifier)
+        return _watched(request, classifier, stop)
     if request.address:
         return _on_cluster(request, classifier, request.address)
     return classifier.predict_each(list(request.images), alpha=request.alpha)
@@ -147,13 +172,13 @@ def _on_cluster(request: PredictRequest, classifier: DefectClassifier, address: 
         ray.shutdown()
 
 
-def _watched(request: PredictRequest, classifier: DefectClassifier) -> Iterator[Prediction | Unread]:
+def _watched(request: PredictRequest, classifier: DefectClassifier, stop: Stop) -> Iterator[Prediction | Unread]:
     """Yield answers for what comes, until Ctrl-C."""
-    try:
-        for pictures in arriving(request.images):
-            yield from classifier.predict_each(pictures, alpha=request.alpha)
-    except KeyboardInterrupt:
-        return
+    for pictures in arriving(request.images, stop.wait):
+        for answer in classifier.predict_each(pictures, alpha=request.alpha):
+            yield answer
+            if stop.signal is not None:
+                return
 
 
 def uncertain_line(classifier: DefectClassifier, alpha: float) -> str:

@@ -16,6 +16,7 @@ from fsamc.deadline import any_left_behind
 from fsamc.errors import BadInput
 from sweeps.environment import prepare_environment, printable
 from sweeps.errors import Unfinished
+from sweeps.light_install import left_out
 
 _CTRL_C = 130  # Typer makes this exit code of it
 _UsageError: Any = typer.BadParameter.__mro__[1]  # Typer has a copy of click of its own, or click's
@@ -34,6 +35,10 @@ def guarded(command: Callable[[], object]) -> None:
         _fail(1, str(error))
     except (KeyboardInterrupt, typer.Abort):
         _fail(1, "interrupted")
+    except ModuleNotFoundError as error:
+        if (line := left_out(error.name)) is None:
+            raise
+        _fail(2, line)
     except BrokenPipeError:  # nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains when it flushes
         sys.exit(1)
@@ -59,6 +64,7 @@ def end_process(command: Callable[[], object]) -> None:
     try:
         guarded(command)
     except SystemExit as end:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: a second Ctrl-C has nothing to interrupt
         if not any_left_behind():
             raise
         sys.stdout.flush()

@@ -69,7 +69,10 @@ def track(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The results' folder of a sweep.")],
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; the sweep's own by default.")] = None,
 ) -> None:
-    """Deliver to MLflow what OUT holds and MLflow does not have yet, its classifiers too. Nothing is logged twice."""
+    """Deliver to MLflow what OUT holds and MLflow lacks.
+
+    Trials, report, and the classifiers of `sweep --fit`. Nothing is logged twice.
+    """
     from fsamc.counting import counted
     from fsamc.data.credentials import hide_secrets
     from sweeps.registry.sweep_models import register_classifiers

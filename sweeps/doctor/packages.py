@@ -12,6 +12,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 
 from sweeps.doctor.check import Check, graded
+from sweeps.light_install import OF_SWEEPS
 
 SHOWN = ("ray", "torch", "torchvision", "faiss-gpu", "faiss-cpu", "numpy", "mlflow", "optuna")
 _FAISS = ("faiss-gpu", "faiss-cpu", "faiss-gpu-cu11", "faiss-gpu-cu12", "faiss-gpu-cuvs")
@@ -23,12 +24,16 @@ def examine_packages() -> Iterator[Check]:
     yield Check("Python", "ok", platform.python_version())
     if own := installed(["fsamc"]).get("fsamc"):
         yield Check("fsamc", "ok", own)
-        required = [Requirement(line) for line in metadata.requires("fsamc") or ()]
-        yield from check_versions(required, installed(one.name for one in required))
+        required, light = [Requirement(line) for line in metadata.requires("fsamc") or ()], not installed(OF_SWEEPS)
+        yield from check_versions(required, installed(one.name for one in required), extra="" if light else "sweep")
+        if light:
+            finding = f"{', '.join(OF_SWEEPS)} are not installed, which fit and predict do without"
+            yield Check("sweeps", "warning", finding, "pip install 'fsamc[sweep]'")
     else:
         finding = "is not installed, so it does not say which versions it needs"
         yield Check("fsamc", "warning", finding, "pip install -e .")
-    yield check_single("faiss", installed(_FAISS), "faiss-gpu" if platform.system() == "Linux" else "faiss-cpu")
+    if installed(OF_SWEEPS):
+        yield check_single("faiss", installed(_FAISS), "faiss-gpu" if platform.system() == "Linux" else "faiss-cpu")
     yield check_single("OpenCV", installed(_OPENCV), "opencv-python-headless")
     torchvision = check_torchvision()
     yield torchvision
@@ -48,15 +53,17 @@ def installed(names: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def check_versions(requirements: Iterable[Requirement], versions: Mapping[str, str]) -> Iterator[Check]:
-    """Yield what is missing or of a version that fsamc does not go with; the main packages in any case."""
+def check_versions(
+    requirements: Iterable[Requirement], versions: Mapping[str, str], *, extra: str = ""
+) -> Iterator[Check]:
+    """Yield what is missing or of a version that fsamc, with an extra, does not go with; the main packages anyway."""
     for required in requirements:
         name, version, mend = (
             required.name,
             versions.get(required.name),
             f"pip install '{required.name}{required.specifier}'",
         )
-        if required.marker is not None and not required.marker.evaluate({"extra": ""}):
+        if required.marker is not None and not required.marker.evaluate({"extra": extra}):
             continue
         if version is None:
             yield Check(name, "problem", "is not installed", mend)

@@ -38,7 +38,7 @@ def test_everything_is_installed_with_the_constraints(target):
     installs = [step.rest for step in STAGES[target].steps if step.name == "RUN" and "pip install" in step.rest]
     assert installs
     assert all("--constraint constraints.txt" in command for command in installs)
-    assert "[postgresql]" in installs[-1]
+    assert "[sweep,postgresql]" in installs[-1]
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fsamc.classifier.pictures import pictures_below
@@ -11,14 +10,14 @@ from fsamc.classifier.pictures import pictures_below
 State = tuple[int, int]  # of a file: bytes, and nanoseconds when it was changed
 
 
-def arriving(folders: Sequence[Path], *, pause: float = 1.0) -> Iterator[list[Path]]:
-    """Yield, look by look and for ever, the pictures that have stopped growing since the look before.
+def arriving(folders: Sequence[Path], wait: Callable[[], bool]) -> Iterator[list[Path]]:
+    """Yield, look by look, the pictures that have stopped growing since the look before.
 
     Those that are there at the start are among them. A picture that is written over comes again.
 
     Args:
         folders: which are looked into with the folders in them.
-        pause: seconds between two looks.
+        wait: returns when it is time for the next look, and whether there is to be none.
 
     Raises:
         BadInput: a folder can no longer be read.
@@ -33,7 +32,8 @@ def arriving(folders: Sequence[Path], *, pause: float = 1.0) -> Iterator[list[Pa
         yielded = {path: state for path, state in yielded.items() if path in there}
         yielded |= {path: there[path] for path in ready}
         before = there
-        time.sleep(pause)
+        if wait():
+            return
 
 
 def _state(path: Path) -> State | None:

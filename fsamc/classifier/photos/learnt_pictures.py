@@ -21,7 +21,7 @@ from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
 GOOD = "good"
-MOST = 64  # good images that are named in the file, as those that an export is compared on
+MOST = 32  # good images that are named in the file, as those that an export is compared on
 _KIND = "places"
 
 

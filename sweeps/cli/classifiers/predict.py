@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -69,4 +70,4 @@ def predict(
         say(str(tally))
         if unsure := uncertain_line(classifier, alpha):
             say(f"note: {unsure}")
-    raise typer.Exit(1 if tally.unread else 0)
+    sys.exit(tally.code)

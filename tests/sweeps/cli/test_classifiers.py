@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import html
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +23,10 @@ from PIL import Image
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.classifier.configuration import ROWS
 from fsamc.classifier.model_file import read_model
+from fsamc.errors import BadInput
+from sweeps.classifiers.predicting import PredictRequest, check_words
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category
-from tests.sweeps.small import PLAN, fsamc
+from tests.sweeps.small import FSAMC, PLAN, ROOT, fsamc, wait_for
 
 CLASSES = {"crack": 3, "dent": 3, "hole": 2}
 
@@ -173,6 +179,22 @@ def test_bad_words_of_a_prediction_are_one_line_before_any_answer(desk, words, t
     assert text in shown.err
 
 
+def test_a_cluster_is_asked_where_ray_is_installed(desk, monkeypatch):
+    words = {
+        "model": desk.here / "bolt.fsamc",
+        "images": [desk.photos],
+        "cache": desk.here,
+        "alpha": 0.1,
+        "json": False,
+    }
+    nothing = dict.fromkeys(("table", "lines", "page", "overlays", "backbone"))
+    request = PredictRequest(**words, **nothing, watch=False, address="here:1")
+    check_words(request)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BadInput, match=r"--address here:1: this takes ray, .*; pip install 'fsamc\[sweep\]'"):
+        check_words(request)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -200,6 +222,17 @@ def test_bad_words_of_a_fit_are_one_line_and_nothing_is_written(desk, words, tex
     assert shown.err.count("\n") == 1
     assert text in shown.err
     assert not (desk.here / "never.fsamc").exists()
+
+
+def test_a_category_is_fitted_and_checked_from_its_address(desk, capsys):
+    """As sweeps are, by a mirror in the cache; under the name that the address has."""
+    address = (desk.here / "data" / "bolt").as_uri()
+    assert desk.fit(source=[address], out="remote.fsamc") == 0
+    here, remote = (read_model(desk.here / name)[0] for name in ("bolt.fsamc", "remote.fsamc"))
+    assert (remote.category, remote.photos, remote.fingerprint) == (here.category, here.photos, here.fingerprint)
+    assert check(desk, address) == 0
+    assert desk.fit(source=["ftp://host/bolt"], out="never.fsamc") == 2
+    assert "no such kind of address" in capsys.readouterr().err
 
 
 def test_copies_within_a_class_are_told_and_a_photo_in_two_classes_is_refused(desk, tmp_path, capsys):
@@ -304,19 +337,48 @@ def test_a_folder_that_is_watched_gives_lines_as_pictures_come_until_ctrl_c(desk
     folder, table, counts = tmp_path / "line", tmp_path / "a.csv", []
     folder.mkdir()
 
-    def arriving(folders):
+    def arriving(folders, wait):
         assert folders == [folder]
         for name in ("000.png", "001.png"):
             yield [Path(shutil.copy(desk.photos / "dent" / name, folder))]
             counts.append(len(rows(table)))
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        assert wait()
 
     monkeypatch.setattr("sweeps.classifiers.predicting.arriving", arriving)
-    assert desk.predict(folder, "--watch", "--csv", table, "--gallery", tmp_path / "page.html") == 0
+    assert desk.predict(folder, "--watch", "--csv", table, "--gallery", tmp_path / "page.html") == 130
     assert counts == [1, 2]
     assert [Path(row["path"]).name for row in rows(table)] == ["000.png", "001.png"]
     assert (tmp_path / "page.html").read_text().count('<figure class="card">') == 2
     assert "2 pictures: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]], ids=str)
+def test_a_watch_in_a_process_of_its_own_ends_in_good_order(desk, tmp_path, signals):
+    """Once or twice Ctrl-C, while pictures come: whole files, and no traceback."""
+    folder, table, page = tmp_path / "line", tmp_path / "a.csv", tmp_path / "page.html"
+    shutil.copytree(desk.photos / "dent", folder / "dent")
+    files = ["--csv", table, "--jsonl", tmp_path / "a.jsonl", "--gallery", page, "--cache", desk.here / "cache"]
+    words = map(str, ["predict", desk.here / "bolt.fsamc", folder, "--watch", *files])
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([*FSAMC, *words], cwd=tmp_path, env=env, **pipes) as process:
+        wait_for(lambda: table.exists() and len(rows(table)) >= 3, process)
+        shutil.copytree(desk.photos / "crack", folder / "crack")
+        for number in signals:
+            process.send_signal(number)
+        shown, said = process.communicate(timeout=240)
+    assert process.returncode == 128 + signals[0]
+    assert said == ""
+    assert "Traceback" not in shown
+    count = len(rows(table))
+    assert f"{count} pictures: " in shown
+    assert [json.loads(line)["path"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [
+        row["path"] for row in rows(table)
+    ]
+    assert page.read_text().count('<figure class="card">') == count
+    assert page.read_text().rstrip().endswith("</html>")
 
 
 def test_overlays_are_pictures_of_the_same_size_that_differ_where_the_defect_is(desk, tmp_path):

@@ -121,6 +121,36 @@ def test_the_package_by_itself_says_that_the_command_is_not_installed(tmp_path):
     assert re.fullmatch(r"fsamc: the command is not installed for .*; install its wheel there.*\n", done.stderr)
 
 
+@pytest.mark.parametrize("package", ["cluster", "sweeps"])
+def test_another_package_of_the_same_name_is_told(tmp_path, package):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "fsamc", "--version"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"fsamc: {package} is {tmp_path}.*, another package of that name; fsamc needs the one in {ROOT}: .*\n",
+        done.stderr,
+    )
+
+
+def test_without_the_extra_for_sweeps_a_command_says_what_to_install(tmp_path):
+    out = tmp_path / "out"
+    calls = [["sweep", "smoke", "--data", "x", "--out", str(out)], ["register", "x", "--name", "y"], ["ui", str(out)]]
+    calls += [["track", str(out)], ["submit", "smoke", "--data", "x"], ["demo", "--folder", str(out)]]
+    code = "import sys\nfor name in ['ray', 'mlflow', 'optuna', 'faiss']: sys.modules[name] = None\n"
+    code += "from sweeps.cli import app, guarded\n"
+    code += f"for words in {calls}:\n try: guarded(lambda: app(words, standalone_mode=False))\n"
+    code += " except SystemExit as end: assert end.code == 2, words"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == len(calls), said
+    assert all(line.endswith("pip install 'fsamc[sweep]'") for line in said), said
+    assert not out.exists()
+
+
 def test_the_options_of_a_sweep_are_those_that_callers_rely_on(capsys):
     assert fsamc("sweep", "--help") == 0
     output = capsys.readouterr().out

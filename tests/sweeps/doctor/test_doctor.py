@@ -21,7 +21,7 @@ from rich.console import Console
 from fsamc.data.remote import Address
 from fsamc.errors import BadInput
 from sweeps.cli.doctor import show_checks
-from sweeps.doctor import Check, DoctorOptions, examinations
+from sweeps.doctor import Check, DoctorOptions, examinations, packages
 from sweeps.doctor.check import refused
 from sweeps.doctor.cluster import bank_bytes, check_object_store
 from sweeps.doctor.machine import check_disk, check_open_files, check_shared_memory, examine_machine, network_disk
@@ -58,6 +58,21 @@ def test_packages_that_are_missing_or_too_old():
     assert_told(checks["numpy"], "problem", "is not installed", "pip install 'numpy>=2.1'")
     assert set(checks) == {"ray", "numpy"}, "what is well is told of the main ones only; markers are heeded"
     assert_told(check_versions(required[1:2], {"numpy": "2.3"}), "ok", "2.3")
+    of_extra = [Requirement("mlflow>=3; extra == 'sweep'")]
+    assert not list(check_versions(of_extra, {}))
+    assert_told(check_versions(of_extra, {}, extra="sweep"), "problem", "is not installed", "pip install 'mlflow>=3'")
+
+
+def test_a_light_install_is_told_once(monkeypatch):
+    """Not package by package: it is meant so."""
+    requires = ["numpy>=2.1", "ray>=2.60; extra == 'sweep'", "faiss-gpu; extra == 'sweep'"]
+    monkeypatch.setattr(packages.metadata, "requires", lambda _: requires)
+    monkeypatch.setattr(
+        packages, "installed", lambda names: {name: "9" for name in names if name in ("fsamc", "numpy")}
+    )
+    checks = {check.subject: check for check in packages.examine_packages()}
+    assert_told(checks["sweeps"], "warning", "ray, mlflow, optuna are not installed", "pip install 'fsamc[sweep]'")
+    assert not {"ray", "mlflow", "faiss", "faiss-gpu"} & set(checks)
 
 
 @pytest.mark.parametrize(

@@ -16,22 +16,18 @@ def folder(tmp_path):
     return tmp_path / "line"
 
 
-def looks(folder, monkeypatch, *between) -> Iterator[list[str]]:
+def looks(folder, *between) -> Iterator[list[str]]:
     """The names that come, where `between` two looks something is done; the last look has nothing after it."""
     steps = iter(between)
 
-    def sleep(_: float) -> None:
-        next(steps, stop)()
+    def wait() -> bool:
+        step = next(steps, None)
+        if step:
+            step()
+        return step is None
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(watching.time, "sleep", sleep)
-    try:
-        for pictures in watching.arriving([folder]):
-            yield [path.relative_to(folder).as_posix() for path in pictures]
-    except KeyboardInterrupt:
-        return
+    for pictures in watching.arriving([folder], wait):
+        yield [path.relative_to(folder).as_posix() for path in pictures]
 
 
 def write(file, content, *, seconds=1):
@@ -46,15 +42,15 @@ def nothing():
     pass
 
 
-def test_a_picture_comes_once_when_two_looks_find_it_the_same(folder, monkeypatch):
+def test_a_picture_comes_once_when_two_looks_find_it_the_same(folder):
     new, deep = folder / "1.png", folder / "night" / "2.jpg"
     steps = [write(new, b""), write(new, b"a"), write(new, b"ab"), write(new, b"ab", seconds=2), nothing, nothing]
     steps += [write(deep, b"x"), nothing, nothing, write(folder / "notes.txt", b"x"), nothing]
-    assert list(looks(folder, monkeypatch, *steps)) == [["1.png"], ["night/2.jpg"]]
+    assert list(looks(folder, *steps)) == [["1.png"], ["night/2.jpg"]]
 
 
-def test_what_was_there_comes_first_and_what_is_written_over_comes_again(folder, monkeypatch):
+def test_what_was_there_comes_first_and_what_is_written_over_comes_again(folder):
     file = folder / "1.png"
     write(file, b"old")()
     steps = [nothing, nothing, write(file, b"new", seconds=5), nothing, file.unlink, write(file, b"new", seconds=5)]
-    assert list(looks(folder, monkeypatch, *steps, nothing)) == [["1.png"], ["1.png"], ["1.png"]]
+    assert list(looks(folder, *steps, nothing)) == [["1.png"], ["1.png"], ["1.png"]]
