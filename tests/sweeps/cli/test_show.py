@@ -194,9 +194,17 @@ def test_bad_input_stops_before_a_sheet_is_drawn(data, textures, tmp_path):
 # --- knobs
 
 
-def test_every_key_of_a_plan_is_listed_once_and_described():
+def having(key: str, meaning: str) -> list[str]:
+    """The kinds that a knob is listed for, none where all have it or its key is of no kind."""
+    of = owners(key.removeprefix("base."))
+    named = meaning.partition(":")[0].split(", ")
+    return named if set(named) <= set(of) else of
+
+
+def test_every_key_of_a_plan_is_listed_once_for_each_kind_and_described():
+    every = [(key, kind) for key, _, meaning in knobs() for kind in having(key, meaning) or [None]]
+    assert len(every) == len(set(every))
     listed = [key for key, _, _ in knobs()]
-    assert len(listed) == len(set(listed))
     tree = Plan(name="x").model_dump(mode="json", exclude={"base": {"compute", "scoring", "shots"}})
     plain = {"base.finetune.epochs" if key.startswith("base.finetune.epochs.") else key for key in flatten(tree)}
     fields = [(field, kind) for field, kinds in FIELDS.items() for kind in kinds.values()]
@@ -206,10 +214,11 @@ def test_every_key_of_a_plan_is_listed_once_and_described():
     assert all(meaning for _, _, meaning in knobs())
 
 
-@pytest.mark.parametrize(("key", "default"), [(k, d) for k, d, _ in knobs() if d and "KEY" not in k])
-def test_a_listed_default_is_what_the_plan_has_and_what_the_command_line_takes(key, default):
-    having = owners(key.removeprefix("base."))
-    kind = {f"{key.rpartition('.')[0]}.kind": having[0]} if having else {}
+@pytest.mark.parametrize(
+    ("key", "default", "kinds"), [(k, d, having(k, m)) for k, d, m in knobs() if d and "KEY" not in k]
+)
+def test_a_listed_default_is_what_the_plan_has_and_what_the_command_line_takes(key, default, kinds):
+    kind = {f"{key.rpartition('.')[0]}.kind": kinds[0]} if kinds else {}
     plain = Plan.model_validate({"name": "x"} | merged(kind))
     assert load_plan("smoke", [*(f"{name}={value}" for name, value in kind.items()), f"{key}={default}"]) is not None
     value = plain
