@@ -35,7 +35,7 @@ def fields(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldI
 @pytest.mark.parametrize(
     ("key", "value", "told", "expected"),
     [
-        ("head.kind", "vanila", "head.kind: unknown kind 'vanila'", "expected one of cache, contrastive"),
+        ("head.kind", "vanila", "head.kind: unknown kind 'vanila'", "expected one of adapter, cache"),
         ("pretrain.stop_threshold", 1.7, "pretrain.stop_threshold: found 1.7", "less than or equal to 1"),
         ("pretrain.stop_threshold", -0.1, "pretrain.stop_threshold: found -0.1", "greater than or equal to 0"),
         ("pretrain.stop_threshold", math.nan, "pretrain.stop_threshold: found nan", "finite number"),
