@@ -19,8 +19,8 @@ help:  ## this list
 demo: $(INSTALLED)  ## a sweep on generated images, a few minutes on two cores
 	@$(BIN)/fsamc demo $(ARGS)
 
-test: $(INSTALLED)  ## the tests, two at a time, within ten minutes on two cores; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(ARGS)
+test: $(INSTALLED)  ## the tests, three at a time since many wait, within ten minutes on two cores; ARGS goes to pytest
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "not slow" $(ARGS)
 
 test-slow: $(INSTALLED)  ## the tests that `make test` leaves out: kills, full disks, clusters, large reports; ARGS goes to pytest
 	@$(BIN)/python -m pytest -m slow $(ARGS)

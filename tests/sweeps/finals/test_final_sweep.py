@@ -95,6 +95,7 @@ def test_a_final_that_was_killed_goes_on_to_the_same_tables(ended):
         )
 
 
+@pytest.mark.slow
 def test_a_damaged_table_of_the_final_is_told_and_written_again(ended, capfd):
     out = ended.root / "damaged"
     words = ended.words(plan_with_final(ended), out="damaged")
@@ -108,6 +109,7 @@ def test_a_damaged_table_of_the_final_is_told_and_written_again(ended, capfd):
     assert read_final(out, notes(out)) is not None
 
 
+@pytest.mark.slow
 def test_where_no_category_can_spare_images_that_is_said_and_the_search_has_them_all(ended, capfd):
     plan = ended.plan(space=SPACE, folds={"seeds": [1], "shots": [4]}, search={"algorithm": "grid", "final": FINAL})
     with folds_that_sleep():

@@ -389,7 +389,7 @@ def test_an_address_that_an_earlier_version_kept_with_its_secret_is_shown_withou
     assert "http://***@host:5000" in (out / "report.md").read_text().replace("me:", "").replace("\\", "")
 
 
-@pytest.mark.parametrize("name", ["a?b", "a#b", "100 %", "a%20b", "a b", "a'b", "a&b;c"])
+@pytest.mark.parametrize("name", ["a?b#c", "100 % a%20b'c", "a&b;c"])
 def test_an_out_may_have_been_moved_to_any_name(tmp_path, name):
     out = write_synthetic(tmp_path / name, trials=2)
     page = write_report(out)

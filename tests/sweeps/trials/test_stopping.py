@@ -328,7 +328,7 @@ def _assert_tracked(out, folds, stopped):
     ("objective", "reports"),
     [
         ({}, ["report.md", "report.html"]),
-        ({"kind": "transfer", "target": ["cap"]}, ["report.md", "report.html"]),
+        pytest.param({"kind": "transfer", "target": ["cap"]}, ["report.md", "report.html"], marks=pytest.mark.slow),
         pytest.param({"kind": "pseudo"}, [], marks=pytest.mark.slow),
     ],
 )

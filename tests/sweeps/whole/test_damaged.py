@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -96,8 +97,16 @@ MENDED = {
 }
 
 
+def some(cases: Mapping[str, Any], *fast: str) -> Iterator[Any]:
+    """All cases, those that are not named fast as slow tests."""
+    for name, case in cases.items():
+        yield pytest.param(case, id=name, marks=[] if name in fast else pytest.mark.slow)
+
+
 @pytest.mark.ray
-@pytest.mark.parametrize("damage", MENDED.values(), ids=MENDED)
+@pytest.mark.parametrize(
+    "damage", some(MENDED, "the ends of three tables and of identity.json", "what is made of the rest")
+)
 def test_the_same_command_gives_the_table_of_an_undisturbed_sweep(finished: Lab, damage, capfd):
     out, kept = finished.root / "out", finished.root / "kept"
     damage(out)
@@ -177,7 +186,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("change", some(DAMAGES, "empty", "a third", "wrong types"))
 def test_every_file_gives_the_right_table_or_one_line(finished: Lab, tmp_path, change):
     kept = finished.root / "kept"
     plan, whole, identity = load_plan(str(kept / "plan.yaml")), gather(kept).summary, read_identity(kept)

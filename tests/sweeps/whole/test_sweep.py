@@ -265,6 +265,7 @@ def test_another_plan_and_another_image_are_noticed_before_ray_is_started(quick,
     assert (reference / "folds.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_that_has_lost_a_row_is_not_taken_for_finished(quick):
     out = quick.root / "reference"
     copy = shutil.copytree(out, quick.root / "lost")
