@@ -97,10 +97,9 @@ MENDED = {
 }
 
 
-def some(cases: Mapping[str, Any], *fast: str) -> Iterator[Any]:
+def some(cases: Mapping[str, Any], *fast: str) -> list[Any]:
     """All cases, those that are not named fast as slow tests."""
-    for name, case in cases.items():
-        yield pytest.param(case, id=name, marks=[] if name in fast else pytest.mark.slow)
+    return [pytest.param(case, id=name, marks=[] if name in fast else pytest.mark.slow) for name, case in cases.items()]
 
 
 @pytest.mark.ray
