@@ -104,30 +104,22 @@ class Bounds:
         coordinates, apart = [], []
         for part in _parts(features):
             centred = part.sub_(self.centre).div_(self.unit)
-            exact, error = (centred, torch.zeros(())) if self.axes is None else self._projected(centred)
+            exact = centred if self.axes is None else self._projected(centred)
             coordinates.append(exact.bfloat16() if self.coarse else exact)
-            apart.append(torch.linalg.vector_norm(exact - coordinates[-1], dim=1).double() * (1 + self.margin) + error)
+            apart.append(torch.linalg.vector_norm(exact - coordinates[-1], dim=1).double() * (1 + self.margin))
         together = torch.cat(coordinates)
         return together, _sums_of_squares(together), torch.cat(apart)
 
-    def _projected(self, centred: Tensor) -> tuple[Tensor, Tensor]:
-        """Return coordinates on the axes and the norm of what is left, [n, k + 1], and how wrong they may be, [n].
+    def _projected(self, centred: Tensor) -> Tensor:
+        """Return coordinates on the principal axes and the norm of what is left, [n, k + 1]; in between, in double.
 
-        What is left is a difference of squares, which float32 leaves few digits of where it is small. Beside a rounding
-        to bfloat16 that is little, and is counted in; else the arithmetic is in double precision.
+        What is left is a difference of squares, which float32 leaves few digits of where it is small.
         """
         assert self.axes is not None
-        wide = centred if self.coarse else centred.double()
-        first = wide @ self.axes.to(wide.dtype)
-        squares = wide.square().sum(dim=1)
-        left = (squares - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
-        coordinates = torch.cat([first, left[:, None]], dim=1).float()
-        if not self.coarse:
-            return coordinates, torch.zeros(())
-        relative = 2 * (centred.shape[1] + 16) * ROUNDING  # error of a coordinate to |a|, and of |a|² to itself
-        of_squares = 4 * relative * squares.double() + 1e-60
-        of_left = of_squares / left.double().maximum(of_squares.sqrt())
-        return coordinates, of_left.hypot(relative * squares.double().sqrt())
+        wide = centred.double()
+        first = wide @ self.axes
+        left = (wide.square_().sum(dim=1) - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
+        return torch.cat([first, left[:, None]], dim=1).float()
 
     def _pieces(self, squares: Tensor) -> Tensor:
         """Return sums of squares [n], less what rounding may add, as terms [n, 1 or 3] in the product's precision."""
