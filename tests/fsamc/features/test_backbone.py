@@ -17,6 +17,7 @@ from torchvision.models import get_model
 
 from fsamc.config.features import Features
 from fsamc.errors import BadInput
+from fsamc.features import backbone
 from fsamc.features.backbone import load_backbone
 from fsamc.features.patches import patch_features_of
 from fsamc.features.weights import identity, is_random
@@ -306,7 +307,8 @@ def test_bf16_is_close_to_fp32_and_not_the_same(tmp_path):
 
 @pytest.fixture
 def no_weights(tmp_path, monkeypatch) -> Path:
-    """An empty TORCH_HOME and no network: the folder in which torchvision looks for weights."""
+    """An empty TORCH_HOME, no network and none loaded before: the folder in which torchvision looks for weights."""
+    backbone._loaded.cache_clear()
 
     def unreachable(*args: object, **kwargs: object) -> None:
         raise urllib.error.URLError("name resolution failed")
