@@ -69,6 +69,12 @@ class FinalNumber(NamedTuple):
         gap, low, high = (text.replace("-", "\N{MINUS SIGN}") for text in points)
         return f"{gap} ({low} to {high})"
 
+    @property
+    def line(self) -> str:
+        """The number as a sentence says it."""
+        ahead = f"; {self.ahead} points to the base" if self.ahead else ""
+        return f"final: trial {self.trial}: {self.words} on {self.over}; 95 % interval in brackets{ahead}"
+
 
 @dataclass(frozen=True)
 class FinalScores:
@@ -144,10 +150,7 @@ def final_line(out: Path) -> str:
     final = read_final(out, saved.notes)
     recommended = recommendation(saved.plan, saved.folds, saved.measured) if final else None
     number = final.of(recommended.trial) if final and recommended else None
-    if number is None:
-        return ""
-    ahead = f"; {number.ahead} points to the base" if number.ahead else ""
-    return f"final: trial {number.trial}: {number.words} on {number.over}; 95 % interval in brackets{ahead}"
+    return number.line if number else ""
 
 
 def score_final(answers: pd.DataFrame) -> pd.DataFrame:

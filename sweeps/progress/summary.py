@@ -13,7 +13,7 @@ from rich.text import Text
 from sweeps.checks.prepare import Prepared
 from sweeps.classifiers.sweep_classifiers import classifiers_line
 from sweeps.figures.sweep_figures import figures_line
-from sweeps.finals.final_tables import final_line, read_final
+from sweeps.finals.final_tables import read_final
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
 from sweeps.progress.counter import stage_table
@@ -54,12 +54,14 @@ def show_results(
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
     console.print(*summary_tables(ended, labels, title=plan.name), sep="")
     own = choice_line(plan, folder.saved.folds, folder.saved.measured)
+    advice = recommendation(plan, folder.saved.folds, folder.saved.measured)
     if final := read_final(out, folder.notes):
         console.print(final_table(final, labels))
-        _print_plain(console, final_line(out))
+        if advice and (number := final.of(advice.trial)):
+            _print_plain(console, number.line)
         own = f"the search's own number, of {own}"
     _print_plain(console, own)
-    if (advice := recommendation(plan, folder.saved.folds, folder.saved.measured)) and advice.line:
+    if advice and advice.line:
         _print_plain(console, advice.line)
     for caveat in prepared.caveats:
         console.print(Text(caveat, style="bold red"))

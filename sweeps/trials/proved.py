@@ -65,7 +65,7 @@ class Proved(Rule):
             return None
         *_, last = scores
         share = weights(planned)
-        chances = chances_of(planned, self._base(), self._settings.least_error)
+        chances = chances_of(planned, base_scores(board), self._settings.least_error)
         before = {fold: score for fold, score in scores.items() if fold != last}
         allowed = total_loss(best, share) - self._settings.margin - total_loss(before, share)
         chance = chances[last] / sum(chances[fold] for fold in planned if fold not in before)
@@ -87,13 +87,11 @@ class Proved(Rule):
         proof = f"proved not to end {above} (odds {wealth:.0f} to 1)"
         return f"{gap:+.1f} points to trial {best} on the same folds; {proof}"
 
-    def _base(self) -> Scores:
-        return self._standings.scores[BASE] if has_ended(self._standings, BASE) else {}
 
-
-def has_ended(standings: Standings, trial: int) -> bool:
-    """Whether all of a trial's folds are scored; not where it has none."""
-    return trial in standings.planned and standings.complete(trial)
+def base_scores(standings: Standings) -> Scores:
+    """Return the scores of the base, empty until all of its folds have one."""
+    ended = BASE in standings.planned and standings.complete(BASE)
+    return standings.scores[BASE] if ended else {}
 
 
 def total_loss(scores: Scores, share: Mapping[Place, float]) -> float:

@@ -23,7 +23,7 @@ from sweeps.search import Proposer
 from sweeps.search.distributions import as_text
 from sweeps.trials.in_order import InOrder
 from sweeps.trials.intensify import Intensify
-from sweeps.trials.proved import BASE, Proved, drawn, has_ended
+from sweeps.trials.proved import BASE, Proved, base_scores, drawn
 from sweeps.trials.racing import Place, Race, Rule, Standings
 from sweeps.trials.trial import NotPickled
 
@@ -92,9 +92,8 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         if not self._proved:
             return list(folds)
         by_place = {fold_place(fold): fold for fold in folds}
-        base = self.standings.scores[BASE] if has_ended(self.standings, BASE) else {}
         seeds = (self._plan.search.seed, "order of folds", as_text(values))
-        order = drawn([*self._with_say(folds)], base, self._plan.search.stopping, *seeds)
+        order = drawn([*self._with_say(folds)], base_scores(self.standings), self._plan.search.stopping, *seeds)
         return [by_place[place] for place in dict.fromkeys([*order, *by_place])]
 
     def waits(self) -> bool:
