@@ -53,7 +53,12 @@ class FinalNumber(NamedTuple):
     @property
     def words(self) -> str:
         """The number with its 95 % interval."""
-        return f"{tables.percent(self.mean)} % ({tables.percent(self.low)} to {tables.percent(self.high)})"
+        return f"{tables.percent(self.mean)} % ({self.interval})"
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval in words, in %."""
+        return f"{tables.percent(self.low)} to {tables.percent(self.high)}"
 
     @property
     def over(self) -> str:

@@ -31,8 +31,8 @@ def _final(evidence: Evidence) -> Iterator[Tile]:
     recommended = evidence.recommended
     if number := evidence.final and recommended and evidence.final.of(recommended.trial):
         ahead = f"; {number.ahead} points to the base" if number.ahead else ""
-        note = f"trial {number.trial}, with the 95 % interval, on {number.over}{ahead}"
-        yield Tile("Final: the number to report", number.words.replace(" %", ""), note)
+        note = f"trial {number.trial}, {number.interval} with 95 % confidence, on {number.over}{ahead}"
+        yield Tile("Final: the number to report", percent(number.mean), note)
 
 
 def _best(evidence: Evidence) -> Tile:

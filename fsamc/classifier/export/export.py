@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,6 +22,7 @@ from fsamc.classifier.export.one_module import OneModule, Outputs
 from fsamc.classifier.fitting import Fitted
 from fsamc.classifier.pictures import NamedPicture, Pictures
 from fsamc.config.dotted import updated
+from fsamc.counting import counted
 from fsamc.errors import BadInput
 from fsamc.features.networks.lookup import network_source
 from fsamc.features.networks.weights_file import brief
@@ -60,6 +61,7 @@ def export_classifier(
     pictures: Pictures | None = None,
     *,
     tolerance: float = 1e-4,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Agreement:
     """Write a classifier as one file that needs no fsamc: ONNX (`.onnx`, opset 18), or torch.export's (`.pt2`).
 
@@ -72,6 +74,7 @@ def export_classifier(
         pictures: that the file and the classifier have to agree on: the support's photos, and good images. None takes
             the photos and the good images that the threshold was set on, on the machine that has fitted it.
         tolerance: how far probabilities may be apart.
+        tell: hears what is being done.
 
     Raises:
         BadInput: the file's name has another suffix, a package is missing, the head or the backbone cannot be
@@ -82,9 +85,10 @@ def export_classifier(
     file_format = format_of(path.suffix)
     compared = compared_pictures(classifier, pictures)
     plain = Answering(_plain(classifier.answering.fitted))
+    tell("exporting")
     with threads(plain.fitted.pipeline.config.compute):
         content = _content(plain, file_format)
-        agreement = _compared(plain, file_format.opened(content), compared)
+        agreement = _compared(plain, file_format.opened(content), compared, tell)
     if agreement.relabelled:
         raise Differs(f"{path}: not written, it labels {agreement.relabelled[0]} otherwise than the classifier")
     if agreement.apart > tolerance:
@@ -160,10 +164,12 @@ def _metadata(answering: Answering) -> dict[str, str]:
     }
 
 
-def _compared(answering: Answering, run: Run, compared: ComparedPictures) -> Agreement:
+def _compared(answering: Answering, run: Run, compared: ComparedPictures, tell: Callable[[str], object]) -> Agreement:
     classes, rounding = answering.fitted.support.classes, _rounding(answering)
     empty, apart, relabelled = list[str](), {"": 0.0}, list[str]()
+    answered, of_all = 0, counted(len(compared.pictures), "picture")
     for batch in _batches(compared.pictures, answering.fitted.pipeline.config.features.batch):
+        tell(f"comparing answers: {answered} of {of_all}")
         named = [(picture.name, picture.read()) for picture in batch]
         ours = answering.predictions(named, alpha=0.1)
         theirs = dict(zip(Outputs._fields, run(answering.squares([pixels for _, pixels in named])), strict=True))
@@ -176,6 +182,7 @@ def _compared(answering: Answering, run: Run, compared: ComparedPictures) -> Agr
                 apart[one.name] = float(difference.max())
                 differs = classes[theirs["scores"][row].argmax()] != one.label
             relabelled += [one.name] if differs else []
+        answered += len(batch)
     where = max(apart, key=apart.__getitem__)
     return Agreement(compared.count(), tuple(empty), apart[where], where, tuple(relabelled))
 

@@ -38,9 +38,9 @@ def export(
 
     format_of(out.suffix)
     classifier = DefectClassifier.load(model, backbone=backbone, cache=cache)
-    with console.status("exporting, and comparing answers"):
+    with console.status("exporting") as status:
         try:
-            agreement = export_classifier(classifier, out, check)
+            agreement = export_classifier(classifier, out, check, tell=status.update)
         except Differs as error:
             raise Unfinished(str(error)) from error
     counts = ", ".join(counted(count, kind) for kind, count in agreement.pictures.items())

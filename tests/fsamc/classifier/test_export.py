@@ -66,8 +66,10 @@ def test_the_module_gives_the_answers_of_the_classifier(make, tiny_category, cha
 def test_an_onnx_file_says_what_it_is_and_runs_without_us(make, tiny_category, tmp_path):
     """In onnxruntime and in OpenVINO, for one picture and for several."""
     onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
-    classifier, file = make({"views.queries": "flips"}), tmp_path / "tiles.onnx"
-    agreement = export_classifier(classifier, file, tiny_category.folder)
+    classifier, file, told = make({"views.queries": "flips"}), tmp_path / "tiles.onnx", list[str]()
+    agreement = export_classifier(classifier, file, tiny_category.folder, tell=told.append)
+    assert told[0] == "exporting"
+    assert all(line.endswith(f" of {agreement.pictures.total()} pictures") for line in told[1:])
     assert agreement.pictures["photo"] == len(classifier.photos)
     assert agreement.pictures["good image"] == len(tiny_category.train + tiny_category.good)
     assert agreement.pictures.total() >= len(tiny_category.defects + tiny_category.train)

@@ -67,7 +67,7 @@ def test_the_number_is_said_before_and_after_and_stands_everywhere(ended):
     assert number.low <= number.mean <= number.high
     assert f"final: trial {best}: {number.words}" in (out / "best.yaml").read_text().splitlines()[0]
     assert load_plan(str(out / "best.yaml")).search.final.trials == 0
-    assert number.words.replace(" %", "") in (out / "report.html").read_text()
+    assert f"trial {best}, {number.interval} with 95 % confidence" in (out / "report.html").read_text()
     (parent,), _ = runs(out)
     assert parent.data.metrics["final_accuracy"] == pytest.approx(number.mean)
     assert (parent.data.metrics["final_low"], parent.data.metrics["final_high"]) == pytest.approx(number[2:4])
