@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fsamc.data.remote import source
 from fsamc.errors import BadInput
+from fsamc.reading import Tell, silent
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_cache_readable, check_databases, check_out, check_space, check_writable
 from sweeps.checks.nodes import check_nodes
@@ -21,6 +22,7 @@ from sweeps.plan.settings import Plan
 from sweeps.progress.counter import announce
 from sweeps.progress.events import Noted
 from sweeps.progress.lines import make_view
+from sweeps.progress.reading_bar import reading_bar
 from sweeps.request import CheckedRequest, Places, Request, default_cache
 from sweeps.results.identity import check_resumable, extended, with_backbone_of
 from sweeps.results.lock import lock
@@ -44,8 +46,8 @@ def run_sweep(request: Request, console: Console) -> None:
     started = time.monotonic()
     view, ray_was_up = make_view(request.view, console), ray.is_initialized()
     try:
-        with view.console.status("checking the plan, the images and the backbone"):
-            checked = check(request)
+        with reading_bar(view.console, "checking the plan, the images and the backbone") as tell:
+            checked = check(request, tell)
         proposer = make_proposer(checked.prepared.plan)
         announce(checked.prepared, proposer, out=request.out, view=view)
         if notice := proposer.notice():
@@ -65,8 +67,11 @@ def run_sweep(request: Request, console: Console) -> None:
             ray.shutdown()
 
 
-def check(request: Request) -> CheckedRequest:
-    """Load the plan and its data, ready to run. Raises BadInput for whatever would stop the sweep later."""
+def check(request: Request, tell: Tell = silent) -> CheckedRequest:
+    """Load the plan and its data, ready to run; `tell` hears of each picture that is read.
+
+    Raises BadInput for whatever would stop the sweep later.
+    """
     if request.json and (request.quiet or request.dry_run):
         other = "--quiet" if request.quiet else "--dry-run"
         raise BadInput(f"--json and {other} exclude each other; leave one out")
@@ -85,6 +90,7 @@ def check(request: Request) -> CheckedRequest:
         textures=places.textures,
         store=Store(places.cache),
         device="cuda" if plan.resources.gpus else "cpu",
+        tell=tell,
     )
     check_resumable(out, prepared.plan, prepared.contents, request.resume)
     check_databases(out)

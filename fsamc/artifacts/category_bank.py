@@ -8,14 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.feature_set import OfGood
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
 from fsamc.detectors.base import Detector, detector_class
 from fsamc.detectors.detector_kinds import AnyDetector
+from fsamc.detectors.good_images import GoodImages
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Arrays, Store
@@ -35,7 +34,21 @@ class Bank(OfGood):
     @cached_property
     def key(self) -> str:
         """Hash of the good features, the detector, the settings it learns by, and the seed."""
-        return digest(self.kind, 1, self.good.key, self.reference.learning_settings, self.seed)
+        return digest(self.kind, 1, self.good.key, self.learner.learning_settings, self.seed)
+
+    @cached_property
+    def learner(self) -> AnyDetector:
+        """The detector's settings, without limits that the good images do not come to: with more images they may."""
+        return self.reference.of_patches(self.good.n_pictures * self.good.features.most_patches)
+
+    @property
+    def limit(self) -> str | None:
+        """What is left out of so many good images, in one line; None where nothing is."""
+        among = getattr(self.learner, "candidates", None)
+        if among is None:
+            return None
+        few = f"the bank is chosen among {among:,} of their patches, drawn by the seed (reference.candidates)"
+        return f"{self.category.name}: {self.good.n_pictures:,} good images are many; {few}"
 
     @property
     def about(self) -> str:
@@ -46,7 +59,7 @@ class Bank(OfGood):
     @property
     def nbytes(self) -> int:
         """As the detector says."""
-        return detector_class(self.reference).bytes_kept(self.reference, self.good.shape)
+        return detector_class(self.reference).bytes_kept(self.learner, self.good.shape)
 
     @property
     def served_by(self) -> tuple[str, int]:
@@ -62,15 +75,15 @@ class Bank(OfGood):
         for name, array in self.learn(store.get(self.good)["features"]).items():
             save_array(into / f"{name}.npy", array)
 
-    def learn(self, good: np.ndarray) -> Arrays:
+    def learn(self, good: GoodImages) -> Arrays:
         """Return what a detector of this kind keeps of good features [G, P, D]."""
         from fsamc.hardware import threads
 
         with threads(self.compute):
             learn = detector_class(self.reference).learn
-            return learn(good, self.reference, seed=self.seed, device=self.compute.device)
+            return learn(good, self.learner, seed=self.seed, device=self.compute.device)
 
-    def detector(self, learnt: Arrays, good: np.ndarray) -> Detector[Any]:
+    def detector(self, learnt: Arrays, good: GoodImages) -> Detector[Any]:
         """Return the detector that has learnt this from good features [G, P, D]."""
         return detector_class(self.reference)(learnt, good, self.reference, device=self.compute.device)
 

@@ -13,10 +13,13 @@ import numpy as np
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.category_bank import OfBank
 from fsamc.data.category import Category
+from fsamc.detectors.good_images import SomeImages
 from fsamc.errors import BadInput
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
+
+IMAGES = 64  # that are judged at once: bounds the memory, a multiple of the detectors' own blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +66,12 @@ class GoodScores(OfBank):
         from fsamc.hardware import threads
 
         features = store.get(self.bank.good)["features"]
-        others = features[np.setdiff1d(np.arange(len(features)), self.held_out)]
+        others = SomeImages(features, np.setdiff1d(np.arange(len(features)), self.held_out))
+        parts = [list(self.held_out[first : first + IMAGES]) for first in range(0, len(self.held_out), IMAGES)]
         with threads(self.compute):
-            distances, _ = self.bank.detector(self.bank.learn(others), others).compare(features[list(self.held_out)])
-        save_array(into / "scores.npy", anomaly_score(distances))
+            detector = self.bank.detector(self.bank.learn(others), others)
+            scores = [anomaly_score(detector.compare(features[part])[0]) for part in parts]
+        save_array(into / "scores.npy", np.concatenate(scores))
 
 
 def held_out_rows(category: Category, share: float) -> tuple[int, ...]:

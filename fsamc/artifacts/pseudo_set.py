@@ -14,7 +14,7 @@ from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.config.features import Features
 from fsamc.config.pseudo import Foreground, Pseudo
 from fsamc.data.textures import Textures
-from fsamc.features.squares import read_squares
+from fsamc.features.squares import Squares, read_squares
 from fsamc.pseudo.classes import PseudoClass, pseudo_classes
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
@@ -22,7 +22,7 @@ from fsamc.store.store import Store
 
 if TYPE_CHECKING:
     from fsamc.pseudo.defects import PseudoDefect
-    from fsamc.pseudo.foreground import Foregrounds, Method
+    from fsamc.pseudo.foreground import Foregrounds, Images, Method
 
 _POISSON = ("rate", "blur", "threshold")
 _OTHER_MASKS = {  # settings that masks of a kind do not depend on
@@ -112,8 +112,8 @@ class PseudoSet(PatchFeatures):
         made = generate(good, foregrounds, self.texture_squares(), pseudo, purpose=self.category.name)
         return preview_sheet(made, good, foregrounds, rows=rows), foregrounds.method
 
-    def foregrounds(self, good: np.ndarray) -> Foregrounds:
-        """Return the object's masks in good images uint8 [G, S, S, 3], each found at its first use."""
+    def foregrounds(self, good: Images) -> Foregrounds:
+        """Return the object's masks in good images, each found at its first use."""
         from fsamc.pseudo.foreground import Foregrounds
 
         return Foregrounds(good, self.foreground_method(), self.pseudo.segmentation)
@@ -124,11 +124,12 @@ class PseudoSet(PatchFeatures):
 
         if self.foreground != "auto":
             return self.foreground
-        return choose_foreground(self.good_squares(self.pseudo.segmentation.sample), self.pseudo.segmentation)
+        first = self.category.train[: self.pseudo.segmentation.sample]
+        return choose_foreground(read_squares(self.category, first, self.features), self.pseudo.segmentation)
 
-    def good_squares(self, count: int | None = None) -> np.ndarray:
-        """Read the first `count` good images, all by default, as uint8 [G, S, S, 3]."""
-        return read_squares(self.category, self.category.train[:count], self.features)
+    def good_squares(self) -> Squares:
+        """Return the good images, uint8 [S, S, 3] each, of which as few are read as are asked for."""
+        return Squares(self.category, self.category.train, self.features)
 
     def texture_squares(self) -> dict[str, np.ndarray]:
         """Read each texture class's images, resized straight to uint8 [n, S, S, 3]."""

@@ -129,9 +129,10 @@ def _images(array: np.ndarray) -> np.ndarray:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        files = list(pictures_below(path))
-        if not files:
+        files = pictures_below(path)
+        if (first := next(files, None)) is None:
             raise BadInput(f"{path}: no picture in it; expected {', '.join(sorted(IMAGE_SUFFIXES))}")
+        yield first
         yield from files
     elif path.exists():
         yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -29,6 +30,15 @@ class Features(Settings):
     resize: int | None = Field(None, ge=32, description="short side before a centre crop, pixels; none = size")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="arithmetic of the backbone")
     batch: int = Field(8, ge=1, description="images per forward pass")
+
+    @property
+    def most_patches(self) -> int:
+        """How many patches an image has, by the finest layer's name and a ResNet's strides; of another name, the most.
+
+        For what must be known before the network is loaded, which says how many there are.
+        """
+        stride = {"layer2": 8, "layer3": 16, "layer4": 32}.get(self.layers[0], 4)
+        return ceil(self.size / stride) ** 2
 
     @model_validator(mode="after")
     def _a_program_has_weights(self) -> Features:

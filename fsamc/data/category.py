@@ -20,6 +20,7 @@ from fsamc.counting import counted
 from fsamc.data.folders import composed, digest_files, image_files, subfolders
 from fsamc.data.groups import check_contradictions, copies, joined, read_groups
 from fsamc.errors import BadInput
+from fsamc.reading import Tell, silent
 from fsamc.seeds import numpy_generator
 
 PathsByClass = dict[str, tuple[str, ...]]
@@ -207,9 +208,8 @@ class Category:
         by_name = {composed(path): path for path in self.defects}
         parts = (file.partition("/") for file in files)
         ours = [by_name.get(composed(path), path) for name, _, path in parts if composed(name) == composed(self.name)]
-        for path in ours:
-            if path not in self.defects:
-                raise BadInput(f"support.files: {self.name}/{path} is no defect image of this category; correct it")
+        if unknown := next((path for path in ours if path not in by_name.values()), None):
+            raise BadInput(f"support.files: {self.name}/{unknown} is no defect image of this category; correct it")
         if len(set(ours)) < len(ours):
             raise BadInput(f"support.files names an image of {self.name} twice; leave one out")
         chosen = {name: tuple(path for path in ours if path in paths) for name, paths in self.classes.items()}
@@ -230,7 +230,7 @@ def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsBy
         yield left_out, {name: (*paths[:k], *paths[k + 1 :]) for name, paths in support.items()}
 
 
-def load_category(root: Path, name: str) -> Category:
+def load_category(root: Path, name: str, tell: Tell = silent) -> Category:
     """Load the category `name` of a DATA folder, its files hashed; files of the same bytes are one group.
 
     Nothing is decoded: that takes ten times as long, and a sweep's cache remembers it. Where pictures may have been
@@ -248,7 +248,7 @@ def load_category(root: Path, name: str) -> Category:
         raise BadInput(f"{category.folder / 'train' / 'good'}: no images; expected the good images of {name} there")
     if not category.classes:
         raise BadInput(f"{category.folder / 'test'}: no defect class; expected a folder of images per class")
-    digests = digest_files(category.folder, category.images)
+    digests = digest_files(category.folder, category.images, f"hashing {name}", tell)
     loaded = replace(category, groups=read_groups(category.folder, category.images), digests=digests)
     return loaded.with_copies_grouped(digests)
 

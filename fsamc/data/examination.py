@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import xxhash
 from fsamc.data.category import Category
 from fsamc.data.images import read_pixels
 from fsamc.data.textures import Textures
+from fsamc.reading import Tell, read_each, silent
 
 
 class Examined(NamedTuple):
@@ -37,11 +37,17 @@ def examine_picture(file: Path, digest: str | None = None) -> Examined:
     return Examined(height, width, hashed.hexdigest(), pixels.exposure_problem())
 
 
-def examine_all(images: Category | Textures) -> dict[str, Examined]:
-    """Decode every image. Raises BadInput for the first, in path order, that cannot be read or has changed."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        results = pool.map(lambda path: examine_picture(images.folder / path, images.digests[path]), images.images)
-        return dict(zip(images.images, results, strict=True))
+def examine_all(images: Category | Textures, tell: Tell = silent) -> dict[str, Examined]:
+    """Decode every image; `tell` hears of each.
+
+    Raises BadInput for the first, in path order, that cannot be read or has changed.
+    """
+
+    def examine(path: str) -> Examined:
+        return examine_picture(images.folder / path, images.digests[path])
+
+    paths = images.images
+    return dict(zip(paths, read_each(examine, paths, f"looking at {images.folder.name}", tell), strict=True))
 
 
 def with_pictures_grouped(category: Category, examined: Mapping[str, Examined] | None = None) -> Category:

@@ -55,12 +55,20 @@ def copies(contents: Mapping[str, str]) -> list[tuple[str, ...]]:
 def joined(groups: Mapping[str, str], same: Iterable[tuple[str, ...]]) -> dict[str, str]:
     """Join the groups (image -> group; images without one are their own) of images that are the same picture."""
     result = dict(groups)
+    joined_to: dict[str, str] = {}
+
+    def last(name: str) -> str:
+        while (other := joined_to.get(name)) is not None:
+            joined_to[name] = joined_to.get(other, other)  # so that no chain is gone through twice
+            name = other
+        return name
+
     for first, *others in same:
-        name = result.setdefault(first, first)
-        for old in {result.get(path, path) for path in others} - {name}:
-            result |= dict.fromkeys([path for path, group in result.items() if group == old], name)
-        result |= dict.fromkeys(others, name)
-    return result
+        name = last(result.setdefault(first, first))
+        for path in others:
+            if (old := last(result.setdefault(path, path))) != name:
+                joined_to[old] = name
+    return {path: last(group) for path, group in result.items()}
 
 
 def check_contradictions(folder: Path, same: Iterable[tuple[str, ...]], labels: Mapping[str, str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from fsamc.data.folders import OTHER_PICTURES, is_of_a_system, subfolders
 from fsamc.data.groups import copies, read_groups
 from fsamc.data.images import IMAGE_SUFFIXES, image_size, kept_share, read_mask
 from fsamc.errors import BadInput
+from fsamc.reading import Tell, read_each, silent
 
 Size = tuple[int, int]
 
@@ -54,19 +54,22 @@ class FolderSummary:
     largest: Size | None
 
 
-def inspect_category(root: Path, name: str, features: Features) -> tuple[Category | None, list[DataProblem]]:
+def inspect_category(
+    root: Path, name: str, features: Features, tell: Tell = silent
+) -> tuple[Category | None, list[DataProblem]]:
     """Find every problem of a category by decoding all of its images and masks; None for one that cannot be loaded.
 
-    `features` says what the network will see of an image. Raises BadInput only if there is no such folder.
+    `features` says what the network will see of an image, `tell` hears of each image. Raises BadInput only if there is
+    no such folder.
     """
     scanned = scan_category(root, name)
     problems: list[DataProblem] = []
     category: Category | None = None
     try:
-        category = load_category(root, name)
+        category = load_category(root, name, tell)
     except BadInput as error:
         problems.append(DataProblem(name, str(error), True))
-    examined = _examine(scanned, problems)
+    examined = _examine(scanned, problems, tell)
     sizes = {path: (one.height, one.width) for path, one in examined.items()}
     problems += _layout(scanned)
     problems += _shapes(scanned, sizes, features)
@@ -102,7 +105,7 @@ def _row(category: Category, part: str, paths: Sequence[str]) -> FolderSummary:
     return FolderSummary(category.name, part, len(paths), groups, masks, *ends)
 
 
-def _examine(category: Category, problems: list[DataProblem]) -> dict[str, Examined]:
+def _examine(category: Category, problems: list[DataProblem], tell: Tell) -> dict[str, Examined]:
     """Decode the images; those that cannot be read become problems."""
 
     def look(path: str) -> Examined | BadInput:
@@ -111,8 +114,8 @@ def _examine(category: Category, problems: list[DataProblem]) -> dict[str, Exami
         except BadInput as error:
             return error
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        results = dict(zip(category.images, pool.map(look, category.images), strict=True))
+    images = category.images
+    results = dict(zip(images, read_each(look, images, f"looking at {category.name}", tell), strict=True))
     problems += [DataProblem(path, str(e), True) for path, e in results.items() if isinstance(e, BadInput)]
     return {path: one for path, one in results.items() if isinstance(one, Examined)}
 
@@ -179,8 +182,7 @@ def _masks(category: Category, sizes: Mapping[str, Size], features: Features) ->
         masked = [path for path in paths if path in category.masks]
         if missing := len(paths) - len(masked):
             yield DataProblem(mask_folder(name, paths), f"{missing} of {len(paths)} images have no mask", False)
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            results = list(pool.map(share, masked))
+        results = list(read_each(share, masked))
         yield from (result for result in results if isinstance(result, DataProblem))
         kept = [result for result in results if not isinstance(result, DataProblem)]
         wholly, mostly = sum(x == 0 for x in kept), sum(0 < x < 0.5 for x in kept)

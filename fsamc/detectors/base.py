@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from fsamc.detectors.detector_kinds import DetectorSettings, RetrievalSettings
+from fsamc.detectors.good_images import GoodImages, patches_of
 from fsamc.store.store import Arrays
 
 S = TypeVar("S", bound=DetectorSettings)
@@ -20,7 +21,8 @@ class Detector(ABC, Generic[S]):
 
     Args:
         kept: what `learn` returned, as it comes back from the disk.
-        good: float16 or float32 [G, P, D], patch features of the good images that it learnt from; memory-mapped.
+        good: float16 or float32 [G, P, D], patch features of the good images that it learnt from, read when they are
+            taken.
         settings: of its kind.
         device: where the arithmetic runs, `cpu` or `cuda`.
 
@@ -34,12 +36,12 @@ class Detector(ABC, Generic[S]):
     patchwise: ClassVar[bool] = False
     self_contained: ClassVar[bool] = True
 
-    def __init__(self, kept: Arrays, good: np.ndarray, settings: S, *, device: str = "cpu") -> None:
+    def __init__(self, kept: Arrays, good: GoodImages, settings: S, *, device: str = "cpu") -> None:
         self.kept, self.good, self.settings, self.device = kept, good, settings, device
 
     @classmethod
     @abstractmethod
-    def learn(cls, good: np.ndarray, settings: S, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
+    def learn(cls, good: GoodImages, settings: S, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
         """Return what to keep of the good images' features [G, P, D], by name."""
 
     @classmethod
@@ -70,7 +72,7 @@ class Retrieval(Detector[R]):
     @property
     def rows(self) -> np.ndarray:
         """The good patches [G*P, D], as they lie on the disk."""
-        return self.good.reshape(-1, self.good.shape[-1])
+        return np.asarray(patches_of(self.good)[:])
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compare image by image, so that no more than the patches of the retrieved ones are in memory."""
@@ -101,7 +103,7 @@ def detector_class(settings: DetectorSettings) -> type[Detector[Any]]:
     return detector
 
 
-def channel_spread(good: np.ndarray, normal: np.ndarray) -> np.ndarray:
+def channel_spread(good: GoodImages, normal: np.ndarray) -> np.ndarray:
     """Compute the root mean square per channel of good features [G, P, D] minus `normal` [P, D] or [D].
 
     1 where it is zero. Image by image in double precision.
@@ -119,6 +121,6 @@ def channel_scale(rows: np.ndarray) -> np.ndarray:
     return np.where(deviation > 0, deviation, np.float32(1))
 
 
-def image_means(good: np.ndarray) -> np.ndarray:
+def image_means(good: GoodImages) -> np.ndarray:
     """Average each image's patches, [G, P, D] to float32 [G, D]."""
     return np.stack([np.asarray(image, dtype=np.float32).mean(axis=0) for image in good])

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fsamc.detectors.good_images import Patches
 from fsamc.seeds import numpy_generator, torch_generator
 
 BLOCK = 4096  # rows brought up to date in a round
@@ -31,16 +32,24 @@ PAIRS = 16384  # differences of rows held at once
 
 
 def choose_bank(
-    features: np.ndarray, *, count: int, projection: int, starts: int, seed: int, device: str = "cpu"
+    features: np.ndarray | Patches,
+    *,
+    count: int,
+    projection: int,
+    starts: int,
+    seed: int,
+    candidates: int | None = None,
+    device: str = "cpu",
 ) -> np.ndarray:
     """Which patches make the bank (paper 4.1.3).
 
     Args:
         features: float32 or float16 [N, D], may be memory-mapped.
-        count: how many rows, 1 to N.
+        count: how many rows, 1 to N, and no more than there are candidates.
         projection: channels of the Gaussian random projection in which distances are compared.
         starts: random rows whose mean distance decides the first choice.
-        seed: changes the projection and the starting rows.
+        seed: changes the projection, the starting rows and the candidates.
+        candidates: rows that are drawn beforehand, among which the bank is chosen; all by default.
         device: where the arithmetic runs, `cpu` or `cuda`.
 
     Returns:
@@ -49,15 +58,26 @@ def choose_bank(
     Raises:
         ValueError: `count` is outside 1..N.
     """
-    n, channels = features.shape
+    channels = features.shape[1]
+    drawn = _candidates(len(features), candidates, seed)
+    n = len(features) if drawn is None else len(drawn)
     gaussian = torch.randn(channels, projection, generator=torch_generator(seed, "coreset projection"))
     matrix = (gaussian / projection**0.5).to(device)
     points = torch.empty(n, projection, device=device)
     for begin in range(0, n, PAIRS):
-        part = torch.from_numpy(np.array(features[begin : begin + PAIRS], dtype=np.float32))
-        torch.mm(part.to(device), matrix, out=points[begin : begin + PAIRS])
-    drawn = numpy_generator(seed, "coreset starts").choice(n, size=min(starts, n), replace=False)
-    return greedy_coreset(points, count, drawn)
+        rows = slice(begin, begin + PAIRS)
+        part = torch.from_numpy(np.array(features[rows if drawn is None else drawn[rows]], dtype=np.float32))
+        torch.mm(part.to(device), matrix, out=points[rows])
+    first = numpy_generator(seed, "coreset starts").choice(n, size=min(starts, n), replace=False)
+    chosen = greedy_coreset(points, count, first)
+    return chosen if drawn is None else drawn[chosen]
+
+
+def _candidates(rows: int, count: int | None, seed: int) -> np.ndarray | None:
+    """Draw `count` of so many rows, int64 ascending; None for all of them, where there are no more."""
+    if count is None or count >= rows:
+        return None
+    return np.sort(numpy_generator(seed, "coreset candidates").choice(rows, size=count, replace=False))
 
 
 def greedy_coreset(points: Tensor | np.ndarray, count: int, starts: np.ndarray, *, block: int = BLOCK) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 
 from fsamc.detectors.base import Retrieval, channel_spread, image_means
 from fsamc.detectors.detector_kinds import CprSettings
+from fsamc.detectors.good_images import GoodImages, patches_of
 from fsamc.detectors.nearest import nearest
 from fsamc.seeds import derive, numpy_generator
 
@@ -24,7 +25,7 @@ class Cpr(Retrieval[CprSettings]):
     """
 
     @classmethod
-    def learn(cls, good: np.ndarray, settings: CprSettings, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
+    def learn(cls, good: GoodImages, settings: CprSettings, *, seed: int, device: str = "cpu") -> dict[str, np.ndarray]:
         """Learn the words of the good patches, and every good image's histograms."""
         words = visual_words(good, settings.words, seed)
         counts = np.stack([histograms(image, words, settings.blocks, device=device) for image in good])
@@ -62,7 +63,7 @@ class Cpr(Retrieval[CprSettings]):
         return distances.ravel(), rows.ravel()
 
 
-def visual_words(good: np.ndarray, count: int, seed: int) -> np.ndarray:
+def visual_words(good: GoodImages, count: int, seed: int) -> np.ndarray:
     """Find the k-means of good patches [G, P, D]: centres float32 [W, D]; no more than there are patches.
 
     One pass in a random order, in batches of about an image's size: the patches are never all in memory.
@@ -70,7 +71,7 @@ def visual_words(good: np.ndarray, count: int, seed: int) -> np.ndarray:
     from sklearn.cluster import MiniBatchKMeans  # here, because its loading takes seconds and only learning needs it
     from threadpoolctl import threadpool_limits
 
-    patches = good.reshape(-1, good.shape[-1])
+    patches = patches_of(good)
     words = min(count, len(patches))
     batches = max(1, len(patches) // max(good.shape[1], words))
     order = numpy_generator(seed, "cpr order").permutation(len(patches))

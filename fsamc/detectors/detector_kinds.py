@@ -27,6 +27,10 @@ class DetectorSettings(Settings):
 
     kind: str
 
+    def of_patches(self, _patches: int) -> Self:
+        """Return the settings without limits that so many good patches do not come to."""
+        return self
+
     @property
     def learning_settings(self) -> dict[str, Any]:
         """The kind, and the settings that the kept arrays depend on."""
@@ -71,13 +75,19 @@ class PatchCoreSettings(DetectorSettings):
     detector: ClassVar[str] = "fsamc.detectors.patchcore:PatchCore"
     kind: Literal["patchcore"] = "patchcore"
     ratio: float | None = Field(
-        0.1, gt=0.0, le=1.0, description="share of the good patches kept in the bank; null where `rows` says how many"
+        0.1, gt=0.0, le=1.0, description="share of the candidates kept in the bank; null where `rows` says how many"
     )
     rows: int | None = Field(
         None, ge=1, description="good patches kept in the bank, in place of `ratio`; all, where there are fewer"
     )
     projection: int = Field(128, ge=1, description="channels of the random projection the coreset is chosen in")
     starts: int = Field(10, ge=1, description="random points whose mean distance starts the coreset")
+    candidates: int | None = Field(
+        400_000,
+        ge=1,
+        description="good patches, drawn by the seed, that the bank is chosen among where there are more (500 images "
+        "of 28 x 28 are fewer); null for all",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -92,18 +102,27 @@ class PatchCoreSettings(DetectorSettings):
         if (self.ratio is None) == (self.rows is None):
             both = f"found ratio {self.ratio} and rows {self.rows}"
             raise ValueError(f"{both}; set one of reference.ratio and reference.rows, and the other to null")
+        if self.rows is not None and self.candidates is not None and self.rows > self.candidates:
+            both = f"found rows {self.rows} and candidates {self.candidates}"
+            raise ValueError(f"{both}: a bank has no more rows than candidates; raise reference.candidates")
         return self
 
     def count(self, patches: int) -> int:
         """Return how many of the good patches make the bank, at least one."""
+        among = patches if self.candidates is None else min(patches, self.candidates)
         if self.rows is not None:
-            return min(self.rows, patches)
+            return min(self.rows, among)
         assert self.ratio is not None
-        return max(1, int(patches * self.ratio))
+        return max(1, int(among * self.ratio))
+
+    def of_patches(self, patches: int) -> Self:
+        """Leave `candidates` out where there are no more patches."""
+        fewer = self.candidates is not None and patches <= self.candidates
+        return self.model_copy(update={"candidates": None}) if fewer else self
 
     @property
     def learning_settings(self) -> dict[str, Any]:
-        """Those of every detector, with the one of `ratio` and `rows` that is set."""
+        """Those of every detector that are set: of `ratio` and `rows` one, and `candidates` where it is a limit."""
         return {key: value for key, value in super().learning_settings.items() if value is not None}
 
 

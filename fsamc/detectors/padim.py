@@ -9,6 +9,7 @@ import torch
 
 from fsamc.detectors.base import Detector, channel_spread
 from fsamc.detectors.detector_kinds import PadimSettings
+from fsamc.detectors.good_images import GoodImages
 from fsamc.seeds import numpy_generator
 
 BLOCK = 16  # positions, or images, at once: bounds the memory
@@ -25,7 +26,7 @@ class Padim(Detector[PadimSettings]):
 
     @classmethod
     def learn(
-        cls, good: np.ndarray, settings: PadimSettings, *, seed: int, device: str = "cpu"
+        cls, good: GoodImages, settings: PadimSettings, *, seed: int, device: str = "cpu"
     ) -> dict[str, np.ndarray]:
         """Learn the mean and covariance of each position over the good images."""
         n_channels = good.shape[-1]
@@ -34,9 +35,12 @@ class Padim(Detector[PadimSettings]):
         whitening = np.empty((good.shape[1], len(channels), len(channels)), np.float32)
         for first in range(0, len(whitening), BLOCK):
             part = slice(first, first + BLOCK)
-            values = torch.from_numpy(good[:, part][..., channels].astype(np.float64)).to(device)
+            values = torch.from_numpy(np.stack([image[part][:, channels] for image in good]).astype(np.float64)).to(
+                device
+            )
             whitening[part] = whiten(covariances(values, settings.ridge)).cpu().numpy()
-        mean = good.mean(axis=0, dtype=np.float64).astype(np.float32)
+        total = sum((image.astype(np.float64) for image in good), np.zeros(good.shape[1:]))
+        mean = (total / len(good)).astype(np.float32)
         return {"mean": mean, "channels": channels, "whitening": whitening, "scale": channel_spread(good, mean)}
 
     @classmethod

@@ -11,6 +11,7 @@ from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_scale
 from fsamc.detectors.coreset import choose_bank
 from fsamc.detectors.detector_kinds import PatchCoreSettings
+from fsamc.detectors.good_images import GoodImages, patches_of
 
 
 class PatchCore(Detector[PatchCoreSettings]):
@@ -20,12 +21,19 @@ class PatchCore(Detector[PatchCoreSettings]):
 
     @classmethod
     def learn(
-        cls, good: np.ndarray, settings: PatchCoreSettings, *, seed: int, device: str = "cpu"
+        cls, good: GoodImages, settings: PatchCoreSettings, *, seed: int, device: str = "cpu"
     ) -> dict[str, np.ndarray]:
         """Choose the coreset."""
-        patches = good.reshape(-1, good.shape[-1])
-        ways = {"projection": settings.projection, "starts": settings.starts}
-        chosen = choose_bank(patches, count=settings.count(len(patches)), seed=seed, **ways, device=device)
+        patches = patches_of(good)
+        chosen = choose_bank(
+            patches,
+            count=settings.count(len(patches)),
+            projection=settings.projection,
+            starts=settings.starts,
+            seed=seed,
+            candidates=settings.candidates,
+            device=device,
+        )
         return {"indices": chosen, "rows": patches[chosen].astype(np.float16)}
 
     @classmethod

@@ -6,6 +6,7 @@ import numpy as np
 
 from fsamc.detectors.base import Retrieval, channel_spread, image_means
 from fsamc.detectors.detector_kinds import SpadeSettings
+from fsamc.detectors.good_images import GoodImages
 from fsamc.detectors.nearest import nearest
 
 
@@ -18,7 +19,7 @@ class Spade(Retrieval[SpadeSettings]):
 
     @classmethod
     def learn(
-        cls, good: np.ndarray, settings: SpadeSettings, *, seed: int, device: str = "cpu"
+        cls, good: GoodImages, settings: SpadeSettings, *, seed: int, device: str = "cpu"
     ) -> dict[str, np.ndarray]:
         """Learn what stands for each good image. Neither settings nor the seed nor the device matter."""
         means = image_means(good)

@@ -204,9 +204,10 @@ class FoldInputs:
     def key(self) -> str:
         """Address of the fold's result: a hash of everything that it depends on."""
         config = self.config
-        settings = config.model_dump(
-            mode="json", exclude={"features": {"backbone", "weights"}, "pseudo": {"foreground"}}
-        )
+        left_out = {"features": {"backbone", "weights"}, "pseudo": {"foreground"}}
+        if self.bank.limit is None:  # so that older results are found
+            left_out["reference"] = {"candidates"}
+        settings = config.model_dump(mode="json", exclude=left_out)
         keys = [artifact.key for artifact in self.artifacts]
         return digest(
             "fold", 3, self.category.fingerprint, identity(config.features), settings, keys, self.seed, self.draw

@@ -13,6 +13,7 @@ from fsamc.data.examination import Examined, examine_all, exposure_problems, wit
 from fsamc.data.folders import other_pictures
 from fsamc.data.groups import copies
 from fsamc.data.textures import Textures
+from fsamc.reading import Tell, silent
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
@@ -36,7 +37,9 @@ class Pictures:
     caveats: tuple[str, ...]
 
 
-def examine_pictures(categories: Mapping[str, Category], textures: Textures | None, store: Store) -> Pictures:
+def examine_pictures(
+    categories: Mapping[str, Category], textures: Textures | None, store: Store, tell: Tell = silent
+) -> Pictures:
     """Decode every image once per content: a truncated file must not stop a sweep in the night.
 
     Raises BadInput for the first that cannot be read, and for a picture that is in two classes.
@@ -46,12 +49,12 @@ def examine_pictures(categories: Mapping[str, Category], textures: Textures | No
     warnings: list[str] = []
     caveats: list[str] = []
     for name, category in categories.items():
-        examined = _examined(category, store, remembered)
+        examined = _examined(category, store, remembered, tell)
         grouped[name] = with_pictures_grouped(category, examined)
         warnings += [f"{category.folder / path} {problem}" for path, problem in exposure_problems(examined)]
         caveats += _copies(category, {path: one.pixels for path, one in examined.items()})
     if textures is not None:
-        _examined(textures, store, remembered)
+        _examined(textures, store, remembered, tell)
     return Pictures(categories=grouped, examined=remembered, warnings=tuple(warnings), caveats=tuple(caveats))
 
 
@@ -80,10 +83,13 @@ def contents(images: Category | Textures) -> str:
     return digest(sorted(images.digests.items()))
 
 
-def _examined(images: Category | Textures, store: Store, remembered: dict[str, str]) -> dict[str, Examined]:
+def _examined(images: Category | Textures, store: Store, remembered: dict[str, str], tell: Tell) -> dict[str, Examined]:
     key = contents(images)
     text = store.get_text(_KIND, key)
-    examined = examine_all(images) if text is None else {path: Examined(*one) for path, one in json.loads(text).items()}
+    if text is None:
+        examined = examine_all(images, tell)
+    else:
+        examined = {path: Examined(*one) for path, one in json.loads(text).items()}
     remembered[f"{_KIND}/{key}"] = json.dumps(examined)
     return examined
 

@@ -21,15 +21,17 @@ from fsamc.errors import BadInput
 from fsamc.features.automatic import resolved_backbone, resolved_precision
 from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file, origin
 from fsamc.fold.config import FoldConfig
-from fsamc.fold.inputs import check_textures, pseudo_set, takes_pseudo_defects, who_takes_pseudo_defects
+from fsamc.fold.inputs import pseudo_set
+from fsamc.reading import Tell, silent
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 from sweeps.checks.feature_range import KIND as RANGES
 from sweeps.checks.feature_range import check_feature_range
 from sweeps.checks.fitting import ways_to_fit
 from sweeps.checks.holding_out import held_for_final
+from sweeps.checks.many_images import bank_limits
 from sweeps.checks.pictures import contents, examine_pictures, overlooked
-from sweeps.checks.textures import find_textures
+from sweeps.checks.textures import textures_of_plan
 from sweeps.plan.configurations import variants, with_absolute_files
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import change_to_names
@@ -100,14 +102,26 @@ class Prepared:
         at = {shots: config.model_copy(update={"shots": shots}) for shots in self.plan.folds.shots}
         classes = {name: category.with_classes(good=config.good) for name, category in self.categories.items()}
         places = list(enumerate(self.categories))
+
+        def fits(name: str, shots: int, draw: int) -> bool:
+            asked = (name, config.good, config.support.files, shots, draw)
+            if asked not in self._fits:
+                self._fits[asked] = fold_problem(self.plan, classes[name], at[shots], draw) is None
+            return self._fits[asked]
+
         return [
             Fold(category=name, seed=seed, draw=draw, config=at[shots], network=network)
             for seed, draw in seed_draw_pairs(self.plan.folds.seeds, self.plan.folds.draws)
             for shift in range(len(at))
             for place, name in places
             for shots in [self.plan.folds.shots[(place + shift) % len(at)]]
-            if fold_problem(self.plan, classes[name], at[shots], draw) is None
+            if fits(name, shots, draw)
         ]
+
+    @cached_property
+    def _fits(self) -> dict[Any, bool]:
+        """Whether there is a fold, by what that depends on: every trial asks, and an answer takes all images."""
+        return {}
 
 
 def seed_draw_pairs(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -117,7 +131,9 @@ def seed_draw_pairs(seeds: Sequence[int], draws: Sequence[int]) -> Iterator[tupl
             yield seed, draws[(place + shift) % len(draws)]
 
 
-def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, device: str) -> Prepared:
+def prepare(
+    plan: Plan, *, data: Source, textures: Source | None, store: Store, device: str, tell: Tell = silent
+) -> Prepared:
     """Load and check the data, the textures and the backbone, and resolve what is `auto`.
 
     Args:
@@ -126,6 +142,7 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
         textures: DTD-layout folder or its address, or `dtd`; may be None if no trial pretrains.
         store: remembers which categories have been read through; addresses are mirrored beside it.
         device: `cpu` or `cuda`, what the folds will run on.
+        tell: hears of each picture that is read.
 
     Raises:
         BadInput: the first thing that would stop the sweep later.
@@ -134,19 +151,20 @@ def prepare(plan: Plan, *, data: Source, textures: Source | None, store: Store, 
     folder = local(data, store.root, "--data", deadline=plan.resources.deadline).absolute()
     halved = plan.folds.protocol == "mvtec-fs"
     chosen = _chosen(plan, find_categories(folder), folder)
-    categories = {name: replace(load_category(folder, name), halved=halved) for name in chosen}
+    categories = {name: replace(load_category(folder, name, tell), halved=halved) for name in chosen}
     _check_target(plan, categories)
     warnings = [*plan.notes, *_too_small(plan, categories)]
     loaded = textures_of_plan(plan, textures, store.root)
     plan, missing = resolve_backbone(plan)
     caveats = [*check_backbones(plan), *_caveats(plan)]
     warnings += missing
-    pictures = examine_pictures(categories, loaded, store)
+    pictures = examine_pictures(categories, loaded, store, tell)
     if pictures.categories != categories:  # with copies that lie in other files as one group
         categories = pictures.categories
         warnings = list(dict.fromkeys([*warnings, *_too_small(plan, categories)]))
     categories, without_final = held_for_final(plan, categories, list(_by_images(plan).values()))
     warnings += without_final
+    warnings += bank_limits(variants(plan), categories.values())
     warnings += [*pictures.warnings, *overlooked(categories.values()), *nested_categories(folder)]
     caveats += pictures.caveats
     ranges = check_feature_range(_networks(plan), categories, store)
@@ -224,21 +242,6 @@ def _check_target(plan: Plan, categories: dict[str, Category]) -> None:
             f"objective.target names all of the sweep's categories ({', '.join(categories)}), and transfer chooses on "
             "the others: name fewer, or sweep more"
         )
-
-
-def textures_of_plan(plan: Plan, source: Source | None, cache: Path) -> Textures | None:
-    """Load the textures that some trial makes pseudo-defects of; None where none does. Raises BadInput."""
-    configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
-    if not configs:
-        return None
-    if source is None:
-        measured = "pseudo" in plan.base.scoring.measure
-        other = "choose another objective" if measured else "set base.pretrain.enabled=false"
-        raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
-    textures = find_textures(source, cache, deadline=plan.resources.deadline)
-    for config in configs:
-        check_textures(textures, config)
-    return textures
 
 
 def resolve_compute(plan: Plan, device: str) -> Plan:

@@ -9,6 +9,25 @@ import platformdirs
 from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures, fetch_dtd, load_textures
 from fsamc.deadline import DEADLINE
+from fsamc.errors import BadInput
+from fsamc.fold.inputs import check_textures, takes_pseudo_defects, who_takes_pseudo_defects
+from sweeps.plan.configurations import variants
+from sweeps.plan.settings import Plan
+
+
+def textures_of_plan(plan: Plan, source: Source | None, cache: Path) -> Textures | None:
+    """Load the textures that some trial makes pseudo-defects of; None where none does. Raises BadInput."""
+    configs = [config for config in variants(plan, changed=2) if takes_pseudo_defects(config)]
+    if not configs:
+        return None
+    if source is None:
+        measured = "pseudo" in plan.base.scoring.measure
+        other = "choose another objective" if measured else "set base.pretrain.enabled=false"
+        raise BadInput(f"{who_takes_pseudo_defects(configs[0])}: give --textures DIR, or {other}")
+    textures = find_textures(source, cache, deadline=plan.resources.deadline)
+    for config in configs:
+        check_textures(textures, config)
+    return textures
 
 
 def find_textures(source: Source, cache: Path, *, deadline: float = DEADLINE) -> Textures:

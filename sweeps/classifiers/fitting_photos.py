@@ -24,14 +24,10 @@ from fsamc.store.store import Store
 from sweeps.checks.disk import check_cache_readable, check_writable
 from sweeps.checks.feature_range import KIND as RANGES
 from sweeps.checks.feature_range import check_feature_range
+from sweeps.checks.many_images import bank_limits
 from sweeps.checks.pictures import examine_pictures, overlooked, remember_pictures
-from sweeps.checks.prepare import (
-    check_backbones,
-    resolve_backbone,
-    resolve_compute,
-    resolve_foreground,
-    textures_of_plan,
-)
+from sweeps.checks.prepare import check_backbones, resolve_backbone, resolve_compute, resolve_foreground
+from sweeps.checks.textures import textures_of_plan
 from sweeps.classifiers.fit_request import FitRequest, PhotosRequest
 from sweeps.classifiers.sweep_scores import scores_of_sweep
 from sweeps.plan.load import load_plan
@@ -87,12 +83,13 @@ def checked_photos(request: PhotosRequest) -> CheckedFit:
     ranges = check_feature_range([plan.base.features], {category.name: category}, Store(request.kept_in))
     plan = resolve_foreground(plan, {category.name: category}, textures)
     beside = overlooked([category]) if request.category else ()
+    limits = bank_limits([plan.base], [category])
     return CheckedFit(
         category=category,
         config=plan.base,
         rows=_rows(request, plan),
         textures=textures,
-        told=(*asked.notes, *aside, *missing, *caveats, *pictures.warnings, *pictures.caveats, *beside),
+        told=(*asked.notes, *aside, *missing, *caveats, *pictures.warnings, *pictures.caveats, *beside, *limits),
         examined={**pictures.examined, **{f"{RANGES}/{key}": "{}" for key in ranges}},
         scored={} if request.changes else scores_of_sweep(request.plan, category.name),
     )

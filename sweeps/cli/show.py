@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import count
 from json import dumps
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 from rich.console import Console
@@ -27,6 +27,7 @@ from sweeps.cli.options import show_table
 from sweeps.plan.keys import knobs
 from sweeps.plan.load import load_plan, to_yaml
 from sweeps.plan.yaml_lines import read_yaml
+from sweeps.progress.reading_bar import reading_bar
 
 
 def inspect_data(source: Source, features: Features, console: Console, *, cache: Path, json: bool = False) -> bool:
@@ -38,7 +39,8 @@ def inspect_data(source: Source, features: Features, console: Console, *, cache:
     """
     data = local(source, cache, "DATA")
     names = find_categories(data)
-    inspected = {name: inspect_category(data, name, features) for name in names}
+    with reading_bar(Console(stderr=True, quiet=json), "looking at the images") as tell:
+        inspected = {name: inspect_category(data, name, features, tell) for name in names}
     rows = [row for name in names for row in folder_summaries(inspected[name][0] or scan_category(data, name))]
     serious = sum(problem.serious for _, problems in inspected.values() for problem in problems)
     if json:
@@ -147,15 +149,27 @@ def _sizes(row: FolderSummary) -> str:
 def _shots(category: Category) -> str:
     """Up to how many shots a category can serve, what it lacks for one more, and how many without queries."""
     shots, problem = _most_shots(category)
-    alone = next(n for n in count() if category.problem(n + 1, scored_by="support"))
+    alone, _ = _most_shots(category, "support")
     served = f"up to {counted(shots, 'shot')}; for more" if shots else "no shots"
     without = f"; without queries, by folds.score=support, {alone} shots" if alone > max(shots, 1) else ""
     return f"{category.name}: {served}: {problem.removeprefix(f'{category.name}: ')}{without}"
 
 
-def _most_shots(category: Category) -> tuple[int, str]:
-    """Return up to how many shots a category can serve, and what it lacks for one more."""
-    return next((n, problem) for n in count() if (problem := category.problem(n + 1)))
+def _most_shots(category: Category, scored_by: Literal["queries", "support"] = "queries") -> tuple[int, str]:
+    """Return up to how many shots a category can serve, and what it lacks for one more.
+
+    By doubling and halving, since each question takes all images.
+    """
+    few, many = 0, 1
+    while (lacks := category.problem(many, scored_by=scored_by)) is None:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        if problem := category.problem(middle, scored_by=scored_by):
+            many, lacks = middle, problem
+        else:
+            few = middle
+    return few, lacks
 
 
 def _problem(folder: Path, problem: DataProblem) -> Text:

@@ -11,6 +11,7 @@ from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_scale, channel_spread, detector_class
 from fsamc.detectors.cpr import histograms, visual_words
 from fsamc.detectors.detector_kinds import PatchCoreSettings
+from fsamc.detectors.good_images import GoodImages, SomeImages
 from tests.fsamc.kinds import DETECTORS, settings_of
 
 G, SIDE, D, N = 9, 4, 6, 5
@@ -29,7 +30,7 @@ def patches(n: int, seed: int) -> np.ndarray:
 GOOD, QUERIES = patches(G, 1), patches(N, 2)
 
 
-def detector(kind: str, good: np.ndarray = GOOD, *, seed: int = 1, **values) -> Detector:
+def detector(kind: str, good: GoodImages = GOOD, *, seed: int = 1, **values) -> Detector:
     settings = settings_of(DETECTORS, kind, **{**SETTINGS, **values})
     made = detector_class(settings)
     return made(made.learn(good, settings, seed=seed), good, settings)
@@ -107,6 +108,14 @@ class TestEveryDetector:
         settings = settings_of(DETECTORS, kind, **SETTINGS)
         mapped = detector_class(settings)(files, good, settings).compare(queries)
         assert all(np.array_equal(a, b) for a, b in zip(mapped, detector(kind).compare(QUERIES), strict=True))
+
+    def test_it_learns_the_same_from_some_of_the_images_as_from_a_copy_of_them(self, kind):
+        rows = np.array([0, 3, 4, 8])
+        some, copied = SomeImages(GOOD, rows), GOOD[rows]
+        here, there = detector(kind, some), detector(kind, copied)
+        assert all(np.array_equal(here.kept[name], kept) for name, kept in there.kept.items())
+        assert np.array_equal(here.rows, there.rows)
+        assert all(np.array_equal(a, b) for a, b in zip(here.compare(QUERIES), there.compare(QUERIES), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "reference.rows": Bites((3, 40), {"reference.ratio": None, "reference.rows": 9}),
     "reference.projection": Bites((4,)),
     "reference.starts": Bites((1,)),
+    "reference.candidates": Bites((100,)),
     "reference.channels": Bites((4,)),
     "reference.ridge": Bites((1.0,)),
     "reference.images": Bites((1, 6)),

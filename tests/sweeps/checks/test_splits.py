@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from fsamc.data.category import load_category
+from fsamc.config.dotted import updated
+from fsamc.data.category import Category, load_category
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.settings import Plan
 from sweeps.results.splits import Split, lost_query_lines, splits, write_splits
@@ -29,6 +31,19 @@ def test_the_first_folds_are_of_different_categories_and_shots_and_every_one_com
     assert folds[:4] == [("cap", 1, 0, 1), ("tile", 1, 0, 3), ("cap", 1, 0, 3), ("tile", 1, 0, 1)]
     assert len(set(folds)) == len(folds) == 2 * 2 * 2
     assert every.averaged == {1: ("cap", "tile"), 3: ("cap", "tile")}
+
+
+def test_whether_there_is_a_fold_is_asked_once_for_all_trials_and_seeds(tmp_path, monkeypatch):
+    """An answer takes all images of the category."""
+    every = prepared(tmp_path, None, shots=(1, 2))
+    seeds = every.plan.folds.model_copy(update={"seeds": (1, 2, 3)})
+    every = replace(every, plan=every.plan.model_copy(update={"folds": seeds}))
+    asked, problem = [], Category.problem
+    monkeypatch.setattr(Category, "problem", lambda *a, **k: asked.append(a) or problem(*a, **k))
+    for ratio in (0.1, 0.2, 0.3):
+        config = updated(every.plan.base, {"reference.ratio": ratio})
+        assert len(every.folds(config)) == 2 * 3 * 2
+    assert len(asked) == 2 * 2
 
 
 def test_a_category_that_is_too_small_for_some_shots_has_no_folds_there_and_is_not_averaged_there(tmp_path):
