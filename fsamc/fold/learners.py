@@ -18,9 +18,10 @@ from fsamc.data.category import PathsByClass
 from fsamc.features.squares import read_squares
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import FoldImages
-from fsamc.fold.inputs import FoldInputs, pretrains
+from fsamc.fold.inputs import FoldInputs
+from fsamc.fold.pretraining import pretraining
 from fsamc.fold.stopwatch import Stopwatch
-from fsamc.heads.base import Head, make_head
+from fsamc.heads.base import Head
 from fsamc.heads.head_kinds import DirectSettings
 from fsamc.representation.represented import Represented, concatenate, mean
 from fsamc.seeds import torch_generator
@@ -124,15 +125,7 @@ def pretrained_head(images: FoldImages, *, rows: np.ndarray | None = None) -> Pr
         images: of the fold.
         rows: the pseudo-defects that it is pretrained on; all by default.
     """
-    config, seed = images.config, images.inputs.seed
-    head, rounds = _fresh_head(images), list[float]()
-    if pretrains(config):
-        with images.watch.stage("pretrain"):
-            labels, pseudo = images.pseudo_labels, images.pseudo_to_learn()
-            if rows is not None:
-                labels, pseudo = labels[rows], pseudo.only(rows)
-            generator = torch_generator(seed, "pretraining rounds")
-            rounds = training.pretrain(head, pseudo, labels, config.pretrain, generator)
+    head, rounds = pretraining(images, rows)
     return PretrainedHead(head, images, rounds)
 
 
@@ -200,12 +193,6 @@ class TrainedOnImages:
             size = self.learner.inputs.config.features.batch
             batches = [paths[i : i + size] for i in range(0, len(paths), size)]
             return np.concatenate([self.classify(self.learner.squares(batch)) for batch in batches])
-
-
-def _fresh_head(images: FoldImages) -> Head:
-    generator = torch_generator(images.inputs.seed, "head weights")
-    head = make_head(images.config.head, shape=images.shape, generator=generator)
-    return head.to(torch.device(images.device))
 
 
 @torch.no_grad()

@@ -14,11 +14,13 @@ from fsamc.config.dotted import updated
 from fsamc.config.scoring import Scoring
 from fsamc.data.category import leave_one_out, load_category
 from fsamc.errors import BadInput
+from fsamc.fold import pretraining
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.fold_images import FoldImages
 from fsamc.fold.inputs import FoldInputs
 from fsamc.fold.learners import pretrained_head
 from fsamc.fold.objectives import draw_task, held_out, leave_one_out_scores, pseudo_accuracy, support_accuracy
+from fsamc.fold.pretraining import PretrainingMemo
 from fsamc.fold.result import FoldResult
 from fsamc.fold.run import run_fold
 from fsamc.fold.stopwatch import Stopwatch
@@ -195,6 +197,13 @@ def poisoned(store: Store, key: str, rows: np.ndarray) -> Store:
     return Poisoned(store.root)
 
 
+@pytest.fixture
+def none_kept(monkeypatch):
+    """Every head is pretrained from scratch."""
+    monkeypatch.setattr(pretraining, "_memo", PretrainingMemo(0))
+
+
+@pytest.mark.usefixtures("none_kept")
 @pytest.mark.parametrize("residual", ["source", "bank"])
 def test_no_pretraining_sees_what_is_held_out(images, store, residual):
     """Other held-out pseudo-defects give the same weights; others among those kept do not."""
@@ -213,6 +222,7 @@ def test_no_pretraining_sees_what_is_held_out(images, store, residual):
     assert not torch.equal(weights(np.flatnonzero(~out)), clean)
 
 
+@pytest.mark.usefixtures("none_kept")
 @pytest.mark.parametrize("changes", [PROTOTYPE, {}, {"support.mean": "image"}], ids=str)
 def test_a_pseudo_score_is_the_mean_of_its_tasks(images, changes):
     """Task by task, a head pretrained from scratch each time."""
