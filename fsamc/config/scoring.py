@@ -12,15 +12,27 @@ Measure = Literal["support", "pseudo"]
 MEASURES: tuple[Measure, ...] = ("support", "pseudo")
 
 
+class Pool(Settings):
+    """Queries that are named together: unlabelled as they are, they move what stands for the classes (transduction)."""
+
+    rounds: int = Field(
+        0, ge=0, description="how often a fold's queries, named together, move the class means; 0: each is named alone"
+    )
+    temperature: float = Field(
+        0.1, gt=0.0, description="divides a head's logits where a query is shared out among the classes"
+    )
+
+
 class Scoring(Settings):
     """What a fold is scored on, and what it measures besides.
 
-    A plan fills this in from `folds.score` and `objective`; set it there.
+    A plan fills this in from `folds` and `objective`; set it there.
     """
 
     by: Literal["queries", "support"] = Field(
         "queries", description="what the accuracy is over: the queries, or the support images, each left out in turn"
     )
+    pool: Pool = Pool()
     measure: tuple[Measure, ...] = Field((), description="further scores of the fold, for objectives")
     held_out: float = Field(
         0.5, gt=0.0, lt=1.0, description="pseudo: share of each pseudo-class's images that is held out"

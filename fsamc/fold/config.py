@@ -81,6 +81,15 @@ class FoldConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _a_pool_has_means_to_move(self) -> FoldConfig:
+        if self.scoring.pool.rounds and not (self.head.means and self.head.sees == "vectors"):
+            raise ValueError(
+                f"`head.kind: {self.head.kind}` has no mean vector of a class, which folds.pool moves; choose another "
+                "head, such as prototype, or set folds.pool.rounds to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _pseudo_defects_can_be_held_out(self) -> FoldConfig:
         if "pseudo" not in self.scoring.measure:
             return self

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from fsamc.config.scoring import Pool
 from fsamc.data.category import PathsByClass
 from fsamc.features.squares import read_squares
 from fsamc.fold.config import FoldConfig
@@ -27,6 +28,7 @@ from fsamc.representation.represented import Represented, concatenate, mean
 from fsamc.seeds import torch_generator
 from fsamc.store.store import Store
 from fsamc.training import loop as training
+from fsamc.training.pool import moved_means
 
 
 class Trained(Protocol):
@@ -73,6 +75,15 @@ class TrainedHead:
     def scores(self, paths: Sequence[str]) -> np.ndarray:
         """Return scores of the images at `paths`, float32 [Q, C]."""
         return self.scores_of(self.images.batches(paths))
+
+    @torch.no_grad()
+    def scores_in_pool(self, paths: Sequence[str], pool: Pool) -> np.ndarray:
+        """Return scores of images that are named together, float32 [Q, C]: unlabelled they move the class means."""
+        with self.images.watch.stage("classify"):
+            queries = torch.cat([self.head.encode(batch) for batch in self.images.batches(paths)])
+            shots = self.images.config.shots
+            means = moved_means(self.head.relate, torch.stack(list(self.anchors)), queries, shots=shots, pool=pool)
+            return self.head.relate(queries, list(means)).cpu().numpy()
 
     @torch.no_grad()
     def scores_of(self, batches: Iterable[Represented]) -> np.ndarray:

@@ -19,7 +19,7 @@ from fsamc.data.textures import Textures
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.defect_detection import detect
 from fsamc.fold.inputs import FoldInputs
-from fsamc.fold.learners import Learner, PretrainedHead, fold_learner
+from fsamc.fold.learners import Learner, PretrainedHead, TrainedHead, fold_learner
 from fsamc.fold.objectives import leave_one_out_scores, pseudo_accuracy, support_accuracy
 from fsamc.fold.result import FoldResult
 from fsamc.fold.stopwatch import Stopwatch
@@ -100,7 +100,10 @@ def _scores(
     """Return scores [Q, C] of the images at `paths`, and how fine-tuning on the whole support went."""
     if inputs.config.scoring.by == "support":
         return np.stack([left_out[path] for path in paths]), ()
-    trained = learner.trained_on(inputs.support)
+    trained, pool = learner.trained_on(inputs.support), inputs.config.scoring.pool
+    if pool.rounds:
+        assert isinstance(trained, TrainedHead)  # a head that sees images has no means to move
+        return trained.scores_in_pool(paths, pool), tuple(trained.epochs)
     return trained.scores(paths), tuple(trained.epochs)
 
 

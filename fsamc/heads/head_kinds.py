@@ -20,10 +20,12 @@ class HeadSettings(Settings):
     Attributes:
         network: `module:class` of the head.
         trained: whether it learns from pseudo-defects and from the support.
+        means: whether the mean of its images stands for a class, so that unlabelled ones can move it.
     """
 
     network: ClassVar[str]
     trained: ClassVar[bool] = True
+    means: ClassVar[bool] = True
 
     kind: str
 
@@ -81,6 +83,7 @@ class AdapterSettings(CentredSettings):
 
     network: ClassVar[str] = "fsamc.heads.fitted.adapter:AdapterHead"
     trained: ClassVar[bool] = False
+    means: ClassVar[bool] = False
     kind: Literal["adapter"] = "adapter"
     epochs: int = Field(30, ge=0, description="passes over the support, a step of Adam each; none at one shot")
     lr: LearningRate = Field(1e-3, description="Adam's learning rate")
@@ -92,6 +95,7 @@ class CacheSettings(CentredSettings):
 
     network: ClassVar[str] = "fsamc.heads.fitted.cache:CacheHead"
     trained: ClassVar[bool] = False
+    means: ClassVar[bool] = False
     kind: Literal["cache"] = "cache"
     sharpness: float = Field(10.0, gt=0.0, description="how fast a vote falls with the cosine")
     epochs: int = Field(0, ge=0, description="passes over the support that fine-tune the keys; 0: training-free")
@@ -119,6 +123,7 @@ class DirectSettings(HeadSettings):
 
     network: ClassVar[str] = "fsamc.heads.direct:DirectClassifier"
     trained: ClassVar[bool] = False
+    means: ClassVar[bool] = False
     kind: Literal["direct"] = "direct"
     trainable: Literal["head", "all"] = Field("head", description="the new last layer, or the whole network")
     epochs: int = Field(100, ge=0, description="passes over the support, image by image")
@@ -134,6 +139,7 @@ class DpgnSettings(CosineSettings):
     """Graphs of instances and of distributions (Yang et al. 2020)."""
 
     network: ClassVar[str] = "fsamc.heads.relatives.dpgn:DpgnHead"
+    means: ClassVar[bool] = False
     kind: Literal["dpgn"] = "dpgn"
     generations: int = Field(2, ge=1, description="times that each of the two graphs is updated")
 
@@ -143,6 +149,7 @@ class LdaSettings(HeadSettings):
 
     network: ClassVar[str] = "fsamc.heads.fitted.lda:LdaHead"
     trained: ClassVar[bool] = False
+    means: ClassVar[bool] = False
     kind: Literal["lda"] = "lda"
     shrinkage: float = Field(
         0.5, gt=0.0, le=1.0, description="share of the mean variance in the covariance within classes"
@@ -153,6 +160,7 @@ class PenalisedSettings(HeadSettings):
     """Base for heads that are fitted to the support."""
 
     trained: ClassVar[bool] = False
+    means: ClassVar[bool] = False
     penalty: float = Field(1.0, gt=0.0, description="L2 penalty on the weights, beside the mean loss of an image")
 
 
@@ -174,6 +182,7 @@ class MatchingSettings(CosineSettings):
     """Matching networks (Vinyals et al. 2016)."""
 
     network: ClassVar[str] = "fsamc.heads.matchingnet:MatchingHead"
+    means: ClassVar[bool] = False
     kind: Literal["matchingnet"] = "matchingnet"
 
 
@@ -203,6 +212,7 @@ class SiameseSettings(EncoderSettings):
     """Siamese networks (Koch et al. 2015)."""
 
     network: ClassVar[str] = "fsamc.heads.siamese:SiameseHead"
+    means: ClassVar[bool] = False
     kind: Literal["siamese"] = "siamese"
 
 

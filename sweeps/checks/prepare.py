@@ -40,6 +40,10 @@ MASKS = (
     "ground truth: representation.region is masks, which shows heads where the defect is, on queries too; such numbers "
     "are for published comparisons alone"
 )
+POOLED = (
+    "pool: a fold's queries are named together and move the class means (folds.pool), which one picture alone cannot "
+    "have; compare with other pools only"
+)
 NO_QUERIES = "no queries: accuracy is leave-one-out on the support images, whose heads see one shot fewer"
 
 
@@ -273,6 +277,8 @@ def _caveats(plan: Plan) -> Iterator[str]:
     """Yield what the plan does to its numbers."""
     if plan.folds.score == "support":
         yield NO_QUERIES
+    if plan.folds.pool.rounds:
+        yield POOLED
     vectors = (config for config in variants(plan, changed=2) if config.head.sees == "vectors")
     if any(config.representation.region == "masks" for config in vectors):
         yield MASKS

@@ -34,7 +34,7 @@ def final_of(prepared: Prepared) -> Prepared | None:
 def final_folds(final: Prepared, values: Mapping[str, Any]) -> list[Fold]:
     """Return the folds of a trial in the final; `final` as `final_of` gives it."""
     config = configuration(final.plan, values)
-    return final.folds(config.model_copy(update={"scoring": Scoring()}))
+    return final.folds(config.model_copy(update={"scoring": Scoring(pool=config.scoring.pool)}))
 
 
 def finalists(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> list[int]:

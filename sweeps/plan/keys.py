@@ -67,7 +67,9 @@ def key_problem(keys: Collection[str], key: str, place: Place) -> Problem | None
             "list the numbers in folds.shots",
         )
     if key.startswith("scoring"):
-        return Problem((*place, key), "set `objective` and folds.score instead; they are the same for all trials")
+        return Problem(
+            (*place, key), "set `objective`, folds.score and folds.pool instead; they are the same for all trials"
+        )
     return None
 
 
@@ -105,7 +107,8 @@ def nearest_key(key: str) -> str | None:
         lead, sought = (f"{head}.", knob) if head == "space" else ("", knob.partition(".")[2])
         meant = _nearest(f"base.{sought}", [name for name in _names() if name.startswith("base.")])
         return meant and f"{lead}{meant.removeprefix('base.')}"
-    return _nearest(key, _names())
+    within = [name for name in _names() if name.partition(".")[0] == head]
+    return _nearest(key, within or _names())
 
 
 def _nearest(key: str, names: list[str]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
 
-from fsamc.config.scoring import Scoring
+from fsamc.config.scoring import Pool, Scoring
 from fsamc.config.settings import Settings
 from fsamc.deadline import DEADLINE
 from fsamc.fold.config import FoldConfig
@@ -69,6 +69,7 @@ class Folds(Settings):
         description="what the accuracy is over: the queries, or, where a class has no image beyond its n, "
         "the support images, each named by a head that was trained on the others",
     )
+    pool: Pool = Pool()
     protocol: Literal["all", "mvtec-fs"] = Field(
         "all",
         description="which images: all, or MVREC's protocol, where draws choose from the first half of each class's "
@@ -81,6 +82,12 @@ class Folds(Settings):
         if not isinstance(values, str) and len(set(values)) != len(values):
             raise ValueError(f"{list(values)} names a value twice")
         return values
+
+    @model_validator(mode="after")
+    def _a_pool_is_of_queries(self) -> Folds:
+        if self.pool.rounds and self.score == "support":
+            raise ValueError("`pool.rounds` is for queries, and `score: support` has none; set one of them back")
+        return self
 
     @field_validator("shots")
     @classmethod
@@ -222,13 +229,16 @@ class Plan(Settings):
     @model_validator(mode="after")
     def _scoring_comes_from_the_objective(self) -> Plan:
         if self.base.scoring not in (Scoring(), self.scoring):
-            raise ValueError("base.scoring is filled in from `objective` and `folds.score`; set these and leave it out")
+            raise ValueError(
+                "base.scoring is filled in from `objective`, `folds.score` and `folds.pool`; set these and leave it out"
+            )
         return self
 
     @property
     def scoring(self) -> Scoring:
         """What each fold measures."""
-        return self.objective.scoring(self.folds.score)
+        scoring = self.objective.scoring(self.folds.score)
+        return scoring.model_copy(update={"pool": self.folds.pool}) if self.folds.pool.rounds else scoring
 
 
 def _with_base_shots(tree: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -168,6 +168,8 @@ KNOBS: dict[str, Bites | NoOp] = {
     "head.epochs": Bites((0, 2)),
     "head.lr": Bites((1e-2,)),
     "scoring.by": Bites(("support",)),
+    "scoring.pool.rounds": Bites((1,)),
+    "scoring.pool.temperature": Bites((1.0,), {"scoring.pool.rounds": 1}),
     "scoring.measure": Bites((("support",), ("pseudo",)), {"pseudo.per_class": 8}),
     "scoring.held_out": Bites((0.7,), PSEUDO),
     "scoring.tasks": Bites((3,), PSEUDO),

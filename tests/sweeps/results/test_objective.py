@@ -76,6 +76,8 @@ def test_settings_of_what_is_not_measured_change_no_fold():
         ("base.scoring.by=support", ["base.scoring", "folds.score"]),
         ("space.scoring.tasks={choice: [1]}", ["space.scoring.tasks", "objective"]),
         ("folds.score=good", ["folds.score", "good"]),
+        ("folds={score: support, pool: {rounds: 1}}", ["folds", "pool.rounds", "score: support"]),
+        ("folds.pool.rounds=-1", ["folds.pool.rounds", "-1"]),
         ("objective={kind: pseudo}", ["pseudo.per_class", "objective.held_out"]),
     ],
 )
@@ -86,6 +88,12 @@ def test_a_wrong_objective_is_refused_in_one_line(tmp_path, change, words):
         load_plan(str(file), [change])
     assert all(word in str(error.value) for word in words), error.value
     assert "\n" not in str(error.value)
+
+
+def test_a_pool_that_is_off_changes_no_fold():
+    off = plan("query", folds={"pool": {"rounds": 0, "temperature": 0.5}})
+    assert off.scoring == plan("query").scoring
+    assert plan("query", folds={"pool": {"rounds": 2}}).scoring.pool.rounds == 2
 
 
 @pytest.mark.parametrize("change", ["folds.shots=[1]", "folds.shots=[1, 2]"])
@@ -323,6 +331,16 @@ def test_measuring_on_pseudo_defects_needs_textures(lab, capfd):
     at = words.index("--textures")
     assert fsamc(*words[:at], *words[at + 2 :]) == 2
     assert "objective pseudo needs pseudo-defects: give --textures DIR" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_sweep_with_a_pool_says_so_wherever_numbers_are(own, capfd):
+    out = own.sweep(own.plan(space={}), "folds.seeds=[1]", "folds.pool.rounds=2")
+    assert "pool: a fold's queries are named together" in capfd.readouterr().out
+    assert "pool: a fold's queries are named together" in (out / "report.html").read_text().replace("&#39;", "'")
+    assert notes(out)["status"] == "done"
+    assert load_plan(str(out / "best.yaml")).folds.pool.rounds == 2
 
 
 @pytest.mark.slow
