@@ -26,15 +26,19 @@ from fsamc.fold.result import FoldResult
 _LONGEST_TEMP_DIR = 107 - len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")  # of a socket's path
 
 
-def start(address: str | None, *, cpus: int, gpus: float) -> None:
-    """Join the cluster at `address`, or start an embedded one with `cpus` CPUs for folds."""
+def start(address: str | None, *, cpus: int, gpus: float, nice: int = 0) -> None:
+    """Join the cluster at `address`, or start an embedded one with `cpus` CPUs for folds.
+
+    Its workers are as much nicer than this process as `nice` says. Ray's own choice is 15, with which they starve
+    beside other work; those of a cluster are what it was started with.
+    """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
         ray_private.read_token_anew()
         with _interruptible():
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         return
-    with _to_itself(), _interruptible():
+    with _to_itself(nice), _interruptible():
         ray.init(
             address="local",  # else what RAY_ADDRESS names, or a cluster that a killed driver left, is joined
             num_cpus=cpus,
@@ -76,12 +80,12 @@ def short_temp_dir(otherwise: Path = Path("/tmp")) -> str | None:
 
 
 @contextmanager
-def _to_itself() -> Iterator[None]:
+def _to_itself(nice: int) -> Iterator[None]:
     """Have a Ray that starts in this context listen on loopback only, and ask for a token that nobody else has.
 
-    The token is in the environment while Ray's processes start, and on no command line.
+    The token, and how nice its workers are, are in the environment while Ray's processes start, and on no command line.
     """
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_worker_niceness": str(nice)}
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     ray_private.read_token_anew()

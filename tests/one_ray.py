@@ -10,12 +10,14 @@ import ray
 from cluster import runtime
 from sweeps.cli import quiet_ray
 
+NICE = 1  # of its workers
+
 
 def up() -> None:
     """Have a Ray with two CPUs in this process."""
     if not ray.is_initialized():
         quiet_ray()
-        runtime.start(None, cpus=2, gpus=0)
+        runtime.start(None, cpus=2, gpus=0, nice=NICE)
 
 
 def down() -> None:

@@ -42,7 +42,8 @@ def resolve_resources(plan: Plan, address: str | None) -> tuple[Plan, int]:
 def start_ray(plan: Plan, workers: int) -> None:
     """Start a Ray of this machine, for so many folds at once, unless this process is in one."""
     if not ray.is_initialized():
-        runtime.start(None, cpus=workers * plan.resources.cpus, gpus=float(plan.resources.gpus))
+        cpus, gpus, nice = workers * plan.resources.cpus, float(plan.resources.gpus), plan.resources.nice
+        runtime.start(None, cpus=cpus, gpus=gpus, nice=nice)
 
 
 def working_set(plan: Plan) -> float:

@@ -29,7 +29,7 @@ from sweeps.plan.yaml_lines import Place
 # What changes how fast a sweep is, or what is recommended, and no number in it.
 _PACE: dict[str, Any] = {
     "objective": {"abstain"},
-    "resources": {"workers", "folds_at_once", "retries", "system_metrics", "tracking_patience", "deadline"},
+    "resources": {"workers", "nice", "folds_at_once", "retries", "system_metrics", "tracking_patience", "deadline"},
 }
 # A backbone is hashed by content, wherever the file lies.
 _FILES: dict[str, Any] = {"features": {"backbone", "weights"}}

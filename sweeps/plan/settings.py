@@ -101,6 +101,12 @@ class Resources(Settings):
     cpus: int = Field(1, ge=1, description="CPU cores, and so threads, of one fold")
     gpus: float | Auto = Field("auto", description="GPUs of one fold (a share is fine); auto: 0.5 where there is one")
     workers: int | Auto = Field("auto", description="folds running at once; auto: as many as the cluster's CPUs hold")
+    nice: int = Field(
+        0,
+        ge=0,
+        le=19,
+        description="by how much folds give way to other work on this machine; on a cluster it is said when it starts",
+    )
     folds_at_once: int | Auto = Field(
         "auto",
         description="folds of one trial side by side; auto: all of them, or, where trials may be stopped early, "

@@ -85,6 +85,12 @@ def test_sigterm_while_ray_starts_interrupts_and_later_means_what_it_did(address
         signal.signal(signal.SIGTERM, before)
 
 
+def test_workers_are_as_nice_as_was_asked(started):
+    niceness = ray.remote(num_cpus=0)(lambda: os.nice(0))
+    assert ray.get(niceness.remote()) - os.nice(0) == min(one_ray.NICE, 19 - os.nice(0))
+    assert "RAY_worker_niceness" not in os.environ
+
+
 # --- with folds that fail
 
 

@@ -415,7 +415,15 @@ def test_variants_hold_every_end_alone_and_every_pair_of_ends(file):
 
 def test_the_hash_depends_on_all_that_the_table_does_and_not_on_the_pace(file):
     plan = load_plan(file)
-    pace = ["workers=7", "folds_at_once=2", "retries=3", "system_metrics=true", "tracking_patience=1", "deadline=9"]
+    pace = [
+        "workers=7",
+        "nice=3",
+        "folds_at_once=2",
+        "retries=3",
+        "system_metrics=true",
+        "tracking_patience=1",
+        "deadline=9",
+    ]
     for change in (f"resources.{one}" for one in pace):
         assert plan_hash(load_plan(file, [change])) == plan_hash(plan)
     changes = ["name=b", "base.good=true", "folds.seeds=[1]", "search.trials=6", "space.pretrain.queries.choice=[1]"]
