@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Fold:
     category: str
     seed: int
     draw: int
-    config: FoldConfig
+    config: FoldConfig = field(repr=False)  # Tune writes every report out, and of it pages
     network: str = ""  # what the backbone was when the sweep began (`identity`); empty: whatever it is
 
     def inputs(self, categories: Mapping[str, Category], textures: Textures | None) -> FoldInputs:
@@ -56,7 +56,7 @@ class Outcome:
     """A finished fold: its result, or why there is none."""
 
     fold: Fold
-    result: FoldResult | None
+    result: FoldResult | None = field(repr=False)
     reused: bool = False
     error: str | None = None
     fatal: bool = False  # the error will meet every fold alike

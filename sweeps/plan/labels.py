@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,14 +13,14 @@ from sweeps.plan.yaml_lines import as_yaml
 
 def label(plan: Plan, values: Mapping[str, Any]) -> str:
     """Name a trial's head, its shots if all folds have the same, and what is swept, by the last part of its key."""
-    short = Counter(key.rpartition(".")[2] for key in values)
+    short = [key.rpartition(".")[2] for key in values]
     shots = [counted(n, "shot") for n in plan.folds.shots]
     words = [configuration(plan, values).head.kind, *(shots if len(shots) == 1 else [])]
     for key, value in values.items():
         if key != "head.kind":
             last = key.rpartition(".")[2]
             shown = f"{value:.3g}" if isinstance(value, float) else written(value)
-            words.append(f"{last if short[last] == 1 else key} {shown}")
+            words.append(f"{last if short.count(last) == 1 else key} {shown}")
     return ", ".join(words)
 
 

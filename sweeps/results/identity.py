@@ -85,13 +85,16 @@ class _Notes(BaseModel, extra="allow"):
     figures: _Figures = _Figures(trial=0, files=[])
 
 
+_IDENTITY, _NOTES = TypeAdapter(Identity), TypeAdapter(_Notes)
+
+
 def read_identity(out: Path) -> Identity | None:
     """Read whose folder OUT is; None where no sweep has started. Raises BadInput where that cannot be read."""
     path = out / IDENTITY
     damage = None
     try:
         if (saved := read_json(path)) or path.exists():
-            return _typed(Identity, saved, path)
+            return _typed(_IDENTITY, saved, path)
     except BadInput as error:
         damage = error
     with suppress(BadInput):
@@ -111,12 +114,14 @@ def read_notes(out: Path) -> dict[str, Any]:
 def _notes(out: Path) -> _Notes | None:
     path, mend = out / NOTES, "give the sweep's whole command again: it is written anew"
     saved = read_json(path, mend=mend)
-    return _typed(_Notes, saved, path, mend=mend) if saved else None
+    return _typed(_NOTES, saved, path, mend=mend) if saved else None
 
 
-def _typed(kind: type[Typed], content: dict[str, Any], path: Path, *, mend: str = "restore it from a copy") -> Typed:
+def _typed(
+    kind: TypeAdapter[Typed], content: dict[str, Any], path: Path, *, mend: str = "restore it from a copy"
+) -> Typed:
     try:
-        return TypeAdapter(kind).validate_python(content)
+        return kind.validate_python(content)
     except ValidationError as error:
         raise BadInput(f"{path}: {problems(error, content)[0]}; {mend}") from None
 

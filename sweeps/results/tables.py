@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from scipy.special import stdtrit
 
 from fsamc.counting import counted
 from fsamc.store.durable import write_whole
+from sweeps.statistics import averages
 
-AVERAGE = "average"
+AVERAGE = averages.AVERAGE
 DASH = "\N{EN DASH}"
 FOLD = ["category", "seed", "draw", "shots"]
 FIXED = ["trial", "config", *FOLD, "head", "accuracy", "correct", "queries", "status", "seconds"]
@@ -68,38 +69,34 @@ def averaged_categories(folds: pd.DataFrame) -> dict[int, list[str]]:
 
 
 def seed_scores(folds: pd.DataFrame) -> pd.DataFrame:
-    """Average accuracy per trial, shots, category and seed over draws; with the `average` over categories.
+    """Average accuracy per trial, shots, category and seed over draws, and on: see `averages.seed_averages`.
 
-    Rows without shots are the mean over the numbers of shots: of a category over those at which it is averaged (or has
-    folds, if it is at none), of `average` over all. Nothing stands in for what is not there: a seed without a finished
-    fold in each of the categories, or at each of the shots, has no mean over them, and a trial that was stopped early
-    has no `average`.
-
-    Returns columns trial, shots Int64 (NA for the mean over them), category, seed, accuracy.
+    Returns columns trial, shots Int64 (NA for the mean over them), category (or `average`), seed, accuracy.
     """
-    common = averaged_categories(folds)
-    keys = ["trial", "shots", "category", "seed"]
-    scores: pd.DataFrame = finished(folds)[[*keys, "accuracy"]].groupby(keys, as_index=False).mean()
-    cells = pd.MultiIndex.from_tuples([(n, name) for n, names in common.items() for name in names] or [(0, "")])
-    at: pd.DataFrame = scores[["shots", "category"]]
-    averaged = pd.MultiIndex.from_frame(at).isin(cells)
-    whole = scores[averaged & scores["trial"].isin(not_stopped(folds)["trial"])].assign(category=AVERAGE)
-    averages = _means_of(whole, whole["shots"].map({n: len(names) for n, names in common.items()}), "shots")
-    own = scores[averaged | ~scores["category"].isin(cells.get_level_values(1))]
-    over = _means_of(own, own["category"].map(own.groupby("category")["shots"].nunique()), "category")
-    average = _means_of(averages, pd.Series(len(common), averages.index), "category")
-    parts = [scores, averages, over.assign(shots=0), average.assign(shots=0)]
-    together: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    shots = together["shots"].astype("Int64")
-    return together.assign(shots=shots.mask(shots == 0))[[*keys, "accuracy"]]
+    cells = averages_of(folds)
+    rows = [(*cell, seed, score) for cell in _in_order(cells) for seed, score in sorted(cells[cell].items())]
+    return _typed(pd.DataFrame(rows, columns=["trial", "shots", "category", "seed", "accuracy"]))
 
 
-def _means_of(scores: pd.DataFrame, expected: pd.Series, kept: str) -> pd.DataFrame:
-    """Take the mean per trial, `kept` and seed where there are as many scores as `expected`."""
-    keys = list(dict.fromkeys(["trial", kept, "category", "seed"]))
-    grouped = scores.assign(expected=expected).groupby(keys, as_index=False)
-    means = grouped.agg(accuracy=("accuracy", "mean"), count=("accuracy", "size"), expected=("expected", "first"))
-    return means.loc[means["count"] == means["expected"], [*keys, "accuracy"]]
+def averages_of(folds: pd.DataFrame) -> averages.Averages:
+    """Average the scored folds as `seed_scores` does, into plain numbers."""
+    scored, ranked = finished(folds), set(not_stopped(folds)["trial"])
+    columns = (scored[name].tolist() for name in ("trial", "shots", "category", "seed", "accuracy"))
+    scores = [*zip(*columns, strict=True)]
+    return averages.seed_averages(scores, averaged_categories(folds), stopped={*scored["trial"]} - ranked)
+
+
+def _in_order(cells: Iterable[averages.Cell]) -> list[averages.Cell]:
+    """Sort by trial, then shots, the mean over them last, then category, `average` last."""
+    return sorted(cells, key=lambda cell: (cell[0], cell[1] == averages.OVER, cell[1], cell[2] == AVERAGE, cell[2]))
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a table of cells its types, also where it has no rows."""
+    shots = table["shots"].astype("Int64")
+    types = dict.fromkeys(("trial", "seed", "seeds"), "int64") | dict.fromkeys(("accuracy", "mean", "std"), "float64")
+    types = {name: kind for name, kind in {**types, "category": "str"}.items() if name in table}
+    return table.assign(shots=shots.mask(shots == averages.OVER)).astype(types)
 
 
 def over_shots(table: pd.DataFrame) -> pd.DataFrame:
@@ -152,21 +149,16 @@ def summarise(folds: pd.DataFrame) -> pd.DataFrame:
     Returns columns trial, shots, category, mean, std, seeds, categories: how many `average` is over, else empty.
     """
     common = averaged_categories(folds)
-    summary = (
-        seed_scores(folds)
-        .groupby(["trial", "shots", "category"], as_index=False, dropna=False)["accuracy"]
-        .agg(["mean", "std", "count"])
-        .rename(columns={"count": "seeds"})
-    )
-    is_average = summary["category"] == AVERAGE
-    counts = summary["shots"].map({n: len(names) for n, names in common.items()})
-    every = len(set().union(*common.values()))
-    summary["categories"] = counts.astype("Int64").fillna(every).mask(~is_average)
-    return (
-        summary.assign(last=is_average)
-        .sort_values(["trial", "shots", "last", "category"], ignore_index=True)
-        .drop(columns="last")
-    )
+    over = {shots: len(names) for shots, names in common.items()}
+    over[averages.OVER] = len(set().union(*common.values()))
+    cells = averages_of(folds)
+    rows = []
+    for cell in _in_order(cells):
+        scores = [score for score in cells[cell].values() if not np.isnan(score)]
+        categories = over[cell[1]] if cell[2] == AVERAGE else pd.NA
+        rows.append((*cell, averages.mean_of(scores), averages.deviation_of(scores), len(scores), categories))
+    columns = ["trial", "shots", "category", "mean", "std", "seeds", "categories"]
+    return _typed(pd.DataFrame(rows, columns=columns).astype({"categories": "Int64"}))
 
 
 def write_summary(summary: pd.DataFrame, out: Path) -> None:

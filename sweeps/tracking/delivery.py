@@ -10,6 +10,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+from mlflow.entities import DatasetInput
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from fsamc.fold.config import FoldConfig
@@ -19,6 +20,7 @@ from sweeps.results.reader import Support, SweepReader
 from sweeps.tracking import trial_run as content
 from sweeps.tracking.inputs import datasets
 from sweeps.tracking.journal import Journal, Trial
+from sweeps.tracking.params import Params
 from sweeps.tracking.runs import Runs, TrackedRun
 from sweeps.tracking.sweep_run import ParentRun, milliseconds
 from sweeps.tracking.system import SystemMetrics
@@ -42,6 +44,7 @@ class Delivery:
         self._stale = self._doubtful = False
         self._with_params: set[str] = set()
         self._complete: set[int] = set()
+        self._datasets: dict[tuple[str, ...], list[DatasetInput]] = {}
         self._system = SystemMetrics(uri, plan.resources.deadline) if plan.resources.system_metrics else None
 
     @property
@@ -126,7 +129,7 @@ class Delivery:
         config = self._config(trial)
         run = self._run(runs, trial, config)
         if run.run_id not in self._with_params:
-            runs.log(run, params=content.params(self._plan, config))
+            runs.log(run, params=self._params.of_trial(config))
             self._with_params.add(run.run_id)
         return run
 
@@ -135,9 +138,9 @@ class Delivery:
         config = self._config(trial)
         run = runs.by_trial.get(str(trial.record.number)) or self._run(runs, trial, config)
         at = milliseconds(trial.record.ended) or run.started
-        params = [] if run.run_id in self._with_params else content.params(self._plan, config)
+        params = [] if run.run_id in self._with_params else self._params.of_trial(config)
         runs.log(run, metrics=content.trial_metrics(self._plan, trial, at), params=params)
-        runs.log_inputs(run, datasets(self._out, trial.categories))
+        runs.log_inputs(run, self._inputs(trial))
         with tempfile.TemporaryDirectory() as folder:
             content.write_artifacts(Path(folder), trial, config, self._support)
             runs.log_folder(run, Path(folder))
@@ -146,7 +149,7 @@ class Delivery:
         runs.close(run, "FINISHED", at)
 
     def _run(self, runs: Runs, trial: Trial, config: FoldConfig) -> TrackedRun:
-        tags = self._parent.tags() | child_tags(trial, config) | {MLFLOW_PARENT_RUN_ID: self._parent.run(runs).run_id}
+        tags = self._parent.tags | child_tags(trial, config) | {MLFLOW_PARENT_RUN_ID: self._parent.run(runs).run_id}
         name = child_name(trial, self._plan)
         return runs.open(str(trial.record.number), name=name, tags=tags, started=milliseconds(trial.record.started))
 
@@ -154,8 +157,18 @@ class Delivery:
         self._complete.add(trial.record.number)
         self._journal.forget(trial.record.number)
 
+    def _inputs(self, trial: Trial) -> list[DatasetInput]:
+        categories = tuple(trial.categories)
+        if categories not in self._datasets:
+            self._datasets[categories] = datasets(self._out, categories)
+        return self._datasets[categories]
+
     def _config(self, trial: Trial) -> FoldConfig:
         return configuration(self._plan, trial.record.values)
+
+    @cached_property
+    def _params(self) -> Params:
+        return Params(self._plan)
 
     @cached_property
     def _support(self) -> Support:

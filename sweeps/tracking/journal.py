@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from fsamc.fold.metrics import confusion_matrix
-from sweeps.results import tables
 from sweeps.results.objective import OBJECTIVES
-from sweeps.results.reader import TABLES, SweepReader, TrialRecord, typed_folds
+from sweeps.results.reader import TABLES, SweepReader, TrialRecord
 from sweeps.results.rows import GrowingTable, Replaced, Row
+from sweeps.statistics.averages import Score
 
 Where = tuple[str, int, int, int]  # category, seed, draw, shots
 
@@ -49,10 +48,17 @@ class Trial:
         """Those that it has folds of."""
         return sorted({category for category, *_ in self.rows})
 
-    def folds(self) -> pd.DataFrame:
-        """Its scored folds as `tables` take them, in a fixed order."""
-        scored = [row for _, row in sorted(self.rows.items()) if row["status"] == "ok"]
-        return tables.mark_averaged(typed_folds(pd.DataFrame(scored, columns=tables.FIXED)), self.averaged)
+    def scores(self) -> list[Score]:
+        """Its scored folds, with their accuracies."""
+        return [
+            (*_cell(self, where), float(row["accuracy"])) for where, row in self.rows.items() if row["status"] == "ok"
+        ]
+
+    def measures(self, name: str) -> list[Score]:
+        """Its scored folds for which objectives.csv has a score of that name, with it."""
+        measured = {where: row[name] for where, row in self.measured.items() if row[name]}
+        scored = (where for where, row in self.rows.items() if row["status"] == "ok" and where in measured)
+        return [(*_cell(self, where), float(measured[where])) for where in scored]
 
 
 class Journal:
@@ -109,6 +115,11 @@ class Journal:
 
 def _tables(out: Path) -> dict[str, GrowingTable]:
     return {name: GrowingTable(out / name) for name in TABLES}
+
+
+def _cell(trial: Trial, where: Where) -> tuple[int, int, str, int]:
+    category, seed, _, shots = where
+    return trial.record.number, shots, category, seed
 
 
 def _where(row: Row) -> Where:

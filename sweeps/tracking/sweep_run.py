@@ -20,12 +20,14 @@ from fsamc.data.credentials import hide_secrets, secret_texts
 from fsamc.store.digests import digest, file_digest
 from sweeps.finals.final_tables import FINAL_ANSWERS, read_final
 from sweeps.plan.settings import Plan
+from sweeps.results import tables
 from sweeps.results.choices import recommendation
 from sweeps.results.folder import FIGURES, GALLERY
 from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import caveats_of
 from sweeps.tracking.inputs import categories_of, datasets
+from sweeps.tracking.params import Params
 from sweeps.tracking.runs import PARENT, Runs, TrackedRun
 from sweeps.tracking.trial_run import accuracies
 from sweeps.tracking.views import parent_note
@@ -42,8 +44,9 @@ class ParentRun:
         self._out, self._plan = out, plan
         self._opened = False
 
+    @cached_property
     def tags(self) -> dict[str, str]:
-        """Return the tags of every run of the sweep: who delivers it by what, the commit, the packages, the data."""
+        """Tags of every run of the sweep: who delivers it by what, the commit, the packages, the data."""
         notes = self._notes
         tags = {"data_fingerprint": notes.get("fingerprint", ""), "objective": what_chooses(self._plan)}
         tags |= {f"version.{name}": version for name, version in notes.get("versions", {}).items()}
@@ -60,7 +63,8 @@ class ParentRun:
         note = {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, None)}
         started = min((record.started for record in SweepReader(self._out).trials if record.started), default=None)
         name = f"{self._plan.name}: {self._out.absolute().name}"
-        runs.open(PARENT, name=name, tags=self.tags() | note, started=milliseconds(started))
+        runs.open(PARENT, name=name, tags=self.tags | note, started=milliseconds(started))
+        runs.log(self.run(runs), params=Params(self._plan).of_sweep())
         self._log_inputs(runs)
         self._opened = True
 
@@ -98,7 +102,9 @@ class ParentRun:
         """
         among = sum(record.done for record in SweepReader(self._out).trials)
         at = _ended(self._out) or 0
-        of_best = accuracies(folds[folds["trial"] == chosen["best_trial"]], at, among) if chosen else []
+        of_best = (
+            accuracies(tables.averages_of(folds[folds["trial"] == chosen["best_trial"]]), at, among) if chosen else []
+        )
         numbers = {**chosen, **_recommended(self._out, chosen)}
         return [*of_best, *(Metric(name, value, at, among) for name, value in numbers.items())]
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from math import isnan
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from mlflow.entities import Metric, Param
-from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
+from mlflow.entities import Metric
 
-from fsamc.config.dotted import flatten
 from fsamc.config.scoring import MEASURES
 from fsamc.counting import counted
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.metrics import balanced_accuracy, macro_f1
 from fsamc.store.digests import digest
-from sweeps.plan.configurations import swept
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.reader import Support, typed_measured
+from sweeps.results.reader import Support
+from sweeps.results.rows import as_csv
+from sweeps.statistics.averages import (
+    AVERAGE,
+    OVER,
+    Averages,
+    averaged_among,
+    deviation_of,
+    mean_of,
+    seed_averages,
+    trial_average,
+)
 from sweeps.tracking.journal import Trial
 
 _OF_ANSWERS = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
@@ -32,37 +40,30 @@ def trial_metrics(plan: Plan, trial: Trial, at: int) -> list[Metric]:
     `at` (ms since 1970) is every value's timestamp. MLflow keeps a value once per name, timestamp and step, so a
     timestamp that stays the same is what makes it safe to log again.
     """
-    folds = trial.folds()
+    scores = trial.scores()
     if trial.record.stopped is not None:
-        told = {plan.objective.estimate_name: trial.record.estimate, "folds": len(folds)}
+        told = {plan.objective.estimate_name: trial.record.estimate, "folds": len(scores)}
         return [Metric(name, float(value), at, 0) for name, value in told.items() if value is not None]
-    of_folds = [*accuracies(folds, at), *_seed_accuracies(folds, at)]
-    return [*of_folds, *_objectives(plan, trial, folds, at), *_further(trial, at)]
+    cells = seed_averages(scores, averaged_among(scores, trial.averaged))
+    return [*accuracies(cells, at), *_seed_accuracies(cells, at), *_objectives(plan, trial, at), *_further(trial, at)]
 
 
-def accuracies(folds: pd.DataFrame, at: int, step: int = 0) -> list[Metric]:
+def accuracies(cells: Averages, at: int, step: int = 0) -> list[Metric]:
     """Return one trial's average, then its categories' means, with their deviations over seeds.
 
     Over all shots; of several, also at each, under names such as `accuracy_5shot/bottle`.
     """
     metrics = []
-    summary = tables.summarise(folds)
-    several = summary["shots"].nunique() > 1
-    rows = (summary if several else summary[summary["shots"].isna()]).to_dict("records")
-    for row in sorted(rows, key=lambda row: (row["category"] != tables.AVERAGE, not pd.isna(row["shots"]))):
-        shots = "" if pd.isna(row["shots"]) else f"_{row['shots']}shot"
-        suffix = shots if row["category"] == tables.AVERAGE else f"{shots}/{clean(row['category'])}"
-        metrics.append(Metric(f"accuracy{suffix}", row["mean"], at, step))
-        if not np.isnan(row["std"]):
-            metrics.append(Metric(f"accuracy_std{suffix}", row["std"], at, step))
+    several = len({shots for _, shots, _ in cells} - {OVER}) > 1
+    shown = [cell for cell in cells if several or cell[1] == OVER]
+    for cell in sorted(shown, key=lambda cell: (cell[2] != AVERAGE, cell[1] != OVER, *cell)):
+        _, shots, category = cell
+        at_shots = "" if shots == OVER else f"_{shots}shot"
+        suffix = at_shots if category == AVERAGE else f"{at_shots}/{clean(category)}"
+        metrics.append(Metric(f"accuracy{suffix}", mean_of(cells[cell].values()), at, step))
+        if not isnan(std := deviation_of(cells[cell].values())):
+            metrics.append(Metric(f"accuracy_std{suffix}", std, at, step))
     return metrics
-
-
-def params(plan: Plan, config: FoldConfig) -> list[Param]:
-    """Return the configuration under its dotted keys, those first that differ between trials: a run lists them so."""
-    flat = flatten(config.model_dump(mode="json", exclude={"shots"}))  # a condition, which all trials share
-    varied = [key for other in swept(plan) for key in flat if f"{key}.".startswith(f"{other}.")]
-    return [Param(clean(key), _short(str(flat[key]))) for key in dict.fromkeys([*varied, *flat])]
 
 
 def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Support) -> None:
@@ -84,10 +85,10 @@ def write_artifacts(folder: Path, trial: Trial, config: FoldConfig, support: Sup
     for category, shots in sorted({(category, shots) for category, *_, shots in trial.answers}):
         answers = [fold for (name, *_, n), fold in sorted(trial.answers.items()) if (name, n) == (category, shots)]
         classes = list(answers[0].classes)
-        counts = sum(one.confusion for one in answers)
-        frame = pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=classes)
+        counts = np.sum([one.confusion for one in answers], axis=0)
+        rows = [["true", *classes], *([name, *row] for name, row in zip(classes, counts.tolist(), strict=True))]
         (folder / "confusion").mkdir(exist_ok=True)
-        frame.to_csv(folder / "confusion" / f"{category}{f'-{shots}shot' if several else ''}.csv")
+        (folder / "confusion" / f"{category}{f'-{shots}shot' if several else ''}.csv").write_text(as_csv(rows))
 
 
 def clean(text: str) -> str:
@@ -99,38 +100,39 @@ def clean(text: str) -> str:
     return allowed if allowed == text else f"{allowed}-{digest(text)[:6]}"
 
 
-def _seed_accuracies(folds: pd.DataFrame, at: int) -> list[Metric]:
+def _seed_accuracies(cells: Averages, at: int) -> list[Metric]:
     """Return a value per category and seed, with the seed as its step."""
-    rows = tables.over_shots(tables.seed_scores(folds)).to_dict("records")
-    return [Metric(f"seed_accuracy/{clean(row['category'])}", row["accuracy"], at, row["seed"]) for row in rows]
+    over = {category: by_seed for (_, shots, category), by_seed in cells.items() if shots == OVER}
+    return [
+        Metric(f"seed_accuracy/{clean(category)}", score, at, seed)
+        for category, by_seed in over.items()
+        for seed, score in by_seed.items()
+    ]
 
 
-def _objectives(plan: Plan, trial: Trial, folds: pd.DataFrame, at: int) -> list[Metric]:
+def _objectives(plan: Plan, trial: Trial, at: int) -> list[Metric]:
     """Return the trial's average by the plan's objective, and by each score that was measured."""
-    measured = typed_measured(pd.DataFrame(trial.measured.values(), columns=objective.OBJECTIVE_COLUMNS))
-    by_name = {"objective": objective.scored(plan, folds, measured)}
+    kind = plan.objective.kind
+    scored = trial.measures(kind) if kind in MEASURES else trial.scores()
+    by_name = {"objective": [score for score in scored if objective.has_say(plan, score[2], score[1])]}
     if trial.measured:
-        by_name |= {f"objective/{name}": objective.by_measure(folds, measured, name) for name in MEASURES}
-    averages = {name: tables.trial_scores(counting)["mean"] for name, counting in by_name.items()}
-    return [Metric(name, float(mean.iloc[0]), at, 0) for name, mean in averages.items() if len(mean.dropna())]
+        by_name |= {f"objective/{name}": trial.measures(name) for name in MEASURES}
+    averages = {name: trial_average(scores, trial.averaged)[0] for name, scores in by_name.items()}
+    return [Metric(name, average, at, 0) for name, average in averages.items() if not isnan(average)]
 
 
 def _further(trial: Trial, at: int) -> list[Metric]:
     """Return other measures than accuracy, on average: over draws and shots, over seeds, over categories."""
-    rows = []
-    for where, answers in sorted(trial.answers.items()):
+    values: dict[str, dict[str, dict[int, list[float]]]] = {}  # by measure, category and seed
+    for where, answers in trial.answers.items():
         labels = answers.truth, answers.predicted, len(answers.classes)
         measured = {name: measure(*labels) for name, measure in _OF_ANSWERS.items()}
         detected = trial.detected.get(where, {})
         measured |= {name: float(detected[name]) for name in tables.DETECTED if detected.get(name)}
-        rows.append({"category": where[0], "seed": where[1], **measured})
-    if not rows:
-        return []
-    per_seed = pd.DataFrame(rows).groupby(["category", "seed"]).mean()
-    average = per_seed.groupby("category").mean().mean().dropna()
-    return [Metric(str(name), float(mean), at, 0) for name, mean in average.items()]
-
-
-def _short(value: str) -> str:
-    """MLflow refuses longer ones; the configuration among the artifacts is whole."""
-    return value if len(value) <= MAX_PARAM_VAL_LENGTH else f"{value[: MAX_PARAM_VAL_LENGTH - 3]}..."
+        for name, value in measured.items():
+            values.setdefault(name, {}).setdefault(where[0], {}).setdefault(where[1], []).append(value)
+    averages = {
+        name: mean_of(mean_of(map(mean_of, by_seed.values())) for by_seed in by_category.values())
+        for name, by_category in values.items()
+    }
+    return [Metric(name, average, at, 0) for name, average in averages.items() if not isnan(average)]

@@ -95,6 +95,7 @@ def open_client(uri: str, *, deadline: float = DEADLINE) -> MlflowClient:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a call less for each run, besides
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which tells MLflow's makers of each call
     if database := database_of(uri):
         _create_whole(database)
     return bounded(within(deadline, lambda: MlflowClient(uri), f"MLflow at {uri}"), deadline, f"MLflow at {uri}")

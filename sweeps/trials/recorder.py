@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, isnan, nan
 from typing import Any
 
-import pandas as pd
 from ray import tune
 
 from cluster.folds import Fold, Outcome
@@ -23,9 +23,12 @@ from sweeps.results.objective import fold_score
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage
 from sweeps.search import Proposer
+from sweeps.statistics.averages import Score, mean_of, trial_average
 from sweeps.tracking.uri import obstacle
 from sweeps.trials.stopping import EarlyStopping, fold_place
 from sweeps.trials.trial import NotPickled, release_memory
+
+_PERIOD = 1.0  # seconds between two notes of what was spent
 
 
 @dataclass
@@ -48,15 +51,18 @@ class RunningTrial:
         """Its folds without a row, by kind."""
         return self.kinds - Counter((row["head"], row["shots"]) for row in self.rows)
 
-    def table(self) -> pd.DataFrame:
-        """Its rows in a fixed order, so that sums do not depend on the order of arrival."""
-        return pd.DataFrame(self.rows, columns=list(self.rows[0])).sort_values(tables.FOLD)
+    def scored(self) -> list[Score]:
+        """Its folds that were scored, with their accuracies."""
+        return [(*_cell(row), float(row["accuracy"])) for row in self.rows if row["status"] == "ok"]
 
-    def by_objective(self) -> pd.DataFrame:
-        """Those of its rows that have a say, scored by the objective in place of their accuracy."""
-        rows = self.table()
-        scores = [self.scores.get(fold) for fold in rows[tables.FOLD].itertuples(index=False, name=None)]
-        return rows.assign(accuracy=pd.Series(scores, rows.index, dtype=float)).dropna(subset="accuracy")
+    def by_objective(self) -> list[Score]:
+        """Those of its folds that have a say, scored by the objective."""
+        scores = ((_cell(row), self.scores.get(tuple(row[name] for name in tables.FOLD), nan)) for row in self.rows)
+        return [(*cell, score) for cell, score in scores if not isnan(score)]
+
+    def seconds(self) -> float:
+        """Mean of what its scored folds took; NaN without one."""
+        return mean_of(float(row["seconds"]) for row in self.rows if row["status"] == "ok")
 
 
 class Recorder(NotPickled, tune.Callback):
@@ -80,6 +86,7 @@ class Recorder(NotPickled, tune.Callback):
         self._usage, self._stopping = usage, stopping
         self._running: dict[int, RunningTrial] = {}  # by the trial's number
         self._over: set[int] = set()  # of these, whom Tune has done with
+        self._noted = -inf
         self.ended: set[int] = set()
         self.stopped_by: str | None = None
         self.error: Exception | None = None
@@ -162,34 +169,38 @@ class Recorder(NotPickled, tune.Callback):
 
     def _finish(self, running: RunningTrial) -> None:
         del self._running[running.number]
-        rows = running.table()
-        tables_of = (rows, running.by_objective())
-        (mean, std), (score, score_std) = (average(table, self._folder.averaged) for table in tables_of)
-        if (rows["status"] == "ok").all():
+        averaged = self._folder.averaged
+        average, std = trial_average(running.scored(), averaged)
+        score, score_std = trial_average(running.by_objective(), averaged)
+        if all(row["status"] == "ok" for row in running.rows):
             self._folder.done(running.number)
-            seconds = float(rows["seconds"].astype(float).mean())
             by_place = self._stopping.standings.by_place(running.number)
-            self._proposer.tell(running.number, score, seconds=seconds, std=score_std, folds=by_place)
+            self._proposer.tell(running.number, score, seconds=running.seconds(), std=score_std, folds=by_place)
         else:
             self._folder.failed(running.number)
             self._proposer.tell(running.number, None)
         self.ended.add(running.number)
-        self._progress.trial(running.number, label(self._folder.plan, running.values), mean, std, score=score)
-        self._folder.note(self._usage.notes())
+        self._progress.trial(running.number, label(self._folder.plan, running.values), average, std, score=score)
+        self._note_usage()
 
     def _close_early(self, running: RunningTrial, reason: str) -> None:
         del self._running[running.number]
         scored, planned = len(running.rows), running.planned
         how = f"stopped after {scored} of {planned} folds: {reason}"
-        seconds = float(pd.DataFrame(running.rows)["seconds"].astype(float).mean())
         standings = self._stopping.standings
         estimate, by_place = standings.estimate(running.number), standings.by_place(running.number)
         self._folder.done(running.number, stopped=how, estimate=estimate)
-        self._proposer.prune(running.number, estimate, folds=by_place, seconds=seconds)
+        self._proposer.prune(running.number, estimate, folds=by_place, seconds=running.seconds())
         self.ended.add(running.number)
         words = label(self._folder.plan, running.values)
         self._progress.stopped(running.number, words, how, estimate=estimate, saved=running.unscored())
-        self._folder.note(self._usage.notes())
+        self._note_usage()
+
+    def _note_usage(self) -> None:
+        """Write down what was spent, at most once in a while: it is the one thing of which a kill may lose the last."""
+        if (now := time.monotonic()) >= self._noted + _PERIOD:
+            self._folder.note(self._usage.notes())
+            self._noted = now
 
     @contextmanager
     def _stop_where_nothing_can_be_written(self) -> Iterator[None]:
@@ -207,8 +218,5 @@ class Recorder(NotPickled, tune.Callback):
         self.stopped_by = self.stopped_by or reason
 
 
-def average(rows: pd.DataFrame, averaged: Mapping[int, Sequence[str]]) -> tuple[float, float]:
-    """Take a trial's accuracy, mean and std over seeds, as `tables.trial_scores`; NaN where it has none."""
-    scored = rows[rows["status"] == "ok"].astype({"accuracy": float, "seconds": float})
-    scores = tables.trial_scores(tables.mark_averaged(scored, averaged))
-    return (float(scores["mean"].iloc[0]), float(scores["std"].iloc[0])) if len(scores) else (nan, nan)
+def _cell(row: Mapping[str, Any]) -> tuple[int, int, str, int]:
+    return row["trial"], row["shots"], row["category"], row["seed"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix as reference_matrix
+from sklearn.metrics import f1_score, recall_score
 
 from fsamc.fold.metrics import balanced_accuracy, confusion_matrix, macro_f1, recalls, wilson_interval
 from tests.fsamc.results import RESULT
@@ -41,6 +42,10 @@ def test_they_are_what_their_definitions_say(pairs):
     assert {c: recalls(truth, predicted, 4)[c] for c in there} == pytest.approx(by_hand)
     f1 = [2 * counts[c, c] / (counts[c].sum() + counts[:, c].sum()) for c in sorted({*truth, *predicted})]
     assert macro_f1(truth, predicted, 4) == pytest.approx(sum(f1) / len(f1))
+    options = {"labels": range(4), "zero_division": np.nan}
+    reference = recall_score(truth, predicted, average=None, **options)
+    assert recalls(truth, predicted, 4) == pytest.approx(reference, nan_ok=True)
+    assert macro_f1(truth, predicted, 4) == pytest.approx(f1_score(truth, predicted, average="macro", **options))
 
 
 @pytest.mark.parametrize(("correct", "queries"), [(0, 5), (5, 5), (3, 10), (81, 263)])

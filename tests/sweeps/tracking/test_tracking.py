@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy.exc import OperationalError
 
-from fsamc.config.dotted import updated
+from fsamc.config.dotted import flatten, updated
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.configurations import configuration
 from sweeps.plan.load import config_hash
@@ -96,12 +96,13 @@ def test_a_run_has_its_configuration_as_params_its_tags_and_artifacts(out, deliv
     assert len(run.data.tags["config_hash"]) == 12
     assert run.info.run_name == "trial 7: contrastive, 3 shots, patches 8"
     assert parent.info.run_name == f"{out.plan.name}: results"
-    assert "shots" not in run.data.params
-    assert run.data.params["features.backbone"] == "resnet18"
-    assert run.data.params["pretrain.lr"] == "0.0001"
     kept = Path(MlflowClient(uri).download_artifacts(run.info.run_id, "", str(tmp_path)))
     config = FoldConfig.model_validate(json.loads((kept / "configuration.json").read_text()))
     assert config_hash(config) == config_hash(configuration(out.plan, out.values(7)))
+    whole = {key: str(value) for key, value in flatten(config.model_dump(mode="json", exclude={"shots"})).items()}
+    assert whole.items() <= {**parent.data.params, **run.data.params}.items(), "what all trials share is said once"
+    assert "features.backbone" not in run.data.params
+    assert out.values(7).keys().isdisjoint(parent.data.params)
     support = json.loads((kept / "support.json").read_text())
     assert list(support) == ["cap/draw 0", "cap/draw 1"]
     assert support["cap/draw 1"]["dent"] == ["test/dent/10.png", "test/dent/11.png", "test/dent/12.png"]
@@ -208,8 +209,9 @@ def test_categories_may_be_called_anything_and_lists_may_be_long(tmp_path, reque
     run = deliver(out)["0"]
     assert run.info.status == "FINISHED"
     assert run.data.metrics[f"accuracy/{clean(ODD)}"] == 0.5
-    assert run.data.params[clean(f"pseudo.foreground.{ODD}")] == "whole"
-    assert len(run.data.params["support.files"]) == 6000
+    shared = deliver(out)["parent"].data.params
+    assert shared[clean(f"pseudo.foreground.{ODD}")] == "whole"
+    assert len(shared["support.files"]) == 6000
 
 
 # --- where the runs are kept

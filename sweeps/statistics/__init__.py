@@ -1,0 +1,1 @@
+"""Statistics of scores that several rooms share, on plain numbers."""
