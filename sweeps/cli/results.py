@@ -52,14 +52,21 @@ def report(
 def compare(
     outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The results' folders of sweeps.")],
     page: Annotated[Path | None, typer.Option("--out", help="Also write it to this HTML file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="An object: best trials, their differences, warnings.")] = False,
 ) -> None:
     """Set sweeps side by side, and say whether the second is better.
 
     Their plans, their data, their best trials, and how sure the difference is.
     """
-    from sweeps.compare import compare_folders
+    from json import dumps
 
-    for part in compare_folders(outs, page):
+    from sweeps.compare import compare_folders, compared_as_json
+
+    parts = [*compare_folders(outs, page)]
+    if json:
+        typer.echo(dumps(compared_as_json(outs), indent=2))
+        return
+    for part in parts:
         show(part)
     if page is not None:
         say(page)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import RenderableType
 
 from fsamc.store.durable import write_whole
 from sweeps.checks.disk import check_writable
-from sweeps.compare.comparison import compare_sweeps
+from sweeps.compare.comparison import compare_sides, verdicts
+from sweeps.compare.side import read_sides
 from sweeps.report.document.console import on_screen
 from sweeps.report.document.page import to_page
 from sweeps.report.document.report_blocks import Report
 
-__all__ = ["compare_folders"]
+__all__ = ["compare_folders", "compared_as_json"]
 
 
 def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[RenderableType]:
@@ -22,10 +25,23 @@ def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[Rendera
 
     Raises BadInput if there is no comparison, or the page's folder cannot be written to.
     """
-    comparison = compare_sweeps(outs)
+    comparison = compare_sides(read_sides(outs))
     if page is not None:
         _write_page(comparison, page)
     yield from on_screen(comparison)
+
+
+def compared_as_json(outs: Sequence[Path]) -> dict[str, Any]:
+    """Compare the best trials of the sweeps in `outs`; differences in [-1, 1]. Raises BadInput as `compare_folders`."""
+    first, *others = sides = read_sides(outs)
+    rows = [
+        {"sweep": other.name, "trial": other.best, "folds": 0, "conclusion": "no fold in common"}
+        if verdict is None
+        else {"sweep": other.name, "trial": other.best, **asdict(verdict), "conclusion": verdict.conclusion}
+        for other, verdict in zip(others, verdicts(sides), strict=True)
+    ]
+    warnings = [notice.text for notice in compare_sides(sides).notices]
+    return {"sweep": first.name, "trial": first.best, "compared": rows, "warnings": warnings}
 
 
 def _write_page(comparison: Report, page: Path) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fsamc.counting import counted
 from sweeps.compare.side import Side, read_sides
+from sweeps.compare.verdict import Verdict, judge
 from sweeps.report.document.numbers import interval, listed, percentage_points
 from sweeps.report.document.report_blocks import Cell, Notice, Paragraph, Report, Section, Table
 from sweeps.results import tables
@@ -24,10 +25,14 @@ def compare_sweeps(outs: Sequence[Path]) -> Report:
 
     Raises BadInput if there are fewer than two, or one holds no sweep or no finished fold.
     """
-    sides = read_sides(outs)
+    return compare_sides(read_sides(outs))
+
+
+def compare_sides(sides: list[Side]) -> Report:
+    """Compare sweeps that have been read."""
     first, others = sides[0], sides[1:]
     warnings = [warning for other in others for warning in (*_other_data(first, other), *_disagreement(first, other))]
-    sections = [_plans(sides), _best(sides), _paired(first, others), _same(first, others)]
+    sections = [_plans(sides), _best(sides), _paired(first, others), _proved(first, others), _same(first, others)]
     return Report(
         "Sweeps compared", " · ".join(side.name for side in sides), [Notice(warning) for warning in warnings], sections
     )
@@ -111,6 +116,33 @@ def _paired(first: Side, others: list[Side]) -> Section:
         "these very folds, the larger search among more: of the searches this says less than of the two trials."
     )
     return _section("paired", "Best against best", note, Table.of(header, rows))
+
+
+def verdicts(sides: Sequence[Side]) -> list[Verdict | None]:
+    """Judge the best trial of each sweep after the first against that of the first, as the first one's plan says."""
+    first, *others = sides
+    return [judge(other.best_scores, first.best_scores, first.stopping) for other in others]
+
+
+def _proved(first: Side, others: list[Side]) -> Section:
+    """Say of the same what is proved, whatever the differences are like."""
+    rows: list[list[Cell | str]] = []
+    for other, verdict in zip(others, verdicts([first, *others]), strict=True):
+        if verdict is None:
+            rows.append([other.name, "0", "0", DASH, DASH, Cell("no fold in common", strong=True)])
+            continue
+        counts, ends = [str(verdict.folds), str(verdict.draws)], interval(verdict.low, verdict.high)
+        told = Cell(verdict.conclusion, strong=True)
+        rows.append([other.name, *counts, percentage_points(verdict.difference), ends, told])
+    header = ["sweep", "folds in common", "draws", f"to {first.name}, points", "proved interval", "conclusion"]
+    share = f"{100 * (1 - first.stopping.error):g} %"
+    note = (
+        f"The same difference, with an interval that is right in {share} of cases however often one looks and whatever "
+        "the differences are like: bets on each draw of a category, as search.stopping.kind proved makes them, by the "
+        f"error, margin and stakes in the plan of {first.name}. It is about further draws of the same images, and wide "
+        "for few."
+    )
+    return _section("proved", "Best against best, proved", note, Table.of(header, rows))
 
 
 def _difference(first: Side, other: Side) -> list[Cell | str]:

@@ -14,8 +14,10 @@ import yaml
 from fsamc.config.dotted import flatten
 from fsamc.errors import BadInput
 from sweeps.plan.load import to_yaml
+from sweeps.plan.search_settings import Stopping
 from sweeps.results import tables
 from sweeps.results.reader import SweepReader
+from sweeps.statistics.fold_weights import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Side:
     Attributes:
         name: how the tables call it.
         plan: by dotted key.
+        stopping: the plan's `search.stopping`.
         data: hashes of the data that it ran on, by what they are of; empty where that was not noted.
         folds: the scored ones, as `SweepReader.finished`.
         best: the trial with the highest average; none where the trials share no category.
@@ -33,6 +36,7 @@ class Side:
     name: str
     plan: dict[str, Any]
     data: dict[str, str]
+    stopping: Stopping
     folds: pd.DataFrame
     best: int | None
 
@@ -40,6 +44,14 @@ class Side:
     def best_folds(self) -> pd.DataFrame:
         """Those of the best trial."""
         return self.folds[self.folds["trial"] == self.best]
+
+    @property
+    def best_scores(self) -> Scores:
+        """Accuracies of the best trial, by fold."""
+        columns = (self.best_folds[name].tolist() for name in (*tables.FOLD, "accuracy"))
+        return {
+            (category, seed, draw, shots): score for category, seed, draw, shots, score in zip(*columns, strict=True)
+        }
 
     @property
     def cells(self) -> set[tuple[int, str]]:
@@ -63,6 +75,7 @@ def _read(out: Path, name: str) -> Side:
     return Side(
         name=name,
         plan=flatten(yaml.safe_load(to_yaml(plan))),
+        stopping=plan.search.stopping,
         data=dict(saved.identity.data) if saved.identity else {},
         folds=folds,
         best=tables.best_trial(saved.folds),

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from cluster.folds import Outcome
-from sweeps.trials.racing import Place
+from sweeps.statistics.fold_weights import Place
 
 
 class InOrder:

@@ -10,7 +10,8 @@ is lost where that fold is against it.
 from __future__ import annotations
 
 from fsamc.counting import counted
-from sweeps.trials.racing import Rule, Standings, mean_score
+from sweeps.statistics.fold_weights import mean_score
+from sweeps.trials.racing import Rule, Standings
 
 
 class Intensify(Rule):

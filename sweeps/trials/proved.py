@@ -10,9 +10,7 @@ complete one:
 - Folds are drawn with chances q in proportion to what the base, trial 0, lost there, and at least `least_error`: where
   little can be lost, little is learnt. A fold where the trial loses u pays u / (q A), whose mean over the draw is at
   most 1 if the trial ends where it would have to.
-- A wealth of 1 is staked on that, a share of it each time: it becomes 1 - share + share u / (q A). Under what is to be
-  refuted it grows on average in no step, hence reaches 1 / error with a probability of at most `error` (Ville), however
-  often one looks. The wealth is the mean over those with each share of `stakes`.
+- A wealth of 1 is staked on that, a share of it each time, of `stakes` (`statistics.betting`).
 
 That is betting on a mean without replacement (Waudby-Smith and Ramdas, "Estimating means of bounded random variables by
 betting", JRSS B 2024; "Confidence sequences for sampling without replacement", NeurIPS 2020), with draws by size. The
@@ -33,7 +31,9 @@ import numpy as np
 
 from fsamc.seeds import numpy_generator
 from sweeps.plan.search_settings import Stopping
-from sweeps.trials.racing import Place, Rule, Scores, Standings, mean_score, weights
+from sweeps.statistics.betting import staked
+from sweeps.statistics.fold_weights import Place, Scores, mean_score, weights
+from sweeps.trials.racing import Rule, Standings
 
 BASE = 0  # the number of the trial that is never stopped
 
@@ -69,10 +69,10 @@ class Proved(Rule):
         before = {fold: score for fold, score in scores.items() if fold != last}
         allowed = total_loss(best, share) - self._settings.margin - total_loss(before, share)
         chance = chances[last] / sum(chances[fold] for fold in planned if fold not in before)
-        stakes = np.array(self._settings.stakes)
+        stakes = self._settings.stakes
         loss = share[last] * (1 - scores[last])
-        pays = 1 - stakes + stakes * loss / (chance * allowed) if allowed > 0 else np.full(len(stakes), np.inf)
-        self._wealth[trial] = self._wealth.get(trial, np.ones(len(stakes))) * pays
+        pays = loss / (chance * allowed) if allowed > 0 else np.inf
+        self._wealth[trial] = staked(self._wealth.get(trial, np.ones(len(stakes))), stakes, pays)
         return self._verdict(trial, board.best, allowed - loss)
 
     def _verdict(self, trial: int, best: int, allowed: float) -> str | None:

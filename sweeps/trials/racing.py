@@ -43,14 +43,12 @@ looks are at different categories, and later ones, at categories seen before, ar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from math import prod, sqrt
+from collections.abc import Collection, Iterable
+from math import sqrt
 
 from scipy.special import stdtr
 
-Place = tuple[str, int, int, int]  # what two trials share of a fold: category, seed, draw, shots
-Scores = Mapping[Place, float]
+from sweeps.statistics.fold_weights import Place, Scores, mean_score, weights
 
 
 class Standings:
@@ -112,22 +110,6 @@ class Standings:
         """Compare averages, to 1e-12, the noise of summing; ties go to the lower number."""
         gap = round(self.mean(trial) - self.mean(other), 12)
         return gap > 0 or (gap == 0 and trial < other)
-
-
-def weights(folds: Collection[Place]) -> dict[Place, float]:
-    """Return each fold's share in an average: the mean over draws, over seeds, over categories, then over shots.
-
-    Of all folds of a trial it is the average of `tables.summarise`; of some, the same of what is there. They sum to 1.
-    """
-    paths = {fold: (fold[3], fold[0], fold[1], fold[2]) for fold in folds}
-    nodes = {path[:depth] for path in paths.values() for depth in range(1, 5)}
-    branches = Counter(node[:-1] for node in nodes)
-    return {fold: 1 / prod(branches[path[:depth]] for depth in range(4)) for fold, path in paths.items()}
-
-
-def mean_score(scores: Scores) -> float:
-    """Average scores by `weights`; raises ZeroDivisionError where there are none."""
-    return sum(weight * scores[fold] for fold, weight in weights(scores).items())
 
 
 class Rule(ABC):

@@ -21,10 +21,11 @@ from sweeps.results.objective import fold_score, has_say
 from sweeps.results.reader import TrialRecord
 from sweeps.search import Proposer
 from sweeps.search.distributions import as_text
+from sweeps.statistics.fold_weights import Place
 from sweeps.trials.in_order import InOrder
 from sweeps.trials.intensify import Intensify
 from sweeps.trials.proved import BASE, Proved, base_scores, drawn
-from sweeps.trials.racing import Place, Race, Rule, Standings
+from sweeps.trials.racing import Race, Rule, Standings
 from sweeps.trials.trial import NotPickled
 
 

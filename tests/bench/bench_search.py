@@ -33,8 +33,9 @@ from sweeps.results import tables
 from sweeps.results.reader import typed_folds
 from sweeps.results.rows import read_rows
 from sweeps.search import Proposer, make_proposer
+from sweeps.statistics.fold_weights import Place
 from sweeps.trials.proved import drawn
-from sweeps.trials.racing import Place, Rule, Standings
+from sweeps.trials.racing import Rule, Standings
 from sweeps.trials.stopping import make_rule
 
 TABLES = [Path(__file__).parents[1] / "data" / "search" / name for name in ("folds.csv", "defaults.csv")]

@@ -16,8 +16,9 @@ import numpy as np
 from scipy.stats import t, wilcoxon
 
 from sweeps.plan.search_settings import Stopping
+from sweeps.statistics.fold_weights import Place, mean_score
 from sweeps.trials.proved import Proved, drawn
-from sweeps.trials.racing import Place, Race, Rule, Standings, mean_score
+from sweeps.trials.racing import Race, Rule, Standings
 
 Scores = dict[Place, float]
 MARGIN = Stopping().margin

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -124,10 +125,25 @@ def test_the_command_compares_all_with_the_first_and_writes_a_page(first, other,
     assert fsamc("compare", first, other, third, "--out", page) == 0
     said = capsys.readouterr().out
     for text in (said, page.read_text()):
-        for part in ("Plans", "Best trials", "Best against best", "Configurations that both ran"):
+        for part in ("Plans", "Best trials", "Best against best", "proved interval", "Configurations that both ran"):
             assert part in text
     assert str(page) in said.replace("\n", "")
     assert "<script" not in page.read_text()
+
+
+def test_json_has_the_difference_of_the_best_trials_and_what_is_proved_of_it(first, other, capsys):
+    assert fsamc("compare", first, other, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    (row,) = rows(compare_sweeps([first, other]), "Best against best, proved")
+    (found,) = told["compared"]
+    assert (told["sweep"], found["sweep"], found["folds"], found["draws"]) == ("first", "other", 8, 4)
+    assert row == ["other", "8", "4", row[3], row[4], found["conclusion"]]
+    assert [f"{100 * found[end]:+.1f}".replace("-", "\N{MINUS SIGN}") for end in ("low", "high")] == row[4].split(
+        " to "
+    )
+    assert found["difference"] == pytest.approx(_best_by_seed(other).mean() - _best_by_seed(first).mean())
+    assert found["low"] < found["difference"] < found["high"]
+    assert told["warnings"] == []
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "twice", "alone", "unfinished"])

@@ -14,8 +14,9 @@ from scipy.stats import t as student
 from sweeps.plan.search_settings import Stopping
 from sweeps.plan.settings import Search
 from sweeps.results import tables
+from sweeps.statistics.fold_weights import mean_score, weights
 from sweeps.trials.intensify import Intensify
-from sweeps.trials.racing import Race, Standings, mean_score, scatter, weights
+from sweeps.trials.racing import Race, Standings, scatter
 from sweeps.trials.stopping import make_rule
 
 N = 8
