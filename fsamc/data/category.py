@@ -230,7 +230,7 @@ def leave_one_out(support: PathsByClass) -> Iterator[tuple[PathsByClass, PathsBy
         yield left_out, {name: (*paths[:k], *paths[k + 1 :]) for name, paths in support.items()}
 
 
-def load_category(root: Path, name: str, tell: Tell = silent) -> Category:
+def load_category(root: str | Path, name: str, tell: Tell = silent) -> Category:
     """Load the category `name` of a DATA folder, its files hashed; files of the same bytes are one group.
 
     Nothing is decoded: that takes ten times as long, and a sweep's cache remembers it. Where pictures may have been
@@ -240,7 +240,7 @@ def load_category(root: Path, name: str, tell: Tell = silent) -> Category:
     there is no defect class, the name is `average`, `groups.csv` is wrong, a file cannot be opened, or is
     in two classes.
     """
-    category = scan_category(root, name)
+    category = scan_category(Path(root), name)
     if name == "average":
         raise BadInput(f"{category.folder}: a category may not be called average, the row of means is; rename it")
     _check_names_of_good(category)
