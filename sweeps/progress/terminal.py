@@ -107,7 +107,7 @@ class Screen(ProgressView):
         if not self.console.is_terminal:
             for name in under_way:
                 if name not in self._told:
-                    self._line(f"building {escape(name)}")
+                    self._line(f"preparing {escape(name)}")
         self._told.update(under_way)
 
     def _update(self, counts: Counts, doing: str | None = None) -> None:
@@ -122,8 +122,8 @@ class Screen(ProgressView):
 
 
 def _building(under_way: Sequence[str]) -> str:
-    """Return what is being built, in the room that there is."""
-    text = f"building {under_way[0]}"
+    """Return what is being built, or read and checked, in the room that there is."""
+    text = f"preparing {under_way[0]}"
     more = f" (+{len(under_way) - 1})" if len(under_way) > 1 else ""
     return text + more if len(text) + len(more) <= _WIDTH else f"{text[: _WIDTH - len(more) - 3]}...{more}"
 

@@ -205,7 +205,7 @@ def test_the_screen_says_how_far_it_is_and_how_to_stop(terminal):
         f"prototype, 2 shots  50.0 ± {DASH} %   best 50.0 ± {DASH} %, 2/4 folds, 1/2 trials",
         "failed trial 1, cap, seed 1, draw 0: cap/x.png: torn [x]",
         "interrupted: finishing 1 running fold, no more are started; Ctrl-C again stops at once",
-        "4/4 folds, 2/2 trials" if terminal else "building bank of cap, seed 1",
+        "4/4 folds, 2/2 trials" if terminal else "preparing bank of cap, seed 1",
     ]:
         assert words in shown, words
 

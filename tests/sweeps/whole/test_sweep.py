@@ -86,7 +86,7 @@ def test_the_screen_shows_the_size_the_trials_the_tables_and_nothing_else(done):
     expected = [
         r"small: 4 trials \(grid\), 16 folds on 2 categories x 2 seeds x 1 draw: cap, tile",
         r"backbone .*/tiny.pt2: an exported program, with the licence of its weights",
-        rf"building ({'|'.join(BUILDS)}) of (cap|tile).*",
+        rf"preparing ({'|'.join(BUILDS)}) of (cap|tile).*",
         r"trial   [0-3]  (prototype|contrastive), 2 shots, mean (embedding|residual)  .+ ± .+ %   best .+, \d+/16 .+",
         r"small|where the time went|accuracy in %, mean ± std over seeds; \* best of a column",
         r"[┏┃┡│└].+",
