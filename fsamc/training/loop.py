@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fsamc.config.learning import Finetune, Pretrain
 from fsamc.hardware import without_denormals
@@ -91,7 +91,7 @@ def round_accuracy(head: Head, logits: Tensor, labels: Tensor, settings: Pretrai
     return float((logits.argmax(1) == labels).float().mean())
 
 
-def adam(head: Head, lr: float) -> torch.optim.Optimizer:
+def adam(head: nn.Module, lr: float) -> torch.optim.Optimizer:
     """Return the optimiser of both stages (paper 4.1.3)."""
     return torch.optim.Adam(head.parameters(), lr=lr, fused=True)
 
@@ -100,14 +100,21 @@ def _round(
     head: Head, pseudo: RepresentedSet, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return logits [Q, C] and labels [Q] of one round's queries."""
-    drawn = pretraining_round(
-        labels, n_classes=settings.pseudo_classes, n_queries=settings.queries, generator=generator
-    )
-    batch = _batch(pseudo, drawn)
+    drawn, batch = drawn_batch(pseudo, labels, settings, generator)
     if not head.meta:
         return head(batch.queries, batch.support), batch.labels
     outer = _batch(pseudo, another_round(labels, drawn, n_queries=settings.queries, generator=generator))
     return adapted_logits(head, batch, outer, settings.maml), outer.labels
+
+
+def drawn_batch(
+    pseudo: RepresentedSet, labels: np.ndarray, settings: Pretrain, generator: torch.Generator
+) -> tuple[Round, Batch]:
+    """Draw a round of pseudo-classes, and represent its images; the arguments are those of `pretrain`."""
+    drawn = pretraining_round(
+        labels, n_classes=settings.pseudo_classes, n_queries=settings.queries, generator=generator
+    )
+    return drawn, _batch(pseudo, drawn)
 
 
 def _batch(pseudo: RepresentedSet, drawn: Round) -> Batch:
