@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs check audit fix bench bench-nearest bench-predict bench-search bench-scheduling bench-scale bench-unknown chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test test-slow docs check audit fix bench bench-nearest bench-predict bench-gpu bench-search bench-scheduling bench-scale bench-unknown chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -53,6 +53,9 @@ bench-nearest: $(INSTALLED)  ## the search for nearest bank rows beside faiss an
 
 bench-predict: $(INSTALLED)  ## what a classifier takes for a picture, beside the backbone's forward pass, on the real tiles beside the checkout
 	$(BIN)/python -m tests.bench.bench_predict $(REAL_PATCHES) $(ARGS)
+
+bench-gpu: $(INSTALLED)  ## every part on a GPU, and whether it answers as the CPU does, within eight minutes; ARGS="--device cpu --small" without one
+	$(BIN)/python tests/bench/bench_gpu.py $(ARGS)
 
 bench-search: $(INSTALLED)  ## what a search finds for the folds that it spends, on recorded tables, and how often a stop is wrong
 	$(BIN)/python -m tests.bench.bench_search $(ARGS)

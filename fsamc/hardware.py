@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
-import cv2
 import torch
 
 from fsamc.config.compute import Compute
@@ -33,7 +33,8 @@ def threads(compute: Compute) -> Iterator[None]:
 
     Sums change in their last bits with the number of threads, so a fold must never take whatever is free.
     """
-    before_torch, before_cv = torch.get_num_threads(), cv2.getNumThreads()
+    opencv = _opencv()
+    before_torch, before_cv = torch.get_num_threads(), opencv.getNumThreads() if opencv else 0
     _limit(compute.threads, compute.threads)
     try:
         yield
@@ -89,4 +90,15 @@ def shrinking_batches(compute: Callable[[int, int], T], count: int, batch: int) 
 
 def _limit(for_torch: int, for_cv: int) -> None:
     torch.set_num_threads(for_torch)
-    cv2.setNumThreads(for_cv)
+    if opencv := _opencv():
+        opencv.setNumThreads(for_cv)
+
+
+@cache
+def _opencv() -> Any:
+    """Return OpenCV; None on a machine that has none, where arithmetic on tensors can do without."""
+    try:
+        import cv2
+    except ImportError:
+        return None
+    return cv2

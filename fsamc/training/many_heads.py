@@ -127,8 +127,11 @@ class HeadStack(nn.Module):
         """Compute the logits [F, Q, C] of F*Q queries, head after head, with one support image per class: F*C."""
         with torch.no_grad():
             anchors = self._encoded(support)
-        compared: Tensor = vmap(self.head.relate)(self._encoded(queries), anchors)
+        compared: Tensor = vmap(self._related)(self._encoded(queries), anchors)
         return compared
+
+    def _related(self, queries: Tensor, anchors: Tensor) -> Tensor:
+        return self.head.relate(queries, anchors.unbind())
 
     def _encoded(self, images: Represented) -> Tensor:
         """Embed each head's images, [F, B, E]."""
@@ -179,6 +182,9 @@ class StackedNorm(nn.Module):
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__()
         self.weight, self.bias = (_parameter([getattr(one, name) for one in layers]) for name in ("weight", "bias"))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.num_batches_tracked: Tensor
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, _stack([getattr(one, name) for one in layers]))
         self.momentum, self.eps = layers[0].momentum, layers[0].eps
@@ -188,8 +194,10 @@ class StackedNorm(nn.Module):
         count, channels = self.weight.shape
         beside = rows.unflatten(0, (count, -1)).transpose(0, 1)  # [N, F, channels]
         training = len(beside) > 1
-        flat = [one.flatten() for one in (self.running_mean, self.running_var, self.weight, self.bias)]
-        normalised = F.batch_norm(beside.flatten(1), *flat, training, self.momentum, self.eps)
+        mean, variance, weight, bias = (
+            one.flatten() for one in (self.running_mean, self.running_var, self.weight, self.bias)
+        )
+        normalised = F.batch_norm(beside.flatten(1), mean, variance, weight, bias, training, self.momentum, self.eps)
         self.num_batches_tracked += int(training)
         return normalised.unflatten(1, (count, channels)).transpose(0, 1).flatten(0, 1)
 
@@ -206,7 +214,7 @@ class _Product(torch.autograd.Function):
         return torch.baddbmm(bias[:, None], rows, weight.mT)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         rows, weight = ctx.saved_tensors
         of_rows = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
         return of_rows, torch.bmm(gradient.mT, rows), gradient.sum(1)

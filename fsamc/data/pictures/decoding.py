@@ -15,19 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import xxhash
 from PIL import Image, UnidentifiedImageError
 
 from fsamc.data.pictures.pixels import Pixels, Unsupported, upright
-from fsamc.data.pictures.tiff import TIFF_MAGIC, read_tiff, tiff_size
 from fsamc.errors import BadInput
 
 MOST_PIXELS = 178_956_970  # from which on Pillow takes a picture for a bomb
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000")
 _LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 _PNG = b"\x89PNG\r\n\x1a\n"
 _UNUSED = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")  # chunks of PNG of which Pillow takes a megabyte, and refuses more
 _CODE_STREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000, beginning with sizes and bits
@@ -56,7 +55,7 @@ def picture_digest(content: bytes) -> str:
     So what was computed from deep pictures, when most of them were decoded too dark, is computed again.
     """
     hashed = xxhash.xxh3_128(content)
-    if content.startswith(TIFF_MAGIC) or (content.startswith(_PNG) and content[24:25] == b"\x10"):
+    if content.startswith(_TIFF) or (content.startswith(_PNG) and content[24:25] == b"\x10"):
         hashed.update(b"decoded by its bits")
     return hashed.hexdigest()
 
@@ -70,8 +69,7 @@ def decode(path: Path, content: bytes, *, most_pixels: int = MOST_PIXELS) -> Pix
     values that are no unsigned integers.
     """
     with _as_bad_input(path, content):
-        is_tiff = content.startswith(TIFF_MAGIC)
-        height, width = tiff_size(content) if is_tiff else _size(content)
+        height, width = _size(content)
         if height * width > most_pixels:
             raise BadInput(
                 f"{path}: cannot be read as it is: {height * width / 1e6:.0f} megapixels, at most "
@@ -79,20 +77,33 @@ def decode(path: Path, content: bytes, *, most_pixels: int = MOST_PIXELS) -> Pix
             )
         if not height * width:
             raise Unsupported("has no pixels; replace or remove the file")
-        return (read_tiff(content) if is_tiff else None) or _by_pillow(content)
+        return _decoded(content)
 
 
 def header_size(path: Path, content: bytes) -> tuple[int, int]:
     """Height and width, upright, in pixels, from the header alone. Raises BadInput if there is none."""
     with _as_bad_input(path, content):
-        return tiff_size(content) if content.startswith(TIFF_MAGIC) else _size(content)
+        return _size(content)
 
 
 def _size(content: bytes) -> tuple[int, int]:
+    if content.startswith(_TIFF):
+        from fsamc.data.pictures.tiff import tiff_size  # here and below, because most pictures do without
+
+        return tiff_size(content)
     with _opened(content) as image:
         # Pillow would decode a PNG without EXIF in search of one.
         turned = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _decoded(content: bytes) -> Pixels:
+    if content.startswith(_TIFF):
+        from fsamc.data.pictures.tiff import read_tiff
+
+        if (pixels := read_tiff(content)) is not None:
+            return pixels
+    return _by_pillow(content)
 
 
 def _by_pillow(content: bytes) -> Pixels:
@@ -101,6 +112,8 @@ def _by_pillow(content: bytes) -> Pixels:
         if content.startswith(_PNG) and content[24] == 16:
             return _deep_png(content, _orientation(image))
         if image.format == "JPEG2000" and (bits := _bits_of_jpeg2000(content)) > 8:
+            import imagecodecs
+
             return Pixels(_colours(imagecodecs.jpeg2k_decode(content)), bits, lossy=True)
         image.load()
         lossy = image.format in _LOSSY
@@ -119,6 +132,8 @@ def _deep_png(content: bytes, orientation: int) -> Pixels:
     These are the upper ones, says the standard; cameras write them as the lower ones. So they are the lower ones where
     no value needs more bits, and some value has bits where the upper ones have none.
     """
+    import imagecodecs
+
     values = upright(_colours(imagecodecs.png_decode(content)), orientation)
     stated = max((max(chunk[8:-4], default=16) for kind, chunk in _chunks(content) if kind == b"sBIT"), default=16)
     lower = 8 < stated < 16 and values.max() < 1 << stated and bool((values & ((1 << (16 - stated)) - 1)).any())

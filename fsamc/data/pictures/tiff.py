@@ -14,8 +14,6 @@ from tifffile import PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage
 
 from fsamc.data.pictures.pixels import Pixels, Unsupported, upright
 
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
-
 _JPEG = 7
 _LOSSY = (6, _JPEG, 34892, 33003, 33004, 33005, 34712, 50001)  # compressions: of JPEG, JPEG 2000 and WebP
 _COLOURS = {
