@@ -53,9 +53,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any] | None]:
     A last line that has no end is torn by a kill, or being written: it is left out.
     """
     *lines, _ = (read_file(path) or b"").split(b"\n")
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            entry = None
-        yield entry if isinstance(entry, dict) else None
+    yield from map(parse_line, lines)
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Parse a line that is a JSON object; None where it is damaged."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None

@@ -79,6 +79,12 @@ class TrialRecord:
 def trial_records(entries: Iterable[Mapping[str, Any] | None]) -> list[TrialRecord]:
     """Put together the trials, by number, from lines of trials.jsonl; a trial whose values are lost is left out."""
     records: dict[int, TrialRecord] = {}
+    learn_trials(records, entries)
+    return [records[number] for number in sorted(records)]
+
+
+def learn_trials(records: dict[int, TrialRecord], entries: Iterable[Mapping[str, Any] | None]) -> None:
+    """Take further lines of trials.jsonl into the trials, by number."""
     for entry in entries:
         if entry is None or not isinstance(number := entry.get("trial"), int):
             continue
@@ -86,7 +92,6 @@ def trial_records(entries: Iterable[Mapping[str, Any] | None]) -> list[TrialReco
             records[number] = TrialRecord(number, entry["values"], started=entry.get("started"))
         if number in records:
             records[number].learn(entry)
-    return [records[number] for number in sorted(records)]
 
 
 class SweepReader:

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,18 +87,17 @@ class Replaced(Exception):
     """A table is another file than it was."""
 
 
-class GrowingTable:
-    """The rows of a table that is appended to, each once; a torn last line waits for its end."""
+class _Growing:
+    """Content of a file that is appended to, each piece once; a torn last line waits for its end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._inode: int | None = None
         self._place = 0
-        self._columns: list[str] = []
         self._torn = b""
 
-    def new_rows(self) -> Iterator[Row]:
-        """Yield the rows that have come since the last call. Raises Replaced."""
+    def _new_content(self, split: Callable[[bytes], tuple[bytes, bytes]]) -> Iterator[bytes]:
+        """Yield what has come since the last call, up to where `split` says that it is whole. Raises Replaced."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -109,12 +108,39 @@ class GrowingTable:
             file.seek(self._place)
             while block := file.read(1 << 24):
                 self._place += len(block)
-                complete, self._torn = _split_torn(self._torn + block)
-                for cells in csv.reader(io.StringIO(complete.decode(errors="replace"), newline="")):
-                    if self._columns:
-                        yield dict(zip(self._columns, cells, strict=True))
-                    else:
-                        self._columns = cells
+                complete, self._torn = split(self._torn + block)
+                yield complete
+
+
+class GrowingTable(_Growing):
+    """The rows of a table that is appended to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._columns: list[str] = []
+
+    def new_rows(self) -> Iterator[Row]:
+        """Yield the rows that have come since the last call. Raises Replaced."""
+        for complete in self._new_content(_split_torn):
+            for cells in csv.reader(io.StringIO(complete.decode(errors="replace"), newline="")):
+                if self._columns:
+                    yield dict(zip(self._columns, cells, strict=True))
+                else:
+                    self._columns = cells
+
+
+class GrowingLines(_Growing):
+    """The lines of a file that is appended to."""
+
+    def new_lines(self) -> Iterator[bytes]:
+        """Yield the lines that have come since the last call, without their ends. Raises Replaced."""
+        for complete in self._new_content(_split_torn_line):
+            yield from complete.split(b"\n")[:-1]
+
+
+def _split_torn_line(content: bytes) -> tuple[bytes, bytes]:
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:]
 
 
 def _split_torn(content: bytes) -> tuple[bytes, bytes]:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from fsamc.fold.metrics import confusion_matrix
+from sweeps.results.files import parse_line
 from sweeps.results.objective import OBJECTIVES
-from sweeps.results.reader import TABLES, SweepReader, TrialRecord
-from sweeps.results.rows import GrowingTable, Replaced, Row
+from sweeps.results.reader import TABLES, SweepReader, TrialRecord, learn_trials
+from sweeps.results.rows import GrowingLines, GrowingTable, Replaced, Row
 from sweeps.statistics.averages import Score
 
 Where = tuple[str, int, int, int]  # category, seed, draw, shots
@@ -66,24 +67,33 @@ class Journal:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._tables = _tables(out)
-        self._trials: dict[int, Trial] = {}
         self._forgotten: set[int] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lines = GrowingLines(self._out / "trials.jsonl")
+        self._tables = {name: GrowingTable(self._out / name) for name in TABLES}
+        self._records: dict[int, TrialRecord] = {}
+        self._trials: dict[int, Trial] = {}
 
     def read(self) -> dict[int, Trial]:
         """Return the trials by number. Those that are done have all their rows: these were written before."""
         try:
             self._read()
         except Replaced:  # by sorted ones, when the sweep ends: they hold all
-            self._trials.clear()
-            self._tables = _tables(self._out)
+            self._begin()
             self._read()
         return self._trials
 
     def _read(self) -> None:
-        saved = SweepReader(self._out)
-        for record in saved.trials:
-            self._trials.setdefault(record.number, Trial(record, averaged=saved.averaged)).record = record
+        averaged = SweepReader(self._out).averaged
+        entries = [parse_line(line) for line in self._lines.new_lines()]
+        if None in entries:
+            self._begin()  # until somebody restores the line, which is named here
+            _ = SweepReader(self._out).trials
+        learn_trials(self._records, entries)
+        for number, record in self._records.items():
+            self._trials.setdefault(number, Trial(record, averaged=averaged)).record = record
         for row in self._tables["folds.csv"].new_rows():
             self._of(row).rows[_where(row)] = row
         for row in self._tables["predictions.csv"].new_rows():
@@ -95,8 +105,9 @@ class Journal:
 
     def forget(self, number: int) -> None:
         """Keep nothing more of a trial than that it was there."""
-        self._forgotten.add(number)
-        self._trials[number] = Trial(self._trials[number].record)
+        if number not in self._forgotten:
+            self._forgotten.add(number)
+            self._trials[number] = Trial(self._trials[number].record)
 
     def _of(self, row: Row) -> Trial:
         number = int(row["trial"])
@@ -111,10 +122,6 @@ class Journal:
         answers = trial.answers[where]
         answers.truth.append(answers.classes.index(row["truth"]))
         answers.predicted.append(answers.classes.index(row["predicted"]))
-
-
-def _tables(out: Path) -> dict[str, GrowingTable]:
-    return {name: GrowingTable(out / name) for name in TABLES}
 
 
 def _cell(trial: Trial, where: Where) -> tuple[int, int, str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fsamc.errors import BadInput
 from sweeps.results.reader import SweepReader
 from sweeps.tracking.journal import Journal
 from tests.sweeps.outs import Out
@@ -89,3 +90,19 @@ def test_of_what_is_forgotten_the_record_stays_even_when_the_tables_come_anew(ou
     assert not first.rows
     assert not first.answers
     assert len(second.rows) == 8
+
+
+def test_a_line_of_a_trial_that_is_damaged_is_named_until_it_is_restored(out: Out):
+    journal, path = Journal(out.root), out.root / "trials.jsonl"
+    out.trial(0)
+    journal.read()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"{damaged\n")
+    for _ in range(2):
+        with pytest.raises(BadInput, match="line 3 is no JSON object"):
+            journal.read()
+    path.write_bytes(whole + b'{"trial": 1, "val')
+    assert list(journal.read()) == [0], "a torn line waits for its end"
+    with path.open("ab") as file:
+        file.write(b'ues": {}}\n')
+    assert list(journal.read()) == [0, 1]
