@@ -27,7 +27,7 @@ class VanillaHead(PairHead):
     W [s; q] = Ws s + Wq q, so each half is computed once per image and only their sums once per pair.
 
     With `anomalous` it learns little from single queries, as fine-tuning has them: all pairs of a batch share the one
-    vector of the query, which batch normalisation then takes out.
+    vector of the query, which batch normalisation then takes out. It is at chance with the default's vectors.
     """
 
     settings: VanillaSettings

@@ -25,7 +25,7 @@ class CrossAttentionHead(Head):
     kernel, which weighs those correlations to the attention of each place. Maps are averaged over a coarse grid first.
     The published loss also names each place of a query by itself and among all classes ever seen; here is none of that.
 
-    It sees whole maps, and so neither region nor views; without pretraining it lost to the default everywhere.
+    It sees whole maps, and so neither region nor views; pretrained or not it lost to the default everywhere.
     """
 
     settings: CrossAttentionSettings
