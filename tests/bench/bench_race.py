@@ -1,6 +1,7 @@
 """How often each way of stopping trials is wrong, and how many folds it takes to be right: see race_errors.
 
-python -m tests.bench.bench_race                  1,000 replays of each null, a few minutes
+python -m tests.bench.bench_race                        1,000 replays of each null, some ten minutes
+python -m tests.bench.bench_race --only "12 folds"      of the nulls whose name holds this, and no more
 """
 
 from __future__ import annotations
@@ -21,12 +22,21 @@ def main() -> None:
     """Parse, replay, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replays", type=int, default=1000, help="of each null")
-    replays = parser.parse_args().replays
+    parser.add_argument("--only", default="", help="nulls by a part of their name; folds are not counted then")
+    given = parser.parse_args()
+    replays = given.replays
     print(f"false stops of {replays} trials that end just above the margin, in percent")
     for name, kind in _kinds().items():
+        if given.only not in name:
+            continue
         duels = nulls(kind, replays)
         wrong = {way: false_stops(run, duels) for way, run in ways().items()}
         print(f"{name:32}", *(f"{way} {100 * n / len(duels):5.1f}" for way, n in wrong.items()), sep="  ", flush=True)
+    if not given.only:
+        _print_folds(replays)
+
+
+def _print_folds(replays: int) -> None:
     print("folds until a trial is stopped that is so far below, mean of", replays // 10)
     contestants = ways() | {"proved, 5 % over 19 trials": proved(Stopping(), trials=19)}
     for folds in FOLDS:

@@ -1,6 +1,7 @@
 """Folds that sleep and make up their answers: the whole product but what a fold does, without torch in a worker.
 
-In a test: the fixture `asleep`. As a command of its own: `python -m tests.sweeps.asleep SECONDS WORDS…`.
+In a test: the fixture `asleep`. As a command of its own: `python -m tests.sweeps.asleep SECONDS WORDS…`, or with
+three trials side by side `SECONDSx3`.
 """
 
 from __future__ import annotations
@@ -98,15 +99,18 @@ def made_up(shared: Materials, fold: Fold, seconds: float) -> FoldResult:
 
 
 @contextmanager
-def folds_that_sleep(seconds: float = 0.0, *, fails: tuple[str, ...] = (), report: bool = False) -> Iterator[None]:
+def folds_that_sleep(
+    seconds: float = 0.0, *, fails: tuple[str, ...] = (), report: bool = False, trials: int = 1
+) -> Iterator[None]:
     """Sweeps that start in this process run no fold; and write an empty report, unless one is asked for.
 
-    Their trials come one after the other: the process of a second one would still be starting when all is over.
+    Usually trials come one after the other: the process of a second one would still be starting when all is over.
 
     Args:
         seconds: of a fold.
         fails: categories of which every fold fails.
         report: whether a report is written.
+        trials: side by side.
     """
     quiet_ray()  # before Tune is loaded
     from sweeps.trials import tuner
@@ -116,12 +120,12 @@ def folds_that_sleep(seconds: float = 0.0, *, fails: tuple[str, ...] = (), repor
     def start(shared: Materials) -> FoldRunner:
         return FoldRunner(Sleeper.remote(shared.workers, seconds, fails), ray.put(shared))
 
-    def one_trial_at_once(*args: Any, **counts: int) -> tuple[int, int]:
-        return side_by_side(*args, **counts)[0], 1
+    def trials_at_once(*args: Any, **counts: int) -> tuple[int, int]:
+        return side_by_side(*args, **counts)[0], trials
 
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(FoldRunner, "start", start))
-        patches.enter_context(mock.patch.object(tuner, "side_by_side", one_trial_at_once))
+        patches.enter_context(mock.patch.object(tuner, "side_by_side", trials_at_once))
         if not report:
             patches.enter_context(mock.patch("sweeps.report.write.write_report", _touch_report))
         yield
@@ -154,5 +158,6 @@ if __name__ == "__main__":
     from sweeps.cli import app, guarded
     from tests.sweeps import asleep
 
-    with asleep.folds_that_sleep(float(sys.argv[1])):
+    slept, _, at_once = sys.argv[1].partition("x")
+    with asleep.folds_that_sleep(float(slept), trials=int(at_once or 1)):
         guarded(lambda: app(sys.argv[2:], standalone_mode=False, prog_name="fsamc"))

@@ -96,11 +96,11 @@ class Lab:
         return ["sweep", str(plan), "--no-figures", *more, *folders]
 
     def start(
-        self, words: list[str], environment: Mapping[str, str] | None = None, *, asleep: float | None = None
+        self, words: list[str], environment: Mapping[str, str] | None = None, *, asleep: float | str | None = None
     ) -> subprocess.Popen[str]:
         """Begin a command in a process of its own, with this process's environment or another.
 
-        `asleep`: seconds that folds sleep instead of being run.
+        `asleep`: seconds that folds sleep instead of being run, as `tests.sweeps.asleep` takes them.
         """
         command = FSAMC if asleep is None else [sys.executable, "-m", "tests.sweeps.asleep", str(asleep)]
         return subprocess.Popen(
@@ -124,7 +124,7 @@ class Lab:
         self.finish(self.words(plan, *more, out=out, cache=cache))
         return self.root / out
 
-    def kill_when(self, reached: Callable[[], bool], words: list[str], *, asleep: float | None = None) -> None:
+    def kill_when(self, reached: Callable[[], bool], words: list[str], *, asleep: float | str | None = None) -> None:
         """Begin a sweep and kill its driver, and nothing else, with SIGKILL. Ray must go down by itself."""
         process = self.start(words, asleep=asleep)
         wait_for(reached, process)
