@@ -1,7 +1,8 @@
 """Heads of folds that differ in seed and draw alone, trained side by side: one set of operations for all of them.
 
-It saves what an operation costs beside its arithmetic, which is most of a small one's time, on a GPU above all. Sums
-are cut into parts otherwise than for a head by itself, so weights agree up to rounding and what Adam makes of it.
+It saves what an operation costs beside its arithmetic. On a CPU that is little: most of a step is its products and
+Adam's traffic, and side by side these no longer fit into a cache. Sums are cut into parts otherwise than for a head by
+itself, so weights agree up to rounding and what Adam makes of it.
 """
 
 from __future__ import annotations

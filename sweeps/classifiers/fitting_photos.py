@@ -20,6 +20,7 @@ from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
 from fsamc.fold.config import FoldConfig
 from fsamc.hardware import whole_machine
+from fsamc.reading import Tell, silent
 from fsamc.store.store import Store
 from sweeps.checks.disk import check_cache_readable, check_writable
 from sweeps.checks.feature_range import KIND as RANGES
@@ -59,20 +60,23 @@ class CheckedFit:
     scored: Mapping[str, float]
 
 
-def check_request(request: FitRequest) -> CheckedFit:
-    """Load the plan and the pictures, ready to be fitted. Raises BadInput for whatever would stop the fit later."""
+def check_request(request: FitRequest, tell: Tell = silent) -> CheckedFit:
+    """Load the plan and the pictures, ready to be fitted; `tell` hears of each picture that is read.
+
+    Raises BadInput for whatever would stop the fit later.
+    """
     check_place(request.out, "--out")
-    return checked_photos(request)
+    return checked_photos(request, tell)
 
 
-def checked_photos(request: PhotosRequest) -> CheckedFit:
+def checked_photos(request: PhotosRequest, tell: Tell = silent) -> CheckedFit:
     """Do the same where nothing is to be written."""
     check_writable(request.kept_in)
     check_cache_readable(request.kept_in)
     asked = load_plan(request.plan, request.changes or (), backbone=request.backbone, weights=request.weights)
     plan = _alone(asked)
     aside = [f"{request.plan}: its space is not searched; its base is fitted"] if _varies(asked) else []
-    pictures = examine_pictures({"": _category(request)}, None, Store(request.kept_in))
+    pictures = examine_pictures({"": _category(request, tell)}, None, Store(request.kept_in), tell)
     category = pictures.categories[""]
     plan, missing = resolve_backbone(plan)
     caveats = check_backbones(plan)
@@ -124,14 +128,14 @@ def category_folder(request: PhotosRequest, category: str) -> Path:
     return local(source(category, "DATA/CATEGORY"), request.kept_in, "DATA/CATEGORY").absolute()
 
 
-def _category(request: PhotosRequest) -> Category:
+def _category(request: PhotosRequest, tell: Tell) -> Category:
     if request.category is not None:
         if request.good or request.classes:
             raise BadInput(f"{request.category}: a category, and --good or --class; give one or the other")
         folder = category_folder(request, request.category)
         if not folder.is_dir():
             raise BadInput(f"{request.category}: no such folder; expected a category with train/good and test/CLASS")
-        return replace(load_category(folder.parent, folder.name), name=Path(request.category).absolute().name)
+        return replace(load_category(folder.parent, folder.name, tell), name=Path(request.category).absolute().name)
     if not request.good or not request.classes:
         raise BadInput("nothing to fit: give DATA/CATEGORY, or --good DIR and --class NAME=DIR for each class")
     with tempfile.TemporaryDirectory() as nothing:

@@ -22,7 +22,7 @@ def fit(**arguments: Any) -> None:
 
     request = FitRequest(**arguments)
     with console.status("checking the plan, the photos and the backbone") as status:
-        checked = check_request(request)
+        checked = check_request(request, lambda what, done, of: status.update(f"{what}: {done:,} of {of:,}"))
         for line in checked.told:
             say(f"warning: {line}")
         if checked.rows:

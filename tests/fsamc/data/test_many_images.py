@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count, islice
-from math import log2
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from fsamc.data.folders import image_files
 from fsamc.data.groups import joined
 from fsamc.features import squares
 from fsamc.features.squares import Squares
-from sweeps.cli.show import _most_shots
 
 
 def category(images: int, *, groups: dict[str, str] | None = None) -> Category:
@@ -35,19 +33,6 @@ def category(images: int, *, groups: dict[str, str] | None = None) -> Category:
         groups=groups or {},
         digests={},
     )
-
-
-@pytest.mark.parametrize("images", [2, 5, 8, 9, 33, 500])
-@pytest.mark.parametrize("scored_by", ["queries", "support"])
-def test_the_most_shots_are_found_with_few_questions(images, scored_by, monkeypatch):
-    """Each takes all images, so one for each number of shots would take a day of twenty thousand."""
-    asked = []
-    problem = Category.problem
-    monkeypatch.setattr(Category, "problem", lambda *a, **k: asked.append(a[1]) or problem(*a, **k))
-    most, lacks = _most_shots(category(images), scored_by)
-    assert most == images - (scored_by == "queries")
-    assert "class dent has" in lacks
-    assert len(asked) <= 2 * log2(images) + 3
 
 
 def test_joined_groups_are_those_that_are_connected():
