@@ -27,7 +27,7 @@ def dry_run(checked: CheckedRequest, proposer: Proposer, console: Console) -> No
     before, peaks = process.memory_info().rss, [_unshared(process)]
     with (
         console.status("measuring what a fold of each kind takes on this machine"),
-        Monitor(lambda: peaks.append(_unshared(process)), period=0.05),
+        Monitor(lambda: peaks.append(_unshared(process)), period=0.05, share=0.5),
     ):
         size = estimate(checked, proposer)
     console.print(_table(size))
