@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from fsamc.config.dotted import updated, validated
-from fsamc.detectors.detector_kinds import PatchCoreSettings
+from fsamc.detectors.detector_kinds import BankSettings
 from fsamc.errors import BadInput
 from fsamc.features.automatic import resolved_backbone, resolved_precision
 from fsamc.features.networks.lookup import AUTO
@@ -30,7 +30,7 @@ def classifier_config(config: FoldConfig | str | Path | None, *, rows: int | Non
     if not isinstance(config, FoldConfig):
         base = updated(FoldConfig(), {"features.backbone": AUTO}) if config is None else _base_of_plan(Path(config))
         config = base.model_copy(update={"compute": whole_machine()})
-    if rows is not None and isinstance(config.reference, PatchCoreSettings) and config.reference.rows is None:
+    if rows is not None and isinstance(config.reference, BankSettings) and config.reference.rows is None:
         config = updated(config, {"reference.rows": rows, "reference.ratio": None})
     features, _ = resolved_backbone(config.features)
     return config.model_copy(update={"features": resolved_precision(features, config.compute.device)})

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsamc.detectors.good_images import Patches
+from fsamc.detectors.good_images import PatchRows
 from fsamc.seeds import numpy_generator, torch_generator
 
 BLOCK = 4096  # rows brought up to date in a round
@@ -32,7 +32,7 @@ PAIRS = 16384  # differences of rows held at once
 
 
 def choose_bank(
-    features: np.ndarray | Patches,
+    features: PatchRows,
     *,
     count: int,
     projection: int,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fsamc.config.settings import Settings
+from fsamc.config.settings import LearningRate, Settings, Share
 
 
 class DetectorSettings(Settings):
@@ -69,11 +69,9 @@ class PadimSettings(DetectorSettings):
     ridge: float = Field(0.01, gt=0.0, description="added to the diagonal of its covariances")
 
 
-class PatchCoreSettings(DetectorSettings):
-    """PatchCore (Roth et al., CVPR 2022)."""
+class BankSettings(DetectorSettings):
+    """Base for detectors that keep some of the good patches."""
 
-    detector: ClassVar[str] = "fsamc.detectors.patchcore:PatchCore"
-    kind: Literal["patchcore"] = "patchcore"
     ratio: float | None = Field(
         0.1, gt=0.0, le=1.0, description="share of the candidates kept in the bank; null where `rows` says how many"
     )
@@ -126,6 +124,31 @@ class PatchCoreSettings(DetectorSettings):
         return {key: value for key, value in super().learning_settings.items() if value is not None}
 
 
+class PatchCoreSettings(BankSettings):
+    """PatchCore (Roth et al., CVPR 2022)."""
+
+    detector: ClassVar[str] = "fsamc.detectors.patchcore:PatchCore"
+    kind: Literal["patchcore"] = "patchcore"
+
+
+class ReconPatchSettings(BankSettings):
+    """ReconPatch (Hyun et al., WACV 2024): PatchCore in an embedding that is learnt from the good patches."""
+
+    detector: ClassVar[str] = "fsamc.detectors.reconpatch:ReconPatch"
+    kind: Literal["reconpatch"] = "reconpatch"
+    embedding: int = Field(512, ge=1, description="channels that patches are compared in")
+    steps: int = Field(200, ge=0, description="steps of Adam")
+    batch: int = Field(512, ge=2, description="good patches, drawn at random, of a step")
+    lr: LearningRate = Field(1e-3, description="Adam's learning rate")
+    neighbours: int = Field(5, ge=2, description="nearest patches of a batch, itself among them, that patches share")
+    bandwidth: float = Field(1.0, gt=0.0, description="squared distance, in means of a batch, at which likeness is 1/e")
+    contextual: Share = Field(0.5, description="share of the neighbours in common in what is alike; else the distance")
+    margin: float = Field(
+        1.0, gt=0.0, description="how far patches that are not alike are pushed apart, in mean distances"
+    )
+    momentum: Share = Field(0.9, description="of the slower copy that says what is alike")
+
+
 class SpadeSettings(RetrievalSettings):
     """SPADE (Cohen & Hoshen, 2020)."""
 
@@ -134,4 +157,6 @@ class SpadeSettings(RetrievalSettings):
     kind: Literal["spade"] = "spade"
 
 
-AnyDetector = Annotated[CprSettings | PadimSettings | PatchCoreSettings | SpadeSettings, Field(discriminator="kind")]
+AnyDetector = Annotated[
+    CprSettings | PadimSettings | PatchCoreSettings | ReconPatchSettings | SpadeSettings, Field(discriminator="kind")
+]

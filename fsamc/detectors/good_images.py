@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,6 +39,19 @@ class SomeImages:
 
 
 GoodImages = np.ndarray | SomeImages
+
+
+class PatchRows(Protocol):
+    """Patches one after the other, [N, D], some of which are read at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many there are, and D."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)

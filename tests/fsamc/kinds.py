@@ -11,6 +11,7 @@ from fsamc.fold.config import FoldConfig
 from fsamc.heads import base
 from fsamc.heads.base import Head
 
+QUICK = {"steps": 3, "batch": 40, "embedding": 8}  # of what learns for long by default
 HEADS, DETECTORS = (kinds_of(FoldConfig.model_fields[name]) for name in ("head", "reference"))
 
 
@@ -26,5 +27,6 @@ def make_head(kind: str, *, shape: tuple[int, int, int], seed: int = 0, **values
 
 def changes_to(field: str, kind: str, **values: Any) -> dict[str, Any]:
     """Dotted keys that make a configuration's head or reference of a kind, with those of the values that it has."""
+    values = {**QUICK, **values}
     names = kinds_of(FoldConfig.model_fields[field])[kind].model_fields
     return {f"{field}.kind": kind} | {f"{field}.{name}": value for name, value in values.items() if name in names}

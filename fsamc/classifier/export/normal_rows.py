@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fsamc.detectors.base import Detector
 from fsamc.detectors.nearest import CLOSE_CALLS
 from fsamc.detectors.padim import Padim
+from fsamc.detectors.patchcore import PatchCore
 from fsamc.errors import BadInput
 
 
@@ -92,6 +93,6 @@ def normal_rows(detector: Detector[Any]) -> NormalRows:
     """Return a detector's module. Raises BadInput for one that has none."""
     if isinstance(detector, Padim):
         return PositionRows(detector)
-    if detector.patchwise:
+    if isinstance(detector, PatchCore):
         return BankRows(detector.rows)
     raise BadInput(f"reference.kind is {detector.settings.kind}, which cannot be exported; choose patchcore or padim")

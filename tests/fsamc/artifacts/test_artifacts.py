@@ -310,7 +310,7 @@ def test_the_seed_is_in_the_key_of_what_is_drawn(keys, kind, changed):
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_a_detectors_artifacts_are_what_it_says(tiny_category, tiny_config, store, kind):
-    config = updated(tiny_config, {"reference.kind": kind, "head.kind": "prototype"})
+    config = updated(tiny_config, {**changes_to("reference", kind), "head.kind": "prototype"})
     inputs = FoldInputs(tiny_category, config, seed=1)
     bank, nearest = inputs.bank, store.get(inputs.nearest(inputs.defects))
     features, good = (store.get(one)["features"] for one in (inputs.defects, bank.good))

@@ -12,12 +12,14 @@ from fsamc.detectors.base import Detector, channel_scale, channel_spread, detect
 from fsamc.detectors.cpr import histograms, visual_words
 from fsamc.detectors.detector_kinds import PatchCoreSettings
 from fsamc.detectors.good_images import GoodImages, SomeImages
+from fsamc.detectors.reconpatch import learn_embedding, likeness, relaxed_contrastive_loss
 from tests.fsamc.kinds import DETECTORS, settings_of
 
 G, SIDE, D, N = 9, 4, 6, 5
 P = SIDE * SIDE
 SETTINGS = {"ratio": 0.2, "projection": 4, "starts": 3, "channels": 4}
 SETTINGS |= {"images": 3, "words": 4, "blocks": 2, "window": 1}
+SETTINGS |= {"embedding": 5, "steps": 6, "batch": 60, "lr": 0.01}
 
 
 def patches(n: int, seed: int) -> np.ndarray:
@@ -70,6 +72,8 @@ class TestEveryDetector:
     def test_what_it_keeps_depends_on_what_its_settings_say(self, kind):
         others = {"ratio": 0.4, "projection": 2, "starts": 1, "channels": 2, "ridge": 1.0, "images": 1}
         others |= {"words": 3, "blocks": 1, "window": 0}
+        others |= {"embedding": 3, "steps": 2, "batch": 30, "lr": 0.1, "neighbours": 9, "bandwidth": 0.2}
+        others |= {"contextual": 0.9, "margin": 2.0, "momentum": 0.1}
         first, answer = detector(kind).kept, detector(kind).compare(QUERIES)
         for name, value in others.items():
             if name not in DETECTORS[kind].model_fields:
@@ -97,7 +101,7 @@ class TestEveryDetector:
             assert same
             alone = one.compare(QUERIES.reshape(-1, 1, D))
             np.testing.assert_array_equal(alone[1].reshape(N, P), here[1])
-        assert one.patchwise == (kind == "patchcore")
+        assert one.patchwise == (kind in ("patchcore", "reconpatch"))
 
     def test_memory_maps_that_may_not_be_written_to_give_the_same(self, kind, tmp_path):
         for name, array in {"good": GOOD, "queries": QUERIES, **detector(kind).kept}.items():
@@ -298,3 +302,50 @@ def test_the_device_changes_rounding_alone(kind):
     here = detector(kind).compare(QUERIES)
     np.testing.assert_allclose(there[0], here[0], rtol=1e-3)
     assert np.array_equal(there[1], here[1])
+
+
+def test_reconpatch_searches_its_embedding_and_subtracts_what_it_found():
+    one = detector("reconpatch")
+    embedded = QUERIES.reshape(-1, D).astype(float) @ one.kept["matrix"].astype(float)
+    rows = one.rows.astype(float) @ one.kept["matrix"].astype(float)
+    apart = np.linalg.norm(embedded[:, None] - rows, axis=-1)
+    distances, indices = one.compare(QUERIES)
+    np.testing.assert_array_equal(indices.ravel(), apart.argmin(1))
+    np.testing.assert_allclose(distances.ravel(), apart.min(1), rtol=1e-4)
+    np.testing.assert_array_equal(GOOD.reshape(-1, D)[one.kept["indices"]], one.rows)
+
+
+def test_the_likeness_of_four_patches_by_hand():
+    """Two pairs, far apart: each patch shares both its neighbours with its partner, and none with the others."""
+    settings = settings_of(DETECTORS, "reconpatch", neighbours=2, contextual=1.0)
+    points = torch.tensor([[0.0], [1.0], [10.0], [11.0]])
+    pairs = torch.block_diag(torch.ones(2, 2), torch.ones(2, 2))
+    torch.testing.assert_close(likeness(points, settings), pairs)
+    by_distance = likeness(points, settings.model_copy(update={"contextual": 0.0}))
+    mean = np.mean([(a - b) ** 2 for a in (0, 1, 10, 11) for b in (0, 1, 10, 11)])
+    assert by_distance[0].tolist() == pytest.approx([1, np.exp(-1 / mean), np.exp(-100 / mean), np.exp(-121 / mean)])
+
+
+def test_the_relaxed_contrastive_loss_by_hand():
+    """Two patches: distances from each are 0 and 2 in means."""
+    alike = torch.tensor([[1.0, 0.25], [0.25, 1.0]])
+    loss = relaxed_contrastive_loss(torch.tensor([[0.0], [3.0]]), alike, margin=3.0)
+    assert float(loss) == pytest.approx(0.25 * 4 + 0.75 * 1, rel=1e-5)
+    assert float(relaxed_contrastive_loss(torch.zeros(2, 1), torch.zeros(2, 2), margin=0.5)) == pytest.approx(0.0)
+
+
+def test_what_reconpatch_learns_brings_patches_of_one_kind_together():
+    """Four kinds that differ in four channels, beside four that are noise."""
+    generator = np.random.default_rng(3)
+    kinds, shows = generator.integers(4, size=600), np.repeat([1.0, 0.0], 4)
+    noise = generator.normal(size=(600, 8)) * np.repeat([0.3, 1.0], 4)
+    points = ((generator.normal(size=(4, 8)) * 2 * shows)[kinds] + noise).astype(np.float32)
+    settings = settings_of(DETECTORS, "reconpatch", embedding=8, batch=100, lr=0.01, neighbours=20)
+
+    def between_to_within(steps: int) -> float:
+        own = points @ learn_embedding(points, settings.model_copy(update={"steps": steps}), seed=1)
+        means = np.stack([own[kinds == kind].mean(0) for kind in range(4)])
+        between = np.linalg.norm(means[:, None] - means, axis=-1)[np.triu_indices(4, 1)].mean()
+        return float(between / np.linalg.norm(own - means[kinds], axis=1).mean())
+
+    assert between_to_within(200) > 1.3 * between_to_within(0)
