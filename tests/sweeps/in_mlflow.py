@@ -8,8 +8,8 @@ from typing import Any
 from mlflow.artifacts import download_artifacts
 from mlflow.tracking import MlflowClient
 
-# What differs between equal sweeps: whose the runs are, and the hash of files that tell seconds.
-OF_ONE_SWEEP = {"mlflow.parentRunId", "fsamc.sweep", "fsamc.delivered"}
+# What differs between equal sweeps: whose runs, by which command, the hash of files that tell seconds.
+OF_ONE_SWEEP = {"mlflow.parentRunId", "mlflow.source.name", "fsamc.sweep", "fsamc.delivered"}
 
 
 def contents(uri: str, experiment: str, sweep: str, into: Path) -> dict[str, dict[str, Any]]:
