@@ -11,7 +11,7 @@ SHARED := ../shared
 REAL_PATCHES := --data $(SHARED)/datasets/magnetic_tile --backbone $(SHARED)/backbones/resnet50v2-imagenet.pt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs check audit fix bench bench-nearest bench-predict bench-gpu bench-search bench-scheduling bench-scale bench-unknown chaos cluster-local docker-dry-run ui clean
+.PHONY: help demo test test-slow docs check audit fix bench bench-coreset bench-nearest bench-predict bench-gpu bench-search bench-scheduling bench-scale bench-unknown chaos cluster-local docker-dry-run ui clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -45,7 +45,9 @@ fix: $(INSTALLED)  ## mend what lint and format can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## the coreset against farthest-first one at a time, on real patches where there are some
+bench: bench-coreset bench-nearest bench-predict  ## the table of docs/explanation/speed.md, line by line
+
+bench-coreset: $(INSTALLED)  ## the coreset against farthest-first one at a time, on real patches where there are some
 	$(BIN)/python tests/bench/bench_coreset.py $(if $(wildcard $(SHARED)/datasets),$(REAL_PATCHES)) $(ARGS)
 
 bench-nearest: $(INSTALLED)  ## the search for nearest bank rows beside faiss and torch, on the real patches beside the checkout
