@@ -298,7 +298,8 @@ def test_a_knob_bites(run, key, value, kind):
     knob = KNOBS[key]
     assert isinstance(knob, Bites)
     base = {f"{key.partition('.')[0]}.kind": kind, **OF_KIND.get(kind, {}), **knob.base} if kind else knob.base
-    before, after = run(base), run({**base, key: value, **knob.with_it})
+    changed = changes_to("reference", value) if key == "reference.kind" else {key: value}
+    before, after = run(base), run({**base, **changed, **knob.with_it})
     assert before.key != after.key
     assert (before.scores, before.measured) != (after.scores, after.measured)
 
