@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from fsamc.detectors.bank import MemoryBank
 from fsamc.detectors.base import Detector, channel_scale
 from fsamc.detectors.coreset import choose_bank
-from fsamc.detectors.detector_kinds import PatchCoreSettings
-from fsamc.detectors.good_images import GoodImages, patches_of
+from fsamc.detectors.detector_kinds import BankSettings, PatchCoreSettings
+from fsamc.detectors.good_images import GoodImages, PatchRows, patches_of
+
+B = TypeVar("B", bound=BankSettings)
 
 
-class PatchCore(Detector[PatchCoreSettings]):
-    """The memory bank. Keeps `rows` float16 [K, D] and `indices` int64 [K], which of the good patches they are."""
+class Coreset(Detector[B]):
+    """Some of the good patches are the rows. Keeps `rows` float16 [K, D] and `indices` int64 [K], which they are."""
 
     patchwise: ClassVar[bool] = True
 
     @classmethod
-    def learn(
-        cls, good: GoodImages, settings: PatchCoreSettings, *, seed: int, device: str = "cpu"
-    ) -> dict[str, np.ndarray]:
-        """Choose the coreset."""
-        patches = patches_of(good)
-        chosen = choose_bank(
+    def choose(cls, patches: PatchRows, settings: B, *, seed: int, device: str) -> np.ndarray:
+        """Choose among patches [N, D], or what stands for them: int64 [K], in order of choice."""
+        return choose_bank(
             patches,
             count=settings.count(len(patches)),
             projection=settings.projection,
@@ -34,6 +33,28 @@ class PatchCore(Detector[PatchCoreSettings]):
             candidates=settings.candidates,
             device=device,
         )
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The coreset."""
+        return self.kept["rows"]
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Over the coreset, which covers what is normal evenly."""
+        return channel_scale(self.rows)
+
+
+class PatchCore(Coreset[PatchCoreSettings]):
+    """The memory bank, as it is."""
+
+    @classmethod
+    def learn(
+        cls, good: GoodImages, settings: PatchCoreSettings, *, seed: int, device: str = "cpu"
+    ) -> dict[str, np.ndarray]:
+        """Choose the coreset."""
+        patches = patches_of(good)
+        chosen = cls.choose(patches, settings, seed=seed, device=device)
         return {"indices": chosen, "rows": patches[chosen].astype(np.float16)}
 
     @classmethod
@@ -42,19 +63,9 @@ class PatchCore(Detector[PatchCoreSettings]):
         n_images, n_patches, dim = good
         return 2 * dim * settings.count(n_images * n_patches)
 
-    @property
-    def rows(self) -> np.ndarray:
-        """The coreset."""
-        return self.kept["rows"]
-
     @cached_property
     def _bank(self) -> MemoryBank:
         return MemoryBank(**self.kept)
-
-    @property
-    def scale(self) -> np.ndarray:
-        """Over the coreset, which covers what is normal evenly."""
-        return channel_scale(self.rows)
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compare by exact L2 with one neighbour (paper 3.4)."""

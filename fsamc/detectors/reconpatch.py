@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.detectors.base import Detector, channel_scale
-from fsamc.detectors.coreset import choose_bank
 from fsamc.detectors.detector_kinds import ReconPatchSettings
 from fsamc.detectors.good_images import GoodImages, PatchRows, patches_of
 from fsamc.detectors.nearest import nearest
+from fsamc.detectors.patchcore import Coreset
 from fsamc.seeds import numpy_generator, torch_generator
 
 
-class ReconPatch(Detector[ReconPatchSettings]):
+class ReconPatch(Coreset[ReconPatchSettings]):
     """The memory bank, chosen and searched in the embedding; what is subtracted is the row's own feature.
 
     Keeps `rows` float16 [K, D] and `indices` int64 [K], as PatchCore does, `matrix` float32 [D, E] and `embedded`
@@ -27,7 +26,6 @@ class ReconPatch(Detector[ReconPatchSettings]):
     """
 
     measures: ClassVar[bool] = True
-    patchwise: ClassVar[bool] = True
 
     @classmethod
     def learn(
@@ -36,15 +34,7 @@ class ReconPatch(Detector[ReconPatchSettings]):
         """Learn the embedding, and choose the coreset in it."""
         patches = patches_of(good)
         embedded = EmbeddedPatches(patches, learn_embedding(patches, settings, seed=seed, device=device))
-        chosen = choose_bank(
-            embedded,
-            count=settings.count(len(patches)),
-            projection=settings.projection,
-            starts=settings.starts,
-            seed=seed,
-            candidates=settings.candidates,
-            device=device,
-        )
+        chosen = cls.choose(embedded, settings, seed=seed, device=device)
         rows = patches[chosen].astype(np.float16)
         return {"indices": chosen, "rows": rows, "matrix": embedded.matrix, "embedded": embed(rows, embedded.matrix)}
 
@@ -53,16 +43,6 @@ class ReconPatch(Detector[ReconPatchSettings]):
         """Count the rows, the rows embedded, and the matrix."""
         n_images, n_patches, dim = good
         return (2 * dim + 4 * settings.embedding) * settings.count(n_images * n_patches) + 4 * dim * settings.embedding
-
-    @property
-    def rows(self) -> np.ndarray:
-        """The coreset."""
-        return self.kept["rows"]
-
-    @property
-    def scale(self) -> np.ndarray:
-        """Over the coreset, which covers what is normal evenly."""
-        return channel_scale(self.rows)
 
     def compare(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compare by exact L2 in the embedding, with one neighbour."""
