@@ -62,11 +62,10 @@ def compare(
 
     from sweeps.compare import compare_folders, compared_as_json
 
-    parts = [*compare_folders(outs, page)]
     if json:
-        typer.echo(dumps(compared_as_json(outs), indent=2))
+        typer.echo(dumps(compared_as_json(outs, page), indent=2))
         return
-    for part in parts:
+    for part in compare_folders(outs, page):
         show(part)
     if page is not None:
         say(page)

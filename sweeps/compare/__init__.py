@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from fsamc.store.durable import write_whole
 from sweeps.checks.disk import check_writable
 from sweeps.compare.comparison import compare_sides, verdicts
-from sweeps.compare.side import read_sides
+from sweeps.compare.side import Side, read_sides
 from sweeps.report.document.console import on_screen
 from sweeps.report.document.page import to_page
 from sweeps.report.document.report_blocks import Report
@@ -25,14 +25,11 @@ def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[Rendera
 
     Raises BadInput if there is no comparison, or the page's folder cannot be written to.
     """
-    comparison = compare_sides(read_sides(outs))
-    if page is not None:
-        _write_page(comparison, page)
-    yield from on_screen(comparison)
+    yield from on_screen(_compared(read_sides(outs), page))
 
 
-def compared_as_json(outs: Sequence[Path]) -> dict[str, Any]:
-    """Compare the best trials of the sweeps in `outs`; differences in [-1, 1]. Raises BadInput as `compare_folders`."""
+def compared_as_json(outs: Sequence[Path], page: Path | None) -> dict[str, Any]:
+    """Do the same for programs: the best trials, with differences in [-1, 1]."""
     first, *others = sides = read_sides(outs)
     rows = [
         {"sweep": other.name, "trial": other.best, "folds": 0, "conclusion": "no fold in common"}
@@ -40,11 +37,15 @@ def compared_as_json(outs: Sequence[Path]) -> dict[str, Any]:
         else {"sweep": other.name, "trial": other.best, **asdict(verdict), "conclusion": verdict.conclusion}
         for other, verdict in zip(others, verdicts(sides), strict=True)
     ]
-    warnings = [notice.text for notice in compare_sides(sides).notices]
+    warnings = [notice.text for notice in _compared(sides, page).notices]
     return {"sweep": first.name, "trial": first.best, "compared": rows, "warnings": warnings}
 
 
-def _write_page(comparison: Report, page: Path) -> None:
-    check_writable(page.absolute().parent)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(page, to_page(comparison, page.parent))
+def _compared(sides: list[Side], page: Path | None) -> Report:
+    """Compare, and write the page if one is asked for."""
+    comparison = compare_sides(sides)
+    if page is not None:
+        check_writable(page.absolute().parent)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(page, to_page(comparison, page.parent))
+    return comparison
