@@ -205,8 +205,10 @@ class FoldInputs:
         """Address of the fold's result: a hash of everything that it depends on."""
         config = self.config
         left_out = {"features": {"backbone", "weights"}, "pseudo": {"foreground"}}
-        if self.bank.limit is None:  # so that older results are found
+        if self.bank.limit is None:  # so that older results are found, here and below
             left_out["reference"] = {"candidates"}
+        if not config.scoring.pool.rounds:
+            left_out["scoring"] = {"pool"}
         settings = config.model_dump(mode="json", exclude=left_out)
         keys = [artifact.key for artifact in self.artifacts]
         return digest(
