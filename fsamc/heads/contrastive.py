@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fsamc.heads.base import Head
-from fsamc.heads.encoder import Encoder
+from fsamc.heads.encoder import EncoderHead
 from fsamc.heads.sphere import cosine
 from fsamc.representation.represented import Represented
 
@@ -18,16 +17,13 @@ if TYPE_CHECKING:
     from fsamc.heads.head_kinds import CosineSettings
 
 
-class ContrastiveHead(Head):
+class ContrastiveHead(EncoderHead):
     """An encoder shared by queries and support; dot products over a temperature; InfoNCE.
 
     No gradient flows through the support's embeddings.
     """
 
-    def __init__(self, settings: CosineSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
-        super().__init__(settings, shape=shape, generator=generator)
-        self.encoder = Encoder(settings, shape=shape, generator=generator)
-        self.temperature, self.centre = settings.temperature, settings.centre
+    settings: CosineSettings
 
     def encode(self, batch: Represented) -> Tensor:
         """Embed images as unit vectors [B, E]."""
@@ -35,4 +31,5 @@ class ContrastiveHead(Head):
 
     def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
         """Divide the cosine by the temperature, [Q, C]; a mean of unit vectors is brought back to the sphere."""
-        return cosine(queries, torch.stack(tuple(support)), centre=self.centre) / self.temperature
+        settings = self.settings
+        return cosine(queries, torch.stack(tuple(support)), centre=settings.centre) / settings.temperature

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fsamc.heads.base import Head
 from fsamc.heads.sphere import on_sphere
 from fsamc.representation.represented import Represented
 
@@ -56,6 +57,19 @@ class Encoder(nn.Module):
         x = F.relu_(_normalised(self.norm1, self.conv1(x)))
         x = F.relu_(_normalised(self.norm2, self.conv2(x)))
         return x.unflatten(0, values.shape[:2])
+
+
+class EncoderHead(Head):
+    """Base of heads that compare what an encoder makes of images."""
+
+    def __init__(self, settings: EncoderSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
+        super().__init__(settings, shape=shape, generator=generator)
+        self.encoder = Encoder(settings, shape=shape, generator=generator)
+
+    def encode(self, batch: Represented) -> Tensor:
+        """Embed images, [B, E], as long as the encoder makes them."""
+        embeddings: Tensor = self.encoder(batch)
+        return embeddings
 
 
 def _normalised(norm: nn.BatchNorm1d, rows: Tensor) -> Tensor:

@@ -30,5 +30,5 @@ class MatchingHead(ContrastiveHead):
         of a class's sum of it is, but for the query's common denominator, the logsumexp over the class's images.
         A class of more images than others is likelier by their number.
         """
-        attention = cosine_by_class(queries, support, centre=self.centre) / self.temperature
+        attention = cosine_by_class(queries, support, centre=self.settings.centre) / self.settings.temperature
         return attention.logsumexp(-1)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fsamc.heads.encoder import Encoder, linear
+from fsamc.heads.encoder import EncoderHead, linear
 from fsamc.heads.pairs import PairHead
-from fsamc.representation.represented import Represented
 
 if TYPE_CHECKING:
     from fsamc.heads.head_kinds import EncoderSettings
 
 
-class SiameseHead(PairHead):
+class SiameseHead(PairHead, EncoderHead):
     """One encoder for both images of a pair; a linear layer over how far apart their embeddings are in each channel.
 
     The layer's weights start negative, so that before any training the farther apart two images are, the less likely
@@ -25,15 +24,9 @@ class SiameseHead(PairHead):
 
     def __init__(self, settings: EncoderSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
         super().__init__(settings, shape=shape, generator=generator)
-        self.encoder = Encoder(settings, shape=shape, generator=generator)
         self.last = linear(self.encoder.size, 1, generator)
         with torch.no_grad():
             self.last.weight.abs_().div_(-(self.encoder.size**0.5))
-
-    def encode(self, batch: Represented) -> Tensor:
-        """Embed images, [B, E]."""
-        embeddings: Tensor = self.encoder(batch)
-        return embeddings
 
     def represent(self, encoded: Tensor) -> Tensor:
         """Return all of its support images [S, E]: it was single images that the head learnt to compare."""

@@ -27,12 +27,8 @@ class AdapterHead(FittedHead):
 
     settings: AdapterSettings
 
-    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
-        """Fit on images of the classes [S_c, E] and compare queries [Q, E] with the means: cosines [Q, C]."""
-        return self.against(support)(queries)
-
     def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-        """Fit on images of the classes [S_c, E]."""
+        """Fit on images of the classes [S_c, E], with whose means queries [Q, E] are compared: cosines [Q, C]."""
         about = middle(support, centre=self.settings.centre)
         apart = [images.detach() - about for images in support]
         directions = F.normalize(torch.cat(apart), dim=-1)

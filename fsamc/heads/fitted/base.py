@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
 from torch import Tensor
 
 from fsamc.heads.base import Head
@@ -10,7 +13,7 @@ from fsamc.representation.represented import Represented
 
 
 class FittedHead(Head):
-    """An image is one vector, and a class all of its support images; `relate` is fitted to them.
+    """An image is one vector, and a class all of its support images, to which `against` is fitted.
 
     Classes may have different numbers of images. Each class counts alike then, as if every image of a small class came
     several times, and none is favoured for being large.
@@ -23,3 +26,11 @@ class FittedHead(Head):
     def represent(self, encoded: Tensor) -> Tensor:
         """Return all of a class's support images [S, E]."""
         return encoded
+
+    @abstractmethod
+    def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """Fit to images of the classes [S_c, E]; return what compares queries [Q, E] with them, [Q, C]."""
+
+    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
+        """Fit to images of the classes [S_c, E], and compare queries [Q, E] with them: [Q, C]."""
+        return self.against(support)(queries)

@@ -27,12 +27,8 @@ class CacheHead(FittedHead):
 
     settings: CacheSettings
 
-    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
-        """Return the mean vote of each class's images [S_c, E] on queries [Q, E], as a logarithm [Q, C]."""
-        return self.against(support)(queries)
-
     def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-        """Make keys of images of the classes [S_c, E]."""
+        """Make keys of images of the classes [S_c, E], whose mean votes on queries [Q, E] are logarithms [Q, C]."""
         about, counts = middle(support, centre=self.settings.centre), [len(images) for images in support]
         images, labels = all_images(support)
         keys = F.normalize(images - about, dim=-1)

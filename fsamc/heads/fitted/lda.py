@@ -24,12 +24,8 @@ class LdaHead(FittedHead):
 
     settings: LdaSettings
 
-    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
-        """Return minus half the squared distance of queries [Q, E] to the means of the classes' [S_c, E], [Q, C]."""
-        return self.against(support)(queries)
-
     def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-        """Compute the means and the spread of the classes' images [S_c, E]."""
+        """Compute means and spread of the classes' images [S_c, E]; answers are minus half of squares, [Q, C]."""
         means = torch.stack([images.mean(0) for images in support])
         within = torch.cat([images - mean for images, mean in zip(support, means, strict=True)])  # [n, E]
         variance, share = within.square().mean(), self.settings.shrinkage

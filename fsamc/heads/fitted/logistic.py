@@ -25,13 +25,9 @@ class LogisticHead(FittedHead):
 
     settings: LogisticSettings
 
-    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
-        """Fit on images of the classes [S_c, E] and answer for queries [Q, E]: logits [Q, C]."""
-        return self.against(support)(queries)
-
     @torch.enable_grad()
     def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-        """Fit on images of the classes [S_c, E]."""
+        """Fit on images of the classes [S_c, E]; answers for queries [Q, E] are logits [Q, C]."""
         support = [images.detach().double() for images in support]
         (images, labels), weights = all_images(support), classes_alike(support)
         middle = (weights[labels, None] * images).mean(0)

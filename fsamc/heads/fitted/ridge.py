@@ -26,10 +26,6 @@ class RidgeHead(FittedHead):
 
     settings: RidgeSettings
 
-    def relate(self, queries: Tensor, support: Sequence[Tensor]) -> Tensor:
-        """Fit on images of the classes [S_c, E] and answer for queries [Q, E]: [Q, C]."""
-        return self.against(support)(queries)
-
     def against(self, support: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
         """Fit on images of the classes [S_c, E]."""
         images, labels = all_images(support)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsamc.heads.base import Head
-from fsamc.heads.encoder import Encoder
+from fsamc.heads.encoder import EncoderHead
 from fsamc.heads.sphere import all_images, by_class, classes_alike, middle
 from fsamc.representation.represented import Represented
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from fsamc.heads.head_kinds import DpgnSettings
 
 
-class DpgnHead(Head):
+class DpgnHead(EncoderHead):
     """Two graphs over the support's images and one query, updated in turn for a few generations.
 
     The graph of instances has an image's embedding in each node and how alike two of them are on each edge. In the
@@ -37,7 +36,6 @@ class DpgnHead(Head):
 
     def __init__(self, settings: DpgnSettings, *, shape: tuple[int, int, int], generator: torch.Generator) -> None:
         super().__init__(settings, shape=shape, generator=generator)
-        self.encoder = Encoder(settings, shape=shape, generator=generator)
         self.kept = nn.Parameter(torch.zeros(settings.generations))  # the logit of a distribution's share that stays
         self.sharpness = nn.Parameter(torch.zeros(settings.generations))  # the logarithm of it, among distributions
         self.drawn = nn.Parameter(torch.full((settings.generations,), 0.5))  # how far embeddings go to those alike

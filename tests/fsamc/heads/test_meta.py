@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fsamc.config.learning import Finetune, Maml, Pretrain
+from fsamc.config.learning import Maml, Pretrain
 from fsamc.heads.base import Head
 from fsamc.heads.head_kinds import MamlSettings
 from fsamc.heads.maml import MamlHead
@@ -22,7 +22,6 @@ from tests.fsamc.training.test_training import (
     make_still,
     problem,
     states_differ,
-    support_of,
 )
 
 Order = Literal["first", "second"]
@@ -185,26 +184,11 @@ def test_an_adam_step_is_on_the_summed_outer_losses_of_its_tasks(order):
     assert_same_state(head, by_hand, exactly=False)
 
 
-def test_it_stops_at_the_first_round_above_the_threshold_and_learns_from_it():
-    head, accuracies = pretrained(settings_of(100, tasks=10, threshold=0.6))
-    assert all(accuracy <= 0.6 for accuracy in accuracies[:-1])
-    assert accuracies[-1] > 0.6
-    assert states_differ(head, make_head(kind="maml"))
-
-
 @pytest.mark.parametrize("pool", ["flatten", "anomalous"])
 def test_the_network_is_the_contrastive_one(pool):
     maml, contrastive = (make(kind, pool=pool) for kind in ("maml", "contrastive"))
     assert_same_state(maml, contrastive)
     torch.testing.assert_close(maml(maps(4), maps(3)), contrastive(maps(4), maps(3)), rtol=0, atol=0)
-
-
-def test_finetuning_is_the_contrastive_one():
-    maml = make_head(kind="maml")
-    contrastive = make_head()
-    for head in (maml, contrastive):
-        training.finetune(head, support_of(2), Finetune(epochs={2: 1}))
-    assert_same_state(maml, contrastive)
 
 
 def test_no_gradient_flows_through_the_support_of_either_batch():
