@@ -102,15 +102,16 @@ class PseudoSet(PatchFeatures):
 
         It begins with the first pseudo-defect of each pseudo-class, and draws no more of them than it shows.
         """
-        from fsamc.pseudo.defects import generate
+        from fsamc.pseudo.defects import defects
         from fsamc.pseudo.preview import preview_sheet
 
         per_class = -(-rows // len(self.classes))
         pseudo = self.pseudo.model_copy(update={"per_class": per_class})
         good = self.good_squares()
         foregrounds = self.foregrounds(good)
-        made = generate(good, foregrounds, self.texture_squares(), pseudo, purpose=self.category.name)
-        return preview_sheet(made, good, foregrounds, rows=rows), foregrounds.method
+        made = list(defects(good, foregrounds, self.texture_squares(), pseudo, purpose=self.category.name))
+        classes = [one.name for one in self.classes]
+        return preview_sheet(made, classes, good, foregrounds, rows=rows), foregrounds.method
 
     def foregrounds(self, good: Images) -> Foregrounds:
         """Return the object's masks in good images, each found at its first use."""

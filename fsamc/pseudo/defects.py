@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fsamc.config.pseudo import Pseudo
-from fsamc.counting import counted
-from fsamc.errors import BadInput
 from fsamc.pseudo.classes import pseudo_classes
 from fsamc.pseudo.foreground import ImageArray, Images, Mask
 from fsamc.pseudo.masks import draw_mask
@@ -33,21 +30,6 @@ class PseudoDefect:
     source: int  # index of the good image
     mask: Mask  # [S, S], where the texture is
     beta: float  # share of the good image kept there
-
-
-@dataclass(frozen=True)
-class PseudoDefects:
-    """The pseudo-defects of a category, class after class. N = classes x `per_class`."""
-
-    images: NDArray[np.uint8]  # [N, S, S, 3]
-    labels: NDArray[np.int64]  # [N], indices into `classes`
-    sources: NDArray[np.int64]  # [N], indices of the good images
-    masks: NDArray[np.bool_]  # [N, S, S]
-    betas: NDArray[np.float32]  # [N]
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 def blend(image: ImageArray, texture: ImageArray, mask: Mask, beta: float) -> ImageArray:
@@ -82,9 +64,8 @@ def defects(
         purpose: what the random numbers are for.
 
     Raises:
-        BadInput: a class has too few textures, or no mask of the area asked for can be drawn.
+        BadInput: no mask of the area asked for can be drawn.
     """
-    _check_textures(textures, config.textures_per_class)
     for label, drawn in enumerate(pseudo_classes(textures, config)):
         for number in range(config.per_class):
             rng = numpy_generator(purpose, drawn.name, number)
@@ -93,34 +74,3 @@ def defects(
             beta = float(rng.uniform(*config.beta))
             mask = draw_mask(foregrounds[source], rng, config, corners=drawn.sides)
             yield PseudoDefect(blend(sources[source], texture, mask, beta), label, source, mask, beta)
-
-
-def generate(
-    sources: Images,
-    foregrounds: MaskSource,
-    textures: Mapping[str, Images],
-    config: Pseudo,
-    *,
-    purpose: str,
-) -> PseudoDefects:
-    """Return all of `defects(...)` as arrays."""
-    made = list(defects(sources, foregrounds, textures, config, purpose=purpose))
-    return PseudoDefects(
-        images=np.stack([one.image for one in made]),
-        labels=np.array([one.label for one in made], np.int64),
-        sources=np.array([one.source for one in made], np.int64),
-        masks=np.stack([one.mask for one in made]),
-        betas=np.array([one.beta for one in made], np.float32),
-        classes=tuple(one.name for one in pseudo_classes(textures, config)),
-    )
-
-
-def _check_textures(textures: Mapping[str, Images], needed: int) -> None:
-    if not textures:
-        raise BadInput("pseudo-defects need at least one texture class, found none; check the textures folder")
-    for name, choices in textures.items():
-        if len(choices) < needed:
-            raise BadInput(
-                f"texture class {name!r} has {counted(len(choices), 'image')}, "
-                f"`pseudo.textures_per_class` asks for {needed}; add images or lower it"
-            )

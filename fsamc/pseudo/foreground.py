@@ -71,8 +71,6 @@ def choose_foreground(images: Iterable[ImageArray], settings: Segmentation) -> M
     leaves the corners free and whose outline follows an edge. Where neither does, the category is a surface.
     """
     images = list(images)
-    if not images:
-        raise ValueError("choosing a foreground needs at least one image")
     methods: tuple[Segmenter, ...] = ("flood", "grabcut")
     for method in methods:
         if _finds_objects(images, method, settings):

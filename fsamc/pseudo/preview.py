@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from fsamc.pseudo.defects import MaskSource, PseudoDefects
+from fsamc.pseudo.defects import MaskSource, PseudoDefect
 from fsamc.pseudo.foreground import ImageArray, Images, Mask
 
 _CELL, _GAP, _HEADER = 224, 6, 22
 _INK, _PAPER, _OUTLINE = (30, 30, 30), (255, 255, 255), (255, 0, 80)
 
 
-def preview_sheet(pseudo: PseudoDefects, sources: Images, foregrounds: MaskSource, *, rows: int) -> ImageArray:
+def preview_sheet(
+    pseudo: Sequence[PseudoDefect], classes: Sequence[str], sources: Images, foregrounds: MaskSource, *, rows: int
+) -> ImageArray:
     """Draw a sheet, uint8 [H, W, 3], with a row per pseudo-class: source, foreground, mask, result.
 
     With more rows than pseudo-classes, further images of each follow; with fewer, the last classes are left out.
+
+    Args:
+        pseudo: as many of each pseudo-class, class after class.
+        classes: their names.
+        sources: the good images.
+        foregrounds: where the object is in each of them.
+        rows: of the sheet, at the most.
     """
-    shown = _in_turn(pseudo, rows)
+    per_class = len(pseudo) // len(classes)
+    shown = [one for number in range(per_class) for one in pseudo[number::per_class]][:rows]
     width, height = 4 * (_CELL + _GAP) + _GAP, _CELL + _HEADER + _GAP
     sheet = Picture.new("RGB", (width, height * len(shown) + _GAP), _PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for row, index in enumerate(shown):
-        source = int(pseudo.sources[index])
-        pen.text((_GAP, row * height + 4), _caption(pseudo, index, foregrounds[source]), fill=_INK, font=font)
-        cells = _cells(sources[source], foregrounds[source], pseudo.masks[index], pseudo.images[index])
+    for row, one in enumerate(shown):
+        source, foreground = sources[one.source], foregrounds[one.source]
+        pen.text((_GAP, row * height + 4), _caption(one, classes[one.label], foreground), fill=_INK, font=font)
+        cells = _cells(source, foreground, one.mask, one.image)
         for column, cell in enumerate(cells):
             picture = Picture.fromarray(cell).resize((_CELL, _CELL))
             sheet.paste(picture, (_GAP + column * (_CELL + _GAP), row * height + _HEADER))
     return np.asarray(sheet)
 
 
-def _in_turn(pseudo: PseudoDefects, rows: int) -> list[int]:
-    """Return the first image of each pseudo-class, then the second of each, and so on."""
-    per_class = len(pseudo) // len(pseudo.classes)
-    order = np.arange(len(pseudo)).reshape(len(pseudo.classes), per_class).T.ravel()
-    return [int(index) for index in order[:rows]]
-
-
-def _caption(pseudo: PseudoDefects, index: int, foreground: Mask) -> str:
-    share = pseudo.masks[index].sum() / foreground.sum()
-    name = pseudo.classes[int(pseudo.labels[index])]
+def _caption(one: PseudoDefect, name: str, foreground: Mask) -> str:
+    share = one.mask.sum() / foreground.sum()
     return (
-        f"{name}   good image {pseudo.sources[index]}, foreground {foreground.mean():.0%} of it, "
-        f"mask {share:.0%} of the foreground, beta {pseudo.betas[index]:.2f}"
+        f"{name}   good image {one.source}, foreground {foreground.mean():.0%} of it, "
+        f"mask {share:.0%} of the foreground, beta {one.beta:.2f}"
     )
 
 

@@ -36,10 +36,3 @@ def test_a_triangle_by_hand_points_away_from_the_edge_with_the_given_normal():
     assert np.flatnonzero(widths).tolist() == list(range(5, 28))
     assert widths[27] == pytest.approx(16 * math.sqrt(3), abs=2)
     assert (np.diff(widths[5:28]) >= 0).all()
-
-
-@pytest.mark.parametrize("corners", [3, 4, 5, 6])
-def test_a_turn_from_corner_to_corner_changes_nothing_and_half_of_one_does(corners):
-    turn = 2 * math.pi / corners
-    assert (draw(corners) ^ draw(corners, angle=0.3 + turn)).sum() <= 4  # rounding
-    assert (draw(corners) ^ draw(corners, angle=0.3 + turn / 2)).sum() > 1000
