@@ -66,10 +66,6 @@ class Bank(OfGood):
         """Its own actor."""
         return self.category.name, self.seed
 
-    def needs(self) -> Sequence[Artifact]:
-        """Return the good features."""
-        return (self.good,)
-
     def build(self, store: Store, into: Path) -> None:
         """Have the detector learn from the good images."""
         for name, array in self.learn(store.get(self.good)["features"]).items():
@@ -94,7 +90,7 @@ class Bank(OfGood):
 
 @dataclass(frozen=True, kw_only=True)
 class OfBank:
-    """Base of artifacts that come of a bank: they are about its category, and run where it does."""
+    """Base of artifacts that come of a bank: they need it, and run where it does."""
 
     bank: Bank
 
@@ -107,3 +103,12 @@ class OfBank:
     def compute(self) -> Compute:
         """The bank's."""
         return self.bank.compute
+
+    @property
+    def served_by(self) -> tuple[str, int] | None:
+        """No actor: a few numbers."""
+        return None
+
+    def needs(self) -> Sequence[Artifact]:
+        """Return the bank."""
+        return (self.bank,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
@@ -56,7 +58,7 @@ class FeatureSet(PatchFeatures):
 
 @dataclass(frozen=True, kw_only=True)
 class OfGood:
-    """Base of artifacts that come of the good images' features: they are about their category, and run where they do.
+    """Base of artifacts that come of the good images' features: they need these, and run where they do.
 
     Attributes:
         good: the features.
@@ -73,3 +75,17 @@ class OfGood:
     def compute(self) -> Compute:
         """That of the good features."""
         return self.good.compute
+
+    @property
+    def about(self) -> str:
+        """The category."""
+        return self.category.name
+
+    @property
+    def served_by(self) -> tuple[str, int] | None:
+        """No actor: workers map the files."""
+        return None
+
+    def needs(self) -> Sequence[Artifact]:
+        """Return the good features."""
+        return (self.good,)

@@ -51,11 +51,6 @@ class GoodScores(OfBank):
         """Four for each image."""
         return 4 * len(self.held_out)
 
-    @property
-    def served_by(self) -> None:
-        """No actor: a few numbers."""
-        return
-
     def needs(self) -> Sequence[Artifact]:
         """Return the good features."""
         return (self.bank.good,)

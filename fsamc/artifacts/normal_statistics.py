@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.feature_set import OfGood
 from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
@@ -32,24 +30,10 @@ class NormalStatistics(OfGood):
         return digest(self.kind, 1, self.good.key)
 
     @property
-    def about(self) -> str:
-        """The category."""
-        return self.category.name
-
-    @property
     def nbytes(self) -> int:
         """Four a number."""
         dim = self.good.shape[-1]
         return 4 * dim * (dim + 1)
-
-    @property
-    def served_by(self) -> None:
-        """No actor: workers map the files."""
-        return
-
-    def needs(self) -> Sequence[Artifact]:
-        """Return the good features."""
-        return (self.good,)
 
     def build(self, store: Store, into: Path) -> None:
         """Add up over the images, one by one."""

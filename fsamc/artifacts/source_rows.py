@@ -34,20 +34,10 @@ class SourceRows(OfGood):
         return digest(self.kind, 1, self.good.key, self.queries.key)
 
     @property
-    def about(self) -> str:
-        """The category."""
-        return self.category.name
-
-    @property
     def nbytes(self) -> int:
         """Two numbers of four bytes a patch."""
         n, patches, _ = self.queries.shape
         return 8 * n * patches
-
-    @property
-    def served_by(self) -> None:
-        """No actor: workers map the files."""
-        return
 
     def needs(self) -> Sequence[Artifact]:
         """Return the good features and the pseudo-defects."""

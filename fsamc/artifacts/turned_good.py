@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.category_bank import OfBank
 from fsamc.representation.views import IDENTITY, VIEWS
 from fsamc.store.arrays import save_array
@@ -54,15 +52,6 @@ class TurnedGood(OfBank):
     def nbytes(self) -> int:
         """Four for each image in each view."""
         return 4 * len(TURNED) * len(self.rows)
-
-    @property
-    def served_by(self) -> None:
-        """No actor: a few numbers."""
-        return
-
-    def needs(self) -> Sequence[Artifact]:
-        """Return the bank."""
-        return (self.bank,)
 
     def build(self, store: Store, into: Path) -> None:
         """Extract and judge the turned images view by view, some at a time."""

@@ -135,16 +135,6 @@ def test_pseudo_defects_are_class_after_class_and_from_good_images(pseudo, store
     assert_close_halves(arrays["features"], features_by_hand([one.image for one in made], 16))
 
 
-def test_pseudo_defects_are_their_sources_with_their_textures_in_the_mask(pseudo, tiny_category, tiny_textures):
-    for one in pseudo.defects():
-        source = square_of(tiny_category, tiny_category.train[one.source])
-        file = tiny_textures.folder / list(tiny_textures.classes.values())[one.label][0]
-        texture = images.read_image(file)  # 64 x 64 already
-        blended = (1 - one.beta) * texture + one.beta * source.astype(float)
-        np.testing.assert_array_equal(one.image[~one.mask], source[~one.mask])
-        np.testing.assert_allclose(one.image[one.mask], blended[one.mask], atol=0.501)
-
-
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_artifacts_know_their_size_and_what_runs_and_serves_them(tiny_category, pseudo, tiny_config, store, kind):
     settings = updated(tiny_config, changes_to("reference", kind, images=2)).reference
@@ -381,12 +371,6 @@ def test_pseudo_defects_are_a_function_of_their_key(tmp_path, tiny_category, tin
     assert drawn[0] != drawn[1]
     assert pseudo.key != other.key
     assert good_set(renamed, tiny_config).key == good_set(tiny_category, tiny_config).key
-
-
-def test_the_foreground_is_the_categorys_own(tiny_category, tiny_textures, tiny_config):
-    for chosen, method in [("flood", "flood"), ({"tiles": "grabcut"}, "grabcut"), ({"screws": "flood"}, "auto")]:
-        config = updated(tiny_config, {"pseudo.foreground": chosen})
-        assert pseudo_set(tiny_category, tiny_textures, config).foreground == method
 
 
 def test_a_folds_key_knows_seed_draw_groups_and_the_foreground_of_its_category(
