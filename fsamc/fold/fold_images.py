@@ -153,7 +153,7 @@ class FoldImages:
     def _in_views(self, images: RepresentedSet, views: ViewSet) -> RepresentedSet:
         if not isinstance(images, VectorSet):
             return images
-        return images.in_views([self.inputs.views.index(view) for view in VIEWS[views]])
+        return images.part([self.inputs.views.index(view) for view in VIEWS[views]])
 
 
 def in_batches(images: RepresentedSet, rows: Sequence[int] | np.ndarray) -> Iterator[Represented]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -31,32 +30,6 @@ from fsamc.training import loop as training
 from fsamc.training.pool import moved_means
 
 
-class Trained(Protocol):
-    """A learner that has seen a support."""
-
-    @property
-    def epochs(self) -> Sequence[float]:
-        """How its fine-tuning went: share of the support's queries named rightly in each epoch."""
-        ...
-
-    def scores(self, paths: Sequence[str]) -> np.ndarray:
-        """Return scores of the images at `paths`, float32 [Q, C]."""
-        ...
-
-
-class Learner(Protocol):
-    """Names images after any support."""
-
-    @property
-    def rounds(self) -> Sequence[float]:
-        """How its pretraining went: the accuracy of each round."""
-        ...
-
-    def trained_on(self, support: PathsByClass) -> Trained:
-        """Return a copy that has learnt from this support alone."""
-        ...
-
-
 @dataclass(frozen=True)
 class TrainedHead:
     """A fold's head after its training.
@@ -64,7 +37,7 @@ class TrainedHead:
     Attributes:
         images: what it was trained on and classifies.
         anchors: what stands for each class, C of them.
-        epochs: how its fine-tuning went.
+        epochs: how its fine-tuning went: share of the support's queries named rightly in each epoch.
     """
 
     head: Head
@@ -98,7 +71,7 @@ class PretrainedHead:
     """The head that a fold's configuration names, pretrained as far as it learns. It is never changed itself.
 
     Attributes:
-        rounds: how its pretraining went.
+        rounds: how its pretraining went: the accuracy of each round.
     """
 
     head: Head
@@ -204,6 +177,10 @@ class TrainedOnImages:
             size = self.learner.inputs.config.features.batch
             batches = [paths[i : i + size] for i in range(0, len(paths), size)]
             return np.concatenate([self.classify(self.learner.squares(batch)) for batch in batches])
+
+
+Learner = PretrainedHead | ImageLearner
+"""Names images after any support: `trained_on` returns a copy that has learnt from one alone."""
 
 
 @torch.no_grad()

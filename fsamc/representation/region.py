@@ -49,31 +49,15 @@ def stable_count(distances: np.ndarray, most: int) -> int:
         distances: [H, H].
         most: that may lie above the threshold.
     """
-    root, order = dict[int, int](), np.argsort(-distances, axis=None, kind="stable")
-    falling, side = distances.ravel()[order], len(distances)
-    stretches, begun = list[tuple[float, int]](), float(falling[0])
-    for above, patch in enumerate(order[: most + 1].tolist()):
-        merged = {_root(root, other) for other in _beside(patch, side) if other in root}
-        if above and len(merged) != 1:  # the number of regions changes with this patch
-            stretches.append((begun - float(falling[above]), above))
-            begun = float(falling[above])
-        root |= {patch: patch} | dict.fromkeys(merged, patch)
-    if most < len(order):
-        stretches.append((begun - float(falling[most]), most))
-    return max(stretches, key=lambda one: (one[0], -one[1]))[1] if stretches else most
+    from scipy import ndimage  # here, because scheduling folds must not load it
 
-
-def _root(root: dict[int, int], patch: int) -> int:
-    while root[patch] != patch:
-        patch = root[patch]
-    return patch
-
-
-def _beside(patch: int, side: int) -> list[int]:
-    """Return the patches that share an edge with one of a grid."""
-    row, column = divmod(patch, side)
-    around = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
-    return [r * side + c for r, c in around if 0 <= r < side and 0 <= c < side]
+    order = np.argsort(-distances, axis=None, kind="stable")
+    falling, ranks = distances.ravel()[order].astype(np.float64), np.argsort(order).reshape(distances.shape)
+    regions = [ndimage.label(ranks < above)[1] for above in range(1, min(most + 1, len(order)) + 1)]
+    changes = 1 + np.flatnonzero(np.diff(regions))  # so many lie above when the next one changes the number
+    ends = np.append(changes, most) if most < len(order) else changes
+    stretches = falling[np.append(0, changes)[: len(ends)]] - falling[ends]
+    return int(ends[stretches.argmax()]) if len(ends) else most
 
 
 def ranked(distances: np.ndarray) -> np.ndarray:

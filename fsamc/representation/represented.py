@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -36,34 +35,6 @@ class Represented:
 
     def __len__(self) -> int:
         return len(self.values)
-
-
-class RepresentedSet(Protocol):
-    """Images that are represented when they are taken."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """N, D and R of its batches."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Where the batches are."""
-        ...
-
-    def take(self, rows: Rows) -> Represented:
-        """Represent these images."""
-        ...
-
-    def only(self, rows: np.ndarray) -> RepresentedSet:
-        """Keep some of the images, none of them copied."""
-        ...
-
-    def part(self, values: slice) -> RepresentedSet:
-        """Keep some of the N values of each image."""
-        ...
-
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -131,13 +102,9 @@ class VectorSet:
         """Keep some of the images."""
         return self._kept(self._rows[rows], self._views)
 
-    def part(self, values: slice) -> VectorSet:
+    def part(self, values: slice | list[int]) -> VectorSet:
         """Keep some of the views."""
         return self._kept(self._rows, self._views[values])
-
-    def in_views(self, views: Sequence[int]) -> VectorSet:
-        """Keep some of the views."""
-        return self._kept(self._rows, self._views[list(views)])
 
     def _kept(self, rows: np.ndarray, views: np.ndarray) -> VectorSet:
         part = object.__new__(VectorSet)
@@ -193,6 +160,10 @@ class MapSet:
 
     def __len__(self) -> int:
         return len(self.indices if self.kept is None else self.kept)
+
+
+RepresentedSet = VectorSet | MapSet
+"""Images that are represented when they are taken."""
 
 
 def concatenate(batches: Sequence[Represented]) -> Represented:

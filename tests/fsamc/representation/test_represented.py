@@ -100,7 +100,7 @@ def test_some_of_the_images_and_some_of_their_values(images: RepresentedSet):
 
 def test_views_are_chosen_in_any_order():
     images = vector_set()
-    chosen = images.in_views([3, 0]).in_views([1, 0])
+    chosen = images.part([3, 0]).part([1, 0])
     assert torch.equal(chosen.take([2]).values, images.take([2]).values[:, [0, 3]])
 
 
