@@ -112,10 +112,6 @@ class FoldService(Builder):
         """Return what is being built, for people."""
         return [f"{artifact.kind} of {artifact.about}" for artifact in self._under_way.values()]
 
-    async def in_memory(self) -> int:
-        """Return the bytes of what the bank actors serve."""
-        return self._working_set.bytes
-
     async def _run_once(self, fold: Fold, artifacts: Sequence[Artifact]) -> str | None:
         """Return the fold's result as JSON; None once halted."""
         offers = await self._unless_halted(self._provide_all(artifacts))

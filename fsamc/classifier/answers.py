@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
-from fsamc.classifier.calibration import CalibratedAnswers, Calibration, CalibrationSettings, calibrate
+from fsamc.classifier.calibration import Calibration, CalibrationSettings, calibrate
 from fsamc.classifier.fitting import Fitted, class_anchors
 from fsamc.classifier.pipeline import Seen
 from fsamc.classifier.prediction import Prediction, Region
@@ -77,44 +77,31 @@ class Answering:
         answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
         sizes = [(picture.shape[0], picture.shape[1]) for picture in pixels]
         regions = self._regions(seen, sizes, alpha)
-        return [
-            self._prediction(seen, row, name, sizes[row], regions[row], encoded[row], scores[row], answers, alpha)
-            for row, (name, _) in enumerate(pictures)
-        ]
-
-    def _prediction(
-        self,
-        seen: Seen,
-        row: int,
-        name: str,
-        size: tuple[int, int],
-        regions: Sequence[Region],
-        encoded: np.ndarray,
-        scores: np.ndarray,
-        answers: CalibratedAnswers,
-        alpha: float,
-    ) -> Prediction:
-        """Put the answer for one picture of a batch together."""
-        classes, threshold, best = self.fitted.support.classes, self.fitted.threshold, int(scores.argmax())
-        nearest, likeness = self._nearest(encoded, best)
-        anomaly = float(anomaly_score(seen.distances[row : row + 1])[0])
-        return Prediction(
-            name=name,
-            label=classes[best],
-            labels=tuple(np.array(classes)[answers.sets[row]].tolist()),
-            scores=dict(zip(classes, scores.tolist(), strict=True)),
-            probabilities=dict(zip(classes, answers.probabilities[row].tolist(), strict=True)),
-            calibrated=self.calibration.calibrated(alpha),
-            known=bool(answers.is_known[row]),
-            defective=None if threshold is None else anomaly > threshold,
-            anomaly=anomaly,
-            nearest=nearest,
-            likeness=likeness,
-            regions=tuple(regions),
-            distances=seen.distances[row],
-            size=size,
-            features=self.fitted.pipeline.config.features,
-        )
+        classes, threshold = self.fitted.support.classes, self.fitted.threshold
+        calibrated, anomalies = self.calibration.calibrated(alpha), anomaly_score(seen.distances).tolist()
+        predictions = []
+        for row, (name, _) in enumerate(pictures):
+            best = int(scores[row].argmax())
+            nearest, likeness = self._nearest(encoded[row], best)
+            prediction = Prediction(
+                name=name,
+                label=classes[best],
+                labels=tuple(np.array(classes)[answers.sets[row]].tolist()),
+                scores=dict(zip(classes, scores[row].tolist(), strict=True)),
+                probabilities=dict(zip(classes, answers.probabilities[row].tolist(), strict=True)),
+                calibrated=calibrated,
+                known=bool(answers.is_known[row]),
+                defective=None if threshold is None else anomalies[row] > threshold,
+                anomaly=anomalies[row],
+                nearest=nearest,
+                likeness=likeness,
+                regions=tuple(regions[row]),
+                distances=seen.distances[row],
+                size=sizes[row],
+                features=self.fitted.pipeline.config.features,
+            )
+            predictions.append(prediction)
+        return predictions
 
     @torch.no_grad()
     def _related(self, represented: Represented) -> tuple[np.ndarray, np.ndarray]:

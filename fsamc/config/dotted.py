@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -90,7 +91,7 @@ def problems(error: ValidationError, tree: Mapping[Any, Any]) -> list[Problem]:
         loc = (*loc, "kind") if tag else loc[: -1 if missing else None]
         place = tuple(_written(loc, tree))
         shared = tuple(map(str, loc[: len(place)]))
-        top = tuple(_before_branches(place, shared))
+        top = tuple(key for key, _ in takewhile(lambda pair: pair[0] == pair[1], zip(place, shared, strict=True)))
         by_place.setdefault(top, []).append((place, problem))
     told = [_one(alike) for alike in by_place.values()]
     within = {one.place[:length] for one in told for length in range(len(one.place))}
@@ -130,14 +131,6 @@ def _untagged(loc: Sequence[int | str], tree: Any) -> Iterator[int | str]:
             continue
         tree = tree.get(part) if isinstance(tree, Mapping) else None
         yield part
-
-
-def _before_branches(place: tuple[str, ...], shared: tuple[str, ...]) -> Iterator[str]:
-    """Yield the keys that an error's location begins with, up to where pydantic names the branch of a union."""
-    for key, part in zip(place, shared, strict=True):
-        if key != part:
-            return
-        yield key
 
 
 def _written(place: Sequence[int | str], tree: Any) -> Iterator[str]:

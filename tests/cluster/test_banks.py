@@ -189,15 +189,20 @@ def test_what_no_fold_reads_is_let_go_of_where_memory_is_short(started, shared, 
     ample, short = FoldRunner.start(shared), FoldRunner.start(again)
     asked = [fold(name, seed, representation__extent=n) for n in (3, 4) for name in ("cap", "tile") for seed in (1, 2)]
     ray.get([ample.submit(one) for one in asked])
-    held = ray.get(ample.service.in_memory.remote())
+    held = bytes_in_memory(ample)
     on_disk = [path for kind in ("bank", "nearest") for path in (shared.store / kind).glob("*/*.npy")]
     assert held == sum(np.load(path).nbytes for path in on_disk)
     ray.get([short.submit(one) for one in asked])
-    assert ray.get(short.service.in_memory.remote()) == 0
+    assert bytes_in_memory(short) == 0
     of_the_first, end = sorted({path.parent.name for path in on_disk}), time.monotonic() + 20
     while sorted(served_by_all()) != of_the_first:  # an actor is told to release, and not waited for
         assert time.monotonic() < end
     assert all(count == 1 for count in builds(shared).values())
+
+
+def bytes_in_memory(runner: FoldRunner) -> int:
+    """Of what the bank actors of a service serve."""
+    return ray.get(runner.service.__ray_call__.remote(lambda service: service._working_set.bytes))
 
 
 def served_by_all() -> list[str]:

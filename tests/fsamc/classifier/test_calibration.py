@@ -121,13 +121,6 @@ def test_each_image_is_answered_for_by_itself():
         np.testing.assert_array_equal(alone.sets[0], together.sets[row])
 
 
-def test_a_stranger_is_unknown_with_no_type():
-    made, queries, scores = calibrated()
-    answers = made.answer(queries + 100, scores, alpha=0.1)
-    assert not answers.is_known.any()
-    assert not answers.sets.any()
-
-
 def test_a_higher_alpha_knows_less_and_has_smaller_sets():
     made, queries, scores = calibrated(queries=60)
     answers = [made.answer(queries, scores, alpha=alpha) for alpha in (0.05, 0.1, 0.2, 0.5, 0.9)]

@@ -16,7 +16,6 @@ from PIL import Image
 from fsamc.data.category import Category, load_category
 from fsamc.data.examination import with_pictures_grouped
 from fsamc.data.folders import find_categories, nested_categories
-from fsamc.data.groups import joined
 from fsamc.errors import BadInput
 from tests.fsamc.layouts import write_category, write_category_3d
 
@@ -483,16 +482,6 @@ def test_categories_in_a_folder_of_another_name_are_told_of(tiles):
 
 def load_and_decode(root: Path, name: str) -> Category:
     return with_pictures_grouped(load_category(root, name))
-
-
-def test_copies_are_one_group_with_the_groups_that_they_are_in():
-    groups = {"test/a/0": "x", "test/a/1": "y", "test/a/2": "y"}
-    same = [("test/a/0", "test/a/1"), ("test/a/4", "test/a/5", "test/a/6")]
-    assert joined(groups, same) == {
-        "test/a/0": "x", "test/a/1": "x", "test/a/2": "x",
-        "test/a/4": "test/a/4", "test/a/5": "test/a/4", "test/a/6": "test/a/4",
-    }  # fmt: skip
-    assert joined({}, [("a", "b"), ("b", "c")]) == {"a": "a", "b": "a", "c": "a"}
 
 
 @pytest.mark.parametrize(

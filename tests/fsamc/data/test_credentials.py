@@ -72,31 +72,20 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("address", SECRET)
-def test_a_secret_is_seen(address):
+def test_a_secret_is_seen_and_hidden(address):
     assert holds_secret(address)
-
-
-@pytest.mark.parametrize("address", PLAIN)
-def test_a_variable_a_port_a_path_or_a_user_is_no_secret(address):
-    assert not holds_secret(address)
-
-
-@pytest.mark.parametrize("address", SECRET)
-def test_what_is_seen_as_a_secret_is_hidden(address):
     shown = hide_secrets(f"search.storage={address}")
     assert "***" in shown
     assert not {"hush", "hu/sh", "12345"} & set(re.split(r"[:@=&; ]", shown))
     assert hide_secrets(shown) == shown
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://host:5000/tracks/me@work",
-        "s3://bucket/a:b@c",
-        "/data/password=x",
-        "http://host:5000: cannot be reached (write to me@work); set base.key=1",
-    ],
-)
-def test_an_address_without_a_secret_is_shown_as_it_is(address):
-    assert hide_secrets(address) == address
+@pytest.mark.parametrize("address", PLAIN)
+def test_a_variable_a_port_a_path_or_a_user_is_no_secret(address):
+    assert not holds_secret(address)
+    assert "${" in address or hide_secrets(address) == address
+
+
+def test_what_stands_beside_an_address_is_no_secret():
+    text = "http://host:5000: cannot be reached (write to me@work); set base.key=1"
+    assert hide_secrets(text) == text

@@ -138,13 +138,6 @@ def test_what_is_left_of_duplicates_comes_in_order_of_its_numbers():
     assert chosen.tolist() == [100, *range(100), *range(101, 200)]
 
 
-def test_the_block_changes_nothing():
-    points = np.random.default_rng(2).normal(size=(3000, 16)).astype(np.float32)
-    expected = greedy_coreset(points, 900, np.arange(10))
-    for block in (5, 100, 700, 3000):
-        assert np.array_equal(greedy_coreset(points, 900, np.arange(10), block=block), expected)
-
-
 def test_a_smaller_count_is_a_prefix():
     points = np.random.default_rng(4).normal(size=(2000, 8)).astype(np.float32)
     whole = greedy_coreset(points, 2000, np.arange(10))

@@ -69,6 +69,15 @@ def png(values: np.ndarray, **chunks: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")])
 
 
+def palette(**options: Any) -> bytes:
+    """A PNG that looks its colours up: [200, 100, 50], then [10, 20, 30]."""
+    picture = Image.fromarray(np.uint8([[1, 0]]), "P")
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    file = io.BytesIO()
+    picture.save(file, "PNG", **options)
+    return file.getvalue()
+
+
 def three(grey: np.ndarray) -> np.ndarray:
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
 
@@ -166,6 +175,14 @@ READ: dict[str, tuple[bytes, np.ndarray]] = {
         np.uint8([[[0, 255, 255], [0, 0, 0], [255, 255, 0]]]),
     ),
     **{f"tif, orientation {one}": (oriented(one), turned(one)) for one in range(1, 9)},
+    "png": (pillow("PNG", COLOUR), COLOUR),
+    "png of grey": (pillow("PNG", GREY), three(GREY)),
+    "png of 1 bit": (pillow("PNG", GREY > 99), three((GREY > 99) * 255)),
+    "png with alpha": (pillow("PNG", np.dstack([COLOUR, ALPHA >> 8]).astype(np.uint8)), COLOUR),
+    "png of grey with alpha": (pillow("PNG", np.dstack([GREY, ALPHA >> 8]).astype(np.uint8), mode="LA"), three(GREY)),
+    "png with a palette": (palette(), np.uint8([[[200, 100, 50], [10, 20, 30]]])),
+    "png with a palette and transparency": (palette(transparency=0), np.uint8([[[200, 100, 50], [10, 20, 30]]])),
+    "bmp": (pillow("BMP", COLOUR), COLOUR),
     "png of 16 bits": (png(DEEP[..., None]), three(DEEP >> 8)),
     "png of 16 bits with alpha": (png(np.dstack([DEEP, ALPHA])), three(DEEP >> 8)),
     "png of 16-bit colour": (png(DEEP_COLOUR), COLOUR),
@@ -223,12 +240,21 @@ def test_tifs_that_hold_luminance_and_chroma_are_read_as_pillow_reads_them(conte
     assert np.abs(decode(Path("x"), content).rgb() - expected).max() <= 2
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
 @pytest.mark.parametrize("values", [GREY, COLOUR], ids=["grey", "colour"])
-def test_eight_bits_are_read_as_pillow_reads_them(kind, values):
-    content = pillow(kind, values)
+def test_a_jpg_is_read_as_pillow_reads_it(values):
+    content = pillow("JPEG", values)
     with Image.open(io.BytesIO(content)) as reference:
         assert np.array_equal(decode(Path("x"), content).rgb(), reference.convert("RGB"))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_orientation_of_exif_is_applied(tmp_path, kind):
+    exif, path = Image.Exif(), tmp_path / "image"
+    exif[0x0112] = 6
+    path.write_bytes(pillow(kind, COLOUR, exif=exif))
+    expected = np.rot90(decode(Path("x"), pillow(kind, COLOUR)).rgb(), -1)
+    assert np.array_equal(read_image(path), expected)
+    assert image_size(path) == expected.shape[:2]
 
 
 def dng() -> bytes:
@@ -280,6 +306,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "gif": (pillow("GIF", GREY), "is a GIF picture, which is not read; save it as png or jpg"),
     "avif": (pillow("AVIF", COLOUR), "is an AVIF picture"),
     "heic": (HEIC, "is an HEIC picture, which is not read; save it as png or jpg"),
+    "nothing": (b"", "cannot be read as .*; replace or remove the file"),
+    "a text": (b"hello, I am no picture\n", "cannot be read as .*; replace or remove the file"),
+    "a png's first bytes": (b"\x89PNG\r\n\x1a\n", "cannot be read as .*; replace or remove the file"),
+    "png without pixels": (png(np.zeros((3, 0, 1))), "cannot be read as .*"),
     "jpg of 12 bits": (imagecodecs.jpeg8_encode(TWELVE, bitspersample=12), "cannot be read as .*12 bits"),
 }
 
@@ -295,24 +325,35 @@ def test_what_is_not_read_is_refused_by_name(tmp_path, kind, reader):
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("share", [0.03, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("kind", ["tif of 16-bit colour in planes", "tif by LZW with a predictor", "tif in tiles",
-                                  "tif by deflate", "png of 16-bit colour", "jp2 of 12-bit colour"])  # fmt: skip
+@pytest.mark.parametrize("content", [b"", b"hello, I am no picture\n"])
+def test_what_is_no_picture_has_no_size(tmp_path, content):
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"^{path}: cannot be read as "):
+        image_size(path)
+
+
+WHOLE = {"jpg": pillow("JPEG", COLOUR)} | {
+    kind: READ[kind][0]
+    for kind in ("tif of 16-bit colour in planes", "tif by LZW with a predictor", "tif in tiles", "tif by deflate",
+                 "tif with a palette", "png", "png of 16-bit colour", "png, 12 bits in the lower ones", "bmp", "webp",
+                 "jp2 of 12 bits", "jp2 of 12-bit colour")
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5, 0.9])
+@pytest.mark.parametrize("kind", WHOLE)
 def test_what_ends_early_is_bad_input_and_no_half_picture(kind, share):
-    content = READ[kind][0]
+    content = WHOLE[kind]
     with pytest.raises(BadInput, match=r"^x: "):
         decode(Path("x"), content[: int(share * len(content))])
 
 
-DAMAGED = ["tif of 16-bit colour in planes", "tif by LZW with a predictor", "tif in tiles", "tif with a palette",
-           "png, 12 bits in the lower ones", "jp2 of 12 bits", "webp"]  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", DAMAGED)
+@pytest.mark.parametrize("kind", WHOLE)
 def test_a_damaged_file_is_a_picture_or_bad_input_and_nothing_else(kind):
     random = np.random.default_rng(1)
-    whole = np.frombuffer(READ[kind][0], dtype=np.uint8)
-    for _ in range(150):
+    whole = np.frombuffer(WHOLE[kind], dtype=np.uint8)
+    for _ in range(100):
         damaged = whole.copy()
         damaged[random.integers(0, len(whole), 3)] = random.integers(0, 256, 3)
         with suppress(BadInput):
@@ -368,6 +409,12 @@ def test_the_soft_edges_of_a_mask_are_halved():
     hard[10:30, 10:30] = 255
     soft = np.array(Image.fromarray(hard).resize((320, 320), Image.Resampling.BILINEAR))
     assert decode(Path("x"), pillow("PNG", soft)).mask().sum() == pytest.approx(160**2, rel=0.01)
+
+
+def test_the_noise_of_a_jpg_around_a_mask_is_no_part_of_it():
+    mask = np.zeros((32, 32), dtype=bool)
+    mask[11:19, 19:27] = True  # off JPEG's blocks
+    assert np.array_equal(decode(Path("x"), pillow("JPEG", mask.astype(np.uint8) * 255)).mask(), mask)
 
 
 # --- exposure
