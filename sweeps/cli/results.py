@@ -11,6 +11,11 @@ import typer
 from sweeps.cli.options import say, show
 from sweeps.request import TexturesOption
 
+COMPARED = (
+    "The results' folder of a sweep, which stands for its best trial, or one of its trials: results@3. "
+    "A study in a shared storage is compared by the folders of its sweeps."
+)
+
 
 class Published(StrEnum):
     """Published accuracies that ours can stand beside."""
@@ -50,13 +55,13 @@ def report(
 
 
 def compare(
-    outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The results' folders of sweeps.")],
+    outs: Annotated[list[Path], typer.Argument(metavar="OUT1[@TRIAL] OUT2[@TRIAL] ...", help=COMPARED)],
     page: Annotated[Path | None, typer.Option("--out", help="Also write it to this HTML file.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="An object: best trials, their differences, warnings.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="An object: the trials, their differences, warnings.")] = False,
 ) -> None:
-    """Set sweeps side by side, and say whether the second is better.
+    """Set sweeps, or trials, side by side, and say whether the second is better.
 
-    Their plans, their data, their best trials, and how sure the difference is.
+    Their plans, their data, the trials' settings and scores, and how sure the difference is.
     """
     from json import dumps
 

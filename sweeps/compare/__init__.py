@@ -1,4 +1,4 @@
-"""Comparison of finished sweeps, on the screen and as a page like the report."""
+"""Comparison of sweeps and of trials, on the screen and as a page like the report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["compare_folders", "compared_as_json"]
 
 
 def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[RenderableType]:
-    """Compare the sweeps in `outs`, write the page if one is asked for, and yield what the screen shows.
+    """Compare the sweeps or trials that `outs` name, write a page if one is asked for, and yield what the screen shows.
 
     Raises BadInput if there is no comparison, or the page's folder cannot be written to.
     """
@@ -29,16 +29,16 @@ def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[Rendera
 
 
 def compared_as_json(outs: Sequence[Path], page: Path | None) -> dict[str, Any]:
-    """Do the same for programs: the best trials, with differences in [-1, 1]."""
+    """Do the same for programs: the trials, with differences in [-1, 1]."""
     first, *others = sides = read_sides(outs)
     rows = [
-        {"sweep": other.name, "trial": other.best, "folds": 0, "conclusion": "no fold in common"}
+        {"sweep": other.name, "trial": other.trial, "folds": 0, "conclusion": "no fold in common"}
         if verdict is None
-        else {"sweep": other.name, "trial": other.best, **asdict(verdict), "conclusion": verdict.conclusion}
+        else {"sweep": other.name, "trial": other.trial, **asdict(verdict), "conclusion": verdict.conclusion}
         for other, verdict in zip(others, verdicts(sides), strict=True)
     ]
     warnings = [notice.text for notice in _compared(sides, page).notices]
-    return {"sweep": first.name, "trial": first.best, "compared": rows, "warnings": warnings}
+    return {"sweep": first.name, "trial": first.trial, "compared": rows, "warnings": warnings}
 
 
 def _compared(sides: list[Side], page: Path | None) -> Report:

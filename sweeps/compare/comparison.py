@@ -1,4 +1,4 @@
-"""Comparison of sweeps: plans, data, best trials, and the folds that they share."""
+"""Comparison of sweeps by their best trials, or of named trials: plans, data, and the folds that they share."""
 
 from __future__ import annotations
 
@@ -21,44 +21,58 @@ SCORED = ["accuracy", "correct", "queries"]
 
 
 def compare_sweeps(outs: Sequence[Path]) -> Report:
-    """Compare the sweeps in the folders `outs`, each after the first with the first.
+    """Compare sweeps, given by their folders, or trials, given as OUT@TRIAL, each after the first with the first.
 
-    Raises BadInput if there are fewer than two, or one holds no sweep or no finished fold.
+    Raises BadInput as `read_sides` does.
     """
     return compare_sides(read_sides(outs))
 
 
 def compare_sides(sides: list[Side]) -> Report:
-    """Compare sweeps that have been read."""
+    """Compare what has been read."""
     first, others = sides[0], sides[1:]
     warnings = [warning for other in others for warning in (*_other_data(first, other), *_disagreement(first, other))]
-    sections = [_plans(sides), _best(sides), _paired(first, others), _proved(first, others), _same(first, others)]
-    return Report(
-        "Sweeps compared", " · ".join(side.name for side in sides), [Notice(warning) for warning in warnings], sections
-    )
+    sections = [_plans(sides), _configurations(sides), _trials(sides)]
+    sections += [_paired(first, others), _proved(first, others), _same(first, others)]
+    title = "Trials compared" if all(side.named for side in sides) else "Sweeps compared"
+    return Report(title, " · ".join(side.name for side in sides), [Notice(warning) for warning in warnings], sections)
 
 
 def _plans(sides: list[Side]) -> Section:
     """List the dotted keys in which the plans differ."""
-    keys = dict.fromkeys(key for side in sides for key in side.plan)
-    differ = [key for key in keys if any(side.plan.get(key) != sides[0].plan.get(key) for side in sides)]
-    rows = [[key, *(_value(side.plan, key) for side in sides)] for key in differ]
-    if not rows:
-        return Section("plans", "Plans", [Paragraph("The same.")])
-    table = Table.of(["key", *(side.name for side in sides)], rows, names=1 + len(sides))
-    return _section("plans", "Plans", f"Dotted keys that differ; {DASH}: not in the plan.", table)
+    note = f"Dotted keys that differ; {DASH}: not in the plan."
+    return _differing("plans", "Plans", note, {side.name: side.plan for side in sides})
+
+
+def _configurations(sides: list[Side]) -> Section:
+    """List the dotted keys in which the trials differ."""
+    note = f"Dotted keys in which these trials differ; {DASH}: of another kind."
+    return _differing(
+        "configurations",
+        "Configurations of these trials",
+        note,
+        {side.name: side.configuration for side in sides if side.trial is not None},
+    )
+
+
+def _differing(name: str, title: str, note: str, trees: dict[str, dict[str, Any]]) -> Section:
+    keys = dict.fromkeys(key for tree in trees.values() for key in tree)
+    rows = [[key, *(_value(tree, key) for tree in trees.values())] for key in keys]
+    if not (rows := [row for row in rows if len({*row[1:]}) > 1]):
+        return Section(name, title, [Paragraph("The same.")])
+    return _section(name, title, note, Table.of(["key", *trees], rows, names=1 + len(trees)))
 
 
 def _section(name: str, title: str, note: str, table: Table) -> Section:
     return Section(name, title, [Paragraph(note, small=True), table])
 
 
-def _value(plan: dict[str, Any], key: str) -> str:
-    return str(plan[key]) if key in plan else DASH
+def _value(tree: dict[str, Any], key: str) -> str:
+    return str(tree[key]) if key in tree else DASH
 
 
-def _best(sides: list[Side]) -> Section:
-    """List each sweep's best trial, per category."""
+def _trials(sides: list[Side]) -> Section:
+    """List what each trial scored, per category."""
     cells = set.intersection(*(side.cells for side in sides))
     shared = {shots: sorted(name for n, name in cells if n == shots) for shots in sorted({n for n, _ in cells})}
     scores = [_scores(side, shared) for side in sides]
@@ -71,9 +85,10 @@ def _best(sides: list[Side]) -> Section:
         rows += [[name, *at, *(_score(each, shots, name) for each in scores)] for name in [*names, AVERAGE]]
     if several:
         rows.append([AVERAGE, "mean", *(_score(each, 0, AVERAGE) for each in scores)])
-    header = ["category", *(["shots"] if several else []), *(f"{side.name}: {_best_name(side)}" for side in sides)]
+    header = ["category", *(["shots"] if several else []), *(f"{side.name}: {_trial_name(side)}" for side in sides)]
     note = f"Accuracy in percent, mean ± sample standard deviation over seeds. The average is {_over(shared)}."
-    return _section("trials", "Best trials", note, Table.of(header, rows))
+    title = "Trials" if any(side.named for side in sides) else "Best trials"
+    return _section("trials", title, note, Table.of(header, rows))
 
 
 def _over(shared: dict[int, list[str]]) -> str:
@@ -87,16 +102,16 @@ def _over(shared: dict[int, list[str]]) -> str:
     return f"over the categories that all have: {'; '.join(each)}"
 
 
-def _best_name(side: Side) -> str:
-    if side.best is None:
+def _trial_name(side: Side) -> str:
+    if side.trial is None:
         return "no best trial"
-    shots = sorted(set(side.best_folds["shots"]))
-    return f"trial {side.best}, {side.best_folds['head'].iloc[0]}, {listed(shots)} shot{'s' * (shots != [1])}"
+    shots = sorted(set(side.trial_folds["shots"]))
+    return f"trial {side.trial}, {side.trial_folds['head'].iloc[0]}, {listed(shots)} shot{'s' * (shots != [1])}"
 
 
 def _scores(side: Side, shared: dict[int, list[str]]) -> pd.DataFrame:
-    """Return mean, std of the best trial by (shots, category), 0 for their mean, averaged over `shared`."""
-    folds = tables.mark_averaged(side.best_folds, shared or {0: [""]})
+    """Return mean, std of the trial by (shots, category), 0 for their mean, averaged over `shared`."""
+    folds = tables.mark_averaged(side.trial_folds, shared or {0: [""]})
     summary = tables.summarise(folds).fillna({"shots": 0})
     return summary.set_index(["shots", "category"])[["mean", "std"]]
 
@@ -107,21 +122,34 @@ def _score(scores: pd.DataFrame, shots: int, name: str) -> Cell:
 
 
 def _paired(first: Side, others: list[Side]) -> Section:
-    """Compare best with best, on the folds that both have."""
+    """Compare trial with trial, on the folds that both have."""
     rows = [[other.name, *_difference(first, other)] for other in others]
     header = ["sweep", "folds in common", f"to {first.name}, points", "95 % interval", "conclusion"]
     note = (
-        f"The best trial of each minus that of {first.name}, on the folds that both have (category, seed, draw and "
-        "shots). The interval is Student's t over the differences per category and seed. Each best trial was chosen on "
-        "these very folds, the larger search among more: of the searches this says less than of the two trials."
+        f"The trial of each minus that of {first.name}, on the folds that both have (category, seed, draw and shots). "
+        f"The interval is Student's t over the differences per category and seed. {_choice([first, *others])}"
     )
-    return _section("paired", "Best against best", note, Table.of(header, rows))
+    return _section("paired", _against([first, *others]), note, Table.of(header, rows))
+
+
+def _choice(sides: list[Side]) -> str:
+    """Say what no interval knows: how the trials were chosen."""
+    if any(side.named for side in sides):
+        return "It holds for trials that were named before their scores were seen: of many pairs some differ by luck."
+    return (
+        "Each best trial was chosen on these very folds, the larger search among more: of the searches this says less "
+        "than of the two trials."
+    )
+
+
+def _against(sides: list[Side]) -> str:
+    return "Trial against trial" if any(side.named for side in sides) else "Best against best"
 
 
 def verdicts(sides: Sequence[Side]) -> list[Verdict | None]:
-    """Judge the best trial of each sweep after the first against that of the first, as the first one's plan says."""
+    """Judge the trial of each after the first against that of the first, as the first one's plan says."""
     first, *others = sides
-    return [judge(other.best_scores, first.best_scores, first.stopping) for other in others]
+    return [judge(other.trial_scores, first.trial_scores, first.stopping) for other in others]
 
 
 def _proved(first: Side, others: list[Side]) -> Section:
@@ -142,11 +170,11 @@ def _proved(first: Side, others: list[Side]) -> Section:
         f"error, margin and stakes in the plan of {first.name}. It is about further draws of the same images, and wide "
         "for few."
     )
-    return _section("proved", "Best against best, proved", note, Table.of(header, rows))
+    return _section("proved", f"{_against([first, *others])}, proved", note, Table.of(header, rows))
 
 
 def _difference(first: Side, other: Side) -> list[Cell | str]:
-    ours, theirs = (side.best_folds.set_index(FOLD)["accuracy"] for side in (other, first))
+    ours, theirs = (side.trial_folds.set_index(FOLD)["accuracy"] for side in (other, first))
     both = pd.concat({"ours": ours, "theirs": theirs}, axis=1).dropna()
     if both.empty:
         return ["0", DASH, DASH, Cell("no fold in common", strong=True)]

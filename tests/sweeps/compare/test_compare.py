@@ -14,6 +14,8 @@ from sweeps.results.reader import SweepReader
 from tests.sweeps.small import fsamc
 from tests.sweeps.synthetic import edit, write_synthetic
 
+CONFIGURATIONS = "Configurations of these trials"
+
 
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
@@ -162,3 +164,75 @@ def test_what_is_no_sweep_is_one_line(first, tmp_path, what, capsys):
 def test_names_that_are_alike_are_told_apart_by_their_paths(first, tmp_path):
     copy = write_synthetic(tmp_path / "deeper" / "first", trials=6)
     assert compare_sweeps([first, copy]).title == f"{first} · {copy}"
+
+
+def test_two_trials_of_a_sweep_by_hand(first, capsys):
+    gains = {("bottle_cap", "0"): 0.2, ("bottle_cap", "1"): 0.1}
+
+    def by_hand(folds: pd.DataFrame) -> pd.DataFrame:
+        places = zip(folds["category"], folds["draw"], folds["trial"], strict=True)
+        return folds.assign(accuracy=[str(0.5 + gains.get((c, d), 0.0) * (trial == "3")) for c, d, trial in places])
+
+    edit(first, by_hand)
+    plan = yaml.safe_load((first / "plan.yaml").read_text())
+    plan["search"]["stopping"] |= {"error": 0.5, "stakes": [1.0]}
+    (first / "plan.yaml").write_text(yaml.safe_dump(plan))
+    compared = compare_sweeps([first / ".." / "first@0", Path(f"{first}@3")])
+    assert compared.title == "first@0 · first@3"
+    assert rows(compared, "Plans") == []
+    # Differences per category and seed 15, 15, 0, 0: mean 7.5, deviation 8.66; Student's t of 3 degrees is 3.182.
+    minus = "\N{MINUS SIGN}"
+    assert rows(compared, "Trial against trial") == [
+        ["first@3", "8", "+7.5", f"{minus}6.3 to +21.3", "cannot be told apart"]
+    ]
+    # Four draws of a quarter pay 1.2, 1.1, 1, 1 over (1 + m)^4, and 0.8, 0.9, 1, 1 over (1 - m)^4; 4 is enough.
+    ends = [(1.2 * 1.1 / 4) ** 0.25 - 1, 1 - (0.8 * 0.9 / 4) ** 0.25]
+    assert fsamc("compare", f"{first}@0", f"{first}@3", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    (found,) = told["compared"]
+    assert (told["sweep"], told["trial"], found["sweep"], found["trial"]) == ("first@0", 0, "first@3", 3)
+    assert (found["folds"], found["draws"], found["difference"]) == (8, 4, pytest.approx(0.075))
+    assert [found["low"], found["high"]] == pytest.approx(ends)
+
+
+def test_the_settings_in_which_trials_differ_are_listed(first):
+    values = [trial.values for trial in SweepReader(first).trials]
+    found = {row[0]: row[1:] for row in rows(compare_sweeps([Path(f"{first}@{n}") for n in (0, 3)]), CONFIGURATIONS)}
+    assert found["representation.patches"] == [str(values[n]["representation.patches"]) for n in (0, 3)]
+    assert "representation.shrinkage" not in found
+    assert rows(compare_sweeps([first, Path(f"{first}@{best_of(first)}")]), CONFIGURATIONS) == []
+
+
+def test_a_trial_stands_beside_another_sweep_as_beside_its_own(first, other):
+    best = best_of(other)
+    of_sweeps, of_trials = (compare_sweeps([first, path]) for path in (other, Path(f"{other}@{best}")))
+    assert [row[1:] for row in rows(of_trials, "Trial against trial")] == [
+        row[1:] for row in rows(of_sweeps, "Best against best")
+    ]
+    assert rows(of_trials, "Configurations that both ran")[0][0] == f"other@{best}"
+
+
+def test_a_folder_whose_name_ends_like_a_trial_is_a_folder(first, tmp_path):
+    copy = write_synthetic(tmp_path / "first@3", trials=6)
+    assert compare_sweeps([first, copy]).title == "first · first@3"
+    assert "equal on every fold" in rows(compare_sweeps([first, copy]), "Best against best")[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("{first}@6", "first@6: {first} has trials 0 to 5; give one of these"),
+        ("{first}s@1", "firsts/plan.yaml: No such file or directory"),
+        ("{first}@1 {first}@1", "give two or more different sweeps or trials"),
+        ("postgresql://me:pass@host:5432/studies", "postgresql://me:***@host:5432/studies: a study does not say"),
+    ],
+)
+def test_what_is_no_trial_is_one_line(first, given, line, capsys):
+    assert fsamc("compare", first, *given.format(first=first).split()) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert line.format(first=first) in said
+    assert "pass@" not in said
+
+
+def best_of(out: Path) -> int:
+    return tables.best_trial(SweepReader(out).folds)
