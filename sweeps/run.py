@@ -126,10 +126,9 @@ class SweepRun:
         for record in self.records:
             self.proposer.replay(record.number, record.values)
             score = scores.get(record.number, {})
-            if record.stopped:
-                estimate = record.estimate if record.estimate is not None else standings.estimate(record.number)
+            if record.estimate is not None:
                 folds = standings.by_place(record.number)
-                self.proposer.prune(record.number, estimate, folds=folds, seconds=score.get("seconds"))
+                self.proposer.prune(record.number, record.estimate, folds=folds, seconds=score.get("seconds"))
             elif record.done:
                 self.proposer.tell(record.number, score.get("mean"), seconds=score.get("seconds"), std=score.get("std"))
         if not self.records and not self.proposer.left():

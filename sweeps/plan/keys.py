@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import get_args
 
@@ -14,7 +15,8 @@ from fsamc.config.kinds import kinds_of
 from fsamc.config.scoring import Scoring
 from fsamc.config.settings import Settings
 from sweeps.plan.kinds import Tree, mapping, owners
-from sweeps.plan.older_plans import has_place, new_name, value_of
+from sweeps.plan.older_plans import new_name
+from sweeps.plan.plan_file import value_of
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import Place, as_yaml
 
@@ -81,22 +83,22 @@ def _of_another_kind(key: str) -> str:
 
 def unknown_key(key: str, tree: Tree | None = None) -> str:
     """Say which key is nearest to one that does not exist, or which kinds have it; `tree` is the plan it is in."""
-    own = key.removeprefix("base.")
-    if new := new_name(own.removeprefix("space.")):
+    own = re.sub(r"^(?:base|configurations\.\d+|space(?:\..+\.when)?)\.", "", key)
+    if new := new_name(own):
         return f"unknown key; it is called {new} now"
     if own != key and owners(own):
         return _of_another_kind(own)
     meant = nearest_key(key)
     if meant == key:  # `head: {kind: …}` in the space
         return f"unknown key; the space takes dotted names: write `{key.partition('.')[2]}` as one key"
-    if meant and (below := _only_key(mapping(tree), key.split("."))):  # as in `base.haed.kind=ridge`
+    if meant and (below := _only_key(mapping(tree), tuple(key.split(".")))):  # as in `base.haed.kind=ridge`
         meant = nearest_key(f"{meant}.{below}") or meant
     return f"unknown key; did you mean {meant}?" if meant else "unknown key; `fsamc plan show` lists them all"
 
 
-def _only_key(tree: Tree, place: Sequence[str]) -> str:
+def _only_key(tree: Tree, place: Place) -> str:
     """Return the one key that a plan holds below a place; empty where it holds several, or a value."""
-    flat = flatten(mapping(value_of(tree, place))) if has_place(tree, place) else {}
+    flat = flatten(mapping(value_of(tree, place)))
     return next(iter(flat)) if len(flat) == 1 else ""
 
 

@@ -58,12 +58,6 @@ def without_lost(tree: Tree, changed: Tree) -> dict[Any, Any]:
     return _without(tree, [key for key in _settings(tree) if _is_of(key, before) and not _is_of(key, after)])
 
 
-def without_unused(tree: Tree) -> dict[Any, Any]:
-    """Return a plan without the settings of its base that no kind of its sweep has."""
-    kinds = sweep_kinds(tree)
-    return _without(tree, [key for key in _settings(tree) if owners(key) and not _is_of(key, kinds)])
-
-
 def _is_of(key: str, kinds: Kinds) -> bool:
     return not {*owners(key)}.isdisjoint(kinds[_field(key)])
 

@@ -13,7 +13,6 @@ from fsamc.deadline import DEADLINE
 from fsamc.fold.config import FoldConfig
 from sweeps.plan.kinds import is_aside, mapping, parted, sweep_kinds
 from sweeps.plan.objective_settings import Objective
-from sweeps.plan.older_plans import read_older
 from sweeps.plan.search_settings import Search
 
 Auto = Literal["auto"]
@@ -167,7 +166,7 @@ class Plan(Settings):
     def _kinds_of_the_sweep(cls, tree: Any, handler: ModelWrapValidatorHandler[Plan]) -> Plan:
         if not isinstance(tree, Mapping):
             return handler(tree)
-        tree, aside = parted(_with_base_shots(read_older(tree)[0]))
+        tree, aside = parted(_with_base_shots(tree))
         plan = handler(tree)
         plan._aside = aside
         return plan

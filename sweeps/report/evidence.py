@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ def gather(out: Path) -> Evidence:
         best=best,
         stopped=sorted(
             (record for record in saved.trials if record.stopped is not None),
-            key=lambda record: -inf if record.estimate is None else record.estimate,
+            key=lambda record: record.estimate or 0.0,
             reverse=True,
         ),
         period=_period(saved.trials),

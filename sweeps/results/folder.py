@@ -214,8 +214,6 @@ class SweepFolder:
         whole = set()
         for record in records:
             seals_there = {name: there[name].get(record.number, str(Seal())) for name in self._tables}
-            if not record.seals and record.number in there["folds.csv"]:
-                record.seals = seals_there  # an earlier version did not seal them: what is there is all that is known
             if record.done and record.seals == seals_there:
                 whole.add(str(record.number))
         return whole

@@ -25,7 +25,7 @@ from fsamc.errors import BadInput
 from fsamc.features.networks.lookup import AUTO
 from fsamc.store.durable import make_folder, write_whole
 from sweeps.plan.load import plan_hash, to_yaml
-from sweeps.plan.older_plans import is_older, varied_older_keys
+from sweeps.plan.older_plans import older_keys
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.files import read_file, read_json
@@ -42,15 +42,15 @@ class Identity:
         plan: hash of the plan.
         data: hashes of the data by what they are of, for people: "category bottle".
         run: what tells the sweep from others of the same plan.
-        trials: how many it is to have; None in what earlier versions wrote.
+        trials: how many it is to have.
         extending: by how many trials it is being extended until it is done.
-        averaged: by number of shots, the categories that the averages are over; empty in what earlier versions wrote.
+        averaged: by number of shots, the categories that the averages are over.
     """
 
     plan: str
     data: Mapping[str, str]
     run: str
-    trials: int | None = None
+    trials: int
     extending: int = 0
     averaged: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
@@ -69,7 +69,6 @@ class _Notes(BaseModel, extra="allow"):
     tracking_uri: str | None = None
     identity: Identity | None = None
     caveats: list[str] = []
-    marks: list[str] = []  # caveats in what earlier versions wrote
     backbones: list[str] = []
     warnings: list[str] = []
     materials: dict[str, str | None] = {}
@@ -146,25 +145,20 @@ def check_resumable(out: Path, plan: Plan, contents: Mapping[str, str], mode: st
             f"{out}: the sweep there ran on other data ({', '.join(changed)} differs); choose another folder"
         )
     if was.plan != plan_hash(plan):
-        check_trials_read(out, _written_plan(out))
-        if is_older(_written_plan(out)):
-            raise BadInput(
-                f"{out}: an earlier version began the sweep there, and settings have other keys now; "
-                f"give a new sweep another folder; `fsamc report {shlex.quote(str(out))}` reads what is there"
-            )
+        check_current(out, _written_plan(out))
         raise BadInput(
             f"{out}: the sweep there has another plan ({_difference(out, plan)}); choose another folder or restore it; "
             f"what is there goes on with: fsamc sweep --out {shlex.quote(str(out))}"
         )
 
 
-def check_trials_read(out: Path, tree: Mapping[str, Any]) -> None:
-    """Raise BadInput where the trials of the sweep in OUT differ in keys of an earlier version."""
-    if keys := varied_older_keys(tree):
-        told = ", ".join(f"{old}, which is {new} now" for old, new in keys.items())
+def check_current(out: Path, tree: Mapping[Any, Any]) -> None:
+    """Raise BadInput where the plan of the sweep in OUT has keys of an earlier version."""
+    if keys := older_keys(tree):
+        told = ", ".join(f"{old} is {new}" for old, new in keys.items())
         raise BadInput(
-            f"{out}: an earlier version made the sweep there, and its trials differ in {told}; report it with that "
-            "version, or start anew in another folder"
+            f"{out}: an earlier version made the sweep there, whose settings have other names now ({told}); report it "
+            "with that version, or start anew in another folder"
         )
 
 

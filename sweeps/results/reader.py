@@ -21,7 +21,7 @@ from sweeps.plan.plan_file import check_complete
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
 from sweeps.results.files import read_file, read_lines
-from sweeps.results.identity import Identity, check_trials_read, read_identity, read_notes
+from sweeps.results.identity import Identity, check_current, read_identity, read_notes
 from sweeps.results.objective import OBJECTIVE_COLUMNS, OBJECTIVES
 from sweeps.results.rows import Seal, read_rows, seals
 
@@ -39,11 +39,10 @@ class TrialRecord:
     Attributes:
         done: all its folds have been reported.
         stopped: why it was stopped before it had all its folds, if it was.
-        estimate: the average that it was taken for when it was stopped (see `Objective.estimate_name`); None in what
-            earlier versions wrote.
+        estimate: the average that it was taken for when it was stopped (see `Objective.estimate_name`).
         failed: it came to its end without a score; a resumed sweep tries it again.
-        started, ended: seconds since 1970; None in what earlier versions wrote.
-        seals: of its rows in each table, by the table's name, once it is done; empty in what earlier versions wrote.
+        started, ended: seconds since 1970.
+        seals: of its rows in each table, by the table's name, once it is done.
         folds: what identifies its folds (`tables.FOLD`), where it was stopped before it had all; as `seals`.
     """
 
@@ -115,7 +114,7 @@ class SweepReader:
         try:
             check_complete(text.decode())
             tree = yaml.safe_load(text)
-            check_trials_read(self.out, mapping(tree))
+            check_current(self.out, mapping(tree))
             return Plan.model_validate(tree)
         except BadInput:
             raise
@@ -231,8 +230,6 @@ class SweepReader:
         path = self.out / name
         records = {record.number: record for record in self.trials if trial in (None, record.number)}
         rows = read_rows(path, trial=trial) if path.exists() else pd.DataFrame(columns=columns, dtype=str)
-        if "shots" not in rows and len(shots := self.plan.folds.shots) == 1:  # an earlier version's
-            rows = rows.assign(shots=str(shots[0]))
         if missing := [column for column in columns if column not in rows]:
             raise BadInput(f"{path}: no column {missing[0]!r}; {self._mend}")
         self._check_seals(name, rows, records)

@@ -49,8 +49,7 @@ def read_saved_settings(out: Path) -> SavedSettings:
 
 def caveats_of(notes: Mapping[str, Any]) -> list[str]:
     """Return the caveats that a sweep.json puts beside its numbers."""
-    written = notes.get("caveats", notes.get("marks", []))  # older versions called them marks
-    return [str(caveat) for caveat in written]
+    return [str(caveat) for caveat in notes.get("caveats", [])]
 
 
 def saved_changes(saved: SavedSettings) -> list[str]:

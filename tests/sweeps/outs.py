@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +17,7 @@ from sweeps.plan.settings import Plan
 from sweeps.results.files import append
 from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import TrialRecord
+from tests.fsamc.results import RESULT
 
 PLAN = validated(
     Plan,
@@ -123,22 +126,19 @@ def outcome(
         return Outcome(fold=fold, result=None, error="it broke")
     truth = ((0, 1) * 5)[:queries]
     predicted = tuple(label if place < right else 1 - label for place, label in enumerate(truth))
-    result = FoldResult(
-        key="k",
-        category=category,
-        seed=seed,
-        draw=draw,
-        shots=config.shots,
-        head=config.head.kind,
+    result = result_of(
+        fold,
         classes=("crack", "dent"),
-        support={},
         images=tuple(f"test/{('crack', 'dent')[label]}/{n}.png" for n, label in enumerate(truth)),
         truth=truth,
         predicted=predicted,
         scores=((0.25, 0.75),) * queries,
-        excluded=0,
-        rounds=0,
-        learning=(),
         stages={"classify": 0.5},
     )
     return Outcome(fold=fold, result=result)
+
+
+def result_of(fold: Fold, **changes: Any) -> FoldResult:
+    """A result of a fold, with what a test says of it."""
+    place = {"category": fold.category, "seed": fold.seed, "draw": fold.draw}
+    return replace(RESULT, **place, shots=fold.config.shots, head=fold.config.head.kind, **changes)

@@ -59,7 +59,9 @@ def write_synthetic(out: Path, *, trials: int, seed: int = 0, data: str = "5e1fc
     (out / "trials.jsonl").write_text("".join(lines))
     (out / "sweep.json").write_text(json.dumps(NOTES))
     (out / "identity.json").write_text(
-        json.dumps({"data": {f"category {name}": data for name in CATEGORIES}, "run": "a", "plan": "b"})
+        json.dumps(
+            {"data": {f"category {name}": data for name in CATEGORIES}, "run": "a", "plan": "b", "trials": trials}
+        )
     )
     folds = pd.DataFrame(row for n, values in enumerate(settings) for row in _folds(plan, n, values, rng))
     folds.to_csv(out / "folds.csv", index=False)

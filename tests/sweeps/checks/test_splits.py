@@ -13,6 +13,8 @@ from sweeps.plan.settings import Plan
 from sweeps.results.splits import Split, lost_query_lines, splits, write_splits
 from tests.fsamc.layouts import write_category
 
+ONE = {"shots": [1]}
+
 
 def prepared(root: Path, groups: dict[str, str] | None, shots: Sequence[int] = (1,)) -> Prepared:
     write_category(root, "plate", classes={"dent": 6, "scratch": 6}, groups=groups)
@@ -96,10 +98,10 @@ def test_with_good_as_a_class_its_images_are_split_too(tmp_path: Path) -> None:
         )
         return splits(prepared)
 
-    without, with_good = found(base={"shots": 1}, space={"good": {"choice": [True, False]}})
+    without, with_good = found(folds=ONE, space={"good": {"choice": [True, False]}})
     assert (without.good, list(without.support), without.queries) == (False, ["dent", "scratch"], 4)
     assert (with_good.good, list(with_good.support), with_good.queries) == (True, ["good", "dent", "scratch"], 7)
-    assert found(base={"shots": 1, "good": True}) == [with_good]
+    assert found(folds=ONE, base={"good": True}) == [with_good]
     write_splits([without, with_good], tmp_path)
     table = pd.read_csv(tmp_path / "support.csv")
     assert list(table.loc[table["good"], "image"]) == [f"test/{name}/000.png" for name in with_good.support]

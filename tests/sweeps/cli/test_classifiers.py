@@ -110,16 +110,6 @@ def test_the_size_of_the_bank_is_small_unless_somebody_says_otherwise(desk):
         assert (reference["rows"], reference["ratio"]) == expected
 
 
-def test_older_keys_of_a_plan_are_followed_and_told(desk, capsys):
-    plan = yaml.safe_load((desk.here / "plan.yaml").read_text())
-    del plan["base"]["representation"]["parts"]
-    plan["base"]["residual"] = False
-    (desk.here / "older.yaml").write_text(yaml.safe_dump(plan))
-    assert desk.fit("--plan", desk.here / "older.yaml", out="older.fsamc") == 0
-    assert "representation.parts" in capsys.readouterr().out
-    assert read_model(desk.here / "older.fsamc")[0].config["representation"]["parts"] == ["raw"]
-
-
 def test_files_and_screen_say_what_the_classifier_answers(desk, tmp_path, capsys):
     table, lines = tmp_path / "answers.csv", tmp_path / "answers.jsonl"
     assert desk.predict(desk.photos, desk.photos.parent / "train", "--csv", table, "--jsonl", lines) == 0

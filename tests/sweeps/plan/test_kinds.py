@@ -84,7 +84,7 @@ def test_listed_configurations_have_the_values_of_their_kinds(write):
 @pytest.mark.parametrize("change", ["base.head.kind=contrastive", "space.head.kind={choice: [prototype, siamese]}"])
 def test_a_change_takes_with_it_what_only_the_kinds_had_that_it_takes_away(write, change):
     lost = "space.head.kind=null" if change.startswith("base") else change
-    assert load_plan(write(TEXT.replace("temperature: 0.2", "temperature: 0.2, weights: uniform")), [change, lost])
+    assert load_plan(write(TEXT), [change, lost])
     write(TEXT, "below.yaml")
     above = "extends: below.yaml\nspace: {head.kind: null}\nbase: {head: {kind: direct, lr: 1.0e-3}}\n"
     assert load_plan(write(above, "above.yaml")).base.head == DirectSettings(lr=1e-3)

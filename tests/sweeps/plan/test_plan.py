@@ -159,11 +159,6 @@ def test_what_replaces_a_mapping_replaces_all_of_it(write):
     assert plan.base.pseudo.foreground == "whole"
 
 
-def test_the_command_line_wins_over_all(file, write):
-    above = write("extends: plan.yaml\nbase: {good: true}\n", "above.yaml")
-    assert load_plan(above, ["base.good=false", "space.head.kind=null"]).base.good is False
-
-
 def test_a_plan_is_written_out_whole(file, write):
     plan = load_plan(write("extends: plan.yaml\nbase: {good: true}\n", "above.yaml"))
     assert "extends" not in to_yaml(plan)
@@ -390,12 +385,6 @@ def test_a_file_that_is_no_plan_is_refused(write, text, words):
 
 
 # --- what a plan means
-
-
-def test_a_plan_is_read_back_from_what_is_written(file):
-    plan = load_plan(file)
-    assert Plan.model_validate(yaml.safe_load(to_yaml(plan))) == plan
-    assert plan_hash(Plan.model_validate(yaml.safe_load(to_yaml(plan)))) == plan_hash(plan)
 
 
 def test_the_base_of_the_swept_keys_is_trial_0(file):

@@ -37,7 +37,7 @@ def test_the_numbers_of_shots(write, text, changes, shots):
 
 def test_the_line_names_the_place_and_what_is_read(write):
     (note,) = load_plan(write("name: x\nspace:\n  shots: {choice: [5, 2]}\n", "old.yaml")).notes
-    assert note.endswith("old.yaml:3:3: space.shots is folds.shots now: read as [2, 5]")
+    assert note.endswith("old.yaml:3:3: space.shots is folds.shots now: read as [5, 2]")
 
 
 @pytest.mark.parametrize(

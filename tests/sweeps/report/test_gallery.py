@@ -32,6 +32,7 @@ from sweeps.results.reader import TrialRecord
 from sweeps.results.saved_settings import SavedSettings, read_saved_settings
 from sweeps.results.splits import splits, write_splits
 from sweeps.tracking import track
+from tests.sweeps.outs import result_of
 from tests.sweeps.small import Lab, client, copied_databases, runs
 
 CLASSES = ["chip", "dent", "rust"]
@@ -84,7 +85,7 @@ def test_the_answer_that_is_shown_of_a_picture_is_the_surest_wrong_or_the_least_
 # --- of a sweep's folder, the images and the cache
 
 
-def result_of(fold: Fold, prepared: Prepared) -> FoldResult:
+def answered(fold: Fold, prepared: Prepared) -> FoldResult:
     """Every third query is named as the next class, by less and less."""
     inputs = fold.inputs(prepared.categories, prepared.textures)
     images = [(label, path) for label, paths in enumerate(inputs.queries.values()) for path in paths]
@@ -94,23 +95,13 @@ def result_of(fold: Fold, prepared: Prepared) -> FoldResult:
     scores = [
         [1 / (place + 1) if label == said else -0.5 for label in range(n)] for place, said in enumerate(predicted)
     ]
-    return FoldResult(
-        key="k",
-        category=fold.category,
-        seed=fold.seed,
-        draw=fold.draw,
-        shots=fold.config.shots,
-        head=fold.config.head.kind,
+    return result_of(
+        fold,
         classes=tuple(inputs.queries),
-        support=inputs.support,
         images=tuple(path for _, path in images),
         truth=truth,
         predicted=predicted,
         scores=tuple(map(tuple, scores)),
-        excluded=0,
-        rounds=0,
-        learning=(),
-        stages={"classify": 0.5},
     )
 
 
@@ -129,7 +120,7 @@ def out(materials: Path, tmp_path_factory) -> Path:
     for fold in prepared.folds(configuration(prepared.plan, {})):
         inputs = fold.inputs(prepared.categories, prepared.textures)
         Store(root / "cache").get(inputs.nearest(inputs.defects))
-        folder.fold(0, {}, Outcome(fold=fold, result=result_of(fold, prepared)))
+        folder.fold(0, {}, Outcome(fold=fold, result=answered(fold, prepared)))
     folder.done(0)
     folder.finish()
     return root / "out"

@@ -33,13 +33,12 @@ from sweeps.report.scores import best_scores, fold_scores
 from sweeps.report.sections import sweep_report
 from sweeps.report.write import write_report
 from sweeps.results.choices import leave_one_category_out
+from sweeps.results.fold_rows import DETECTION, PREDICTIONS
 from sweeps.results.reader import SweepReader
-from sweeps.results.saved_settings import caveats_of
-from sweeps.results.tables import DETECTED, FOLD, best_trial, over_shots, percent, ranking, summarise, unbeaten
+from sweeps.results.tables import FOLD, best_trial, over_shots, percent, ranking, summarise, unbeaten
 from tests.sweeps.synthetic import SPACE, edit, note, write_synthetic
 
 DASH = "\N{EN DASH}"
-PREDICTIONS = ["trial", "category", "seed", "draw", "image", "truth", "predicted", "scores"]
 
 
 def change_plan(out: Path, **changes) -> None:
@@ -114,8 +113,6 @@ def test_caveats_warnings_failures_and_costs_are_said(report):
     costs = ("10 min 11 s", "3.00 GiB", "features 6 (1 min 01 s), bank 4 (33 s)")
     for said in ("> **random backbone**", "- plate: few images", failures, *costs):
         assert said in markdown
-    assert caveats_of({"marks": ["RANDOM"]}) == ["RANDOM"], "as older versions wrote them"
-    assert caveats_of({"marks": ["RANDOM"], "caveats": []}) == caveats_of({}) == []
 
 
 # --- a sweep that lacks something
@@ -246,7 +243,7 @@ def test_other_measures_are_those_of_the_predictions(out):
 @pytest.mark.parametrize("seeds", [1, 4])
 def test_the_interval_is_that_of_one_folds_queries_whatever_the_number_of_seeds(tmp_path, seeds):
     answers = [("a", "a")] * 6 + [("a", "b")] * 2 + [("b", "b")] * 3 + [("b", "a")]  # 9 of 12
-    rows = [(0, "bottle_cap", seed, 0, "x.png", *pair, "{}") for seed in range(seeds) for pair in answers]
+    rows = [(0, "bottle_cap", seed, 0, 2, "x.png", *pair, "{}") for seed in range(seeds) for pair in answers]
     out = write_synthetic(tmp_path, trials=1)
     pd.DataFrame(rows, columns=PREDICTIONS).to_csv(out / "predictions.csv", index=False)
     row, average = texts(best_scores(gather(out)))
@@ -259,9 +256,8 @@ def test_the_interval_is_that_of_one_folds_queries_whatever_the_number_of_seeds(
 def test_detection_is_reported_where_it_was_on(report, tmp_path):
     assert "Detection first" not in to_markdown(report)
     out = write_synthetic(tmp_path, trials=1)
-    rows = [(0, "bottle_cap", 1, 0, 1.5, 0.6, 0.9, "", ""), (0, "bottle_cap", 2, 0, 1.5, 0.7, 0.9, "", "")]
-    columns = ["trial", "category", "seed", "draw", "threshold", *DETECTED]
-    pd.DataFrame(rows, columns=columns).to_csv(out / "detection.csv", index=False)
+    rows = [(0, "bottle_cap", 1, 0, 2, 1.5, 0.6, 0.9, "", ""), (0, "bottle_cap", 2, 0, 2, 1.5, 0.7, 0.9, "", "")]
+    pd.DataFrame(rows, columns=DETECTION).to_csv(out / "detection.csv", index=False)
     detection = section(report_of(out), "measures")[-1]
     assert texts(detection)[0] == ["bottle_cap", "65.0 ± 7.1", "90.0 ± 0.0", DASH, DASH]
 
@@ -383,14 +379,13 @@ def test_importances_that_cannot_be_estimated_say_why(axes, why):
 def test_an_address_that_an_earlier_version_kept_with_its_secret_is_shown_without(tmp_path):
     out = write_synthetic(tmp_path, trials=2)
     note(out, tracking_uri="http://me:hush@host:5000", warnings=["http://hush@host/a?token=hush was slow"])
-    write_report(out)
-    for name in ("report.md", "report.html"):
-        assert "hush" not in (out / name).read_text()
-    assert "http://***@host:5000" in (out / "report.md").read_text().replace("me:", "").replace("\\", "")
+    markdown = to_markdown(report_of(out))
+    assert "hush" not in markdown
+    assert "http://***@host:5000" in markdown.replace("me:", "").replace("\\", "")
 
 
-@pytest.mark.parametrize("name", ["a?b#c", "100 % a%20b'c", "a&b;c"])
-def test_an_out_may_have_been_moved_to_any_name(tmp_path, name):
+def test_an_out_may_have_been_moved_to_any_name(tmp_path):
+    name = "a?b#c 100 % a%20b'c&d;e"
     out = write_synthetic(tmp_path / name, trials=2)
     page = write_report(out)
     assert page.parent == out

@@ -100,13 +100,6 @@ def test_what_has_all_its_trials_cannot_be_extended(out):
             extended(plan, out, 2)
 
 
-def test_a_folder_of_an_older_version_says_nothing_of_its_trials(out):
-    identity = read_json(out / IDENTITY)
-    (out / IDENTITY).write_text(json.dumps({name: identity[name] for name in ("plan", "data", "run")}))
-    assert saved_changes(read_saved_settings(out)) == []
-    assert begin(out, 2) == 6
-
-
 def test_the_words_are_those_that_the_sweep_noted(out, tmp_path):
     assert read_saved_settings(tmp_path / "none") == SavedSettings()
     materials = {"data": "/d", "textures": None, "cache": "/c"}

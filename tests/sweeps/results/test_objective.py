@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sweeps.results.folder import SweepFolder
 from sweeps.results.reader import SweepReader
 from sweeps.results.splits import splits
 from tests.fsamc.layouts import write_category, write_textures
+from tests.fsamc.results import RESULT
 from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.results.test_folder import DATA, outcome, tell
 from tests.sweeps.small import PLAN, Lab, client, fsamc, notes, runs, table
@@ -37,11 +39,8 @@ def plan(kind: str = "query", **more: Any) -> Plan:
 
 
 def result(category: str = "cap", predicted: tuple[int, ...] = (0, 1, 1, 1), **measured: float) -> FoldResult:
-    return FoldResult(
-        key="k", category=category, seed=1, draw=0, shots=2, head="prototype", classes=("a", "b"), support={},
-        images=("1", "2", "3", "4"), truth=(0, 0, 0, 1), predicted=predicted, scores=((0.0, 1.0),) * 4,
-        excluded=0, rounds=0, learning=(), stages={}, measured=measured,
-    )  # fmt: skip
+    images, truth = ("1", "2", "3", "4"), (0, 0, 0, 1)
+    return replace(RESULT, category=category, images=images, truth=truth, predicted=predicted, measured=measured)
 
 
 # --- the plan
@@ -286,7 +285,7 @@ def few(root: Path) -> Path:
 
 def test_splits_without_queries(tmp_path):
     categories = {"cap": load_category(few(tmp_path), "cap")}
-    asked = plan(base={"shots": 3}, folds={"score": "support"})
+    asked = plan(folds={"score": "support", "shots": [3]})
     (found,) = splits(Prepared(plan=asked, categories=categories, textures=None, warnings=(), caveats=()))
     assert (found.queries, found.left_out) == (6, ())
 

@@ -14,7 +14,6 @@ from sweeps.results import rows, tables
 from sweeps.results.reader import SweepReader
 from sweeps.results.rows import GrowingTable, Replaced, read_rows
 from tests.sweeps.outs import Out
-from tests.sweeps.small import fsamc
 
 HEADER = "trial,config,category,seed,draw,shots,head,accuracy,correct,queries,status,seconds,head.kind,pretrain.lr\n"
 
@@ -69,15 +68,6 @@ def test_reading_learns_from_trials_jsonl_who_was_stopped_and_who_is_done(out: P
     assert folds_of(out)["state"].tolist() == ["stopped", "stopped", "open"]
     (out / "trials.jsonl").write_text('{"trial": 0, "values": {}, "done": true}\n{"trial": 1, "values": {}}\n')
     assert folds_of(out)["state"].tolist() == ["done", "done", "open"]
-
-
-@pytest.mark.parametrize("old", ["space: {shots: {choice: [1, 2]}}", "configurations: [{shots: 3}, {}]"])
-def test_a_sweep_of_an_earlier_version_whose_trials_differ_by_shots_is_one_line(out, old, capfd):
-    (out / "plan.yaml").write_text(f"name: old\nsearch: {{algorithm: list}}\n{old}\n")
-    assert fsamc("report", out) == 2
-    (line,) = capfd.readouterr().err.splitlines()
-    assert "its trials differ in shots" in line
-    assert "start anew in another folder" in line
 
 
 def test_a_fold_tried_again_counts_once_as_last_written(out: Path):
