@@ -42,15 +42,12 @@ class CalibratedAnswers:
 
     Attributes:
         probabilities: float64 [Q, C], rows that sum to one: of each type, were the image's among those shown.
-        novelty: float64 [Q], the higher the less like any type shown; comparable within one classifier.
-        p_values: float64 [Q] in (0, 1], the share of images of the types shown that are as novel or more.
-        is_known: bool [Q], whether the image may show one of the types shown: p above alpha.
+        is_known: bool [Q], whether the image may show one of the types shown: more than a share alpha of theirs are as
+            novel.
         sets: bool [Q, C], the types that it may show; none of them where it is not known.
     """
 
     probabilities: np.ndarray
-    novelty: np.ndarray
-    p_values: np.ndarray
     is_known: np.ndarray
     sets: np.ndarray
 
@@ -88,15 +85,10 @@ class Calibration:
             alpha: share of images of the types shown that may be called unknown, in (0, 1); and of those that are
                 called known, for which the set may lack the type.
         """
-        usual = self.novelty.p_values(encoded, elsewhere=self.elsewhere)
+        is_known = self.novelty.p_values(encoded, elsewhere=self.elsewhere) > alpha
         chances = probabilities(scores, self.temperature)
-        return CalibratedAnswers(
-            probabilities=chances,
-            novelty=self.novelty(encoded),
-            p_values=usual,
-            is_known=usual > alpha,
-            sets=label_sets(chances, self.misfits, alpha=alpha) & (usual > alpha)[:, None],
-        )
+        sets = label_sets(chances, self.misfits, alpha=alpha) & is_known[:, None]
+        return CalibratedAnswers(chances, is_known, sets)
 
     def calibrated(self, alpha: float) -> bool:
         """Whether there are photos enough for any image to be called unknown at `alpha`, in (0, 1)."""

@@ -17,7 +17,7 @@ from fsamc.classifier.photos.support_set import Photo, SupportSet, photo_names
 from fsamc.classifier.pictures import pixels_digest
 from fsamc.classifier.pipeline import Pipeline
 from fsamc.counting import counted
-from fsamc.data.category import Category, PathsByClass, leave_one_out
+from fsamc.data.category import Category, PathsByClass
 from fsamc.data.images import read_image
 from fsamc.data.pictures.encoding import jpeg
 from fsamc.data.textures import Textures
@@ -29,6 +29,7 @@ from fsamc.fold.defect_detection import threshold
 from fsamc.fold.fold_images import FoldImages
 from fsamc.fold.inputs import FoldInputs, takes_pseudo_defects
 from fsamc.fold.learners import Learner, TrainedHead, pretrained_head
+from fsamc.fold.objectives import leave_one_out_scores
 from fsamc.fold.stopwatch import Stopwatch
 from fsamc.hardware import threads
 from fsamc.heads.base import Head
@@ -238,7 +239,6 @@ def _left_out(learner: Learner, head: Head, support: SupportSet, inputs: FitInpu
     scores = np.full((len(support.photos), len(support.classes)), np.nan, np.float32)
     rows = {path: row for row, path in enumerate(inputs.category.defects)}
     if inputs.averages is None and min(map(len, inputs.support.values())) > 1:
-        for left_out, others in leave_one_out(inputs.support):
-            paths = [path for (path,) in left_out.values()]
-            scores[[rows[path] for path in paths]] = learner.trained_on(others).scores(paths)
+        for path, of_path in leave_one_out_scores(learner, inputs.support).items():
+            scores[rows[path]] = of_path
     return scores
