@@ -95,6 +95,11 @@ class FoldResult:
         return counts
 
     @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % interval over queries (Wilson)."""
+        return metrics.wilson_interval(self.correct, self.queries)
+
+    @property
     def detected(self) -> tuple[bool, ...]:
         """Which queries are called defective; empty without detection, as all of the next four are None."""
         return () if self.threshold is None else tuple(score > self.threshold for score in self.anomaly)

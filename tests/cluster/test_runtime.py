@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -200,17 +199,12 @@ def test_a_result_is_on_disk_before_it_is_told_and_found_by_the_next(started, sh
         (again,) = run_folds([fold()], FoldRunner.start(replace(shared, results=results)), at_once=1, retries=0)
         assert again.reused
         assert again.result == first.result
-    (apart,) = run_folds(
-        [fold()], FoldRunner.start(replace(shared, results=(tmp_path / "apart",))), at_once=1, retries=0
-    )
-    assert not apart.reused
-    assert json.loads(apart.result.to_json())["scores"] == json.loads(first.result.to_json())["scores"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_more_folds_run_at_once_than_there_are_workers_asked_for(started, shared, fold, workers):
-    slow = {"head__kind": "contrastive", "finetune__epochs": {2: 100}}
-    folds = [fold("tile", seed, representation__extent=n, **slow) for n in (3, 4) for seed in (1, 2)]
+    slow = {"head__kind": "contrastive", "finetune__epochs": {2: 60}}
+    folds = [fold("tile", representation__extent=n, **slow) for n in (3, 4, 5)]
     runner = FoldRunner.start(replace(shared, workers=workers))
     most, pending = 0, [runner.submit(one) for one in folds]
     while len(ray.wait(pending, num_returns=len(pending), timeout=0.05)[0]) < len(pending):

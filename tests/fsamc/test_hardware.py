@@ -23,7 +23,7 @@ def test_denormals_are_zero_inside_and_floats_again_outside():
 
 def test_finetuning_is_bit_for_bit_what_it_is_with_denormals():
     with_them, without = make_head(), make_head()
-    settings = Finetune(epochs={2: 150})  # 1200 steps: some 750 make the first denormals
+    settings = Finetune(epochs={2: 110})  # 880 steps: some 750 make the first denormals
     training.finetune.__wrapped__(with_them, support_of(2), settings)
     training.finetune(without, support_of(2), settings)
     assert_same_state(with_them, without)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from fsamc.artifacts.good_scores import held_out_rows
+from fsamc.classifier.answers import Answering
 from fsamc.classifier.classifier import DefectClassifier
+from fsamc.classifier.export import export
 from fsamc.classifier.export.compared_pictures import compared_pictures
 from fsamc.classifier.export.export import Differs, export_classifier
 from fsamc.classifier.export.one_module import OneModule, Outputs
@@ -19,25 +22,28 @@ from fsamc.data.images import read_image
 from fsamc.errors import BadInput
 from tests.fsamc.classifier.photos import files
 
-KINDS = [
+REPRESENTATIONS = [
     {"views.support": "all", "views.queries": "all"},
     {"views.queries": "flips", "representation.parts": ["centred", "raw"], "representation.scale": "none"},
     {"head.kind": "ridge", "representation.scale": "channel", "representation.weights": "uniform"},
+    {"head.kind": "cache", "head.epochs": 2, "representation.extent": 0},
+    {"head.kind": "vanilla", "head.pool": "flatten"},
+    {"reference.kind": "padim", "representation.scale": "channel", "views.queries": "all"},
+    {"support.mean": "residual"},
+]
+KINDS = [
+    *REPRESENTATIONS,
     {"head.kind": "lda"},
     {"head.kind": "logistic"},
-    {"head.kind": "cache", "head.epochs": 2, "representation.extent": 0},
     {"head.kind": "adapter"},
     {"head.kind": "cross_attention"},
     {"head.kind": "dpgn", "head.pool": "anomalous"},
     {"head.kind": "contrastive", "head.pool": "flatten"},
     {"head.kind": "siamese", "head.pool": "anomalous", "views.queries": "turns"},
-    {"head.kind": "vanilla", "head.pool": "flatten"},
     {"head.kind": "vanilla", "head.pool": "anomalous"},
     {"head.kind": "protonet", "head.pool": "flatten"},
     {"head.kind": "matchingnet", "head.pool": "anomalous"},
     {"head.kind": "maml", "head.pool": "anomalous"},
-    {"reference.kind": "padim", "representation.scale": "channel", "views.queries": "all"},
-    {"support.mean": "residual"},
 ]
 
 
@@ -55,14 +61,19 @@ def agree(outputs: Outputs, predictions: list[Prediction]) -> None:
     assert np.allclose(outputs.distances, np.stack([one.distances for one in predictions]), atol=1e-2)
 
 
-@pytest.mark.parametrize("changes", KINDS, ids=str)
+@torch.no_grad()
+def run(answering: Answering, images: np.ndarray) -> list[np.ndarray]:
+    """What a file would answer for pictures, without the file."""
+    return [one.numpy() for one in OneModule(answering).eval()(torch.from_numpy(images)).values()]
+
+
+@pytest.mark.parametrize("changes", REPRESENTATIONS, ids=str)
 def test_the_module_gives_the_answers_of_the_classifier(make, tiny_category, changes):
     classifier, paths = make(changes), files(tiny_category, tiny_category.defects + tiny_category.train)
-    with torch.no_grad():
-        outputs = OneModule(classifier.answering).eval()(torch.from_numpy(squares(classifier, paths)))
-    agree(Outputs(*(one.numpy() for one in outputs.values())), classifier.predict(paths))
+    agree(Outputs(*run(classifier.answering, squares(classifier, paths))), classifier.predict(paths))
 
 
+@pytest.mark.slow
 def test_an_onnx_file_says_what_it_is_and_runs_without_us(make, tiny_category, tmp_path):
     """In onnxruntime and in OpenVINO, for one picture and for several."""
     onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
@@ -148,12 +159,15 @@ def test_the_pictures_that_it_has_learnt_from_are_found_again_where_it_was_fitte
     assert given.count()["photo"] == len(made.photos)
 
 
-def test_a_picture_that_the_bank_holds_is_compared_by_its_anomaly_alone(make, tiny_category, tmp_path):
+def test_a_picture_that_the_bank_holds_is_compared_by_its_anomaly_alone(make, tiny_category):
     """All patches of few good images are in a bank of all rows: what is named in them is rounding."""
     whole = make({"reference.ratio": 1.0})
-    agreement = export_classifier(whole, tmp_path / "tiles.pt2", tiny_category.folder)
+    agreement = export._compared(
+        whole.answering, partial(run, whole.answering), compared_pictures(whole, tiny_category.folder), str
+    )
     learnt = {str(tiny_category.folder / path) for path in tiny_category.train}
     assert learnt <= set(agreement.empty)
+    assert not agreement.relabelled
     assert max(one.anomaly for one in whole.predict(sorted(learnt))) < min(
         one.anomaly for one in whole.predict([whole.learnt.places[photo.digest] for photo in whole.photos])
     )

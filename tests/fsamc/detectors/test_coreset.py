@@ -48,7 +48,7 @@ def clusters(rng: np.random.Generator, n: int, dim: int, *, spread: float, apart
     return centres[rng.integers(5, size=n)] + rng.normal(size=(n, dim)) * spread
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(15))
 def test_random_points(seed):
     rng = np.random.default_rng(seed)
     n, dim = int(rng.integers(1, 900)), int(rng.integers(1, 40))
@@ -57,7 +57,7 @@ def test_random_points(seed):
     assert_right(points, count, starts, block=int(rng.choice([1, 7, 64, 4096])))
 
 
-@pytest.mark.parametrize("block", [3, 32, 4096])
+@pytest.mark.parametrize("block", [3, 4096])
 @pytest.mark.parametrize(
     "case",
     [

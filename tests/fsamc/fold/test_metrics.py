@@ -72,3 +72,4 @@ def test_a_fold_shows_its_measures():
     assert result.confusion == [[2, 2], [0, 1]]
     assert result.recalls == {"a": 0.5, "b": 1.0}
     assert result.macro_f1 == pytest.approx((2 / 3 + 1 / 2) / 2)  # precision 1 and recall 1/2; 1/3 and 1
+    assert result.accuracy_interval == wilson_interval(3, 5)

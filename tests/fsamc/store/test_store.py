@@ -167,11 +167,10 @@ def write_sums(folder: Path, change: Callable[[dict[str, str]], object]) -> None
     (folder / CHECKSUMS).write_text(json.dumps(change(sums)))
 
 
-def leave_the_folder(folder: Path, *, absolutely: bool = False) -> None:
+def leave_the_folder(folder: Path) -> None:
     outside = folder.parent.parent / "outside.npy"
     np.save(outside, np.arange(2))
-    name = str(outside) if absolutely else "../../outside.npy"
-    write_sums(folder, lambda sums: {**sums, name: file_digest(outside)})
+    write_sums(folder, lambda sums: {**sums, "../../outside.npy": file_digest(outside)})
 
 
 def seal(folder: Path, content: bytes) -> None:
@@ -244,10 +243,6 @@ DAMAGES = [
     empty_it,
     flip_a_bit,
     leave_the_folder,
-    pytest.param(lambda folder: leave_the_folder(folder, absolutely=True), id="leave the folder absolutely"),
-    pytest.param(lambda folder: os.truncate(folder / "values.npy", 150), id="truncated file"),
-    pytest.param(lambda folder: shutil.copyfile(folder / "squares.npy", folder / "values.npy"), id="files swapped"),
-    pytest.param(lambda folder: (folder / "values.npy").write_bytes(b""), id="empty file"),
     pytest.param(lambda folder: (folder / "values.npy").unlink(), id="file gone"),
     pytest.param(lambda folder: np.save(folder / "foreign.npy", np.arange(9)), id="foreign file"),
     pytest.param(lambda folder: (folder / CHECKSUMS).unlink(), id="no checksums"),
@@ -256,7 +251,6 @@ DAMAGES = [
         pytest.param(lambda folder, text=text: (folder / CHECKSUMS).write_text(text), id=f"checksums are {text[:4]!r}")
         for text in ("[]", "null", "\0", "[" * 100_000)
     ),
-    pytest.param(lambda folder: (folder / CHECKSUMS).write_text("{}"), id="checksums of nothing"),
     pytest.param(lambda folder: (folder / CHECKSUMS).write_bytes(b"\xff\xfe{"), id="checksums are no text"),
     pytest.param(lambda folder: write_sums(folder, lambda sums: dict.fromkeys(sums, 0)), id="checksums are numbers"),
     pytest.param(lambda folder: write_sums(folder, lambda sums: {**sums, "..": "0"}), id="checksum of the parent"),
