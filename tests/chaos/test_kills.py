@@ -147,19 +147,6 @@ def test_a_second_ctrl_c_stops_at_once(done):
     pd.testing.assert_frame_equal(table(out), table(done.root / "reference"))
 
 
-def test_a_driver_killed_half_way_is_resumed_to_the_same_table(done):
-    out = done.root / "killed"
-    words = done.words(done.plan(), "resources.workers=2", out="killed", cache="killed-cache")
-    done.kill_when(lambda: n_rows(out) >= N_FOLDS // 2, words)
-    assert N_FOLDS // 2 <= n_rows(out) < N_FOLDS
-    before = {number: run.info.run_id for number, run in runs(out)[1].items()} if (out / "mlflow.db").exists() else {}
-    done.finish([*words, "--resume", "must"])
-    assert_same_results(out, done.root / "reference")
-    assert_built_once(out, done)
-    assert_tracked(out, trials=4)
-    assert before.items() <= {number: run.info.run_id for number, run in runs(out)[1].items()}.items()
-
-
 def test_a_driver_killed_among_folds_of_several_shots_is_resumed_to_the_same_table(done):
     plan = done.plan("shots.yaml", folds={"seeds": [1], "shots": [1, 2, 3]})
     reference = done.sweep(plan, out="shots-reference")

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from fsamc.data import demo_data
+from fsamc.data.demo_data import write_demo
 from sweeps.cli import app
+from sweeps.estimate.measure import Measured
 from sweeps.plan.load import load_plan
 from tests import one_ray
 from tests.docs.pages import ROOT, Block, anchors, blocks, links, pages
@@ -31,11 +35,12 @@ SHORT += ["base.finetune.epochs={2: 1}", "--backbone", "tiny.pt2"]
 RESULTS = "fsamc sweep smoke --data images --textures textures --out results"
 REASONS = {"docker", "a cluster", "kubectl", "sbatch", "ssh", "a cloud", "MLflow", "the network", "an environment"}
 REASONS |= {"a browser", "an hour"}
-PAGES = pages()
+PAGES = {page: str(page.relative_to(ROOT)) for page in pages()}
 HEAD_PAGE = ROOT / "docs" / "how-to" / "add-a-head.md"
 CARRIED = {ROOT / "docs" / "how-to" / "docker.md", ROOT / "docs" / "how-to" / "manifests.md"}
-SLEEPING = {"search.md", "tutorial.md"}  # pages that are not about what folds find
-NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SLOW = {"deploy.md"}
+# Pages that are not about what folds find.
+SLEEPING = {"search.md", "tutorial.md", "few-photos.md", "after-a-kill.md", "own-images.md"}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +57,12 @@ def reader(tmp_path_factory) -> Path:
 
 
 def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Work in the reader's folder, with a cache there and a Ray that stays up."""
+    """Work in the reader's folder, with a cache there and a Ray that stays up.
+
+    Dry runs measure no fold, and of demo data there is a part.
+    """
+    patch.setattr("sweeps.estimate.estimate.measure", lambda *_, **__: Measured())
+    patch.setattr(demo_data, "write_demo", partial(write_demo, train=6, good=1, per_class=6, textures=1))
     patch.chdir(folder)
     patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     patch.setenv("COLUMNS", "160")
@@ -62,7 +72,7 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
 def short(command: list[str]) -> list[str]:
     """Take the words after `fsamc`; a sweep gets what makes it short, and figures are drawn once, for `results`."""
     words = command[1:]
-    if words[0] == "fit":
+    if words[0] in ("fit", "check"):
         return words + SMALL + SHORT[-2:]
     if words[0] != "sweep":
         return words
@@ -83,13 +93,15 @@ def matches(line: str, printed: str) -> bool:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=PAGES[page], marks=[pytest.mark.slow] * (page.name in SLOW)) for page in PAGES]
+)
 def test_the_blocks_of_a_page_run_in_order(page, request, monkeypatch, capsys):
     runnable = [block for block in blocks(page) if block.runs and page != HEAD_PAGE]
     if runnable:
         enter(request.getfixturevalue("reader"), monkeypatch)
     scope: dict[str, object] = {"__name__": "page"}
-    with folds_that_sleep(report=True) if page.name in SLEEPING else nullcontext():
+    with folds_that_sleep() if page.name in SLEEPING else nullcontext():
         for block in runnable:
             work(block, page, scope, capsys)
 
@@ -130,7 +142,7 @@ def check_plan(block: Block) -> None:
     load_plan(str(file))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", PAGES, ids=PAGES.values())
 def test_what_does_not_run_here_says_why_and_is_linted(page, tmp_path):
     for block in blocks(page):
         if block.runs:
@@ -170,7 +182,7 @@ def parse(words: list[str]) -> None:
         get_command(app).commands["sweep"].make_context("sweep", context.args)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", PAGES, ids=PAGES.values())
 def test_links_lead_somewhere(page):
     """Within the site MkDocs looks too; here also the pages that are read in the repository."""
     for target in links(page):

@@ -23,12 +23,15 @@ import pytest
 import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import make_url
 
 from fsamc.store.store import Store
 from sweeps.checks.prepare import Prepared, prepare
 from sweeps.cli import app, guarded
 from sweeps.plan.kinds import without_lost
 from sweeps.plan.load import load_plan
+from sweeps.search.storage import StudyStorage
 from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
 
@@ -210,21 +213,28 @@ def fsamc(*words: object) -> int:
 
 @contextmanager
 def copied_databases() -> Iterator[None]:
-    """MLflow databases that are new in this process are copies of one: MLflow's migrations take a second for each."""
+    """Databases of MLflow and Optuna that are new in this process are copies of one: tables take seconds to be made."""
+    open_study = StudyStorage._rdb
 
     def copy(database: Path) -> None:
         if not database.exists():
-            database.write_bytes(_empty_database())
+            database.write_bytes(_empty_database(MlflowClient))
 
-    with mock.patch("sweeps.tracking.uri._create_whole", copy):
+    def opened(storage: StudyStorage, text: str) -> BaseStorage:
+        url = make_url(text)
+        if url.drivername == "sqlite" and not Path(url.database).exists():
+            Path(url.database).write_bytes(_empty_database(RDBStorage))
+        return open_study(storage, text)
+
+    with mock.patch("sweeps.tracking.uri._create_whole", copy), mock.patch.object(StudyStorage, "_rdb", opened):
         yield
 
 
 @cache
-def _empty_database() -> bytes:
+def _empty_database(made_by: Callable[[str], object]) -> bytes:
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "runs.db"
-        MlflowClient(f"sqlite:///{file}")
+        file = Path(folder) / "empty.db"
+        made_by(f"sqlite:///{file}")
         return file.read_bytes()
 
 

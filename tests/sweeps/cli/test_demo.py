@@ -17,10 +17,12 @@ from fsamc.data.demo_data import write_demo
 from fsamc.errors import BadInput
 from fsamc.features.networks import torchvision_resnet
 from fsamc.features.weights import origin
+from sweeps.best_trial import BestTrial
 from sweeps.cli import demo
 from sweeps.plan.load import load_plan
 from tests import one_ray
-from tests.sweeps.small import fsamc
+from tests.sweeps.asleep import folds_that_sleep
+from tests.sweeps.small import fsamc, notes
 
 CHANGES = [
     "folds.categories=[bottle_cap]",
@@ -35,7 +37,7 @@ CHANGES = [
 
 
 def run(folder: Path, patch: pytest.MonkeyPatch) -> str:
-    """The demo as it is, on fewer images and where ImageNet's weights cannot be had, whatever this machine has."""
+    """The screen of the demo, on fewer images and where ImageNet's weights cannot be had, whatever this machine has."""
 
     def nowhere(name: str) -> None:
         raise BadInput(f"the ImageNet weights of {name} are nowhere: place them")
@@ -50,17 +52,23 @@ def run(folder: Path, patch: pytest.MonkeyPatch) -> str:
     return screen.getvalue()
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory):
+def run_twice(tmp_path_factory, patch: pytest.MonkeyPatch) -> tuple[Path, str, str]:
     """The demo's folder after a second demo in it, and the screens of both.
 
     The second goes on in a copy of the folder: within one process, MLflow holds on to a database that is removed.
     """
     folder, again = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("again")
-    with pytest.MonkeyPatch.context() as patch:
-        first = run(folder, patch)
-        shutil.copytree(folder, again, dirs_exist_ok=True)
-        return again / "demo", first, run(again, patch)
+    first = run(folder, patch)
+    shutil.copytree(folder, again, dirs_exist_ok=True)
+    return again / "demo", first, run(again, patch)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory) -> tuple[Path, str, str]:
+    """Two demos whose folds answer at once, without figures."""
+    with pytest.MonkeyPatch.context() as patch, folds_that_sleep(report=True):
+        patch.setattr(BestTrial, "draw_figures", lambda _: False)
+        return run_twice(tmp_path_factory, patch)
 
 
 @pytest.mark.ray
@@ -83,25 +91,32 @@ def test_the_backbone_that_served_stands_wherever_a_number_is(shown):
 
 @pytest.mark.ray
 def test_the_screen_ends_with_the_report_and_the_line_that_opens_mlflow(shown):
-    folder, _, second = shown
+    _, _, second = shown
     report, figures, opens = second.splitlines()[-3:]
     assert report.split() == ["report", "demo/out/report.html"]
-    assert figures.split()[:2] == ["figures", "demo/out/figures"]
-    assert [path.name for path in (folder / "out" / "figures").glob("*-tsne.png")] == ["bottle_cap-tsne.png"]
+    assert figures.split() == ["figures", "fsamc", "figures", "demo/out"]
     assert opens.split() == ["MLflow", "fsamc", "ui", "demo/out"]
 
 
 @pytest.mark.ray
-def test_a_second_demo_starts_again_and_says_so_and_builds_nothing(shown):
+def test_a_second_demo_starts_again_and_says_so_and_takes_the_folds_from_the_cache(shown):
     folder, first, second = shown
     assert "starting again" not in first
     assert second.splitlines()[0] == "demo/out holds an earlier demo: starting again, with what demo/cache keeps"
+    assert len(pd.read_csv(folder / "out" / "folds.csv")) == 2, "a fold of each trial, once"
+    assert (notes(folder / "out")["folds_reused"], notes(folder / "out")["folds"]) == (2, 2)
+    summary = [next(line for line in text.splitlines() if line.startswith("│     0 │")) for text in (first, second)]
+    assert summary[0] == summary[1]
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_real_demo_draws_figures_and_a_second_one_builds_nothing(tmp_path_factory, monkeypatch):
+    folder, first, second = run_twice(tmp_path_factory, monkeypatch)
     builds = [re.findall(r"│ build \w+ +│ +(\d+) │", text) for text in (first, second)]
     assert {*builds[0]} - {"0"}
     assert {*builds[1]} == {"0"}
-    assert len(pd.read_csv(folder / "out" / "folds.csv")) == 2, "a fold of each trial, once"
-    summary = [next(line for line in text.splitlines() if line.startswith("│     0 │")) for text in (first, second)]
-    assert summary[0] == summary[1]
+    assert [path.name for path in (folder / "out" / "figures").glob("*-tsne.png")] == ["bottle_cap-tsne.png"]
 
 
 def test_data_are_there_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -127,6 +142,6 @@ def test_a_folder_that_holds_no_demo_is_left_as_it_is(tmp_path, monkeypatch, cap
     monkeypatch.setattr(demo_data, "write_demo", partial(write_demo, train=3, good=1, per_class=4, textures=1))
     (tmp_path / "demo" / "out").mkdir(parents=True)
     (tmp_path / "demo" / "out" / "thesis.tex").write_text("years of work")
-    assert fsamc("demo") == 2
+    assert fsamc("demo", *CHANGES) == 2
     assert "demo/out: is not empty and holds no sweep" in capsys.readouterr().err
     assert (tmp_path / "demo" / "out" / "thesis.tex").read_text() == "years of work"

@@ -12,7 +12,6 @@ from sweeps.finals.final_tables import read_final
 from sweeps.plan.load import load_plan
 from sweeps.results.choices import recommendation
 from sweeps.results.reader import SweepReader
-from sweeps.trials.status import is_finished
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
 from tests.sweeps.small import Lab, fsamc, n_rows, notes, runs
 
@@ -20,7 +19,6 @@ pytestmark = pytest.mark.ray
 
 SPACE = {"representation.patches": {"choice": [5, 8, 20, 40]}}
 FINAL = {"trials": 2, "most": 2, "draws": 3, "share": 0.3}
-TABLES = ("final.csv", "final_folds.csv", "final_predictions.csv")
 
 
 def plan_with_final(lab: Lab, **final: float):
@@ -72,27 +70,6 @@ def test_the_number_is_said_before_and_after_and_stands_everywhere(ended):
     assert parent.data.metrics["final_accuracy"] == pytest.approx(number.mean)
     assert (parent.data.metrics["final_low"], parent.data.metrics["final_high"]) == pytest.approx(number[2:4])
     assert saved.plan.search.final.draws == 3
-
-
-@pytest.mark.slow
-def test_a_final_that_was_killed_goes_on_to_the_same_tables(ended):
-    reference, out = ended.root / "reference", ended.root / "killed"
-    words = ended.words(plan_with_final(ended), "--no-reuse", out="killed")
-
-    def in_final() -> bool:
-        folds = out / ".folds" / "fold"
-        return n_rows(out) == 16 and folds.is_dir() and len(list(folds.iterdir())) > 18
-
-    ended.kill_when(in_final, words, asleep=0.3)
-    assert not (out / "final.csv").exists()
-    assert not is_finished(out)
-    with folds_that_sleep():
-        ended.finish(words)
-    for name in TABLES:
-        mine, theirs = (pd.read_csv(where / name) for where in (out, reference))
-        pd.testing.assert_frame_equal(
-            mine.drop(columns="seconds", errors="ignore"), theirs.drop(columns="seconds", errors="ignore")
-        )
 
 
 @pytest.mark.slow

@@ -17,12 +17,13 @@ TEN_MB = 10_000_000
 
 
 def reported(out: Path, trials: int) -> Path:
-    """A synthetic sweep's report.html, with two figures."""
+    """A synthetic sweep's report.html, with two figures; of many trials with large ones."""
     write_synthetic(out, trials=trials)
     (out / "figures").mkdir()
+    size = (2400, 1200) if trials > 100 else (600, 300)
     files = [f"figures/bottle_cap-{kind}.png" for kind in ("tsne", "pseudo")]
     for place, file in enumerate(files):
-        Image.effect_noise((2400, 1200), 30 + place).save(out / file)
+        Image.effect_noise(size, 30 + place).save(out / file)
     note(out, figures={"trial": 0, "files": files})
     return write_report(out)
 

@@ -88,7 +88,14 @@ def test_a_sweep_keeps_away_from_an_out_that_another_writes_to(lab, capfd):
 @pytest.mark.ray
 @pytest.mark.parametrize(
     ("second", "said"),
-    [("folds.seeds=[1,2,3]", r"another plan .folds.seeds was \[1, 2\] and is \[1, 2, 3\]"), ("", "")],
+    [
+        pytest.param(
+            "folds.seeds=[1,2,3]",
+            r"another plan .folds.seeds was \[1, 2\] and is \[1, 2, 3\]",
+            marks=pytest.mark.slow,
+        ),
+        ("", ""),
+    ],
 )
 def test_of_two_sweeps_that_found_out_empty_the_second_finds_the_first_one_s(lab, monkeypatch, second, said, capfd):
     """The first begins and ends after the second has checked, and before it takes the lock."""

@@ -55,29 +55,6 @@ def cell(summary, trial, category, shots=None):
     return found.iloc[0]
 
 
-def test_draws_are_averaged_before_seeds():
-    # Seed 1 has three draws (mean 0.4), seed 2 one (0.8): mean of seeds 0.6, not the folds' mean 0.5.
-    folds = table(
-        row(0, "pcb", 1, 0.2, draw=0),
-        row(0, "pcb", 1, 0.4, draw=1),
-        row(0, "pcb", 1, 0.6, draw=2),
-        row(0, "pcb", 2, 0.8, draw=0),
-    )
-    pcb = cell(tables.summarise(folds), 0, "pcb")
-    assert pcb["mean"] == pytest.approx(0.6)
-    assert pcb["std"] == pytest.approx(math.sqrt(0.08))  # n - 1: (0.2² + 0.2²) / 1
-    assert pcb["seeds"] == 2
-
-
-def test_std_of_the_average_is_over_per_seed_averages():
-    # The categories move in opposite directions: each has a spread, their average has none.
-    summary = tables.summarise(grid({0: {"pcb": [0.2, 0.4], "tile": [0.8, 0.6]}}))
-    average = cell(summary, 0, "average")
-    assert (average["mean"], average["std"]) == (pytest.approx(0.5), pytest.approx(0.0, abs=1e-12))
-    assert cell(summary, 0, "pcb")["std"] == pytest.approx(math.sqrt(0.02))
-    assert average["categories"] == 2
-
-
 def test_average_is_over_the_categories_that_every_trial_has():
     summary = tables.summarise(grid({0: {"pcb": [0.2], "tile": [1.0]}, 1: {"pcb": [0.3]}}))
     assert cell(summary, 0, "average")["mean"] == pytest.approx(0.2)
@@ -90,13 +67,6 @@ def test_a_trial_whose_folds_all_failed_takes_no_category_from_the_others():
     summary = tables.summarise(folds)
     assert cell(summary, 0, "average")["mean"] == pytest.approx(0.3)
     assert set(summary["trial"]) == {0}
-
-
-def test_a_seed_that_lacks_a_common_category_has_no_average():
-    folds = grid({0: {"pcb": [0.2, 0.9], "tile": [0.4]}})
-    average = cell(tables.summarise(folds), 0, "average")
-    assert average["mean"] == pytest.approx(0.3)
-    assert average["seeds"] == 1
 
 
 def test_one_seed_has_a_dash_for_its_spread_and_a_missing_category_is_a_dash():

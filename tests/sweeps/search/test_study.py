@@ -161,22 +161,6 @@ def test_a_search_that_goes_on_after_trials_were_stopped_proposes_what_it_would_
     assert [*found, *raced(resumed)] == undisturbed
 
 
-def test_a_trial_that_failed_and_was_then_stopped_early_is_entered_once_more_as_pruned(tmp_path):
-    first = make_proposer(plan(trials=2), home(tmp_path))
-    proposals = [first.propose(), first.propose()]
-    first.tell(1, None)
-    for _ in range(2):
-        resumed = make_proposer(plan(trials=2), home(tmp_path))
-        for proposal in proposals:
-            resumed.replay(*proposal)
-        resumed.prune(1, 0.5, folds={0: 0.25})
-        assert resumed.propose() is None
-    there = trials(f"sqlite:///{tmp_path / 'study.db'}")
-    assert [trial.state.name for trial in there] == ["RUNNING", "FAIL", "PRUNED"]
-    assert (there[2].params, there[2].intermediate_values) == (there[1].params, {0: 0.25})
-    assert (there[2].user_attrs["accuracy_estimate"], there[2].user_attrs["again"]) == (0.5, 1)
-
-
 def test_what_another_score_chooses_by_is_called_objective_and_not_accuracy(tmp_path):
     asked = plan(trials=2)
     asked = asked.model_copy(update={"objective": asked.objective.model_copy(update={"kind": "support"})})
@@ -208,30 +192,24 @@ def test_what_a_killed_driver_entered_and_never_wrote_down_is_run_under_its_numb
     assert {trial.state for trial in trials(f"sqlite:///{tmp_path / 'study.db'}")} == {TrialState.COMPLETE}
 
 
-def test_a_trial_that_failed_and_was_tried_again_is_learnt_from_and_counts_once(tmp_path):
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_trial_that_failed_and_was_tried_again_is_learnt_from_and_counts_once(tmp_path, stopped):
     first = make_proposer(plan(trials=3), home(tmp_path))
-    values = [first.propose(), first.propose(), first.propose()]
+    proposals = [first.propose(), first.propose(), first.propose()]
     for number in range(3):
         first.tell(number, None if number == 1 else 0.5)
     for _ in range(2):  # the second time it is known already
         resumed = make_proposer(plan(trials=3), home(tmp_path))
-        for proposal in values:
+        for proposal in proposals:
             resumed.replay(*proposal)
-        resumed.tell(1, 0.75)
+        resumed.prune(1, 0.75, folds={0: 0.25}) if stopped else resumed.tell(1, 0.75)
         assert resumed.propose() is None
     there = trials(f"sqlite:///{tmp_path / 'study.db'}")
-    assert [trial.state.name for trial in there] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
-    assert (there[3].params, there[3].value, there[3].user_attrs["again"]) == (there[1].params, 0.75, 1)
-
-
-def test_a_study_that_was_lost_is_made_again_from_out(tmp_path):
-    found = run(make_proposer(plan(), home(tmp_path)), 5)
-    (tmp_path / "study.db").unlink()
-    resumed = make_proposer(plan(), home(tmp_path))
-    for number, values in found:
-        resumed.replay(number, values)
-        resumed.tell(number, score(values), seconds=2.0, std=0.1)
-    assert [*found, *run(resumed)] == run(make_proposer(plan()))
+    ended = "PRUNED" if stopped else "COMPLETE"
+    assert [trial.state.name for trial in there] == ["COMPLETE", "FAIL", "COMPLETE", ended]
+    assert (there[3].params, there[3].value) == (there[1].params, None if stopped else 0.75)
+    attributes = there[3].user_attrs
+    assert (attributes["accuracy_estimate" if stopped else "accuracy"], attributes["again"]) == (0.75, 1)
 
 
 def test_a_study_that_holds_something_else_under_a_number_is_not_gone_on_with(tmp_path, storage):
@@ -335,10 +313,10 @@ def test_a_storage_that_goes_away_is_told_in_a_line(tmp_path):
 class Driver:
     """A process that adds trials to a study."""
 
-    def __init__(self, asked: Plan, out: Path, name: str, *, seconds: float = 0.05) -> None:
+    def __init__(self, asked: Plan, out: Path, name: str) -> None:
         out.mkdir(exist_ok=True)
         (out / f"{name}.json").write_text(asked.model_dump_json(exclude_unset=True))
-        words = ["-m", "tests.sweeps.driver", str(out / f"{name}.json"), str(out / name), name, str(seconds)]
+        words = ["-m", "tests.sweeps.driver", str(out / f"{name}.json"), str(out / name), name, "0.05"]
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", *words],
             stdin=subprocess.PIPE,
@@ -354,13 +332,6 @@ class Driver:
     def go(self) -> None:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-
-    def first_line(self) -> str:
-        return self._process.stdout.readline()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
 
     def ran(self) -> dict[int, dict]:
         """Values of the trials that it ran and told, by number."""
@@ -421,8 +392,8 @@ def database(server, monkeypatch, request) -> tuple[str, str]:
     [
         pytest.param("postgresql", SPACE, 30, 30, marks=pytest.mark.slow),
         ("postgresql", SMALL, 100, 20),
-        ("sqlite", SMALL, 16, 16),
-        ("journal", SMALL, 16, 16),
+        pytest.param("sqlite", SMALL, 16, 16, marks=pytest.mark.slow),
+        pytest.param("journal", SMALL, 16, 16, marks=pytest.mark.slow),
     ],
     ids=["endless", "exhausted", "sqlite", "journal"],
 )
@@ -439,25 +410,6 @@ def test_two_drivers_at_once_lose_nothing_and_run_nothing_twice(kind, space, mos
 
 
 class TestPostgreSQL:
-    @pytest.mark.slow
-    def test_a_killed_driver_is_resumed_beside_another(self, database, tmp_path):
-        asked = plan(storage=database[0], trials=12)
-        killed = Driver(asked, tmp_path, "a", seconds=100)
-        killed.ready()
-        killed.go()
-        number, values = json.loads(killed.first_line())
-        killed.kill()
-        other = Driver(asked, tmp_path, "b")
-        other.ready()
-        other.go()
-        ran = other.ran()
-        assert len(ran) == 11
-        resumed = Driver(asked, tmp_path, "a")
-        resumed.ready()
-        resumed.go()
-        assert resumed.ran() == {number: values}
-        assert_each_once(ran, {number: values}, asked, database[1], 12)
-
     def test_the_password_is_nowhere_in_what_is_said(self, server, monkeypatch, tmp_path):
         monkeypatch.setenv("PGSECRET", "wrong-hush")
         address = server.make_database("closed")

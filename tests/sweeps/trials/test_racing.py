@@ -278,19 +278,6 @@ def test_of_the_trials_that_are_stopped_few_would_have_ended_level_or_above():
     assert wrong / stopped < 0.1 + 3 * sqrt(0.1 * 0.9 / stopped)
 
 
-def test_more_confidence_stops_fewer():
-    rng = np.random.default_rng(1)
-    rows = [list(rng.normal(0.5 - 0.002 * number, 0.06, N)) for number in range(40)]
-
-    def stopped(confidence):
-        run = Run(confidence=confidence)
-        return sum(run.trial(number, row) is not None for number, row in enumerate(rows))
-
-    counts = [stopped(confidence) for confidence in (0.6, 0.8, 0.95, 0.999)]
-    assert counts == sorted(counts, reverse=True)
-    assert counts[0] > counts[-1]
-
-
 # --- the order of arrival, and the same again
 
 

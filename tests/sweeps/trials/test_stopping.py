@@ -26,7 +26,7 @@ from sweeps.trials.interrupts import BUDGET
 from sweeps.trials.stopping import EarlyStopping
 from sweeps.trials.tuner import side_by_side
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
-from tests.sweeps.small import Lab, notes, runs, table
+from tests.sweeps.small import Lab, notes, runs
 
 FOLDS = [Fold(category=name, seed=seed, draw=0, config=FoldConfig()) for seed in (1, 2) for name in "abcd"]
 
@@ -274,38 +274,6 @@ def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everyb
     done = early[early["trial"].map(early.groupby("trial").size()) == 8]
     both = pd.merge(done, folds, on=["trial", *tables.FOLD])
     assert (both["accuracy_x"] == both["accuracy_y"]).all()
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-@pytest.mark.parametrize(("algorithm", "kind", "until"), [("grid", "race", "budget"), ("random", "proved", "decided")])
-def test_a_search_whose_trials_are_known_ends_in_the_same_table_after_its_budget_was_spent(
-    lab: Lab, algorithm, kind, until
-):
-    """Whatever ran side by side, and however far each trial had come."""
-    space = {
-        "representation.patches": {"choice": [1, 3, 40]},
-        "representation.parts": {"choice": [["residual"], ["raw"]]},
-    }
-    search = {
-        "algorithm": algorithm,
-        "trials": 6,
-        "until": until,
-        "stopping": {"kind": kind, "confidence": 0.6, "error": 0.4},
-    }
-    folds = {"seeds": [1, 2], "draws": [0, 1], "shots": [1, 2]}
-    parts = RACE | {"configurations": [], "space": space, "search": search, "folds": folds}
-    plan = lab.plan(**parts | {"resources": {"workers": 2, "gpus": 0}})
-    words, out = lab.words(plan, "--no-reuse", "--offline"), lab.root / "out"
-    with folds_that_sleep(0.02):
-        whole = lab.sweep(plan, "--no-reuse", "--offline", out="whole")
-        with budget_spent_after(20, out):
-            lab.finish(words)
-        lab.finish(words)
-    assert any(record.stopped for record in SweepReader(whole).trials)
-    assert table(out).equals(table(whole))
-    assert SweepReader(out).trials == SweepReader(whole).trials
-    assert (out / "summary.csv").read_text() == (whole / "summary.csv").read_text()
 
 
 def _assert_tracked(out, folds, stopped):

@@ -21,6 +21,7 @@ from sweeps.results.folder import SweepFolder
 from sweeps.results.identity import check_resumable, read_identity
 from sweeps.results.reader import SweepReader
 from sweeps.results.saved_settings import read_saved_settings
+from sweeps.trials.status import is_finished
 from tests import one_ray
 from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import Lab, assert_tracked, fsamc, notes
@@ -108,7 +109,9 @@ def some(cases: Mapping[str, Any], *fast: str) -> list[Any]:
 )
 def test_the_same_command_gives_the_table_of_an_undisturbed_sweep(finished: Lab, damage, capfd):
     out, kept = finished.root / "out", finished.root / "kept"
+    assert is_finished(out)
     damage(out)
+    assert not is_finished(out)
     one_ray.up()
     with folds_that_sleep():
         assert fsamc(*finished.words(finished.root / "plan.yaml")) == 0
@@ -192,7 +195,7 @@ def test_every_file_gives_the_right_table_or_one_line(finished: Lab, tmp_path, c
     assert identity is not None
     for file in sorted(path for path in kept.iterdir() if path.is_file()):
         out = tmp_path / file.name / "out"
-        shutil.copytree(kept, out)
+        shutil.copytree(kept, out, ignore=lambda folder, names: [one for one in names if Path(folder, one).is_dir()])
         (out / file.name).write_bytes(change(file.read_bytes()))
         with one_line_at_most(out):
             pd.testing.assert_frame_equal(gather(out).summary, whole)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sweeps.results.reader import SweepReader
+from sweeps.trials.status import is_finished
 from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.in_mlflow import contents
 from tests.sweeps.small import Lab, assert_same_results, n_rows, notes
@@ -47,6 +48,7 @@ def test_a_driver_killed_in_its_race_and_in_its_final_ends_in_the_tables_of_an_u
     assert rows // 2 <= n_rows(out) < rows
     lab.kill_when(in_final(out), words, asleep="0.3x3")
     assert not (out / "final.csv").exists()
+    assert not is_finished(out)
     with folds_that_sleep():
         lab.finish(words)
 

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from sweeps.results.reader import SweepReader
-from sweeps.results.tables import summarise
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_category_3d, write_textures
-from tests.sweeps.small import PLAN, Lab, fsamc, notes, runs
+from tests.sweeps.small import PLAN, Lab, fsamc, notes
 
 BASE = PLAN["base"] | {
     "head": PLAN["base"]["head"] | {"kind": "contrastive"},
@@ -39,34 +38,6 @@ def out(lab) -> Path:
     """A sweep over shots and `good`, with pretraining on polygons: 2 textures x 4 numbers of sides."""
     space = {"good": {"choice": [False, True]}}
     return lab.sweep(lab.plan(base=BASE, space=space, folds={"seeds": [1], "shots": [2, 5]}))
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_category_too_small_for_five_shots_is_a_dash_and_not_in_the_average(out):
-    summary = summarise(SweepReader(out).folds)
-    means = summary.set_index(["trial", summary["shots"].fillna(0), "category"])["mean"]
-    for trial in TRIALS:
-        assert (trial, 2, "tire") in means.index
-        assert (trial, 5, "tire") not in means.index
-        two = sum(means[trial, 2, name] for name in ("bagel", "nut", "tire")) / 3
-        five = sum(means[trial, 5, name] for name in ("bagel", "nut")) / 2
-        average = [means[trial, shots, "average"] for shots in (2, 5, 0)]
-        assert average == pytest.approx([two, five, (two + five) / 2])
-    written = pd.read_csv(out / "summary.csv")
-    pd.testing.assert_frame_equal(written, summary, check_dtype=False)
-    report = (out / "report.md").read_text()
-    for trial, run in runs(out)[1].items():
-        metrics = run.data.metrics
-        told = [metrics[name] for name in ("accuracy_2shot", "accuracy_5shot", "accuracy")]
-        assert told == pytest.approx([means[trial, shots, "average"] for shots in (2, 5, 0)])
-        assert metrics["accuracy_5shot/nut"] == pytest.approx(means[trial, 5, "nut"])
-        assert "accuracy_5shot/tire" not in metrics
-        assert f"{100 * means[trial, 0, 'average']:.1f}" in report
-    warnings = notes(out)["warnings"]
-    assert [line for line in warnings if "tire" in line] == [
-        "left out at 5 shots: tire: class combined has 5 images of 5 groups, 5 shots and a query need 6 groups"
-    ]
 
 
 @pytest.mark.ray

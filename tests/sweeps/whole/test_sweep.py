@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +21,6 @@ from fsamc.store.store import Store
 from sweeps.results.choices import recommendation
 from sweeps.results.reader import SweepReader
 from sweeps.results.tables import over_shots
-from sweeps.trials.status import is_finished
 from tests import one_ray
 from tests.sweeps.asleep import folds_that_sleep
 from tests.sweeps.small import (
@@ -186,6 +187,54 @@ def test_a_failed_fold_says_why_and_is_tried_again_by_the_same_command(quick, ca
     assert_tracked(out, trials=4)
 
 
+def test_sigterm_finishes_the_running_folds_and_every_line_is_an_event(quick, capfd):
+    out = quick.root / "term"
+
+    def terminate() -> None:
+        until(lambda: n_rows(out) >= 3)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with folds_that_sleep(0.4):
+        threading.Thread(target=terminate, daemon=True).start()
+        code = fsamc(*quick.words(quick.plan(), "--no-reuse", "--json", out="term"))
+    output, errors = capfd.readouterr()
+    assert code == 1, errors
+    assert errors == "fsamc: interrupted; the same command goes on where this one stopped\n"
+    events = [json.loads(line) for line in output.splitlines()]
+    assert events[0]["event"] == "started"
+    (finishing,) = (place for place, event in enumerate(events) if event["event"] == "finishing")
+    assert events[finishing]["reason"] == "interrupted"
+    later = [event for event in events[finishing:] if event["event"] == "fold"]
+    assert len(later) <= events[finishing]["folds"] + 1  # one more may have been told meanwhile
+    end = events[-1]
+    assert (end["event"], end["status"]) == ("done", "interrupted")
+    folds = [event for event in events if event["event"] == "fold"]
+    assert len(folds) == n_rows(out) == end["folds_done"] < N_FOLDS == end["folds"]
+    assert Path(end["files"]["report"]).exists()
+    assert notes(out)["status"] == "interrupted"
+    with folds_that_sleep():  # it goes on with no more words than the folder
+        assert fsamc("sweep", "--no-figures", "--out", out) == 0
+    assert_same_results(out, quick.root / "reference")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("asleep")
+def test_a_sweep_that_is_extended_twice_is_the_one_that_had_as_many_trials_from_the_start(lab):
+    def random(trials: int) -> Path:
+        space = {"representation.patches": {"integers": [2, 30]}}
+        search = {"algorithm": "random", "trials": trials}
+        return lab.plan(f"random{trials}.yaml", space=space, folds={"seeds": [1], "shots": [1, 2]}, search=search)
+
+    whole, out = lab.sweep(random(4), out="whole"), lab.sweep(random(2), out="extended")
+    assert fsamc("sweep", "--no-figures", "--extend", 1, "--out", out) == 0
+    assert notes(out)["trials"] == 3
+    assert fsamc(*lab.words(random(2), "--extend", "1", out="extended")) == 0  # all words, as at first
+    pd.testing.assert_frame_equal(table(out), table(whole))
+    assert "trials: 4" in (out / "plan.yaml").read_text()
+    assert fsamc("sweep", "--no-figures", "--out", out) == 0  # nothing is left to do
+    assert notes(out)["trials"] == 4
+
+
 @pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_sweep_in_one_line_and_it_goes_on_later(quick, disk, capfd):
     small_disk = disk("size=80m")
@@ -218,13 +267,14 @@ def until(reached: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def no_ray(monkeypatch) -> None:
-    """No Ray is up in this process, and none can be started."""
-    one_ray.down()
+    """It seems that no Ray is up in this process, and none can be started; the one of other tests stays."""
 
     def started(*args: object, **settings: object) -> None:
         raise AssertionError("Ray was started")
 
     monkeypatch.setattr(ray, "init", started)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
 
 
 OPTUNA = {"search": {"algorithm": "optuna", "trials": 3}}
@@ -263,17 +313,3 @@ def test_another_plan_and_another_image_are_noticed_before_ray_is_started(quick,
     assert fsamc(*moved.words(quick.plan(), out="reference")) == 2
     assert "the sweep there ran on other data (category cap differs)" in capfd.readouterr().err
     assert (reference / "folds.csv").read_bytes() == before
-
-
-@pytest.mark.slow
-def test_a_finished_sweep_that_has_lost_a_row_is_not_taken_for_finished(quick):
-    out = quick.root / "reference"
-    copy = shutil.copytree(out, quick.root / "lost")
-    assert is_finished(out)
-    rows = (copy / "folds.csv").read_text().splitlines(keepends=True)
-    (copy / "folds.csv").write_text("".join(rows[:-1]))
-    assert not is_finished(copy)
-    with folds_that_sleep():
-        quick.finish(quick.words(quick.plan(), out="lost"))
-    assert_same_results(copy, out)
-    assert is_finished(copy)
