@@ -11,6 +11,7 @@ with matrix units multiply ten times as fast: with the coordinates rounded to â
     |a - b| >= |â - b̂| - |a - â| - |b - b̂|
 
 where the last two are computed, not estimated. Products of bfloat16 numbers are exact in float32 and are summed there.
+Coordinates themselves are float32, and how far rounding may have moved them is bounded for each row.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ SAMPLE = 2048  # rows that the principal axes are computed from; these numbers c
 ITERATIONS = 3  # of the subspace iteration that computes them
 PANEL = 1024  # rows per matrix product, about
 SEGMENT = 64  # rows that are passed over together where the smallest of their products is out of reach
-PATCHES = 1024  # patches in double precision held at once
+PATCHES = 1024  # patches in float32 held at once
+CHANNELS = 128  # channels that are summed apart: a sum of n terms has a rounding error of n
 ROUNDING = 2.0**-24  # relative error of one float32 operation
 COARSE = 2.0**-7  # relative error of a sum that was rounded to bfloat16, with one bit to spare
+TINY = 2.0**-56  # more than underflow takes from the norm of a row
 BEYOND = 2.0**100  # squared distances above it may have overflowed
 
 
@@ -87,13 +90,13 @@ class Bounds:
         return Products(self, ordered.numpy(), smallest.flatten(0, 1).numpy(), apart.numpy())
 
     def _principal_axes(self, rows: np.ndarray, count: int) -> Tensor:
-        """Approximate the first principal axes by subspace iteration: orthonormal float64 [D, count]."""
+        """Approximate the first principal axes by subspace iteration: orthonormal float32 [D, count]."""
         some = rows[:: -(-len(rows) // SAMPLE)]
         sample = torch.cat([(part - self.centre) / self.unit for part in _parts(some)])
         axes = sample[:count].T
         for _ in range(ITERATIONS):
             axes = torch.linalg.qr(sample.T @ (sample @ axes)).Q
-        return torch.linalg.qr(axes.double()).Q
+        return torch.linalg.qr(axes.double()).Q.float()
 
     def _coordinates(self, features: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return the first coordinates of features and the norm of the others, as they are multiplied, [n, k + 1].
@@ -104,22 +107,30 @@ class Bounds:
         coordinates, apart = [], []
         for part in _parts(features):
             centred = part.sub_(self.centre).div_(self.unit)
-            exact = centred if self.axes is None else self._projected(centred)
+            exact, moved = (centred, 0.0) if self.axes is None else self._projected(centred, self.axes)
             coordinates.append(exact.bfloat16() if self.coarse else exact)
-            apart.append(torch.linalg.vector_norm(exact - coordinates[-1], dim=1).double() * (1 + self.margin))
+            rounded = torch.linalg.vector_norm(exact - coordinates[-1], dim=1).double()
+            apart.append((rounded + moved) * (1 + self.margin))
         together = torch.cat(coordinates)
         return together, _sums_of_squares(together), torch.cat(apart)
 
-    def _projected(self, centred: Tensor) -> Tensor:
-        """Return coordinates on the principal axes and the norm of what is left, [n, k + 1]; in between, in double.
+    def _projected(self, centred: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return coordinates on the axes and the norm of what is left, [n, k + 1], and how far they may be off, [n].
 
-        What is left is a difference of squares, which float32 leaves few digits of where it is small.
+        With e the error of the coordinates of x, what is left is the root of |x|² - |x*|², whose error is at most
+        2|x|e + e² and that of the sums; of a root it is at most the error's root, and the error over the root.
         """
-        assert self.axes is not None
-        wide = centred.double()
-        first = wide @ self.axes
-        left = (wide.square_().sum(dim=1) - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
-        return torch.cat([first, left[:, None]], dim=1).float()
+        first, squares = centred.new_zeros(len(centred), axes.shape[1]), centred.new_zeros(len(centred))
+        for part, of_axes in zip(centred.split(CHANNELS, dim=1), axes.split(CHANNELS), strict=True):
+            first += part @ of_axes
+            squares += part.square().sum(dim=1)
+        left = (squares - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
+        norm = squares.double().sqrt()
+        terms = CHANNELS + centred.shape[1] / CHANNELS + 4
+        moved = terms * ROUNDING * axes.shape[1] ** 0.5 * norm
+        error = 2 * norm * moved + moved**2 + 2 * (terms + axes.shape[1]) * ROUNDING * norm**2
+        moved = moved + torch.minimum(error.sqrt(), error / left.double()) + TINY
+        return torch.cat([first, left[:, None]], dim=1), moved
 
     def _pieces(self, squares: Tensor) -> Tensor:
         """Return sums of squares [n], less what rounding may add, as terms [n, 1 or 3] in the product's precision."""

@@ -15,8 +15,8 @@ import torch
 
 from fsamc.detectors.distance_bounds import PATCHES, Bounds, bfloat16_is_fast
 
-AXES = 93  # principal axes, but no more than a quarter of the channels; these numbers change the time only
-COARSE_AXES = 121  # of a product in bfloat16, which costs less
+AXES = 125  # principal axes, but no more than a quarter of the channels; these numbers change the time only
+COARSE_AXES = 185  # of a product in bfloat16, which costs less
 CROWD = 16  # where more than 1/16 of the rows are within reach of a query, the full product is faster
 CELLS = 1 << 22  # products held at once
 PAIRS = 256  # differences of rows held at once; so few stay in a core's cache

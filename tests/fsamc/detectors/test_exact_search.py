@@ -110,6 +110,19 @@ def test_no_bound_is_above_the_distance(decay, coarse):
             assert reached[apart <= distances[:, None]].all(), (axes, rank)
 
 
+def test_rounding_moves_coordinates_no_farther_than_is_said(coarse):
+    queries, bank = smooth(0, 40, 512, 0.02), smooth(1, 900, 512, 0.02)
+    bounds = Bounds(bank, np.arange(len(bank)), 100, coarse)
+    coordinates, _, apart = bounds._coordinates(queries)
+    centred = (torch.from_numpy(queries).double() - bounds.centre) / bounds.unit
+    first = centred @ bounds.axes.double()
+    left = (centred.square().sum(dim=1) - first.square().sum(dim=1)).sqrt()
+    moved = (coordinates.double() - torch.cat([first, left[:, None]], dim=1)).norm(dim=1)
+    assert (moved > 0).all()
+    assert (moved <= apart).all()
+    assert (apart < 0.02 * centred.norm(dim=1)).all()
+
+
 def test_few_rows_are_compared_in_full_where_the_variance_lies_in_few_directions(monkeypatch, coarse):
     queries, bank = smooth(0, 200, 256), smooth(1, 4000, 256)
     rows = []
