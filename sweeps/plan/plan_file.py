@@ -15,10 +15,10 @@ from fsamc.data.credentials import hide_secrets, holds_secret
 from fsamc.errors import BadInput, BadInputs, did_you_mean
 from fsamc.features.networks.lookup import AUTO
 from sweeps.plan.kinds import mapping, without_lost
-from sweeps.plan.older_plans import FOLDS_SHOTS, with_folds_shots
+from sweeps.plan.older_plans import in_new_keys
 from sweeps.plan.presets import preset_names, preset_text
 from sweeps.plan.settings import Distribution
-from sweeps.plan.yaml_lines import Mark, NotYaml, Place, as_yaml, read_yaml
+from sweeps.plan.yaml_lines import Mark, NotYaml, Place, read_yaml
 
 Tree = dict[Any, Any]
 _LARGEST = 4 << 20  # bytes
@@ -59,11 +59,13 @@ class Written:
     def changed(self, key: str, value: Any, *, word: str) -> Written:
         """Make one change, that of the command line's `word`."""
         place, value = _placed(key, value)
-        change, shots = with_folds_shots(_put({}, place, value, keep_null=True), self.tree)
-        notes = [f"{hide_secrets(word)}: {_shots_note(at, change)}" for at in shots]
+        change, moved = in_new_keys(_put({}, place, value, keep_null=True), self.tree)
+        notes = [f"{hide_secrets(word)}: {move}" for move in moved]
         written = replace(self, notes=(*self.notes, *notes))
-        for at in [*([] if place in shots else [place]), *([FOLDS_SHOTS] if shots else [])]:
-            written = written._set(at, value_of(change, at), word)
+        left = value_of(change, place)
+        changes = [] if moved and left is None else [(place, left)]
+        for at, new in [*changes, *((move.new, move.value) for move in moved)]:
+            written = written._set(at, new, word)
         return written
 
     def _set(self, place: Place, value: Any, word: str) -> Written:
@@ -72,13 +74,13 @@ class Written:
         made = {place[:count]: Spot(self.source, word=hide_secrets(word)) for count in range(1, len(place) + 1)}
         return replace(self, tree=tree, spots=made | kept | {place: made[place]})
 
-    def with_folds_shots(self, below: Tree | None = None) -> Written:
-        """Read shots that are said where they were a knob; `below` is what the plan extends."""
-        tree, shots = with_folds_shots(self.tree, below)
-        said = {at: self.spots.get(at, Spot(self.source)) for at in shots}
-        notes = [f"{spot}: {_shots_note(at, tree)}" for at, spot in said.items()]
-        spots = {**self.spots, FOLDS_SHOTS: said[shots[-1]]} if shots else self.spots
-        return replace(self, tree=tree, spots=spots, notes=(*self.notes, *notes))
+    def in_new_keys(self, below: Tree | None = None) -> Written:
+        """Read the keys of earlier versions; `below` is what the plan extends."""
+        tree, moved = in_new_keys(self.tree, below)
+        spots = {move.old: self.spots.get(move.old, Spot(self.source)) for move in moved}
+        notes = [f"{spots[move.old]}: {move}" for move in moved]
+        said = {move.new: spots[move.old] for move in moved}
+        return replace(self, tree=tree, spots={**self.spots, **said}, notes=(*self.notes, *notes))
 
     def check(self, problems: Iterable[Problem]) -> None:
         """Raise BadInput with a line for each problem, those of the files by their lines, if there are any.
@@ -98,11 +100,6 @@ class Written:
                 return spot
         around = (place[:count] for count in range(len(place), 0, -1))
         return next((self.spots[at] for at in around if at in self.spots), Spot(self.source))
-
-
-def _shots_note(place: Place, tree: Tree) -> str:
-    """Say what shots are called now, and what they are read as in `tree`."""
-    return f"{'.'.join(place)} is {'.'.join(FOLDS_SHOTS)} now: read as {as_yaml(value_of(tree, FOLDS_SHOTS))}"
 
 
 def _unfit_texts(tree: Any, place: Place) -> Iterator[Problem]:
@@ -164,13 +161,13 @@ def _extended(source: str, above: tuple[str, ...]) -> Written:
         )
     written = _read(source)
     if "extends" not in written.tree:
-        return written.with_folds_shots()
+        return written.in_new_keys()
     below = str(written.tree.pop("extends"))
     if below not in preset_names():
         below = str(Path(source).parent / below)  # a file names another one from where it lies
     lower = _extended(below, (*above, source))
     lower.tree.pop("name", None)
-    written = written.with_folds_shots(lower.tree)
+    written = written.in_new_keys(lower.tree)
     merged = _over(without_lost(lower.tree, _over(lower.tree, written.tree)), written.tree)
     return Written(
         source,
