@@ -65,6 +65,13 @@ class CentredSettings(HeadSettings):
     )
 
 
+class FittedSettings(HeadSettings):
+    """Base for heads that are fitted to all images of the support, and pretrained on nothing."""
+
+    trained: ClassVar[bool] = False
+    means: ClassVar[bool] = False
+
+
 class CosineSettings(CentredSettings, EncoderSettings):
     """Base for heads that compare embeddings by cosine."""
 
@@ -78,24 +85,20 @@ class ContrastiveSettings(CosineSettings):
     kind: Literal["contrastive"] = "contrastive"
 
 
-class AdapterSettings(CentredSettings):
+class AdapterSettings(CentredSettings, FittedSettings):
     """The prototype after a linear map that is fitted to the support (after MVREC's Zip-Adapter-F, AAAI 2025)."""
 
     network: ClassVar[str] = "fsamc.heads.fitted.adapter:AdapterHead"
-    trained: ClassVar[bool] = False
-    means: ClassVar[bool] = False
     kind: Literal["adapter"] = "adapter"
     epochs: int = Field(30, ge=0, description="passes over the support, a step of Adam each; none at one shot")
     lr: LearningRate = Field(1e-3, description="Adam's learning rate")
     temperature: float = Field(0.1, gt=0.0, description="divides the cosines in the loss")
 
 
-class CacheSettings(CentredSettings):
+class CacheSettings(CentredSettings, FittedSettings):
     """Votes of all support images (Tip-Adapter and, with `epochs`, Tip-Adapter-F, Zhang et al. 2022)."""
 
     network: ClassVar[str] = "fsamc.heads.fitted.cache:CacheHead"
-    trained: ClassVar[bool] = False
-    means: ClassVar[bool] = False
     kind: Literal["cache"] = "cache"
     sharpness: float = Field(10.0, gt=0.0, description="how fast a vote falls with the cosine")
     epochs: int = Field(0, ge=0, description="passes over the support that fine-tune the keys; 0: training-free")
@@ -118,12 +121,10 @@ class CrossAttentionSettings(HeadSettings):
         return "maps"
 
 
-class DirectSettings(HeadSettings):
+class DirectSettings(FittedSettings):
     """A whole classifier, fine-tuned on images (paper 4.3, table 10)."""
 
     network: ClassVar[str] = "fsamc.heads.direct:DirectClassifier"
-    trained: ClassVar[bool] = False
-    means: ClassVar[bool] = False
     kind: Literal["direct"] = "direct"
     trainable: Literal["head", "all"] = Field("head", description="the new last layer, or the whole network")
     epochs: int = Field(100, ge=0, description="passes over the support, image by image")
@@ -144,23 +145,19 @@ class DpgnSettings(CosineSettings):
     generations: int = Field(2, ge=1, description="times that each of the two graphs is updated")
 
 
-class LdaSettings(HeadSettings):
+class LdaSettings(FittedSettings):
     """Linear discriminant analysis."""
 
     network: ClassVar[str] = "fsamc.heads.fitted.lda:LdaHead"
-    trained: ClassVar[bool] = False
-    means: ClassVar[bool] = False
     kind: Literal["lda"] = "lda"
     shrinkage: float = Field(
         0.5, gt=0.0, le=1.0, description="share of the mean variance in the covariance within classes"
     )
 
 
-class PenalisedSettings(HeadSettings):
-    """Base for heads that are fitted to the support."""
+class PenalisedSettings(FittedSettings):
+    """Base for linear maps with a penalty."""
 
-    trained: ClassVar[bool] = False
-    means: ClassVar[bool] = False
     penalty: float = Field(1.0, gt=0.0, description="L2 penalty on the weights, beside the mean loss of an image")
 
 

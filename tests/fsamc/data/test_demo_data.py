@@ -104,13 +104,6 @@ def test_places_and_sizes_vary(categories):
             assert max(mask.sum() for mask in pieces) > 1.3 * min(mask.sum() for mask in pieces)
 
 
-def test_exposures_of_one_scene_differ_in_light_and_not_in_place():
-    scene = PRODUCTS["metal_plate"].render(numpy_generator("test", 0))
-    one, two = (photograph(scene, numpy_generator("test", n)).astype(float) for n in (1, 2))
-    assert np.abs(one - two).mean() > 1
-    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.9
-
-
 def test_a_folder_that_cannot_be_written_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadInput, match=r"file: cannot write there \(.+\); choose another folder$"):

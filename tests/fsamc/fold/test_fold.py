@@ -95,7 +95,7 @@ def test_the_same_bit_for_bit_in_another_process_from_files_made_in_another_orde
         copy_category(tiny_category, tmp_path / "data"),
         shutil.copytree(tiny_textures.folder, tmp_path / "dtd"),
     )
-    every = [CHANGES[name] for name in ("prototype", "everything else", "padim", "cpr")]
+    every = [CHANGES[name] for name in ("prototype", "everything else", "padim")]
     configs = [updated(tiny_config, changes).model_dump_json() for changes in every]
     command = [sys.executable, "-c", OTHER_PROCESS, str(data), str(textures), str(tmp_path / "cache"), *configs]
     environment = {**os.environ, "PYTHONHASHSEED": "5"}

@@ -29,15 +29,6 @@ def test_the_papers_episodes_of_three_classes(algorithm, episodes, shots):
     assert list(algorithm(3, shots)) == [(label, *pair) for label in range(3) for pair in episodes[shots]]
 
 
-@pytest.mark.parametrize(("classes", "shots"), [(3, 5), (6, 5), (2, 4), (5, 1), (1, 2)])
-def test_each_image_is_the_query_once_for_each_other_image_of_its_class(classes, shots):
-    episodes = list(algorithm_1(classes, shots))
-    assert len(episodes) == len(set(episodes)) == classes * shots * (shots - 1)
-    assert all(episode.query != episode.support for episode in episodes)
-    turns = Counter((episode.label, episode.query) for episode in episodes)
-    assert set(turns.values()) == ({shots - 1} if shots > 1 else set())
-
-
 LABELS = np.array([7, 7, 3, 3, 3, 5, 5, 5, 5, 9, 9])
 
 
