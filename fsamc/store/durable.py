@@ -37,23 +37,26 @@ def make_folder(path: Path) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
     """Yield a file to write text to, which gets its name once the block ends well, and else leaves nothing."""
-    beside = path.with_name(f"{path.name}.part")
-    with naming(path):
-        try:
-            with beside.open("w", encoding="utf-8", newline="") as lines:
-                yield lines
-            sync(beside)
-            beside.replace(path)
-            sync(path.parent)
-        finally:
-            beside.unlink(missing_ok=True)
+    with _named_when_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as lines:
+        yield lines
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; it is on the disk, under its name, when this returns."""
+    with _named_when_whole(path) as beside:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def _named_when_whole(path: Path) -> Iterator[Path]:
+    """Yield where to write a file that gets its name, and is flushed with it, once the block ends well."""
     beside = path.with_name(f"{path.name}.part")
     with naming(path):
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        sync(beside)
-        beside.replace(path)
-        sync(path.parent)
+        try:
+            yield beside
+            sync(beside)
+            beside.replace(path)
+            sync(path.parent)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise

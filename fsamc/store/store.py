@@ -26,7 +26,7 @@ from numpy.lib.format import open_memmap
 
 from fsamc.store.damage import CHECKSUMS, damage_of
 from fsamc.store.digests import file_digest
-from fsamc.store.durable import make_folder, sync
+from fsamc.store.durable import make_folder, sync, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -210,13 +210,8 @@ class Store:
         return folder
 
     def _record(self, build: Build) -> None:
-        records = self.folder(BUILDS, self.run)
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
-        written = records / f"{name}.tmp"
-        written.write_text(json.dumps(asdict(build)))
-        sync(written)
-        written.rename(records / f"{name}.json")
-        sync(records)
+        record = self.folder(BUILDS, self.run) / f"{time.time_ns():020d}-{uuid.uuid4().hex}.json"
+        write_whole(record, json.dumps(asdict(build)))
 
 
 def _read_record(path: Path) -> Build | None:

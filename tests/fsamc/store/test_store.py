@@ -372,20 +372,24 @@ def test_text_is_kept_and_the_first_one_stays(store):
 def test_files_and_folders_are_synced_before_and_after_a_folder_takes_its_name(store, monkeypatch):
     synced: list[int] = []
     unsynced: dict[str, set[str]] = {}
-    sync, rename = os.fsync, Path.rename
+    sync = os.fsync
 
     def noting_sync(descriptor: int) -> None:
         synced.append(os.fstat(descriptor).st_ino)
         sync(descriptor)
 
-    def noting_rename(path: Path, target: Path) -> Path:
-        contents = (path, *path.iterdir()) if path.is_dir() else (path,)
-        unsynced[target.parent.name] = {file.name for file in contents if file.stat().st_ino not in synced}
-        synced.clear()
-        return rename(path, target)
+    def noting(rename: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def noting_rename(path: Path, target: Path) -> Path:
+            contents = (path, *path.iterdir()) if path.is_dir() else (path,)
+            unsynced[target.parent.name] = {file.name for file in contents if file.stat().st_ino not in synced}
+            synced.clear()
+            return rename(path, target)
+
+        return noting_rename
 
     monkeypatch.setattr(os, "fsync", noting_sync)
-    monkeypatch.setattr(Path, "rename", noting_rename)
+    monkeypatch.setattr(Path, "rename", noting(Path.rename))
+    monkeypatch.setattr(Path, "replace", noting(Path.replace))
     store.put_text("fold", "key", '{"a": 1}')
     assert unsynced == {"fold": set()}
     assert synced == [(store.root / "fold").stat().st_ino]
