@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import fsamc
 from tests.cluster.manifests.files import ROOT, pinned
-from tests.docker.dry_run import Place, find_python, needed
 from tests.docker.steps import DOCKERFILE, Step, read_stages
 
 STAGES = read_stages()
@@ -72,37 +69,3 @@ def test_a_build_is_given_what_it_copies_and_no_more():
 
 def test_no_secret_is_in_it():
     assert not re.search(r"(PASSWORD|TOKEN|SECRET)\w*=", DOCKERFILE.read_text())
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Open to those who run the steps: somebody else where the tests run as root."""
-    with tempfile.TemporaryDirectory() as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
-
-
-@pytest.mark.slow
-def test_the_dry_run_runs_steps_where_the_image_would_have_them(folder):
-    """On a Dockerfile that installs nothing: paths, variables, copies between stages, and who runs it."""
-    lines = ["FROM some/image AS first", "WORKDIR /home/ray/made", "COPY LICENSE ./", "RUN cp LICENSE made-of-it"]
-    lines += ["FROM some/image AS unused", "RUN exit 3", "FROM some/image AS last", "ARG WORD=none"]
-    lines += ["ENV PLACE=/home/ray/there NAME=value", "COPY --from=first /home/ray/made ./got"]
-    lines += ['RUN echo "$WORD $NAME $PLACE $(id -un) $HOME" > said']
-    (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
-    stages = read_stages(folder / "Dockerfile")
-    assert [stage.name for stage in needed("last", stages)] == ["first", "last"]
-    places: dict[str, Place] = {}
-    for stage in needed("last", stages):
-        places[stage.name] = Place(folder / stage.name, find_python(), {"WORD": "given"})
-        for step in stage.steps:
-            places[stage.name].take(step, places)
-    home = folder / "last" / "home" / "ray"
-    assert (home / "got" / "made-of-it").read_text() == (ROOT / "LICENSE").read_text()
-    word, name, place, user, own_home = (home / "said").read_text().split()
-    assert (word, name, place, own_home) == ("given", "value", str(home / "there"), str(home))
-    assert user != "root"
-    with pytest.raises(SystemExit, match="exit code 3"):
-        places["last"].take(stages["unused"].steps[0], places)
-    with pytest.raises(SystemExit, match="VOLUME: the dry run does not know"):
-        places["last"].take(Step("VOLUME", (), "/data"), places)

@@ -196,6 +196,7 @@ def test_a_node_that_is_gone_is_a_finding(joined):
     assert "node 10.0.0.9 (gone, eeeeeeee): cannot run fsamc (" in str(told)
 
 
+@pytest.mark.slow
 def test_the_doctor_tells_of_every_node_what_a_sweep_would_refuse(cluster, lab: Lab, hidden, capfd):
     given = ["--address", cluster.gcs, "--textures", lab.textures, "--backbone", lab.backbone, "--json"]
     assert fsamc("doctor", *given, "--cache", hidden["cache"]) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -51,6 +51,7 @@ def predictions(rows: list[tuple[int, int, list[float]]]) -> pd.DataFrame:
 
 
 @given(st.lists(answers, max_size=20, unique_by=lambda row: row[:2]))
+@settings(max_examples=40, deadline=None)
 def test_a_picture_is_wrong_or_unsure_or_neither_and_counted_over_its_folds(rows):
     table = predictions(rows)
     wrong, unsure = wrong_answers(table), unsure_answers(table)
@@ -69,6 +70,7 @@ def test_a_picture_is_wrong_or_unsure_or_neither_and_counted_over_its_folds(rows
 
 
 @given(st.lists(answers, max_size=20, unique_by=lambda row: row[:2]))
+@settings(max_examples=40, deadline=None)
 def test_each_confusion_is_shown_once_before_any_is_shown_twice(rows):
     confusions = [(one.truth, one.said) for one in wrong_answers(predictions(rows))]
     places = [confusions[:place].count(confusion) for place, confusion in enumerate(confusions)]

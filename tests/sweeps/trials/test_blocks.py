@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
 
+from sweeps.plan.settings import Search
 from sweeps.trials.blocks import blocks_of, by_block, passes
 from tests.sweeps.asleep import budget_spent_after, folds_that_sleep
 from tests.sweeps.small import Lab, table, without_numbers
@@ -20,13 +22,14 @@ def test_as_many_categories_are_in_a_block_as_fit(lab):
 
 
 def test_only_a_search_that_needs_no_whole_trial_goes_block_by_block(lab):
+    ready = lab.prepared(search=GRID)
     for search, several in (
         (GRID, True),
         ({"algorithm": "random", "trials": 3}, True),
         ({"algorithm": "random", "trials": 3, "stopping": {"kind": "median"}}, False),
         ({"algorithm": "optuna", "trials": 3}, False),
     ):
-        found = lab.prepared(search=search)
+        found = replace(ready, plan=ready.plan.model_copy(update={"search": Search.model_validate(search)}))
         blocks = blocks_of(found, 1)
         assert len(passes(found, blocks)) == (2 if several else 1)
         folds = by_block(found.folds(found.plan.base), blocks)

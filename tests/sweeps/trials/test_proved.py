@@ -129,7 +129,7 @@ def most(error: float = ERROR) -> int:
     return int(binom.ppf(0.999, REPLAYS, error))
 
 
-@pytest.mark.parametrize("folds", [8, 24])
+@pytest.mark.parametrize("folds", [8, pytest.param(24, marks=pytest.mark.slow)])
 def test_a_trial_that_ends_above_is_stopped_no_more_often_than_the_error(folds):
     duels = nulls(lambda rng: null(rng, coins(rng, folds)), REPLAYS)
     assert len(duels) == REPLAYS
@@ -137,6 +137,7 @@ def test_a_trial_that_ends_above_is_stopped_no_more_often_than_the_error(folds):
     assert false_stops(rule, duels) <= most()
 
 
+@pytest.mark.slow
 def test_on_real_folds_that_share_their_images_neither():
     table = [dict(scores) for scores in read_table(RECORDED).scores.values()]
     duels = nulls(lambda rng: null(rng, real(rng, table)), REPLAYS)

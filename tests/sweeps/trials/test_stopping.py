@@ -240,16 +240,17 @@ RACE = {
         {"representation.patches": 1, "representation.parts": ["raw"]},
         {"representation.patches": 2},
     ],
-    "folds": {"seeds": [1, 2], "shots": [1, 2]},
+    "folds": {"seeds": [1, 2]},
     "resources": {"workers": 1, "gpus": 0},
 }
+N_FOLDS = 4  # of a trial
 
 
 @pytest.mark.ray
 def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everybody(lab: Lab, capfd):
     words, out = lab.words(lab.plan(**RACE), "--time-budget", "10h"), lab.root / "out"
     with folds_that_sleep(0.05):
-        with budget_spent_after(18, out):
+        with budget_spent_after(9, out):
             lab.finish([*words, "--quiet"])
         output, errors = capfd.readouterr()
         assert errors == ""
@@ -257,7 +258,7 @@ def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everyb
         assert notes(out)["status"] == "paused"
         assert (out / "report.html").exists()
         early = SweepReader(out).folds
-        assert 18 <= len(early) < 6 * 8
+        assert 9 <= len(early) < 6 * N_FOLDS
         lab.finish(words)
     records = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     stopped = {record["trial"]: record["stopped"] for record in records if "stopped" in record}
@@ -266,12 +267,12 @@ def test_a_sweep_stops_trials_goes_on_after_its_budget_is_spent_and_tells_everyb
     folds = SweepReader(out).folds
     assert len(folds) == len(folds.drop_duplicates(["trial", *tables.FOLD]))
     counts = folds.groupby("trial").size()
-    assert {n: count == 8 for n, count in counts.items()} == {n: n not in stopped for n in range(6)}
+    assert {n: count == N_FOLDS for n, count in counts.items()} == {n: n not in stopped for n in range(6)}
     assert notes(out)["status"] == "done"
     assert notes(out)["trials_stopped"] == len(stopped)
-    assert notes(out)["folds_scored"] + notes(out)["folds_saved"] == 6 * 8
+    assert notes(out)["folds_scored"] + notes(out)["folds_saved"] == 6 * N_FOLDS
     _assert_tracked(out, folds, stopped)
-    done = early[early["trial"].map(early.groupby("trial").size()) == 8]
+    done = early[early["trial"].map(early.groupby("trial").size()) == N_FOLDS]
     both = pd.merge(done, folds, on=["trial", *tables.FOLD])
     assert (both["accuracy_x"] == both["accuracy_y"]).all()
 
