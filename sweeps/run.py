@@ -26,7 +26,7 @@ from sweeps.finals.final_tables import final_line
 from sweeps.finals.finalists import final_of
 from sweeps.plan.configurations import configuration
 from sweeps.progress.counter import SweepProgress
-from sweeps.progress.events import Noted, ProgressView
+from sweeps.progress.events import Done, Finishing, Noted, ProgressView
 from sweeps.progress.summary import labels_of, mlflow_lines, show_results
 from sweeps.request import CheckedRequest
 from sweeps.results.folder import SweepFolder
@@ -146,7 +146,7 @@ class SweepRun:
         )
         with (
             running(self._materials()) as runner,
-            self.interrupts.ending(lambda: self._end(runner, progress)),
+            self.interrupts.ending(lambda: self._end(runner)),
             Monitor(lambda: self._look(runner, progress)),
         ):
             run_trials(
@@ -171,11 +171,11 @@ class SweepRun:
         with self.console.status("the final") as shown:
             return final.run(self.usage, self.interrupts, tell=shown.update)
 
-    def _end(self, runner: FoldRunner, progress: SweepProgress) -> None:
+    def _end(self, runner: FoldRunner) -> None:
         running = 0
         with suppress(RayError):  # the fold service is starting again: nothing runs
             running = runner.halt(timeout=10)
-        progress.finishing(self.interrupts.reason, running)
+        self.view.tell(Finishing(reason=self.interrupts.reason, folds=running))
 
     def _materials(self) -> Materials:
         return self.checked.shared(run=self.folder.run, working_set=self.working_set)
@@ -222,15 +222,19 @@ class SweepRun:
             self.folder.note({})  # which holds a copy of the identity
         names = ("folds.csv", "summary.csv", "final.csv", "best.yaml", "report.html")
         results = {path.stem: str(path) for name in names if (path := self.out / name).exists()}
-        progress.done(
-            status,
-            reason,
-            summary,
+        done = Done(
+            name=self.plan.name,
+            status=status,
+            reason=reason,
+            counts=progress.counts,
+            best=progress.best,
+            seconds=round(self.usage.seconds, 1),
+            summary=summary,
             labels=labels,
             caveats=self.prepared.caveats,
-            seconds=self.usage.seconds,
             files=results | {"mlflow": self.checked.runs_at},
         )
+        self.view.tell(done)
         if reason and status != "paused":
             raise Unfinished(reason)
 

@@ -1,4 +1,4 @@
-"""Count of what a sweep has done while it runs; its size before, and its tables afterwards."""
+"""Count of what a sweep has done while it runs, and its size before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
 
 from sweeps.checks.disk import missing_artifacts
 from sweeps.checks.prepare import Prepared
@@ -19,8 +18,6 @@ from sweeps.progress.events import (
     Best,
     Building,
     Counts,
-    Done,
-    Finishing,
     FoldDone,
     NewBest,
     Noted,
@@ -43,7 +40,6 @@ class SweepProgress:
 
     Args:
         view: is told.
-        name: of the sweep.
         eta: estimates the time that is left.
         folds, trials: how many there are in all.
         folds_done, trials_done: of these, in earlier runs of a resumed sweep.
@@ -55,14 +51,13 @@ class SweepProgress:
         view: ProgressView,
         eta: Eta,
         *,
-        name: str,
         folds: int,
         trials: int,
         folds_done: int = 0,
         trials_done: int = 0,
         best: Best | None = None,
     ) -> None:
-        self._view, self._eta, self._name = view, eta, name
+        self._view, self._eta = view, eta
         self._folds, self._trials = folds, trials
         self._folds_done, self._trials_done = folds_done, trials_done
         self.best = best
@@ -86,7 +81,6 @@ class SweepProgress:
         return cls(
             view,
             Eta(left, missing, workers=workers),
-            name=prepared.plan.name,
             folds=before + left.total(),
             trials=proposer.count(),
             folds_done=before,
@@ -155,36 +149,6 @@ class SweepProgress:
             self._eta.built(built)
         self._view.tell(Building(under_way=tuple(under_way), counts=self.counts))
 
-    def finishing(self, reason: str, folds: int) -> None:
-        """Tell that no fold is started any more, and how many are running."""
-        self._view.tell(Finishing(reason=reason, folds=folds))
-
-    def done(
-        self,
-        status: str,
-        reason: str,
-        summary: pd.DataFrame | None,
-        *,
-        labels: Mapping[int, str],
-        caveats: tuple[str, ...],
-        seconds: float,
-        files: Mapping[str, str],
-    ) -> None:
-        """Tell that the sweep has come to an end: see `Done`."""
-        told = Done(
-            name=self._name,
-            status=status,
-            reason=reason,
-            counts=self.counts,
-            best=self.best,
-            seconds=round(seconds, 1),
-            summary=summary,
-            labels=labels,
-            caveats=caveats,
-            files=files,
-        )
-        self._view.tell(told)
-
 
 def best_so_far(folder: SweepFolder) -> Best | None:
     """Return the trial that the objective would choose of the folds that are there."""
@@ -222,16 +186,3 @@ def announce(prepared: Prepared, proposer: Proposer, *, out: Path, view: Progres
     )
     for line in final_lines(prepared, proposer.count()):
         view.tell(Noted(text=line))
-
-
-def stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, float]]) -> Table:
-    """Make a table of where the time went: shared builds by kind, and the folds' own stages with their shares."""
-    table = Table(title="where the time went", title_justify="left")
-    for name, side in (("stage", "left"), ("builds", "right"), ("seconds", "right"), ("of fold time", "right")):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
-    for kind, (count, seconds) in builds.items():
-        table.add_row(f"build {kind}", str(count), f"{seconds:.1f}", "")
-    total = sum(stages.values())
-    for name, seconds in stages.items():
-        table.add_row(f"fold {name}", "", f"{seconds:.1f}", f"{100 * seconds / total:.1f} %" if total else "")
-    return table

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
+from rich.table import Column, Table
 from rich.text import Text
 
 from sweeps.checks.prepare import Prepared
 from sweeps.classifiers.sweep_classifiers import classifiers_line
 from sweeps.figures.sweep_figures import figures_line
-from sweeps.finals.final_tables import read_final
+from sweeps.finals.final_tables import FinalScores, read_final
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
-from sweeps.progress.counter import stage_table
-from sweeps.progress.final_table import final_table
 from sweeps.progress.summary_table import summary_tables
 from sweeps.results.choices import choice_line, recommendation
 from sweeps.results.folder import SweepFolder
@@ -56,7 +55,7 @@ def show_results(
     own = choice_line(plan, folder.saved.folds, folder.saved.measured)
     advice = recommendation(plan, folder.saved.folds, folder.saved.measured)
     if final := read_final(out, folder.notes):
-        console.print(final_table(final, labels))
+        console.print(_final_table(final, labels))
         if advice and (number := final.of(advice.trial)):
             _print_plain(console, number.line)
         own = f"the search's own number, of {own}"
@@ -65,12 +64,12 @@ def show_results(
         _print_plain(console, advice.line)
     for caveat in prepared.caveats:
         console.print(Text(caveat, style="bold red"))
-    console.print(stage_table(usage.stages, builds))
+    console.print(_stage_table(usage.stages, builds))
     report = out / "report.html"
     lines = [
         f"peak memory {usage.peak_memory / 2**30:.1f} GiB, {usage.seconds:.0f} s in all",
         *(f"views    {line}" for line in views_lines(folder.notes)),
-        *equivalent_lines(folder),
+        *_equivalent_lines(folder),
         *saved_line(folder.notes),
         *([f"report   {report}"] if report.exists() else []),
         *figures_line(folder),
@@ -81,12 +80,36 @@ def show_results(
         _print_plain(console, line)
 
 
-def equivalent_lines(folder: SweepFolder) -> list[str]:
+def _equivalent_lines(folder: SweepFolder) -> list[str]:
     """Say which trials make no difference, where the search went by that."""
     board = ranking_by_objective(folder.plan, folder.saved.folds, folder.saved.measured)
     estimates = {one.number: one.estimate for one in folder.records() if one.estimate is not None}
     line = equivalent_line(folder.plan, board, estimates)
     return [line] if line else []
+
+
+def _final_table(final: FinalScores, labels: Mapping[int, str]) -> Table:
+    """Make a table of the finalists by category, the best by the search first, each with its interval."""
+    caption = "accuracy in % on images that had no say, with 95 % intervals; points to the base"
+    trial, score, ahead = (Column(name, justify="right") for name in ("trial", "final", "to the base"))
+    title = Text("final", style="italic")
+    table = Table(trial, "configuration", score, ahead, title=title, title_justify="left", caption=caption)
+    for one in final.trials:
+        if number := final.of(one):
+            table.add_row(str(one), Text(labels.get(one, "")), number.words.replace(" %", ""), number.ahead)
+    return table
+
+
+def _stage_table(stages: Mapping[str, float], builds: Mapping[str, tuple[int, float]]) -> Table:
+    """Make a table of where the time went: shared builds by kind, and the folds' own stages with their shares."""
+    numbers = (Column(name, justify="right") for name in ("builds", "seconds", "of fold time"))
+    table = Table("stage", *numbers, title="where the time went", title_justify="left")
+    for kind, (count, seconds) in builds.items():
+        table.add_row(f"build {kind}", str(count), f"{seconds:.1f}", "")
+    total = sum(stages.values())
+    for name, seconds in stages.items():
+        table.add_row(f"fold {name}", "", f"{seconds:.1f}", f"{100 * seconds / total:.1f} %" if total else "")
+    return table
 
 
 def labels_of(plan: Plan, records: Iterable[TrialRecord]) -> dict[int, str]:

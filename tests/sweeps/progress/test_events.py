@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sweeps.progress.counter import SweepProgress
 from sweeps.progress.eta import UNKNOWN, Eta
-from sweeps.progress.events import Done, Event, NewBest, Noted, ProgressView, Started, TrialStopped, Warned
+from sweeps.progress.events import Done, Event, Finishing, NewBest, Noted, ProgressView, Started, TrialStopped, Warned
 from sweeps.progress.lines import JsonLines, Quiet
 from sweeps.progress.terminal import Screen
 from sweeps.results.tables import DASH
@@ -69,7 +69,7 @@ def a_sweep(view: ProgressView, *, status: str = "done", reason: str = "") -> No
             shots=(2,),
         )
     )
-    with SweepProgress(view, Eta({A: 2, B: 2}, {"bank": 1}, workers=1), name="s", folds=4, trials=2) as progress:
+    with SweepProgress(view, Eta({A: 2, B: 2}, {"bank": 1}, workers=1), folds=4, trials=2) as progress:
         progress.builds(["bank of cap, seed 1"], {"bank": (0, 0.0)})
         progress.builds(["bank of cap, seed 1"], {"bank": (0, 0.0)})
         progress.builds([], {"bank": (1, 3.0)})
@@ -77,19 +77,28 @@ def a_sweep(view: ProgressView, *, status: str = "done", reason: str = "") -> No
         progress.fold(row(0), reused=True)
         progress.trial(0, "prototype, 2 shots", 0.5, NAN, score=0.5)
         progress.fold(row(1, kind=B, **FAILED))
-        progress.finishing("interrupted", 1)
+        view.tell(Finishing(reason="interrupted", folds=1))
         progress.fold(row(1, kind=B))
         progress.trial(1, "contrastive, 5 shots", NAN, NAN, score=NAN)
         progress.lost(1)
-    labels = {0: "prototype, 2 shots", 1: "contrastive, 5 shots"}
-    progress.done(
-        status, reason, SUMMARY, labels=labels, caveats=("RANDOM",), seconds=9.0, files={"report": "o/r.html"}
+    done = Done(
+        name="s",
+        status=status,
+        reason=reason,
+        counts=progress.counts,
+        best=progress.best,
+        seconds=9.0,
+        summary=SUMMARY,
+        labels={0: "prototype, 2 shots", 1: "contrastive, 5 shots"},
+        caveats=("RANDOM",),
+        files={"report": "o/r.html"},
     )
+    view.tell(done)
 
 
 def test_counts_and_the_best_are_kept_and_told():
     heard = Heard()
-    with SweepProgress(heard, Eta({A: 4}, {}, workers=2), name="s", folds=6, trials=3, folds_done=2) as progress:
+    with SweepProgress(heard, Eta({A: 4}, {}, workers=2), folds=6, trials=3, folds_done=2) as progress:
         for number, mean in enumerate([0.5, 0.4, 0.6, NAN]):
             progress.fold(row(number))
             progress.trial(number, "x", mean, 0.1, score=mean)
@@ -216,7 +225,7 @@ def test_a_sweep_that_ends_without_a_fold_is_told_too():
         name="s",
         status="paused",
         reason="later",
-        counts=SweepProgress(Heard(), Eta({}, {}, workers=1), name="s", folds=1, trials=1).counts,
+        counts=SweepProgress(Heard(), Eta({}, {}, workers=1), folds=1, trials=1).counts,
         best=None,
         seconds=0.0,
         summary=None,
@@ -230,7 +239,7 @@ def test_a_sweep_that_ends_without_a_fold_is_told_too():
 
 def test_folds_that_a_stopped_trial_saves_are_no_longer_ahead():
     heard, eta = Heard(), Eta({A: 4, UNKNOWN: 4}, {}, workers=1)
-    with SweepProgress(heard, eta, name="s", folds=8, trials=2) as progress:
+    with SweepProgress(heard, eta, folds=8, trials=2) as progress:
         progress.fold(row(0))
         progress.stopped(
             0, "prototype, 2 shots", "stopped after 1 of 4 folds: worse", estimate=0.5, saved=Counter({A: 3})
