@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,7 @@ class DefectClassifier:
         self.scored: dict[str, float] = {}
         self._fitted: Fitted | None = None
         self._prepared: Answering | None = None
-        self._backbone: BackboneRecord | None = None
+        self._backbones: Sequence[BackboneRecord] = ()
         self.learnt = LearntPictures()
 
     def fit(
@@ -106,7 +106,7 @@ class DefectClassifier:
             self._fitted = fit_category(category, self.config, seed=self.seed, store=kept, textures=textures, tell=tell)
             self.learnt = LearntPictures.of(category, self.config)
             self.learnt.keep(kept)
-        self.scored, self._backbone = scored_left_out(self._fitted), None
+        self.scored, self._backbones = scored_left_out(self._fitted), ()
         return self
 
     @property
@@ -204,12 +204,12 @@ class DefectClassifier:
                 as it was in the file that was loaded.
         """
         fitted, features = self._checked, self.config.features
-        network = self._backbone or backbone_file.record_of(features)
+        networks = self._backbones or backbone_file.records_of(features)
         if with_backbone is not None:
-            network = network.model_copy(update={"packed": with_backbone})
+            networks = [one.model_copy(update={"packed": with_backbone}) for one in networks]
         arrays = packed(fitted)
-        if network.packed:
-            arrays["backbone"] = backbone_file.content_of(features)
+        if networks[0].packed:
+            arrays |= backbone_file.contents_of(features)
         record = Record(
             version=fsamc.__version__,
             written=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -217,7 +217,8 @@ class DefectClassifier:
             seed=self.seed,
             config=fitted.pipeline.config.model_dump(mode="json"),
             photos=tuple(PhotoRecord(name=one.name, label=one.label, digest=one.digest) for one in self.photos),
-            backbone=network,
+            backbone=networks[0],
+            others=tuple(networks[1:]),
             shape=fitted.shape,
             threshold=fitted.threshold,
             good=self.learnt.good,
@@ -243,9 +244,8 @@ class DefectClassifier:
         path, cache = Path(path), cache or Path(platformdirs.user_cache_dir("fsamc"))
         record, arrays = read_model(path)
         config = validated(FoldConfig, record.config, where=f"{path}: its configuration")
-        content = arrays.pop("backbone", None)
         features = backbone_file.located(
-            config.features, record.backbone, beside=path, instead=backbone, content=content, cache=cache
+            config.features, record.backbones, beside=path, instead=backbone, packed=arrays, cache=cache
         )
         config = config.model_copy(update={"features": features, "compute": whole_machine()})
         try:
@@ -253,7 +253,7 @@ class DefectClassifier:
         except (ValueError, KeyError, RuntimeError, IndexError, AttributeError, TypeError) as error:
             raise BadInput(f"{path}: is damaged ({brief(error)}); copy it anew, or fit it again") from error
         classifier = cls(config, rows=None, seed=record.seed)
-        classifier._fitted, classifier._backbone, classifier.scored = fitted, record.backbone, record.scored
+        classifier._fitted, classifier._backbones, classifier.scored = fitted, record.backbones, record.scored
         classifier.learnt = LearntPictures.recorded(record, cache)
         return classifier
 

@@ -62,6 +62,7 @@ class Record(Settings):
         config: of a fold, every knob.
         photos: the support, in the order of the arrays.
         backbone: the network.
+        others: further networks, whose maps stand beside its.
         shape: N, D and R of what the head sees.
         threshold: a picture is called defective if its anomaly is above.
         good: how many good images it has learnt from.
@@ -82,6 +83,7 @@ class Record(Settings):
     config: dict[str, Any]
     photos: tuple[PhotoRecord, ...] = Field(min_length=2)
     backbone: BackboneRecord
+    others: tuple[BackboneRecord, ...] = ()
     shape: tuple[int, int, int]
     threshold: float | None
     good: int = Field(ge=1)
@@ -90,6 +92,11 @@ class Record(Settings):
     places: str = ""
     scored: dict[str, float] = Field({})
     shrunk: dict[str, Shrunk] = Field({})
+
+    @property
+    def backbones(self) -> tuple[BackboneRecord, ...]:
+        """All of the networks, in order."""
+        return self.backbone, *self.others
 
 
 def write_model(path: Path, record: Record, arrays: Mapping[str, np.ndarray]) -> None:

@@ -71,14 +71,16 @@ def _check_maps(backbone: Backbone, features: Features) -> None:
         maps = backbone(blank)
     except BadInput:
         raise
-    except (AssertionError, RuntimeError, TypeError, AttributeError) as error:
+    except (AssertionError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise BadInput(
-            f"{features.backbone}: cannot take 1 to {features.batch} images of {features.size} x {features.size} "
+            f"{features.title}: cannot take 1 to {features.batch} images of {features.size} x {features.size} "
             f"({brief(error)}); set features.size and features.batch to what it was exported for"
         ) from error
-    shapes = [tuple(one.shape) for one in maps]
+    shapes, layers = [tuple(one.shape) for one in maps], [name for one in features.networks for name in one.layers]
     if any(len(shape) != 4 or shape[0] != len(blank) for shape in shapes):
-        raise BadInput(f"{features.backbone}: layers {list(features.layers)} are {shapes}, expected maps [B, C, H, W]")
+        raise BadInput(f"{features.title}: layers {layers} are {shapes}, expected maps [B, C, H, W]")
     if any(shape[2] * shape[3] > shapes[0][2] * shapes[0][3] for shape in shapes):
-        raise BadInput(f"features.layers {list(features.layers)}: the first must be the finest, found {shapes}")
+        finest = f"the first must be the finest, found {shapes}"
+        first = "" if len(features.networks) == 1 else "; name the backbone with the finest maps first"
+        raise BadInput(f"features.layers {layers}: {finest}{first}")
     backbone.patches = shapes[0][2] * shapes[0][3]

@@ -44,7 +44,7 @@ def square_features(
     """
     half = _features(squares, features, device, places).half().cpu().numpy()
     if not np.isfinite(half).all():
-        raise ValueError(f"{features.backbone}: features exceed the range of float16")
+        raise ValueError(f"{features.title}: features exceed the range of float16")
     return half
 
 

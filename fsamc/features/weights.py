@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from fsamc.config.features import Features
-from fsamc.features.networks.lookup import AUTO, network_source
-from fsamc.features.networks.weights_file import RANDOM
+from pathlib import Path
+
+from fsamc.config.features import RANDOM, Features
+from fsamc.features.networks.lookup import AUTO, network_source, source_of
 
 RANDOM_WEIGHTS = "random backbone: accuracies are not comparable"
 
 
 def is_random(features: Features) -> bool:
-    """Whether the weights mean nothing: such a run carries the caveat `RANDOM_WEIGHTS`."""
-    return features.weights == RANDOM
+    """Whether the weights of a network mean nothing: such a run carries the caveat `RANDOM_WEIGHTS`."""
+    return any(network.weights == RANDOM for network in features.networks)
 
 
 def identity(features: Features) -> str:
@@ -23,10 +24,15 @@ def identity(features: Features) -> str:
 
 
 def named_file(features: Features) -> str:
-    """Return the file that the network is read from, or its name where a library has it."""
+    """Return the file that the network is read from, or its name where a library has it; of several all of them."""
     return network_source(features).file
 
 
+def local_files(features: Features) -> list[Path]:
+    """List the files that networks are read from; of those that a library has there is none."""
+    return [file for one in features.networks if (file := Path(source_of(one).file)).is_file()]
+
+
 def origin(features: Features) -> str:
-    """Return the backbone's name, where its weights come from, and their licence, for people."""
-    return f"{features.backbone}: {network_source(features).origin}"
+    """Return each backbone's name, where its weights come from, and their licence, for people."""
+    return "; ".join(f"{one.backbone}: {source_of(one).origin}" for one in features.networks)

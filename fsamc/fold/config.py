@@ -56,7 +56,7 @@ class FoldConfig(Settings):
     def _a_whole_network_where_images_are_seen(self) -> FoldConfig:
         if self.head.sees == "images" and self.features.backbone not in (*RESNETS, AUTO):
             raise ValueError(
-                f"`head.kind: {self.head.kind}` fine-tunes a whole network and {self.features.backbone} ends at feature"
+                f"`head.kind: {self.head.kind}` fine-tunes a whole network and {self.features.title} ends at feature"
                 " maps; name a ResNet, e.g. --backbone resnet50 with --weights FILE"
             )
         return self

@@ -38,7 +38,7 @@ class DirectClassifier:
         self, settings: DirectSettings, features: Features, *, device: str, n_classes: int, generator: torch.Generator
     ) -> None:
         self.settings, self.device = settings, torch.device(device)
-        self.body = load_resnet(features).to(self.device)
+        self.body = load_resnet(features.networks[0]).to(self.device)
         assert isinstance(self.body.fc, nn.Linear)
         self.last = linear(self.body.fc.in_features, n_classes, generator).to(self.device)
         self.body.fc = nn.Identity()

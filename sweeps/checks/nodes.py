@@ -8,11 +8,10 @@ from pathlib import Path
 
 from cluster.nodes.inventory import Node, NodeReport, alive_nodes, collect_reports, findings
 from cluster.nodes.node_checks import Cached, Files, shared_folder
-from fsamc.config.features import Features
+from fsamc.config.features import RANDOM, Network
 from fsamc.errors import BadInputs
 from fsamc.features.networks.lookup import is_program
 from fsamc.features.networks.torchvision_resnet import RESNETS, pretrained_url
-from fsamc.features.weights import is_random
 from sweeps.checks.prepare import Prepared
 from sweeps.plan.configurations import variants
 
@@ -42,18 +41,18 @@ def fold_files(prepared: Prepared) -> Iterator[Files | Cached]:
         yield Files.here("--data", category.folder, category.images)
     if prepared.textures:
         yield Files.here("--textures", prepared.textures.folder, prepared.textures.images)
-    for features in dict.fromkeys(config.features for config in variants(prepared.plan)):
-        yield from network_files(features)
+    for network in dict.fromkeys(one for config in variants(prepared.plan) for one in config.features.networks):
+        yield from network_files(network)
 
 
-def network_files(features: Features) -> Iterator[Files | Cached]:
+def network_files(network: Network) -> Iterator[Files | Cached]:
     """Yield the file of a program or of weights; for a ResNet without, what torch has cached."""
-    if is_program(features):
-        yield _single("--backbone", Path(features.backbone))
-    elif features.weights is not None and not is_random(features):
-        yield _single("--weights", Path(features.weights))
-    elif features.weights is None and features.backbone in RESNETS:
-        yield Cached(name=pretrained_url(features.backbone).rsplit("/", 1)[-1])
+    if is_program(network):
+        yield _single("--backbone", Path(network.backbone))
+    elif network.weights not in (None, RANDOM):
+        yield _single("--weights", Path(network.weights))
+    elif network.weights is None and network.backbone in RESNETS:
+        yield Cached(name=pretrained_url(network.backbone).rsplit("/", 1)[-1])
 
 
 def _single(option: str, file: Path) -> Files:

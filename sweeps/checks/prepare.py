@@ -19,7 +19,7 @@ from fsamc.data.remote import Source, local
 from fsamc.data.textures import Textures
 from fsamc.errors import BadInput
 from fsamc.features.automatic import resolved_backbone, resolved_precision
-from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, named_file, origin
+from fsamc.features.weights import RANDOM_WEIGHTS, identity, is_random, local_files, named_file, origin
 from fsamc.fold.config import FoldConfig
 from fsamc.fold.inputs import pseudo_set
 from fsamc.reading import Tell, silent
@@ -180,7 +180,7 @@ def prepare(
         warnings=tuple(warnings),
         caveats=tuple(caveats),
         examined=pictures.examined | {f"{RANGES}/{key}": "{}" for key in ranges},
-        networks={named_file(one): identity(one) for one in _networks(plan) if Path(named_file(one)).is_file()},
+        networks={named_file(one): identity(one) for one in _networks(plan) if local_files(one)},
         origins=tuple(dict.fromkeys(map(origin, _networks(plan)))),
     )
 

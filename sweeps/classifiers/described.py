@@ -17,7 +17,7 @@ def described(record: Record, path: Path) -> Iterator[str]:
     yield f"classes    {classes_line(record)}"
     yield f"head       {record.config['head']['kind']}, bank {_bank(record.config['reference'])}"
     packed = "packed into the file" if record.backbone.packed else "found by its content"
-    yield f"backbone   {record.backbone.origin}; {packed}"
+    yield f"backbone   {'; '.join(one.origin for one in record.backbones)}; {packed}"
     yield f"defective  {_threshold(record)}"
     yield from accuracy_lines(record.scored, len(record.photos))
     yield f"written    {record.written} by fsamc {record.version}, {path.stat().st_size / 1e6:.1f} MB"

@@ -107,7 +107,8 @@ def fit_photos(request: FitRequest, checked: CheckedFit, tell: Callable[[str], o
     classifier.fit_category(checked.category, store=store, textures=checked.textures, tell=tell)
     classifier.scored |= checked.scored
     classifier.save(request.out, with_backbone=request.with_backbone)
-    backbone_file.keep(classifier.config.features, request.kept_in)
+    for network in classifier.config.features.networks:
+        backbone_file.keep(network, request.kept_in)
     return classifier
 
 

@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from cluster.folds import Materials
 from fsamc.classifier.backbone_file import keep
 from fsamc.config.scoring import Scoring
+from fsamc.features.networks.lookup import is_program
 from fsamc.fold.config import FoldConfig
 from fsamc.store.durable import write_whole
 from fsamc.store.store import Store
@@ -64,8 +65,8 @@ class SweepClassifiers:
         """Yield each category with its classifier's file, or why there is none, by tasks as large as those of folds."""
         values = {record.number: record.values for record in self.folder.records()}[trial]
         config, seed = configuration(self.folder.plan, values), self.folder.plan.folds.seeds[0]
-        if not config.features.weights and Path(config.features.backbone).is_file():
-            keep(config.features, self.shared.store)
+        for network in filter(is_program, config.features.networks):
+            keep(network, self.shared.store)
         task, materials = ray.remote(classifier_file), ray.put(self.shared)
         sized = task.options(num_cpus=config.compute.threads, num_gpus=self.shared.gpus)
         references = {

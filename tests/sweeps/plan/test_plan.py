@@ -439,3 +439,7 @@ def test_files_are_named_from_the_root_before_they_are_written_down(file, tmp_pa
     assert with_absolute_files(named).base.features.backbone == "resnet18"
     unchanged = load_plan(file, backbone="resnet18", weights="random")
     assert with_absolute_files(unchanged) == unchanged
+    several = load_plan(file, ["base.features.backbone=[resnet18,nets/a.pt2]", "base.features.weights=[w.pth,null]"])
+    assert with_absolute_files(several).base.features.backbone == ("resnet18", str(tmp_path / "nets" / "a.pt2"))
+    assert with_absolute_files(several).base.features.weights == (str(tmp_path / "w.pth"), None)
+    assert Plan.model_validate(yaml.safe_load(to_yaml(several))).base == several.base
