@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fsamc.heads.encoder import EncoderHead
+from fsamc.heads.head_kinds import CosineSettings
 from fsamc.heads.sphere import cosine
 from fsamc.representation.represented import Represented
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import CosineSettings
 
 
 class ContrastiveHead(EncoderHead):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsamc.heads.base import Head
+from fsamc.heads.head_kinds import EncoderSettings
 from fsamc.heads.sphere import on_sphere
 from fsamc.representation.represented import Represented
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import EncoderSettings
 
 
 class Encoder(nn.Module):

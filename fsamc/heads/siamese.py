@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fsamc.heads.encoder import EncoderHead, linear
+from fsamc.heads.head_kinds import EncoderSettings
 from fsamc.heads.pairs import PairHead
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import EncoderSettings
 
 
 class SiameseHead(PairHead, EncoderHead):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsamc.heads.encoder import linear
+from fsamc.heads.head_kinds import VanillaSettings
 from fsamc.heads.pairs import PairHead
 from fsamc.heads.sphere import on_sphere
 from fsamc.heads.sums import SumNorm, relu_linear
 from fsamc.representation.represented import Represented
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import VanillaSettings
 
 
 class VanillaHead(PairHead):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fsamc.heads.fitted.base import FittedHead
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import LdaSettings
+from fsamc.heads.head_kinds import LdaSettings
 
 
 class LdaHead(FittedHead):

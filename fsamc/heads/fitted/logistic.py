@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fsamc.heads.fitted.base import FittedHead
+from fsamc.heads.head_kinds import LogisticSettings
 from fsamc.heads.sphere import all_images, classes_alike
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import LogisticSettings
 
 
 class LogisticHead(FittedHead):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fsamc.heads.base import Head
+from fsamc.heads.head_kinds import PrototypeSettings
 from fsamc.heads.sphere import cosine, on_sphere
 from fsamc.representation.represented import Represented
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import PrototypeSettings
 
 
 class PrototypeHead(Head):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,10 +12,8 @@ from torch.nn import functional as F
 
 from fsamc.heads.base import Head
 from fsamc.heads.encoder import linear
+from fsamc.heads.head_kinds import CrossAttentionSettings
 from fsamc.representation.represented import Represented
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import CrossAttentionSettings
 
 
 class CrossAttentionHead(Head):

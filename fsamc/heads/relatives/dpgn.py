@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsamc.heads.encoder import EncoderHead
+from fsamc.heads.head_kinds import DpgnSettings
 from fsamc.heads.sphere import all_images, by_class, classes_alike, middle
 from fsamc.representation.represented import Represented
-
-if TYPE_CHECKING:
-    from fsamc.heads.head_kinds import DpgnSettings
 
 
 class DpgnHead(EncoderHead):
