@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
-from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.base import Artifact, Computed
 from fsamc.artifacts.feature_set import OfGood
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
 from fsamc.detectors.base import Detector, detector_class
 from fsamc.detectors.detector_kinds import AnyDetector
 from fsamc.detectors.good_images import GoodImages
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
 from fsamc.store.store import Arrays, Store
 
@@ -66,18 +64,14 @@ class Bank(OfGood):
         """Its own actor."""
         return self.category.name, self.seed
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Have the detector learn from the good images."""
-        for name, array in self.learn(store.get(self.good)["features"]).items():
-            save_array(into / f"{name}.npy", array)
+        return self.learn(store.get(self.good)["features"])
 
     def learn(self, good: GoodImages) -> Arrays:
         """Return what a detector of this kind keeps of good features [G, P, D]."""
-        from fsamc.hardware import threads
-
-        with threads(self.compute):
-            learn = detector_class(self.reference).learn
-            return learn(good, self.learner, seed=self.seed, device=self.compute.device)
+        learn = detector_class(self.reference).learn
+        return learn(good, self.learner, seed=self.seed, device=self.compute.device)
 
     def detector(self, learnt: Arrays, good: GoodImages) -> Detector[Any]:
         """Return the detector that has learnt this from good features [G, P, D]."""
@@ -89,7 +83,7 @@ class Bank(OfGood):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfBank:
+class OfBank(Computed):
     """Base of artifacts that come of a bank: they need it, and run where it does."""
 
     bank: Bank

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.base import Artifact, Computed
 from fsamc.artifacts.patch_features import PatchFeatures
 from fsamc.config.compute import Compute
 from fsamc.data.category import Category
@@ -57,7 +57,7 @@ class FeatureSet(PatchFeatures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfGood:
+class OfGood(Computed):
     """Base of artifacts that come of the good images' features: they need these, and run where they do.
 
     Attributes:

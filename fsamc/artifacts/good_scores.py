@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,9 +14,8 @@ from fsamc.artifacts.category_bank import OfBank
 from fsamc.data.category import Category
 from fsamc.detectors.good_images import SomeImages
 from fsamc.errors import BadInput
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
-from fsamc.store.store import Store
+from fsamc.store.store import Arrays, Store
 
 IMAGES = 64  # that are judged at once: bounds the memory, a multiple of the detectors' own blocks
 
@@ -55,18 +53,15 @@ class GoodScores(OfBank):
         """Return the good features."""
         return (self.bank.good,)
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Learn from the good images that are not held out, and judge those that are."""
         from fsamc.detectors.bank import anomaly_score
-        from fsamc.hardware import threads
 
         features = store.get(self.bank.good)["features"]
         others = SomeImages(features, np.setdiff1d(np.arange(len(features)), self.held_out))
         parts = [list(self.held_out[first : first + IMAGES]) for first in range(0, len(self.held_out), IMAGES)]
-        with threads(self.compute):
-            detector = self.bank.detector(self.bank.learn(others), others)
-            scores = [anomaly_score(detector.compare(features[part])[0]) for part in parts]
-        save_array(into / "scores.npy", np.concatenate(scores))
+        detector = self.bank.detector(self.bank.learn(others), others)
+        return {"scores": np.concatenate([anomaly_score(detector.compare(features[part])[0]) for part in parts])}
 
 
 def held_out_rows(category: Category, share: float) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -14,9 +13,8 @@ from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.category_bank import OfBank
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
-from fsamc.store.store import Store
+from fsamc.store.store import Arrays, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +56,7 @@ class NearestRows(OfBank):
         """Return the rows of the bank [K, D]."""
         return self.bank.load(store).rows
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Search in blocks: the features are never all in memory."""
-        from fsamc.hardware import threads
-
-        features = store.get(self.queries)["features"]
-        with threads(self.compute):
-            distances, indices = self.bank.load(store).compare(features)
-        save_array(into / "distances.npy", distances)
-        save_array(into / "indices.npy", indices.astype(np.int32))
+        distances, indices = self.bank.load(store).compare(store.get(self.queries)["features"])
+        return {"distances": distances, "indices": indices.astype(np.int32)}

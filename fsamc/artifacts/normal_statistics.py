@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from fsamc.artifacts.feature_set import OfGood
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
-from fsamc.store.store import Store
+from fsamc.store.store import Arrays, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +33,9 @@ class NormalStatistics(OfGood):
         dim = self.good.shape[-1]
         return 4 * dim * (dim + 1)
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Add up over the images, one by one."""
-        from fsamc.hardware import threads
         from fsamc.representation.units import mean_and_covariance
 
-        good = store.get(self.good)["features"]
-        with threads(self.compute):
-            mean, covariance = mean_and_covariance(good, self.compute.device)
-        save_array(into / "mean.npy", mean.astype(np.float32))
-        save_array(into / "covariance.npy", covariance.astype(np.float32))
+        mean, covariance = mean_and_covariance(store.get(self.good)["features"], self.compute.device)
+        return {"mean": mean.astype(np.float32), "covariance": covariance.astype(np.float32)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,9 +12,8 @@ import numpy as np
 from fsamc.artifacts.base import Artifact
 from fsamc.artifacts.feature_set import OfGood
 from fsamc.artifacts.pseudo_set import PseudoSet
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
-from fsamc.store.store import Store
+from fsamc.store.store import Arrays, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class SourceRows(OfGood):
         features = store.get(self.good)["features"]
         return features.reshape(-1, features.shape[-1])
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Subtract image by image."""
         pseudo, good = store.get(self.queries), store.get(self.good)["features"]
         features, sources = pseudo["features"], pseudo["sources"]
@@ -57,5 +55,5 @@ class SourceRows(OfGood):
         for row, source in enumerate(sources):
             apart = np.subtract(features[row], good[source], dtype=np.float32)
             distances[row] = np.linalg.norm(apart, axis=-1)
-        save_array(into / "distances.npy", distances)
-        save_array(into / "indices.npy", (sources[:, None] * n_patches + np.arange(n_patches)).astype(np.int32))
+        indices = sources[:, None] * n_patches + np.arange(n_patches)
+        return {"distances": distances, "indices": indices.astype(np.int32)}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from fsamc.artifacts.category_bank import OfBank
 from fsamc.representation.views import IDENTITY, VIEWS
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
-from fsamc.store.store import Store
+from fsamc.store.store import Arrays, Store
 
 TURNED = tuple(view for view in VIEWS["all"] if view != IDENTITY)
 
@@ -53,19 +51,17 @@ class TurnedGood(OfBank):
         """Four for each image in each view."""
         return 4 * len(TURNED) * len(self.rows)
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Extract and judge the turned images view by view, some at a time."""
         from fsamc.detectors.bank import anomaly_score
         from fsamc.features.extraction import square_features
-        from fsamc.hardware import threads
 
         settings, detector = self.bank.good.features, self.bank.load(store)
         squares = [self.bank.good.square(row) for row in self.rows]
         scores = np.empty((len(TURNED), len(squares)), np.float32)
-        with threads(self.compute):
-            for of_view, view in zip(scores, TURNED, strict=True):
-                for first in range(0, len(squares), settings.batch):
-                    turned = np.stack([view.of(square) for square in squares[first : first + settings.batch]])
-                    features = square_features(turned, settings, self.compute.device)
-                    of_view[first : first + settings.batch] = anomaly_score(detector.compare(features)[0])
-        save_array(into / "scores.npy", scores)
+        for of_view, view in zip(scores, TURNED, strict=True):
+            for first in range(0, len(squares), settings.batch):
+                turned = np.stack([view.of(square) for square in squares[first : first + settings.batch]])
+                features = square_features(turned, settings, self.compute.device)
+                of_view[first : first + settings.batch] = anomaly_score(detector.compare(features)[0])
+        return {"scores": scores}

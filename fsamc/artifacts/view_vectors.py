@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from fsamc.artifacts.base import Artifact
+from fsamc.artifacts.base import Artifact, Computed
 from fsamc.artifacts.feature_set import FeatureSet
 from fsamc.artifacts.ground_truth import Masks
 from fsamc.artifacts.nearest_rows import NearestRows
@@ -20,15 +19,14 @@ from fsamc.config.representation import Representation
 from fsamc.data.category import Category
 from fsamc.representation.region import RANKS, anomalous_patches, masked_patches, ranked
 from fsamc.representation.views import IDENTITY, View
-from fsamc.store.arrays import save_array
 from fsamc.store.digests import digest
-from fsamc.store.store import Store
+from fsamc.store.store import Arrays, Store
 
 _REGION = ("patches", "weights", "region")  # of the representation, what these arrays depend on
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViewVectors:
+class ViewVectors(Computed):
     """Weighted means over the region of each picture in one view.
 
     `patches` float32 [n, D] are means of the patches, `normal` float32 [n, D] of what would be normal there; `ranked`
@@ -84,19 +82,16 @@ class ViewVectors:
         """Return the rows; they need the features and, where there is one, the bank."""
         return (self.rows,)
 
-    def build(self, store: Store, into: Path) -> None:
+    def arrays(self, store: Store) -> Arrays:
         """Average the region of each picture, of a turned one after its features are extracted."""
-        from fsamc.hardware import threads
         from fsamc.representation.view_patches import weighted_mean
 
         rows = store.get(self.rows)
-        with threads(self.compute):
-            places, weights = self._region(rows["distances"])
-            taken = self._untouched(store, places) if self.view == IDENTITY else self._turned(store, places)
-            means = [[weighted_mean(weights[row], one) for one in pair] for row, pair in enumerate(taken)]
-        for name, of_name in zip(("patches", "normal"), zip(*means, strict=True), strict=True):
-            save_array(into / f"{name}.npy", np.stack(of_name))
-        save_array(into / "ranked.npy", ranked(rows["distances"]))
+        places, weights = self._region(rows["distances"])
+        taken = self._untouched(store, places) if self.view == IDENTITY else self._turned(store, places)
+        means = [[weighted_mean(weights[row], one) for one in pair] for row, pair in enumerate(taken)]
+        patches, normal = map(np.stack, zip(*means, strict=True))
+        return {"patches": patches, "normal": normal, "ranked": ranked(rows["distances"])}
 
     def _region(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return places int64 [n, k] and weights float32 [n, k]."""
