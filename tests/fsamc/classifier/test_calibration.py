@@ -148,6 +148,7 @@ def test_too_few_photos_are_said_and_call_nothing_unknown(sizes, alpha, enough, 
     assert made.photos_needed(alpha) == needed
     answers = made.answer(queries + 1000, scores, alpha=alpha)
     assert answers.is_known.any() is not np.bool_(enough)
+    assert not answers.sets[~answers.is_known].any()
 
 
 def test_other_categories_carry_what_few_photos_cannot():
