@@ -5,19 +5,24 @@ A process can be in one Ray at a time: whoever joins another first puts this one
 
 from __future__ import annotations
 
+from contextlib import chdir
+from pathlib import Path
+
 import ray
 
 from cluster import runtime
 from sweeps.cli import quiet_ray
 
 NICE = 1  # of its workers
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def up() -> None:
-    """Have a Ray with two CPUs in this process."""
+    """Have a Ray with two CPUs in this process, whose workers find the tests wherever the test is by then."""
     if not ray.is_initialized():
         quiet_ray()
-        runtime.start(None, cpus=2, gpus=0, nice=NICE)
+        with chdir(ROOT):
+            runtime.start(None, cpus=2, gpus=0, nice=NICE)
 
 
 def down() -> None:

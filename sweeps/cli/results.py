@@ -59,7 +59,7 @@ def compare(
     page: Annotated[Path | None, typer.Option("--out", help="Also write it to this HTML file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="An object: the trials, their differences, warnings.")] = False,
 ) -> None:
-    """Set sweeps, or trials, side by side, and say whether the second is better.
+    """Set sweeps or trials side by side, and say which is better.
 
     Their plans, their data, the trials' settings and scores, and how sure the difference is.
     """

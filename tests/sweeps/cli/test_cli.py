@@ -38,7 +38,7 @@ def test_the_help_of_every_command_is_whole_at_80_columns_and_gives_the_words_mo
     assert f"Usage: fsamc {command}" in " ".join(output.split())
     _, *lines = output.splitlines()
     assert max(map(len, lines)) <= 80
-    assert not any("..." in line.replace("OUT1 OUT2 ...", "") for line in lines)
+    assert not any("..." in line.replace("[@TRIAL] ...", "") for line in lines)
     listed = lines[lines.index("Options:") :]
     columns = {len(found[1]) for line in listed if (found := re.match(r"(  -.*?  +)\w", line))}
     assert columns
