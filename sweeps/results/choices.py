@@ -152,7 +152,9 @@ def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
     line = f"trial {best['trial']}: {tables.percent(best['mean'], best['std'])} %{on}, chosen by {by}{score}"
     if others.empty:
         return f"trial {best['trial']} is the only one: nothing was chosen"
-    return f"{line}; {others['tied'].sum()} of the {len(others)} other trials cannot be told apart from it"
+    tied = int(others["tied"].sum())
+    which = "no other trial can" if tied == len(others) else f"{tied} of the {len(others)} other trials cannot"
+    return f"{line}; {which} be told apart from it"
 
 
 def _conditions(folds: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame, list[str]]]:
