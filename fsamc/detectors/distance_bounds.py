@@ -107,30 +107,12 @@ class Bounds:
         coordinates, apart = [], []
         for part in _parts(features):
             centred = part.sub_(self.centre).div_(self.unit)
-            exact, moved = (centred, 0.0) if self.axes is None else self._projected(centred, self.axes)
-            coordinates.append(exact.bfloat16() if self.coarse else exact)
-            rounded = torch.linalg.vector_norm(exact - coordinates[-1], dim=1).double()
+            computed, moved = (centred, 0.0) if self.axes is None else _projected(centred, self.axes)
+            coordinates.append(computed.bfloat16() if self.coarse else computed)
+            rounded = torch.linalg.vector_norm(computed - coordinates[-1], dim=1).double()
             apart.append((rounded + moved) * (1 + self.margin))
         together = torch.cat(coordinates)
         return together, _sums_of_squares(together), torch.cat(apart)
-
-    def _projected(self, centred: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return coordinates on the axes and the norm of what is left, [n, k + 1], and how far they may be off, [n].
-
-        With e the error of the coordinates of x, what is left is the root of |x|² - |x*|², whose error is at most
-        2|x|e + e² and that of the sums; of a root it is at most the error's root, and the error over the root.
-        """
-        first, squares = centred.new_zeros(len(centred), axes.shape[1]), centred.new_zeros(len(centred))
-        for part, of_axes in zip(centred.split(CHANNELS, dim=1), axes.split(CHANNELS), strict=True):
-            first += part @ of_axes
-            squares += part.square().sum(dim=1)
-        left = (squares - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
-        norm = squares.double().sqrt()
-        terms = CHANNELS + centred.shape[1] / CHANNELS + 4
-        moved = terms * ROUNDING * axes.shape[1] ** 0.5 * norm
-        error = 2 * norm * moved + moved**2 + 2 * (terms + axes.shape[1]) * ROUNDING * norm**2
-        moved = moved + torch.minimum(error.sqrt(), error / left.double()) + TINY
-        return torch.cat([first, left[:, None]], dim=1), moved
 
     def _pieces(self, squares: Tensor) -> Tensor:
         """Return sums of squares [n], less what rounding may add, as terms [n, 1 or 3] in the product's precision."""
@@ -189,6 +171,25 @@ class Products:
         panel, place = np.divmod(segment, self.products.shape[1])
         segments: np.ndarray = self.products[panel, place, :, query]
         return segments
+
+
+def _projected(centred: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return coordinates on the axes and the norm of what is left, [n, k + 1], and how far they may be off, [n].
+
+    With e the error of the coordinates of x, what is left is the root of |x|² - |x*|², whose error is at most
+    2|x|e + e² and that of the sums; of a root it is at most the error's root, and the error over the root.
+    """
+    first, squares = centred.new_zeros(len(centred), axes.shape[1]), centred.new_zeros(len(centred))
+    for part, of_axes in zip(centred.split(CHANNELS, dim=1), axes.split(CHANNELS), strict=True):
+        first += part @ of_axes
+        squares += part.square().sum(dim=1)
+    left = (squares - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
+    norm = squares.double().sqrt()
+    terms = CHANNELS + centred.shape[1] / CHANNELS + 4
+    moved = terms * ROUNDING * axes.shape[1] ** 0.5 * norm
+    error = 2 * norm * moved + moved**2 + 2 * (terms + axes.shape[1]) * ROUNDING * norm**2
+    moved = moved + torch.minimum(error.sqrt(), error / left.double().clamp(min=TINY)) + TINY
+    return torch.cat([first, left[:, None]], dim=1), moved
 
 
 def _sums_of_squares(features: Tensor) -> Tensor:

@@ -123,6 +123,14 @@ def test_rounding_moves_coordinates_no_farther_than_is_said(coarse):
     assert (apart < 0.02 * centred.norm(dim=1)).all()
 
 
+def test_a_row_in_the_middle_of_the_bank_bounds_as_others_do(coarse):
+    rows = np.random.default_rng(8).integers(-9, 9, (400, 64)).astype("f4")
+    bank = np.concatenate([rows, -rows, rows[:1] * 0])
+    bounds = Bounds(bank, np.arange(len(bank)), 16, coarse)
+    assert not bounds.centre.any()
+    assert np.isfinite(bounds.apart)
+
+
 def test_few_rows_are_compared_in_full_where_the_variance_lies_in_few_directions(monkeypatch, coarse):
     queries, bank = smooth(0, 200, 256), smooth(1, 4000, 256)
     rows = []
