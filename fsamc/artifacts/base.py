@@ -49,6 +49,11 @@ class Computed(ABC):
     def compute(self) -> Compute:
         """The device and the threads that its arithmetic runs on."""
 
+    @property
+    def served_by(self) -> tuple[str, int] | None:
+        """No actor, mostly: workers map the files."""
+        return None
+
     @abstractmethod
     def arrays(self, store: Store) -> Arrays:
         """Compute the arrays, by name; `store` has what they need, or builds it."""

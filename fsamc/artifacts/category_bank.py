@@ -98,11 +98,6 @@ class OfBank(Computed):
         """The bank's."""
         return self.bank.compute
 
-    @property
-    def served_by(self) -> tuple[str, int] | None:
-        """No actor: a few numbers."""
-        return None
-
     def needs(self) -> Sequence[Artifact]:
         """Return the bank."""
         return (self.bank,)

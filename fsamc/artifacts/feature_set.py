@@ -81,11 +81,6 @@ class OfGood(Computed):
         """The category."""
         return self.category.name
 
-    @property
-    def served_by(self) -> tuple[str, int] | None:
-        """No actor: workers map the files."""
-        return None
-
     def needs(self) -> Sequence[Artifact]:
         """Return the good features."""
         return (self.good,)

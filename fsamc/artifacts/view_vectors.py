@@ -73,11 +73,6 @@ class ViewVectors(Computed):
         n, _, dim = self.rows.queries.shape
         return 4 * n * (2 * dim + RANKS)
 
-    @property
-    def served_by(self) -> None:
-        """No actor: workers map the files."""
-        return
-
     def needs(self) -> Sequence[Artifact]:
         """Return the rows; they need the features and, where there is one, the bank."""
         return (self.rows,)
