@@ -11,8 +11,8 @@ from rich.console import RenderableType
 
 from fsamc.store.durable import write_whole
 from sweeps.checks.disk import check_writable
-from sweeps.compare.comparison import compare_sides, verdicts
-from sweeps.compare.side import Side, read_sides
+from sweeps.compare.comparison import compare_sides, verdicts, warnings_of
+from sweeps.compare.side import read_sides
 from sweeps.report.document.console import on_screen
 from sweeps.report.document.page import to_page
 from sweeps.report.document.report_blocks import Report
@@ -25,7 +25,10 @@ def compare_folders(outs: Sequence[Path], page: Path | None) -> Iterator[Rendera
 
     Raises BadInput if there is no comparison, or the page's folder cannot be written to.
     """
-    yield from on_screen(_compared(read_sides(outs), page))
+    comparison = compare_sides(read_sides(outs))
+    if page is not None:
+        _write_page(comparison, page)
+    yield from on_screen(comparison)
 
 
 def compared_as_json(outs: Sequence[Path], page: Path | None) -> dict[str, Any]:
@@ -37,15 +40,12 @@ def compared_as_json(outs: Sequence[Path], page: Path | None) -> dict[str, Any]:
         else {"sweep": other.name, "trial": other.trial, **asdict(verdict), "conclusion": verdict.conclusion}
         for other, verdict in zip(others, verdicts(sides), strict=True)
     ]
-    warnings = [notice.text for notice in _compared(sides, page).notices]
-    return {"sweep": first.name, "trial": first.trial, "compared": rows, "warnings": warnings}
-
-
-def _compared(sides: list[Side], page: Path | None) -> Report:
-    """Compare, and write the page if one is asked for."""
-    comparison = compare_sides(sides)
     if page is not None:
-        check_writable(page.absolute().parent)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(page, to_page(comparison, page.parent))
-    return comparison
+        _write_page(compare_sides(sides), page)
+    return {"sweep": first.name, "trial": first.trial, "compared": rows, "warnings": warnings_of(sides)}
+
+
+def _write_page(comparison: Report, page: Path) -> None:
+    check_writable(page.absolute().parent)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(page, to_page(comparison, page.parent))

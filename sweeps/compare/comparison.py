@@ -31,11 +31,17 @@ def compare_sweeps(outs: Sequence[Path]) -> Report:
 def compare_sides(sides: list[Side]) -> Report:
     """Compare what has been read."""
     first, others = sides[0], sides[1:]
-    warnings = [warning for other in others for warning in (*_other_data(first, other), *_disagreement(first, other))]
     sections = [_plans(sides), _configurations(sides), _trials(sides)]
     sections += [_paired(first, others), _proved(first, others), _same(first, others)]
     title = "Trials compared" if all(side.named for side in sides) else "Sweeps compared"
-    return Report(title, " · ".join(side.name for side in sides), [Notice(warning) for warning in warnings], sections)
+    notices = [Notice(warning) for warning in warnings_of(sides)]
+    return Report(title, " · ".join(side.name for side in sides), notices, sections)
+
+
+def warnings_of(sides: Sequence[Side]) -> list[str]:
+    """Say where the data or the scores of each after the first do not fit the first one's."""
+    first, *others = sides
+    return [warning for other in others for warning in (*_other_data(first, other), *_disagreement(first, other))]
 
 
 def _plans(sides: list[Side]) -> Section:
