@@ -14,6 +14,7 @@ from fsamc.config.features import RANDOM, Features, Network
 from fsamc.errors import BadInput
 from fsamc.features.networks.lookup import is_program, source_of
 from fsamc.features.networks.weights_file import check_file
+from fsamc.features.weights import origin_of
 from fsamc.store.digests import digest
 from fsamc.store.store import Store
 
@@ -62,7 +63,7 @@ class KeptBackbone:
 def records_of(features: Features) -> list[BackboneRecord]:
     """Describe the networks that features name. Raises BadInput if one cannot be had."""
     return [
-        BackboneRecord(identity=source.identity, file=source.file, origin=f"{network.backbone}: {source.origin}")
+        BackboneRecord(identity=source.identity, file=source.file, origin=origin_of(network))
         for network, source in zip(features.networks, map(source_of, features.networks), strict=True)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fsamc.config.features import RANDOM, Features
+from fsamc.config.features import RANDOM, Features, Network
 from fsamc.features.networks.lookup import AUTO, network_source, source_of
 
 RANDOM_WEIGHTS = "random backbone: accuracies are not comparable"
@@ -35,4 +35,9 @@ def local_files(features: Features) -> list[Path]:
 
 def origin(features: Features) -> str:
     """Return each backbone's name, where its weights come from, and their licence, for people."""
-    return "; ".join(f"{one.backbone}: {source_of(one).origin}" for one in features.networks)
+    return "; ".join(map(origin_of, features.networks))
+
+
+def origin_of(network: Network) -> str:
+    """Return a backbone's name, where its weights come from, and their licence, for people."""
+    return f"{network.backbone}: {source_of(network).origin}"

@@ -37,9 +37,9 @@ class Renamed(NamedTuple):
 
     def distribution(self, forms: Any) -> Any:
         """Return a distribution over the new values; its `when` is of other keys."""
-        return {
-            form: values if form == "when" else self.each(values) for form, values in mapping(forms).items()
-        } or forms
+        if not isinstance(forms, Mapping):
+            return forms
+        return {form: values if form == "when" else self.each(values) for form, values in forms.items()}
 
 
 RENAMED = (
