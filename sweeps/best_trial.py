@@ -15,7 +15,6 @@ from sweeps.classifiers.sweep_classifiers import SweepClassifiers
 from sweeps.figures.sweep_figures import SweepFigures
 from sweeps.figures.trial_figures import draw_on_ray
 from sweeps.registry.sweep_models import register_classifiers
-from sweeps.results.choices import recommendation
 from sweeps.results.folder import SweepFolder
 from sweeps.tracking.uri import one_line
 
@@ -53,8 +52,7 @@ class BestTrial:
     def fit_classifiers(self) -> bool:
         """Fit a classifier of best.yaml to all labelled images of each category; whether there was anything to do."""
         classifiers, saved = SweepClassifiers(folder=self.folder, shared=self.shared), self.folder.saved
-        has_rows = self.folder.has_rows()
-        recommended = recommendation(self.folder.plan, saved.folds, saved.measured) if has_rows else None
+        recommended = saved.recommended if self.folder.has_rows() else None
         if recommended is None or classifiers.fitted(recommended.trial):
             return False
         self.have_ray()

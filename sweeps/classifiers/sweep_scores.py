@@ -6,7 +6,6 @@ from pathlib import Path
 
 from fsamc.errors import BadInput
 from sweeps.results import tables
-from sweeps.results.choices import recommendation
 from sweeps.results.reader import SweepReader
 
 
@@ -20,8 +19,7 @@ def scores_of_sweep(plan: str | None, category: str) -> dict[str, float]:
         return {}
     saved = SweepReader(file.parent)
     try:
-        recommended = recommendation(saved.plan, saved.folds, saved.measured)
-        return trial_accuracies(saved, recommended.trial, category) if recommended else {}
+        return trial_accuracies(saved, saved.recommended.trial, category) if saved.recommended else {}
     except BadInput:  # only some of its files were copied: best.yaml is a plan by itself
         return {}
 

@@ -13,9 +13,9 @@ from fsamc import __version__
 from sweeps.cli import cache, data, demo, doctor, plan, pseudo, results, submit, sweep
 from sweeps.cli.classifiers import change, check, export, fit, info, predict, register
 from sweeps.cli.exits import end_process, guarded
-from sweeps.cli.options import console, quiet_ray
+from sweeps.cli.options import collect_rarely, console, quiet_ray
 
-__all__ = ["app", "console", "guarded", "main", "quiet_ray"]
+__all__ = ["app", "collect_rarely", "console", "guarded", "main", "quiet_ray"]
 
 app = typer.Typer(
     help="Names the kind of an industrial defect from one to five examples, and finds the settings that do it best.",
@@ -52,4 +52,5 @@ def whole_command(
 
 def main() -> None:
     """Entry point."""
+    collect_rarely()
     end_process(lambda: app(standalone_mode=False, prog_name="fsamc"))

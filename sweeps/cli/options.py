@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import sys
@@ -85,6 +86,14 @@ def signature_of(request: type) -> inspect.Signature:
         if any(isinstance(note, ParameterInfo) for note in getattr(parameter.annotation, "__metadata__", ()))
     ]
     return signature.replace(parameters=arguments)
+
+
+def collect_rarely() -> None:
+    """Look for garbage less often: of the million objects of the libraries that a sweep loads, none ever is any.
+
+    Each look at them takes a second, and the tables and the report of 2,000 trials make dozens of looks.
+    """
+    gc.set_threshold(100_000)
 
 
 def quiet_ray() -> None:

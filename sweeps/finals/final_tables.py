@@ -18,10 +18,10 @@ from fsamc.store.digests import digest
 from fsamc.store.durable import write_whole
 from sweeps.finals.intervals import interval_of_difference, interval_of_share, mean_and_noise
 from sweeps.plan.configurations import swept
+from sweeps.plan.load import config_hash
 from sweeps.plan.settings import Plan
 from sweeps.plan.space import Values
 from sweeps.results import tables
-from sweeps.results.choices import recommendation
 from sweeps.results.files import read_file
 from sweeps.results.fold_rows import PREDICTIONS, fold_row, table_rows
 from sweeps.results.reader import SweepReader
@@ -120,7 +120,8 @@ def write_final(
     rows: dict[str, list[list[str]]] = {"folds.csv": [], "predictions.csv": []}
     for number, of_trial in outcomes.items():
         for outcome in of_trial:
-            made = table_rows(fold_row(number, values[number], outcome), outcome, columns)
+            row = fold_row(number, config_hash(outcome.fold.config), values[number], outcome)
+            made = table_rows(row, outcome, columns)
             for name, of_table in rows.items():
                 of_table += made[name]
     scores = score_final(_answers(outcomes, group))
@@ -153,8 +154,7 @@ def final_line(out: Path) -> str:
     """
     saved = SweepReader(out)
     final = read_final(out, saved.notes)
-    recommended = recommendation(saved.plan, saved.folds, saved.measured) if final else None
-    number = final.of(recommended.trial) if final and recommended else None
+    number = final.of(saved.recommended.trial) if final and saved.recommended else None
     return number.line if number else ""
 
 

@@ -40,6 +40,12 @@ def _named(tree: Tree, field: str) -> Iterator[Any]:
         yield from (mapping(entry).get(f"{field}.kind"), mapping(mapping(entry).get(field)).get("kind"))
 
 
+def trial_kind(field: str, base: str, values: Tree) -> str:
+    """Return the kind of head or of detector that a trial's values, by dotted key, make of the `base`'s."""
+    whole = _kind(values[field], field) if field in values else base
+    return str(values.get(f"{field}.kind", whole))
+
+
 def parted(tree: Tree) -> tuple[Tree, dict[str, Any]]:
     """Return a plan without the settings of its base that belong to other kinds of its sweep; and these, by key."""
     kinds = sweep_kinds(tree)

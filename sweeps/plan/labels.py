@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsamc.counting import counted
-from sweeps.plan.configurations import configuration
+from sweeps.plan.kinds import trial_kind
 from sweeps.plan.settings import Plan
 from sweeps.plan.yaml_lines import as_yaml
 
@@ -15,7 +15,7 @@ def label(plan: Plan, values: Mapping[str, Any]) -> str:
     """Name a trial's head, its shots if all folds have the same, and what is swept, by the last part of its key."""
     short = [key.rpartition(".")[2] for key in values]
     shots = [counted(n, "shot") for n in plan.folds.shots]
-    words = [configuration(plan, values).head.kind, *(shots if len(shots) == 1 else [])]
+    words = [trial_kind("head", plan.base.head.kind, values), *(shots if len(shots) == 1 else [])]
     for key, value in values.items():
         if key != "head.kind":
             last = key.rpartition(".")[2]

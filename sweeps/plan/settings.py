@@ -185,7 +185,7 @@ class Plan(Settings):
     @property
     def kinds(self) -> dict[str, list[str]]:
         """The kinds of heads and of detectors in the sweep, the base's first, by the field of the base."""
-        return sweep_kinds(self.model_dump(mode="json"))
+        return sweep_kinds(self.model_dump(mode="json", include={"base", "space", "configurations"}))
 
     @model_validator(mode="after")
     def _a_list_or_a_space(self) -> Plan:

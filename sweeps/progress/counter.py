@@ -30,7 +30,6 @@ from sweeps.progress.events import (
     Warned,
 )
 from sweeps.results.folder import SweepFolder
-from sweeps.results.objective import ranking_by_objective
 from sweeps.results.splits import lost_query_lines, splits
 from sweeps.search import Proposer
 
@@ -154,8 +153,7 @@ def best_so_far(folder: SweepFolder) -> Best | None:
     """Return the trial that the objective would choose of the folds that are there."""
     if not folder.has_rows():
         return None
-    board = ranking_by_objective(folder.plan, folder.saved.folds, folder.saved.measured)
-    rows = board.to_dict("records")
+    rows = folder.saved.board.to_dict("records")
     return (
         Best(**{name: rows[0][name] for name in ("trial", "mean", "std")}, score=rows[0]["objective"]) if rows else None
     )

@@ -18,9 +18,9 @@ from sweeps.finals.final_tables import FinalScores, read_final
 from sweeps.plan.labels import label
 from sweeps.plan.settings import Plan
 from sweeps.progress.summary_table import summary_tables
-from sweeps.results.choices import choice_line, recommendation
+from sweeps.results.choices import choice_line
 from sweeps.results.folder import SweepFolder
-from sweeps.results.objective import equivalent_line, ranking_by_objective
+from sweeps.results.objective import equivalent_line
 from sweeps.results.reader import TrialRecord
 from sweeps.results.usage import Usage, saved_line, views_lines
 from sweeps.tracking.uri import is_server
@@ -52,8 +52,7 @@ def show_results(
     plan, out = prepared.plan, folder.root
     ended = summary[~summary["trial"].isin([record.number for record in folder.records() if record.stopped])]
     console.print(*summary_tables(ended, labels, title=plan.name), sep="")
-    own = choice_line(plan, folder.saved.folds, folder.saved.measured)
-    advice = recommendation(plan, folder.saved.folds, folder.saved.measured)
+    own, advice = choice_line(plan, folder.saved.board), folder.saved.recommended
     if final := read_final(out, folder.notes):
         console.print(_final_table(final, labels))
         if advice and (number := final.of(advice.trial)):
@@ -82,9 +81,8 @@ def show_results(
 
 def _equivalent_lines(folder: SweepFolder) -> list[str]:
     """Say which trials make no difference, where the search went by that."""
-    board = ranking_by_objective(folder.plan, folder.saved.folds, folder.saved.measured)
     estimates = {one.number: one.estimate for one in folder.records() if one.estimate is not None}
-    line = equivalent_line(folder.plan, board, estimates)
+    line = equivalent_line(folder.plan, folder.saved.board, estimates)
     return [line] if line else []
 
 

@@ -9,10 +9,12 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
+from fsamc.counting import counted
 from sweeps.results import tables
 
 _LABEL = 24  # characters of a configuration that are not broken for a column more
 _BORDER = 3  # columns of the screen between two of the table
+_ROWS = 50  # trials that a screen shows; summary.csv and the report have all
 
 
 def summary_tables(summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> list[SummaryTable]:
@@ -34,7 +36,9 @@ class SummaryTable:
     """
 
     def __init__(self, summary: pd.DataFrame, labels: Mapping[int, str], *, title: str) -> None:
-        self._cells, self._labels, self._title = tables.format_table(summary), labels, title
+        self._trials = summary["trial"].nunique()
+        self._cells = tables.format_table(summary[summary["trial"].isin(_best(summary))])
+        self._labels, self._title = labels, title
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
         """Yield the tables, side by side in one where there is room."""
@@ -63,7 +67,7 @@ class SummaryTable:
         table = Table(
             title=Text(self._title, style="italic") if first else None,
             title_justify="left",
-            caption="accuracy in %, mean ± std over seeds; * best of a column" if last else None,
+            caption=self._caption() if last else None,
         )
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("configuration", min_width=len("configuration"))
@@ -72,3 +76,15 @@ class SummaryTable:
         for trial, row in self._cells[[*names]].iterrows():
             table.add_row(str(trial), Text(self._labels.get(int(str(trial)), "")), *row)
         return table
+
+    def _caption(self) -> str:
+        caption = "accuracy in %, mean ± std over seeds; * best of a column"
+        left = self._trials - len(self._cells)
+        return f"{caption}; {counted(left, 'further trial', 'are')} in summary.csv" if left else caption
+
+
+def _best(summary: pd.DataFrame) -> pd.Series:
+    """Pick the trials that are shown: of many, those that are best on average."""
+    average = summary[summary["category"] == tables.AVERAGE]
+    ranked = average.sort_values("mean", ascending=False, kind="stable")["trial"]
+    return pd.concat([ranked, summary["trial"]]).drop_duplicates().head(_ROWS)

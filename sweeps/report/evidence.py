@@ -14,8 +14,7 @@ from sweeps.finals.final_tables import FinalScores, read_final
 from sweeps.plan.configurations import configuration, swept
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.choices import Recommendation, leave_one_category_out, recommendation
-from sweeps.results.objective import ranking_by_objective
+from sweeps.results.choices import Recommendation, leave_one_category_out
 from sweeps.results.reader import SweepReader, TrialRecord
 
 
@@ -100,15 +99,14 @@ def gather(out: Path) -> Evidence:
     if saved.finished.empty:
         why = f"all {len(folds)} so far failed" if len(folds) else "none has been run"
         raise BadInput(f"{out / 'folds.csv'}: no finished fold to report on ({why}); resume the sweep, then try again")
-    board = ranking_by_objective(saved.plan, folds, saved.measured)
-    best = int(board["trial"].iloc[0]) if len(board) else None
+    best = int(saved.board["trial"].iloc[0]) if len(saved.board) else None
     return Evidence(
         plan=saved.plan,
         configs={record.number: configuration(saved.plan, record.values) for record in saved.trials},
         notes=_notes(saved),
         folds=folds,
         summary=tables.summarise(folds),
-        board=board,
+        board=saved.board,
         measured=saved.measured,
         leave_one_out=leave_one_category_out(folds),
         best=best,
@@ -121,7 +119,7 @@ def gather(out: Path) -> Evidence:
         predictions=saved.predictions(best),
         detection=saved.detection(best),
         final=read_final(out, saved.notes),
-        recommended=recommendation(saved.plan, folds, saved.measured),
+        recommended=saved.recommended,
     )
 
 

@@ -14,7 +14,7 @@ from fsamc.config.scoring import MEASURES
 from fsamc.counting import counted
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.objective import by_measure, ranking_by_objective, scored, what_chooses
+from sweeps.results.objective import by_measure, scored, what_chooses
 
 CHOICES = ["shots", "objective", "category", "trial", "score", "accuracy", "std", "best", "correlation", "trials"]
 
@@ -140,9 +140,8 @@ def _gaps_left_out(pairs: pd.DataFrame, over: str) -> pd.Series:
     return pd.concat(gaps)
 
 
-def choice_line(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> str:
+def choice_line(plan: Plan, board: pd.DataFrame) -> str:
     """Say the sweep's own choice: what chose, what it scored, and how many trials cannot be told apart from it."""
-    board = ranking_by_objective(plan, folds, measured)
     if board.empty:
         return "no trial is chosen: they share no category in which each has a finished fold"
     best, others = board.iloc[0], board.iloc[1:]

@@ -14,8 +14,8 @@ from fsamc.errors import BadInput, naming
 
 def append(path: Path, text: str) -> None:
     """Append whole lines; only the last may be torn by a kill. They are on the disk after `sync`."""
-    with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write(text)
+    with naming(path), open(path, "ab") as file:
+        file.write(text.encode())
 
 
 def read_file(path: Path) -> bytes | None:

@@ -8,19 +8,18 @@ from typing import Any
 
 from cluster.folds import Outcome
 from fsamc.fold.result import FoldResult
-from sweeps.plan.load import config_hash
 from sweeps.results import objective, tables
 
 DETECTION = ["trial", *tables.FOLD, "threshold", *tables.DETECTED]
 PREDICTIONS = ["trial", *tables.FOLD, "image", "truth", "predicted", "scores"]
 
 
-def fold_row(number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-    """Make a finished fold's row of folds.csv, by column."""
+def fold_row(number: int, config: str, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """Make a finished fold's row of folds.csv, by column; `config` is the `config_hash` of its trial."""
     fold, result = outcome.fold, outcome.result
     return {
         "trial": number,
-        "config": config_hash(fold.config),
+        "config": config,
         "category": fold.category,
         "seed": fold.seed,
         "draw": fold.draw,

@@ -15,11 +15,10 @@ from cluster.folds import Outcome
 from fsamc.errors import BadInput
 from fsamc.store.durable import sync, write_whole
 from sweeps.plan.configurations import alone, swept, variants
-from sweeps.plan.load import to_yaml
+from sweeps.plan.load import config_hash, to_yaml
 from sweeps.plan.plan_file import complete_plan
 from sweeps.plan.settings import Plan
 from sweeps.results import objective, tables
-from sweeps.results.choices import recommendation
 from sweeps.results.files import append, read_lines
 from sweeps.results.fold_rows import DETECTION, PREDICTIONS, fold_row, table_rows
 from sweeps.results.identity import NOTES, claim, identity_copy, read_notes
@@ -131,7 +130,7 @@ class SweepFolder:
     def fold(self, number: int, values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """Append a finished fold's row, its predictions, what was detected and measured; return the row."""
         trial = self._running.setdefault(number, _Reported.nothing(self._tables))
-        row = fold_row(number, values, outcome)
+        row = fold_row(number, trial.config_of(outcome), values, outcome)
         rows = table_rows(row, outcome, self._columns)
         for name in rows:
             append(self.root / name, as_csv(rows[name]))
@@ -168,7 +167,7 @@ class SweepFolder:
         tables.write_summary(summary, self.root)
         if "seconds" in self.plan.search.goals:
             self.note({"pareto": tables.pareto(folds)})
-        if recommended := recommendation(self.plan, folds, self.saved.measured):
+        if recommended := self.saved.recommended:
             best = recommended.trial
             plan = alone(self.plan, {record.number: record.values for record in self.saved.trials}[best])
             chosen = "the base" if recommended.abstains else f"chosen by {objective.what_chooses(self.plan)}"
@@ -223,7 +222,8 @@ class SweepFolder:
         trial = _Reported.nothing(self._tables)
         made: dict[str, list[list[str]]] = {name: [] for name in self._tables}
         for outcome in outcomes:
-            rows = table_rows(fold_row(record.number, record.values, outcome), outcome, self._columns)
+            row = fold_row(record.number, trial.config_of(outcome), record.values, outcome)
+            rows = table_rows(row, outcome, self._columns)
             trial.add(rows)
             for name in rows:
                 made[name] += rows[name]
@@ -247,10 +247,15 @@ class _Reported:
 
     seals: dict[str, Seal]
     folds: list[list[Any]] = field(default_factory=list)
+    _config: str = ""  # the hash that all its folds share, made once
 
     @classmethod
     def nothing(cls, names: Iterable[str]) -> _Reported:
         return cls({name: Seal() for name in names})
+
+    def config_of(self, outcome: Outcome) -> str:
+        self._config = self._config or config_hash(outcome.fold.config)
+        return self._config
 
     def add(self, rows: Mapping[str, Iterable[list[str]]]) -> None:
         for name in rows:

@@ -102,9 +102,8 @@ def equivalent_line(plan: Plan, board: pd.DataFrame, estimates: Mapping[int, flo
     return f"equivalent: {numbers}; within {margin} of the best, as {plan.search.stops_by} decided" if same else ""
 
 
-def chosen_metrics(plan: Plan, folds: pd.DataFrame, measured: pd.DataFrame) -> dict[str, float]:
+def chosen_metrics(board: pd.DataFrame) -> dict[str, float]:
     """Name the chosen trial's number, its accuracy that is reported and its objective's score; empty without one."""
-    board = ranking_by_objective(plan, folds, measured)
     if board.empty:
         return {}
     best = board.iloc[0]

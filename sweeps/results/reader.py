@@ -20,9 +20,10 @@ from sweeps.plan.kinds import mapping
 from sweeps.plan.plan_file import check_complete
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
+from sweeps.results.choices import Recommendation, recommendation
 from sweeps.results.files import read_file, read_lines
 from sweeps.results.identity import Identity, check_current, read_identity, read_notes
-from sweeps.results.objective import OBJECTIVE_COLUMNS, OBJECTIVES
+from sweeps.results.objective import OBJECTIVE_COLUMNS, OBJECTIVES, ranking_by_objective
 from sweeps.results.rows import Seal, read_rows, seals
 
 WHOLE = ["trial", "seed", "draw", "shots"]
@@ -185,6 +186,16 @@ class SweepReader:
     def measured(self) -> pd.DataFrame:
         """objectives.csv as `typed_measured` makes it; empty where the sweep measured nothing."""
         return typed_measured(self._rows(OBJECTIVES, OBJECTIVE_COLUMNS))
+
+    @cached_property
+    def board(self) -> pd.DataFrame:
+        """Its trials, ranked as `ranking_by_objective` does."""
+        return ranking_by_objective(self.plan, self.folds, self.measured)
+
+    @cached_property
+    def recommended(self) -> Recommendation | None:
+        """The trial in best.yaml; None where the trials share no category."""
+        return recommendation(self.plan, self.folds, self.measured)
 
     def predictions(self, trial: int | None) -> pd.DataFrame:
         """Read a trial's rows of predictions.csv: trial, FOLD, image, truth, predicted, scores; empty for None."""

@@ -20,7 +20,6 @@ from fsamc.errors import BadInput
 from sweeps.plan.configurations import base_values
 from sweeps.plan.settings import Distribution, Plan
 from sweeps.plan.space import Values, settle
-from sweeps.results.objective import ranking_by_objective
 from sweeps.results.reader import SweepReader
 from sweeps.search.distributions import as_text, holds_value, share_of_value, value_of_share
 
@@ -91,8 +90,7 @@ def has_turn(scores: Iterable[tuple[bool, float | None]], *, proposed: int, star
 def _best_of(out: Path, most: int) -> list[Values]:
     """Return the values of a sweep's best trials, each key with its value, the base's own too."""
     saved = SweepReader(out)
-    board = ranking_by_objective(saved.plan, saved.folds, saved.measured)
-    best = board.loc[board["complete"], "trial"].head(most)
+    best = saved.board.loc[saved.board["complete"], "trial"].head(most)
     values = {record.number: record.values for record in saved.trials}
     return [{**base_values(saved.plan), **values[trial]} for trial in best]
 

@@ -21,7 +21,6 @@ from fsamc.store.digests import digest, file_digest
 from sweeps.finals.final_tables import FINAL_ANSWERS, read_final
 from sweeps.plan.settings import Plan
 from sweeps.results import tables
-from sweeps.results.choices import recommendation
 from sweeps.results.folder import FIGURES, GALLERY
 from sweeps.results.objective import chosen_metrics, what_chooses
 from sweeps.results.reader import SweepReader
@@ -88,7 +87,7 @@ class ParentRun:
         if (whose := runs.by_trial.get(str(figures.get("trial")))) is not None:
             runs.log_files(whose, drawn, FIGURES)
         saved, ended = SweepReader(self._out), (self._out / "summary.csv").exists()
-        chosen = chosen_metrics(self._plan, saved.folds, saved.measured) if ended else {}
+        chosen = chosen_metrics(saved.board) if ended else {}
         if status != "KILLED":  # else the values may change, and MLflow would keep both
             runs.log(run, metrics=self._metrics(chosen, saved.folds))
         best = int(chosen["best_trial"]) if chosen else None
@@ -135,7 +134,7 @@ class ParentRun:
 def _recommended(out: Path, chosen: Mapping[str, float]) -> dict[str, float]:
     """Return the trial in best.yaml, and of a final its accuracy there with the ends of its interval."""
     saved = SweepReader(out)
-    recommended = recommendation(saved.plan, saved.folds, saved.measured) if chosen else None
+    recommended = saved.recommended if chosen else None
     if recommended is None:
         return {}
     final, numbers = read_final(out, saved.notes), {"recommended_trial": float(recommended.trial)}

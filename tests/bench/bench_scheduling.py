@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sweeps.cli import quiet_ray
+from sweeps.cli import collect_rarely, quiet_ray
 from sweeps.report.write import write_report
 from tests.bench.sleeping import run_asleep, sleepy_request
 
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--algorithm", choices=["random", "optuna"], default="random")
     parser.add_argument("--stopping", choices=["none", "race"], default="none")
     given = parser.parse_args()
+    collect_rarely()
     quiet_ray()
     root = Path(tempfile.mkdtemp(prefix="fsamc-scheduling-"))
     search = {"algorithm": given.algorithm, "trials": given.trials, "stopping": {"kind": given.stopping}}

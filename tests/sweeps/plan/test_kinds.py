@@ -8,6 +8,7 @@ import yaml
 from fsamc.errors import BadInput
 from fsamc.heads.head_kinds import ContrastiveSettings, DirectSettings, PrototypeSettings
 from sweeps.plan.configurations import base_values, configuration, listed_values, swept
+from sweeps.plan.kinds import trial_kind
 from sweeps.plan.load import config_hash, load_plan, plan_hash, to_yaml
 from sweeps.plan.settings import Plan
 from sweeps.search import make_proposer
@@ -36,6 +37,21 @@ def test_a_key_of_one_kind_is_kept_for_it_and_is_no_part_of_another(write):
     assert configuration(plan, {"head.kind": "contrastive"}).head == ContrastiveSettings(centre=0.0, temperature=0.2)
     assert config_hash(plan.base) == config_hash(without.base)
     assert plan_hash(plan) != plan_hash(without)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"head.kind": "contrastive"},
+        {"head": {"kind": "contrastive"}},
+        {"head": {"centre": 0.0}},
+        {"head": {"kind": "direct"}, "head.kind": "contrastive"},
+    ],
+)
+def test_the_kind_of_a_trial_is_that_of_its_configuration(write, values):
+    plan = load_plan(write(TEXT.replace("kind: prototype,", "kind: direct,").replace("centre: 0, ", "")))
+    assert trial_kind("head", plan.base.head.kind, values) == configuration(plan, values).head.kind
 
 
 def test_a_plan_with_keys_of_several_kinds_is_written_whole_and_read_back(write):

@@ -54,3 +54,17 @@ def test_names_are_neither_markup_nor_commands_of_the_terminal():
     assert "[dim]" in text
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+def test_of_many_trials_the_best_are_shown_and_the_others_are_counted():
+    rows = [
+        {"trial": trial, "category": name, "mean": (trial * 7 % 60) / 100, "std": 0.012}
+        for trial in range(60)
+        for name in ("pcb", "average")
+    ]
+    screen = io.StringIO()
+    table = SummaryTable(pd.DataFrame(rows), {trial: f"knob {trial}." for trial in range(60)}, title="sweep")
+    SafeConsole(file=screen, width=100, markup=False).print(table)
+    best = {trial for trial in range(60) if trial * 7 % 60 >= 10}
+    assert {trial for trial in range(60) if f" knob {trial}. " in screen.getvalue()} == best
+    assert "10 further trials are in summary.csv" in " ".join(screen.getvalue().split())

@@ -261,15 +261,18 @@ def test_the_rank_correlation_is_spearmans():
 
 def test_the_line_on_the_screen_says_what_chose_and_who_is_tied():
     folds, measured = frames(SCORES)
-    line = choice_line(plan("support"), folds, measured)
-    assert line == (
+
+    def line(plan, folds=folds):
+        return choice_line(plan, objective.ranking_by_objective(plan, folds, measured))
+
+    assert line(plan("support")) == (
         "trial 0: 51.5 ± 0.7 %, chosen by leave-one-out on the support images (85.0 %); "
         "1 of the 2 other trials cannot be told apart from it"
     )  # trial 2 is 70 points below on cap and 20 on tile, both twice: -45 on average, with an interval of 46
-    assert "selection on the test set; " in choice_line(plan(), folds, measured)
-    assert choice_line(plan("transfer"), folds, measured).startswith("trial 2: 21.5 ± 0.7 % on cap, chosen by")
+    assert "selection on the test set; " in line(plan())
+    assert line(plan("transfer")).startswith("trial 2: 21.5 ± 0.7 % on cap, chosen by")
     alone = folds[folds["trial"] == 0]
-    assert choice_line(plan(), alone, measured) == "trial 0 is the only one: nothing was chosen"
+    assert line(plan(), alone) == "trial 0 is the only one: nothing was chosen"
 
 
 # --- no queries at all
