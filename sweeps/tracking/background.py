@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 from filelock import FileLock, Timeout
 
@@ -22,68 +31,113 @@ from sweeps.tracking.uri import check_tracking, is_server, one_line
 
 _PERIOD, _LONGEST = 1.0, 30.0  # seconds between two deliveries; the longest pause while MLflow is away
 _LOCK = ".mlflow.lock"
+_NICE = 10  # folds and their driver come first
+
+PROCESSES = multiprocessing.get_context("spawn")  # a driver has threads, and cannot be forked
 
 
-class MlflowSync(threading.Thread):
-    """Delivers a sweep's results while it runs. Whatever happens to MLflow does not concern the sweep.
+class MlflowSync:
+    """Delivers a sweep's results while it runs, in a process of its own: of a trial MLflow takes as long as the driver.
 
-    Leaving its context without `finish` closes as killed what was not closed before.
+    Whatever happens to MLflow, or to that process, does not concern the sweep. Leaving its context without `finish`
+    closes as killed what was not closed before.
 
     Args:
         out: the sweep's folder.
         plan: as resolved.
         uri: MLflow tracking URI; None delivers nothing.
+
+    Attributes:
+        page: once all is delivered, where the runs are to be seen, below a server's address.
     """
 
     def __init__(self, out: Path, plan: Plan, uri: str | None) -> None:
-        super().__init__(daemon=True, name="mlflow-sync")
-        self._delivery = Delivery(out, plan, uri) if uri else None
+        self._out, self._plan, self._uri = out, plan, uri
         self._lock = FileLock(out / _LOCK, timeout=0)
-        self._ending = threading.Event()
-        self._patience = plan.resources.tracking_patience
+        self._process: BaseProcess | None = None
         self._finished = False
-
-    @property
-    def page(self) -> str | None:
-        """Where the runs are to be seen, below a server's address; None where MLflow has not answered."""
-        return self._delivery.page if self._delivery else None
-
-    def run(self) -> None:
-        """Deliver what is new, again and again; longer and longer pauses while that fails."""
-        pause = _PERIOD
-        while self._delivery and not self._ending.wait(pause):
-            pause = _PERIOD if try_to_deliver(self._delivery, ended=False) is None else min(2 * pause, _LONGEST)
+        self.page: str | None = None
 
     def finish(self, *, patient: bool = True) -> str | None:
         """Deliver the rest. In one line what is not delivered, and why, where MLflow does not answer for a while."""
         self._finished = True
-        self._ending.set()
-        if self._delivery is None:
-            return None
-        self.join()
-        self._delivery.stop_measuring()
-        return deliver_all(self._delivery, self._patience if patient else 0.0)
+        return self._end(self._plan.resources.tracking_patience if patient else 0.0)
 
     def __enter__(self) -> MlflowSync:
         try:
             self._lock.acquire()
         except Timeout:
             raise BadInput(f"{self._lock.lock_file}: another fsamc works on this folder; wait for its end") from None
-        if self._delivery:
-            self.start()
+        if self._uri:
+            self._orders, orders = PROCESSES.Pipe()
+            what = self._out, self._plan, self._uri, orders
+            self._process = PROCESSES.Process(target=deliver_until_ended, args=what, name="mlflow-sync", daemon=True)
+            with _without_interrupts():
+                self._process.start()
+            orders.close()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if not self._finished and self._delivery:
-                self._ending.set()
-                self.join()
-                self._delivery.stop_measuring()
-                deliver_all(self._delivery, 0.0)
+            if not self._finished:
+                self._end(0.0)
         finally:
+            if self._process:
+                self._process.kill()  # it has nothing left to do, or was not waited for
+                self._process.join()
             self._lock.release()
+
+    def _end(self, patience: float) -> str | None:
+        """Have the rest delivered; here, where the process has died."""
+        if self._uri is None:
+            return None
+        try:
+            self._orders.send(patience)
+            reason, self.page = self._orders.recv()
+        except (EOFError, OSError):
+            delivery = Delivery(self._out, self._plan, self._uri)
+            reason, self.page = deliver_all(delivery, patience), delivery.page
+        return cast("str | None", reason)
+
+
+def deliver_until_ended(out: Path, plan: Plan, uri: str, orders: Connection) -> None:
+    """Deliver what is new again and again, with longer and longer pauses while that fails; at the order the rest.
+
+    In a process by itself, which does not outlive the one that started it.
+
+    Args:
+        out: the sweep's folder.
+        plan: as resolved.
+        uri: MLflow tracking URI.
+        orders: the order is the patience in seconds; the answer what is left and why, or None, and `Delivery.page`.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(_NICE)
+    delivery, pause = Delivery(out, plan, uri), _PERIOD
+    while not orders.poll(pause):
+        pause = _PERIOD if try_to_deliver(delivery, ended=False) is None else min(2 * pause, _LONGEST)
+    patience = orders.recv()
+    delivery.stop_measuring()
+    orders.send((deliver_all(delivery, patience), delivery.page))
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all processes, from one that is started now: it is the sweep that ends."""
+    resource_tracker.ensure_running()  # which lets them through again, the first time
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def deliver_all(delivery: Delivery, patience: float) -> str | None:

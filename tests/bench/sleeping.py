@@ -64,9 +64,10 @@ class Sleeper:
 
 @ray.remote
 def _sleep(shared: Materials, fold: Fold, seconds: float) -> str:
-    """Sleep, and write a result as a fold does."""
-    time.sleep(seconds)
+    """Sleep, and write a result as a fold does; to make it up is part of the sleep."""
+    end = time.monotonic() + seconds
     text = made_up(shared, fold, seconds).to_json()
+    time.sleep(max(0.0, end - time.monotonic()))
     key = fold.inputs(shared.categories, shared.textures).key
     Store(shared.results[0]).put_text("fold", key, text)
     return text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 from unittest import mock
 
@@ -34,6 +36,7 @@ from sweeps.plan.load import load_plan
 from sweeps.search.storage import StudyStorage
 from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
+from tests.sweeps.copies import CopyingProcesses
 
 # Two heads, and two means of the support: 4 trials x 2 categories x 2 seeds. Epochs give a fold tenths of a second.
 PLAN: dict[str, Any] = {
@@ -218,24 +221,29 @@ def copied_databases() -> Iterator[None]:
 
     def copy(database: Path) -> None:
         if not database.exists():
-            database.write_bytes(_empty_database(MlflowClient))
+            shutil.copy(_empty_database(MlflowClient), database)
 
     def opened(storage: StudyStorage, text: str) -> BaseStorage:
         url = make_url(text)
         if url.drivername == "sqlite" and not Path(url.database).exists():
-            Path(url.database).write_bytes(_empty_database(RDBStorage))
+            shutil.copy(_empty_database(RDBStorage), url.database)
         return open_study(storage, text)
 
-    with mock.patch("sweeps.tracking.uri._create_whole", copy), mock.patch.object(StudyStorage, "_rdb", opened):
+    processes = CopyingProcesses(lambda: _empty_database(MlflowClient))
+    with (
+        mock.patch("sweeps.tracking.uri._create_whole", copy),
+        mock.patch("sweeps.tracking.background.PROCESSES", processes),
+        mock.patch.object(StudyStorage, "_rdb", opened),
+    ):
         yield
 
 
 @cache
-def _empty_database(made_by: Callable[[str], object]) -> bytes:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.db"
-        made_by(f"sqlite:///{file}")
-        return file.read_bytes()
+def _empty_database(made_by: Callable[[str], object]) -> Path:
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    made_by(f"sqlite:///{folder / 'empty.db'}")
+    return folder / "empty.db"
 
 
 def assert_same_results(out: Path, reference: Path) -> None:
