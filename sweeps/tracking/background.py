@@ -23,6 +23,7 @@ from fsamc.counting import counted
 from fsamc.errors import BadInput
 from sweeps.checks.disk import check_addressable, check_databases
 from sweeps.errors import Unfinished
+from sweeps.gently import run_gently
 from sweeps.plan.load import load_plan
 from sweeps.plan.settings import Plan
 from sweeps.results.reader import SweepReader
@@ -31,8 +32,8 @@ from sweeps.tracking.uri import check_tracking, is_server, one_line
 
 _PERIOD, _LONGEST = 1.0, 30.0  # seconds between two deliveries; the longest pause while MLflow is away
 _LOCK = ".mlflow.lock"
-_NICE = 10  # folds and their driver come first
 
+_DELIVER = "sweeps.tracking.background:deliver_until_ended"
 PROCESSES = multiprocessing.get_context("spawn")  # a driver has threads, and cannot be forked
 
 
@@ -70,8 +71,8 @@ class MlflowSync:
             raise BadInput(f"{self._lock.lock_file}: another fsamc works on this folder; wait for its end") from None
         if self._uri:
             self._orders, orders = PROCESSES.Pipe()
-            what = self._out, self._plan, self._uri, orders
-            self._process = PROCESSES.Process(target=deliver_until_ended, args=what, name="mlflow-sync", daemon=True)
+            what = _DELIVER, self._out, self._plan, self._uri, orders
+            self._process = PROCESSES.Process(target=run_gently, args=what, name="mlflow-sync", daemon=True)
             with _without_interrupts():
                 self._process.start()
             orders.close()
@@ -114,7 +115,6 @@ def deliver_until_ended(out: Path, plan: Plan, uri: str, orders: Connection) -> 
         orders: the order is the patience in seconds; the answer what is left and why, or None, and `Delivery.page`.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(_NICE)
     delivery, pause = Delivery(out, plan, uri), _PERIOD
     while not orders.poll(pause):
         pause = _PERIOD if try_to_deliver(delivery, ended=False) is None else min(2 * pause, _LONGEST)
