@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 _NICE = 10
@@ -12,5 +12,4 @@ _NICE = 10
 def run_gently(target: str, *args: Any) -> None:
     """Call the function `target`, MODULE:NAME, with the lowest claims on the processor; in a process of its own."""
     os.nice(_NICE)
-    module, _, name = target.partition(":")
-    getattr(import_module(module), name)(*args)
+    resolve_name(target)(*args)

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from markupsafe import escape as markup
 from mlflow.entities import Metric
 from mlflow.tracking.context.git_context import GitRunContext
@@ -89,22 +88,22 @@ class ParentRun:
         saved, ended = SweepReader(self._out), (self._out / "summary.csv").exists()
         chosen = chosen_metrics(saved.board) if ended else {}
         if status != "KILLED":  # else the values may change, and MLflow would keep both
-            runs.log(run, metrics=self._metrics(chosen, saved.folds))
+            runs.log(run, metrics=self._metrics(chosen, saved))
         best = int(chosen["best_trial"]) if chosen else None
         runs.tag(run, {MLFLOW_RUN_NOTE: parent_note(self._out, self._plan, best), DELIVERED: mark})
         runs.close(run, status, _ended(self._out))
 
-    def _metrics(self, chosen: Mapping[str, float], folds: pd.DataFrame) -> list[Metric]:
+    def _metrics(self, chosen: Mapping[str, float], saved: SweepReader) -> list[Metric]:
         """Return what was chosen, and the best trial's accuracies under the names that they have in its own run.
 
         Their step is the number of trials that were chosen among: a sweep that goes on has others.
         """
-        among = sum(record.done for record in SweepReader(self._out).trials)
-        at = _ended(self._out) or 0
+        among = sum(record.done for record in saved.trials)
+        at, folds = _ended(self._out) or 0, saved.folds
         of_best = (
             accuracies(tables.averages_of(folds[folds["trial"] == chosen["best_trial"]]), at, among) if chosen else []
         )
-        numbers = {**chosen, **_recommended(self._out, chosen)}
+        numbers = {**chosen, **_recommended(saved, chosen)}
         return [*of_best, *(Metric(name, value, at, among) for name, value in numbers.items())]
 
     def _log_inputs(self, runs: Runs) -> None:
@@ -131,13 +130,12 @@ class ParentRun:
                 yield file
 
 
-def _recommended(out: Path, chosen: Mapping[str, float]) -> dict[str, float]:
+def _recommended(saved: SweepReader, chosen: Mapping[str, float]) -> dict[str, float]:
     """Return the trial in best.yaml, and of a final its accuracy there with the ends of its interval."""
-    saved = SweepReader(out)
     recommended = saved.recommended if chosen else None
     if recommended is None:
         return {}
-    final, numbers = read_final(out, saved.notes), {"recommended_trial": float(recommended.trial)}
+    final, numbers = read_final(saved.out, saved.notes), {"recommended_trial": float(recommended.trial)}
     if final is None or (number := final.of(recommended.trial)) is None:
         return numbers
     return numbers | {"final_accuracy": number.mean, "final_low": number.low, "final_high": number.high}

@@ -30,10 +30,16 @@ class CopyingProcesses:
         return FORKED.Process(target=_on_copies, args=(self._empty(), target, args), **more)
 
 
-def _on_copies(empty: Path, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+def copying(empty: Callable[[], Path]) -> Any:
+    """Patch this process: MLflow's new databases are copies of what `empty` returns."""
+
     def copy(database: Path) -> None:
         if not database.exists():
-            shutil.copy(empty, database)
+            shutil.copy(empty(), database)
 
-    with mock.patch("sweeps.tracking.uri._create_whole", copy):
+    return mock.patch("sweeps.tracking.uri._create_whole", copy)
+
+
+def _on_copies(empty: Path, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+    with copying(lambda: empty):
         target(*args)

@@ -36,7 +36,7 @@ from sweeps.plan.load import load_plan
 from sweeps.search.storage import StudyStorage
 from tests import one_ray
 from tests.fsamc.layouts import TinyNetwork, export_program, write_category, write_textures
-from tests.sweeps.copies import CopyingProcesses
+from tests.sweeps.copies import CopyingProcesses, copying
 
 # Two heads, and two means of the support: 4 trials x 2 categories x 2 seeds. Epochs give a fold tenths of a second.
 PLAN: dict[str, Any] = {
@@ -219,20 +219,18 @@ def copied_databases() -> Iterator[None]:
     """Databases of MLflow and Optuna that are new in this process are copies of one: tables take seconds to be made."""
     open_study = StudyStorage._rdb
 
-    def copy(database: Path) -> None:
-        if not database.exists():
-            shutil.copy(_empty_database(MlflowClient), database)
-
     def opened(storage: StudyStorage, text: str) -> BaseStorage:
         url = make_url(text)
         if url.drivername == "sqlite" and not Path(url.database).exists():
             shutil.copy(_empty_database(RDBStorage), url.database)
         return open_study(storage, text)
 
-    processes = CopyingProcesses(lambda: _empty_database(MlflowClient))
+    def empty() -> Path:
+        return _empty_database(MlflowClient)
+
     with (
-        mock.patch("sweeps.tracking.uri._create_whole", copy),
-        mock.patch("sweeps.tracking.background.PROCESSES", processes),
+        copying(empty),
+        mock.patch("sweeps.tracking.background.PROCESSES", CopyingProcesses(empty)),
         mock.patch.object(StudyStorage, "_rdb", opened),
     ):
         yield
