@@ -115,3 +115,33 @@ def on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def keep_trial_processes() -> Iterator[None]:
+    """Have Tune, in this context, end no trial's process before the sweep ends: the next trial has it.
+
+    By itself Tune ends the process of a trial that has ended where no trial waits for one at that moment, and the
+    process that is starting for a trial as soon as the trial can have another's. Where trials take less time than a
+    process takes to start, hardly one of those that are started for the rest of the sweep is ever used.
+    """
+    from ray.tune.execution.tune_controller import TuneController  # here: it takes longer to load than all the rest
+    from ray.tune.utils.object_cache import _ObjectCache
+
+    controller: Any = TuneController
+    actors: Any = _ObjectCache
+    reuse, cache = controller._maybe_reuse_cached_actor, actors.cache_object
+
+    def wait_for_its_own(self: Any, trial: Any) -> bool:
+        starts = trial in self._trial_to_actor and trial not in self._resetting_trials
+        return not starts and reuse(self, trial)
+
+    def cache_each(self: Any, resources: Any, actor: Any) -> bool:
+        self.increase_max(resources)
+        return bool(cache(self, resources, actor))
+
+    controller._maybe_reuse_cached_actor, actors.cache_object = wait_for_its_own, cache_each
+    try:
+        yield
+    finally:
+        controller._maybe_reuse_cached_actor, actors.cache_object = reuse, cache

@@ -14,6 +14,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.stopper import Stopper
 
 from cluster.fold_service import FoldRunner
+from cluster.ray_private import keep_trial_processes
 from sweeps.plan.settings import Plan
 from sweeps.trials.recorder import Recorder
 from sweeps.trials.stopping import EarlyStopping
@@ -74,7 +75,8 @@ def run_trials(
         ),
     )
     try:
-        tuner.fit()
+        with keep_trial_processes():
+            tuner.fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         if (error := stopping.error or recorder.error) is not None:

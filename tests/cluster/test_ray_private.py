@@ -34,6 +34,9 @@ ATTRIBUTES = [
     "ray._raylet.AuthenticationTokenLoader.reset_cache",
     "ray._raylet.Config.initialize",
     "ray.job_submission.JobSubmissionClient._do_request",
+    "ray.tune.execution.tune_controller.TuneController._maybe_reuse_cached_actor",
+    "ray.tune.utils.object_cache._ObjectCache.cache_object",
+    "ray.tune.utils.object_cache._ObjectCache.increase_max",
 ]
 
 
