@@ -187,8 +187,7 @@ class Recorder(NotPickled, tune.Callback):
         del self._running[running.number]
         scored, planned = len(running.rows), running.planned
         how = f"stopped after {scored} of {planned} folds: {reason}"
-        standings = self._stopping.standings
-        estimate, by_place = standings.estimate(running.number), standings.by_place(running.number)
+        estimate, by_place = self._stopping.estimates[running.number], self._stopping.standings.by_place(running.number)
         self._folder.done(running.number, stopped=how, estimate=estimate)
         self._proposer.prune(running.number, estimate, folds=by_place, seconds=running.seconds())
         self.ended.add(running.number)

@@ -72,7 +72,9 @@ class EarlyStopping(NotPickled, FIFOScheduler):
 
     Attributes:
         reasons: why a trial was stopped, by its number.
-        standings: who has scored what; its `estimate` is what a stopped trial is taken for.
+        estimates: what it was taken for at that moment (`Standings.estimate`). Later, others may have come further, and
+            how far depends on the machine.
+        standings: who has scored what.
         error: what was raised here and nobody expects, as `Recorder.error`.
     """
 
@@ -81,6 +83,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
         self._plan, self._averaged = plan, averaged or {}
         self.standings = Standings()
         self.reasons: dict[int, str] = {}
+        self.estimates: dict[int, float] = {}
         self.error: Exception | None = None
         self._rule = make_rule(plan.search, self.standings, folds)
         self._failed: set[int] = set()
@@ -180,7 +183,7 @@ class EarlyStopping(NotPickled, FIFOScheduler):
             return
         reason = self._tell(number, place, score)
         if reason is not None and number not in self._failed:  # a failure must not pass unnoticed
-            self.reasons[number] = reason
+            self.reasons[number], self.estimates[number] = reason, self.standings.estimate(number)
             if self._line:
                 self._line.end(number)
 

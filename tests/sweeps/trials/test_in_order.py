@@ -65,8 +65,8 @@ def test_a_trial_that_has_ended_or_has_no_folds_keeps_nobody_waiting():
     assert taken(order) == [(2, 0)]
 
 
-def judge(kind: str, shuffled: int | None) -> tuple[dict[int, str], list[tuple[int, int]]]:
-    """Who is stopped, and which folds belong in the table, if eight trials' folds arrive in some order."""
+def judge(kind: str, shuffled: int | None) -> tuple[dict[int, str], dict[int, float], list[tuple[int, int]]]:
+    """Who is stopped, taken for what, and which folds belong in the table, if eight trials arrive in some order."""
     search = Search(algorithm="grid", stopping=Stopping(kind=kind, confidence=0.8))
     stopping = EarlyStopping(Plan(name="p", search=search), folds=len(FOLDS))
     rng = np.random.default_rng(5)
@@ -86,15 +86,15 @@ def judge(kind: str, shuffled: int | None) -> tuple[dict[int, str], list[tuple[i
         trial = SimpleNamespace(config={"number": number, "values": {"n": number}, "folds": FOLDS})
         stopping.on_trial_result(None, trial, {"outcome": outcome(FOLDS[place], min(1.0, scores[number, place]))})
         told += [(one, FOLDS.index(came.fold)) for one, came in stopping.judged()]
-    return stopping.reasons, told
+    return stopping.reasons, stopping.estimates, told
 
 
 @pytest.mark.parametrize("kind", ["race", "proved", "asha", "median"])
 def test_of_a_grid_the_same_trials_are_stopped_for_the_same_reason_in_whatever_order_folds_arrive(kind):
-    reasons, told = judge(kind, None)
-    assert reasons
+    reasons, estimates, told = judge(kind, None)
+    assert reasons.keys() == estimates.keys() != set()
     for seed in range(5):
-        assert judge(kind, seed) == (reasons, told)
+        assert judge(kind, seed) == (reasons, estimates, told)
 
 
 def test_nothing_begins_before_the_base_has_ended_where_folds_are_drawn_by_what_it_lost():
