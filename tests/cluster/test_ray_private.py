@@ -11,6 +11,7 @@ from pkgutil import resolve_name
 import pytest
 import ray
 from ray.job_submission import JobSubmissionClient
+from ray.tune.execution.tune_controller import TuneController
 
 from cluster import PACKAGES, ray_private
 
@@ -66,3 +67,7 @@ def test_a_request_of_the_job_client_takes_a_timeout():
 def test_no_other_module_uses_a_private_name():
     users = {file for name in PACKAGES for file in (ROOT / name).rglob("*.py") if PRIVATE.search(file.read_text())}
     assert users == {OURS}
+
+
+def test_the_controller_of_trials_has_what_tells_which_processes_start():
+    assert {"_trial_to_actor", "_resetting_trials"} <= set(TuneController.__init__.__code__.co_names)

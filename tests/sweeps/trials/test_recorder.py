@@ -216,9 +216,14 @@ def test_a_trial_that_was_stopped_early_is_done_and_stands_for_its_estimate(benc
     bench.stopping.standings.enter(1, folds)
     bench.report(second, 2, 3)
     bench.stopping.standings.tell(1, folds[2], 0.3)
-    bench.stopping.reasons[1], bench.stopping.estimates[1] = "far below", 0.31
+    estimate = bench.stopping.standings.estimate(1)
+    assert estimate == pytest.approx(0.3)
+    bench.stopping.reasons[1], bench.stopping.estimates[1] = "far below", estimate
+    bench.stopping.standings.enter(2, folds)
+    for place, score in zip(folds, (0.9, 0.9, 0.6, 0.9), strict=True):
+        bench.stopping.standings.tell(2, place, score)
+    assert bench.stopping.standings.estimate(1) == pytest.approx(0.525), "which comes too late to count"
     bench.complete(second)
-    estimate = 0.31  # of the moment when it was stopped
     assert bench.told.calls[2:] == [
         ("pruned", 1, estimate, estimate, {"folds": {2: 0.3}, "seconds": 0.5}),
         ("stopped", 1, "stopped after 1 of 4 folds: far below", estimate, 3),
