@@ -14,6 +14,7 @@ for every choice would take.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,9 +25,11 @@ from fsamc.seeds import numpy_generator, torch_generator
 
 BLOCK = 4096  # rows brought up to date in a round
 SEGMENT = 512  # choices per matrix product: 1024 rows by 512 choices stay in a core's cache
-CHUNK = 1024  # rows per matrix product
+CHUNK = 2048  # rows per matrix product
+GROUP = 64  # choices of which only the nearest is looked at first
 NOISE = 4 * float(np.finfo(np.float32).eps)  # error of |a|^2 + |b|^2 - 2ab, as a share of |a|^2 + |b|^2
 TOLERANCE = 1e-5  # relative error of a squared distance from which on it is computed again
+SAMPLE = 4096  # rows among which the centre is one
 SMALLEST, LARGEST = 2.0**-40, 2.0**50  # between which squares of distances are far from float32's ends
 PAIRS = 16384  # differences of rows held at once
 
@@ -106,21 +109,34 @@ def greedy_coreset(points: Tensor | np.ndarray, count: int, starts: np.ndarray, 
         raise ValueError(f"expected points [N, D] and a count in 1..N, found {tuple(rows.shape)} and {count}")
     if first.ndim != 1 or not len(first) or first.min() < 0 or first.max() >= len(rows):
         raise ValueError(f"expected one or more starts in 0..{len(rows) - 1}, found {first.tolist()}")
-    if not torch.stack(rows.aminmax()).isfinite().all():
+    largest = float(torch.stack(rows.aminmax()).abs().max())
+    if not math.isfinite(largest):
         raise ValueError("expected finite points, found NaN or infinity")
-    search = _FarthestFirst(_within_range(rows), count, torch.from_numpy(first))
+    search = _FarthestFirst(_within_range(rows, largest), count, torch.from_numpy(first))
     while search.done < count:
         search.play_round(block)
     return search.chosen
 
 
-def _within_range(rows: Tensor) -> Tensor:
+def _within_range(rows: Tensor, largest: float) -> Tensor:
     """Scale rows by a power of two, which changes no choice, where float32 does not hold the squares of distances."""
-    largest = float(rows.abs().max())
     if largest == 0 or SMALLEST < largest < LARGEST:
         return rows
     halvings = math.frexp(largest)[1]
     return rows.ldexp(torch.tensor(-(halvings // 2))).ldexp(torch.tensor(-(halvings - halvings // 2)))
+
+
+class _Rows(NamedTuple):
+    """Some of the points [n, D], less the centre [n, D], and the squared norms of these [n]; float32."""
+
+    points: Tensor
+    centred: Tensor
+    norms: Tensor
+
+    def at(self, places: np.ndarray) -> _Rows:
+        """Copy those at these places, int64 [m]."""
+        index = torch.from_numpy(places).to(self.points.device)
+        return _Rows(*(one.index_select(0, index) for one in self))
 
 
 class _FarthestFirst:
@@ -128,6 +144,7 @@ class _FarthestFirst:
 
     Attributes:
         chosen: int64 [count], the first `done` are valid.
+        choices: these points. The rest are infinitely far from everything.
         bounds: [N], upper bounds of the distances to the nearest choice; -inf for a row that is chosen.
         seen: int64 [N], how many choices each bound takes into account.
     """
@@ -135,24 +152,26 @@ class _FarthestFirst:
     def __init__(self, points: Tensor, count: int, starts: Tensor) -> None:
         self.points = points
         # Small numbers have small rounding errors. A row of the data as the centre keeps integers integers.
-        centre = points[(points - points.mean(dim=0)).square().sum(dim=1).argmin()]
-        self.centred = points - centre
-        self.norms = self.centred.square().sum(dim=1)
+        some = points[:: -(-len(points) // SAMPLE)]
+        self.centre = some[(some - points.mean(dim=0)).square().sum(dim=1).argmin()]
         self.bounds = _initial_distances(points, starts)
         self.seen = np.zeros(len(points), dtype=np.int64)
         self.chosen = np.zeros(count, dtype=np.int64)
-        self.chosen_centred = points.new_empty(count, points.shape[1])
-        self.chosen_norms = points.new_empty(count)
+        blank = points.new_zeros(count + GROUP, points.shape[1])
+        self.choices = _Rows(blank, blank.clone(), points.new_full((len(blank),), torch.inf))
         self.scratch = points.new_empty(CHUNK * SEGMENT)
         self.done = 0
 
     def play_round(self, block: int) -> None:
         """Choose at least one row, or lower at least one bound."""
-        candidates, level, outside = self._largest_bounds(min(block, len(self.points) - self.done))
-        self._refresh(candidates, level)
-        candidates = candidates[self.bounds[candidates] >= level]
-        if len(candidates):
-            self._choose(candidates, level, outside)
+        numbers, level, outside = self._largest_bounds(min(block, len(self.bounds) - self.done))
+        points = self.points.index_select(0, torch.from_numpy(numbers).to(self.points.device))
+        centred = points - self.centre
+        rows = _Rows(points, centred, centred.square().sum(dim=1))
+        self._refresh(numbers, rows, level)
+        high = np.flatnonzero(self.bounds[numbers] >= level)
+        if len(high):
+            self._choose(numbers[high], rows.at(high), level, outside)
 
     def _largest_bounds(self, size: int) -> tuple[np.ndarray, float, int]:
         """Return the `size` first rows by (bound, row number), sorted by number.
@@ -167,64 +186,73 @@ class _FarthestFirst:
         outside = tied[len(tied) - (len(reach) - size)]
         return reach[(self.bounds[reach] > level) | (reach < outside)], level, int(outside)
 
-    def _refresh(self, rows: np.ndarray, level: float) -> None:
+    def _refresh(self, numbers: np.ndarray, rows: _Rows, level: float) -> None:
         """Lower the bounds of `rows` by the choices they have missed, each until it is true or below the level."""
-        seen, bounds = self.seen[rows], self.bounds[rows]
+        seen, bounds = self.seen[numbers], self.bounds[numbers]
         for begin in range(seen.min(), self.done, SEGMENT):
             end = min(begin + SEGMENT, self.done)
             behind = np.flatnonzero((seen < end) & (bounds >= level) & (bounds > 0))
             for start in range(0, len(behind), CHUNK):
                 part = behind[start : start + CHUNK]
-                bounds[part] = np.minimum(bounds[part], self._to_nearest_choice(rows[part], begin, end))
+                bounds[part] = self._lowered(bounds[part], rows, part, begin, end)
             seen[behind] = end
-        self.seen[rows], self.bounds[rows] = seen, bounds
+        self.seen[numbers], self.bounds[numbers] = seen, bounds
 
-    def _to_nearest_choice(self, rows: np.ndarray, begin: int, end: int) -> np.ndarray:
-        """Distance from each of `rows` to the nearest of the choices begin..end-1."""
-        index = torch.from_numpy(rows).to(self.points.device)
-        norms, others = self.norms.index_select(0, index), self.chosen_norms[begin:end]
-        apart = self.scratch[: len(rows) * (end - begin)].view(len(rows), end - begin)
-        torch.addmm(others, self.centred.index_select(0, index), self.chosen_centred[begin:end].T, alpha=-2, out=apart)
-        nearest = apart.amin(dim=1)
-        distances = nearest + norms
-        noise = NOISE * (norms + others.max())
-        close = (distances < noise / TOLERANCE).nonzero()[:, 0]
+    def _lowered(self, bounds: np.ndarray, rows: _Rows, part: np.ndarray, begin: int, end: int) -> np.ndarray:
+        """Lower the bounds of a part of `rows` to their distances to the nearest of the choices begin..end-1."""
+        index = torch.from_numpy(part).to(rows.norms.device)
+        centred, norms = rows.centred.index_select(0, index), rows.norms.index_select(0, index)
+        width = -(-(end - begin) // GROUP) * GROUP
+        choices = _Rows(*(one[begin : begin + width] for one in self.choices))
+        apart = self.scratch[: len(bounds) * width].view(len(bounds), width)
+        torch.addmm(choices.norms, centred, choices.centred.T, alpha=-2, out=apart)
+        groups = apart.view(len(bounds), -1, GROUP)
+        smallest = groups.amin(dim=2)
+        nearest = smallest.amin(dim=1)
+        upper, distances = torch.from_numpy(bounds).to(apart.device), nearest + norms
+        noise = NOISE * (norms + choices.norms[: end - begin].max())
+        close = ((distances < noise / TOLERANCE) & (distances < upper + noise)).nonzero()[:, 0]
         if len(close):
-            row, choice = (apart[close] <= (nearest + 2 * noise)[close, None]).nonzero(as_tuple=True)
-            chosen = torch.from_numpy(self.chosen[begin:end]).to(index.device)
-            exact = self._difference(index[close][row], chosen[choice])
+            reach = (nearest + 2 * noise)[close, None]
+            row, group = (smallest[close] <= reach).nonzero(as_tuple=True)
+            pair, choice = (groups[close[row], group] <= reach[row]).nonzero(as_tuple=True)
+            row, choice = row[pair], group[pair] * GROUP + choice
+            exact = _difference(rows.points, index[close[row]], choices.points, choice)
             distances[close] = torch.full_like(noise[close], torch.inf).scatter_reduce(0, row, exact, "amin")
-        return distances.cpu().numpy()
+        return torch.minimum(upper, distances).cpu().numpy()
 
-    def _difference(self, left: Tensor, right: Tensor) -> Tensor:
-        """Squared norm of the difference of each pair of rows: slow, and right for near-duplicates far from 0."""
-        pairs = zip(left.split(PAIRS), right.split(PAIRS), strict=True)
-        return torch.cat([(self.points[a] - self.points[b]).square().sum(dim=1) for a, b in pairs])
-
-    def _choose(self, rows: np.ndarray, level: float, outside: int) -> None:
+    def _choose(self, numbers: np.ndarray, rows: _Rows, level: float, outside: int) -> None:
         """Farthest-first among `rows`, whose bounds are true, while no row outside can come before."""
-        index = torch.from_numpy(rows).to(self.points.device)
-        centred, norms = self.centred.index_select(0, index), self.norms.index_select(0, index)
-        apart = torch.addmm(norms, centred, centred.T, alpha=-2).add_(norms[:, None]).fill_diagonal_(torch.inf)
-        between, sizes, distances = apart.cpu().numpy(), norms.cpu().numpy(), self.bounds[rows]
+        apart = torch.addmm(rows.norms, rows.centred, rows.centred.T, alpha=-2)
+        apart.add_(rows.norms[:, None]).fill_diagonal_(torch.inf)
+        between, sizes, distances = apart.cpu().numpy(), rows.norms.cpu().numpy(), self.bounds[numbers]
         picks: list[int] = []
         while self.done + len(picks) < len(self.chosen):
             pick = int(distances.argmax())
-            if distances[pick] < level or (distances[pick] == level and rows[pick] > outside):
+            if distances[pick] < level or (distances[pick] == level and numbers[pick] > outside):
                 break
             noise = NOISE * (sizes + sizes[pick])
             may_shrink = (between[pick] <= distances + noise) & (distances > 0)
             close = np.flatnonzero((between[pick] < noise / TOLERANCE) & may_shrink)
             if len(close):
-                others = index[torch.from_numpy(close)]
-                between[pick, close] = self._difference(others, index[pick].expand(len(close))).cpu().numpy()
+                others = torch.from_numpy(close).to(apart.device)
+                exact = _difference(rows.points, others, rows.points, torch.full_like(others, pick))
+                between[pick, close] = exact.cpu().numpy()
             np.minimum(distances, between[pick], out=distances)
             distances[pick] = -np.inf
             picks.append(pick)
         now = slice(self.done, self.done + len(picks))
-        self.chosen[now], self.chosen_centred[now], self.chosen_norms[now] = rows[picks], centred[picks], norms[picks]
+        self.chosen[now] = numbers[picks]
+        for choice, row in zip(self.choices, rows.at(np.array(picks, dtype=np.int64)), strict=True):
+            choice[now] = row
         self.done += len(picks)
-        self.bounds[rows], self.seen[rows] = distances, self.done
+        self.bounds[numbers], self.seen[numbers] = distances, self.done
+
+
+def _difference(left: Tensor, rows: Tensor, right: Tensor, others: Tensor) -> Tensor:
+    """Squared norms of differences left[rows] - right[others]: slow, and right for near-duplicates far from 0."""
+    pairs = zip(rows.split(PAIRS), others.split(PAIRS), strict=True)
+    return torch.cat([(left[a] - right[b]).square_().sum(dim=1) for a, b in pairs])
 
 
 def _initial_distances(points: Tensor, starts: Tensor) -> np.ndarray:
