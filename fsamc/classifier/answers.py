@@ -17,12 +17,26 @@ from fsamc.classifier.fitting import Fitted, class_anchors
 from fsamc.classifier.pipeline import Seen
 from fsamc.classifier.prediction import Prediction, Region
 from fsamc.data.images import square_window, to_square
+from fsamc.data.preprocessing import Interpolation
 from fsamc.detectors.bank import anomaly_score
 from fsamc.features.networks.lookup import network_source
 from fsamc.representation.represented import Represented
 from fsamc.representation.views import grid_of
 
 MOST_REGIONS = 5  # of a picture that are named one by one
+
+
+@dataclass(frozen=True)
+class Squared:
+    """A picture at the network's size.
+
+    Attributes:
+        pixels: uint8 [S, S, 3].
+        size: height and width that it had, pixels.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -57,25 +71,28 @@ class Answering:
             elsewhere=self.fitted.elsewhere,
         )
 
-    def squares(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
-        """Bring pictures uint8 [H, W, 3] to the network's size, uint8 [n, S, S, 3]."""
+    def squared(self, pixels: np.ndarray) -> Squared:
+        """Bring a picture uint8 [H, W, 3] to the network's size."""
         features = self.fitted.pipeline.config.features
-        interpolation = network_source(features).preprocessing.interpolation
-        return np.stack([to_square(picture, features, interpolation) for picture in pixels])
+        return Squared(to_square(pixels, features, self._interpolation), (pixels.shape[0], pixels.shape[1]))
+
+    @cached_property
+    def _interpolation(self) -> Interpolation:
+        return network_source(self.fitted.pipeline.config.features).preprocessing.interpolation
 
     def encoded(self, pixels: Sequence[np.ndarray], *, views: Literal["support", "queries"]) -> np.ndarray:
         """Return what the head makes of pictures uint8 [H, W, 3], in these views: float32 [n, ...]."""
         support, queries = self.fitted.pipeline.config.views.with_auto("all")
-        seen = self.fitted.pipeline(self.squares(pixels), support if views == "support" else queries)
+        squares = np.stack([self.squared(picture).pixels for picture in pixels])
+        seen = self.fitted.pipeline(squares, support if views == "support" else queries)
         return self._related(seen.represented)[0]
 
-    def predictions(self, pictures: Sequence[tuple[str, np.ndarray]], *, alpha: float) -> list[Prediction]:
-        """Answer for pictures, each with its name and its pixels uint8 [H, W, 3]."""
-        pixels = [picture for _, picture in pictures]
-        seen = self.fitted.pipeline(self.squares(pixels), self.fitted.pipeline.config.views.with_auto("all")[1])
+    def predictions(self, pictures: Sequence[tuple[str, Squared]], *, alpha: float) -> list[Prediction]:
+        """Answer for pictures, each with its name."""
+        squares, sizes = np.stack([one.pixels for _, one in pictures]), [one.size for _, one in pictures]
+        seen = self.fitted.pipeline(squares, self.fitted.pipeline.config.views.with_auto("all")[1])
         encoded, scores = self._related(seen.represented)
         answers = self.calibration.answer(encoded.reshape(len(encoded), -1), scores, alpha=alpha)
-        sizes = [(picture.shape[0], picture.shape[1]) for picture in pixels]
         regions = self._regions(seen, sizes, alpha)
         classes, threshold = self.fitted.support.classes, self.fitted.threshold
         calibrated, anomalies = self.calibration.calibrated(alpha), anomaly_score(seen.distances).tolist()

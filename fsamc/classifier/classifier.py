@@ -141,11 +141,11 @@ class DefectClassifier:
         if not 0 < alpha < 1:
             raise BadInput(f"alpha: found {alpha}, expected a share between 0 and 1")
         answering = self.answering
-        for batch in read_ahead(named_pictures(images), self.config.features.batch):
-            named = [(name, pixels) for name, pixels in batch if not isinstance(pixels, str)]
+        for batch in read_ahead(named_pictures(images), self.config.features.batch, answering.squared):
+            named = [(name, squared) for name, squared in batch if not isinstance(squared, str)]
             with threads(self._compute):
                 answers = iter(answering.predictions(named, alpha=alpha) if named else ())
-            yield from (Unread(name, pixels) if isinstance(pixels, str) else next(answers) for name, pixels in batch)
+            yield from (Unread(name, one) if isinstance(one, str) else next(answers) for name, one in batch)
 
     def predict_proba(self, images: Pictures) -> np.ndarray:
         """Return the probability of each class, float64 [n, C], were the picture of one of `classes_`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from os import path as os_path
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import xxhash
@@ -21,6 +22,7 @@ from fsamc.data.pictures.decoding import picture_digest
 from fsamc.errors import BadInput
 from fsamc.store.digests import digest
 
+T = TypeVar("T")
 Pictures = str | Path | np.ndarray | Iterable["str | Path | np.ndarray"]
 """A folder (read with the folders in it), a file, an array uint8 [N, H, W, 3] or [H, W, 3], or an iterable of these."""
 
@@ -56,12 +58,17 @@ def named_pictures(pictures: Pictures) -> Iterator[NamedPicture]:
             yield from (NamedPicture(str(path)) for path in _files(Path(one)))
 
 
-def read_ahead(pictures: Iterator[NamedPicture], size: int) -> Iterator[list[tuple[str, np.ndarray | str]]]:
-    """Yield pictures in batches, the next one being decoded meanwhile; of one that cannot be read the reason."""
+def read_ahead(
+    pictures: Iterator[NamedPicture], size: int, prepare: Callable[[np.ndarray], T]
+) -> Iterator[list[tuple[str, T | str]]]:
+    """Yield what `prepare` makes of pictures uint8 [H, W, 3], by name and in batches, the next one read meanwhile.
+
+    Of a picture that cannot be read, the reason.
+    """
     with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = pool.submit(_read, list(islice(pictures, size)))
+        ahead = pool.submit(_read, list(islice(pictures, size)), prepare)
         while batch := ahead.result():
-            ahead = pool.submit(_read, list(islice(pictures, size)))
+            ahead = pool.submit(_read, list(islice(pictures, size)), prepare)
             yield batch
 
 
@@ -109,14 +116,15 @@ def category_of(good: Pictures, support: Mapping[str, Pictures], *, name: str, s
     return category.with_copies_grouped(digests)
 
 
-def _read(pictures: Sequence[NamedPicture]) -> list[tuple[str, np.ndarray | str]]:
-    def pixels(picture: NamedPicture) -> np.ndarray | str:
+def _read(pictures: Sequence[NamedPicture], prepare: Callable[[np.ndarray], T]) -> list[tuple[str, T | str]]:
+    def read(picture: NamedPicture) -> T | str:
         try:
-            return picture.read()
+            pixels = picture.read()
         except BadInput as error:
             return str(error)
+        return prepare(pixels)
 
-    return [(picture.name, pixels(picture)) for picture in pictures]
+    return [(picture.name, read(picture)) for picture in pictures]
 
 
 def _images(array: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ SAMPLE = 2048  # rows that the principal axes are computed from; these numbers c
 ITERATIONS = 3  # of the subspace iteration that computes them
 PANEL = 1024  # rows per matrix product, about
 SEGMENT = 64  # rows that are passed over together where the smallest of their products is out of reach
-PATCHES = 1024  # patches in float32 held at once
+PATCHES = 256  # patches in float32 held at once: so few stay in a core's cache
 CHANNELS = 128  # channels that are summed apart: a sum of n terms has a rounding error of n
 ROUNDING = 2.0**-24  # relative error of one float32 operation
 COARSE = 2.0**-7  # relative error of a sum that was rounded to bfloat16, with one bit to spare
@@ -181,7 +181,7 @@ def _projected(centred: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
     """
     first, squares = centred.new_zeros(len(centred), axes.shape[1]), centred.new_zeros(len(centred))
     for part, of_axes in zip(centred.split(CHANNELS, dim=1), axes.split(CHANNELS), strict=True):
-        first += part @ of_axes
+        first.addmm_(part, of_axes)
         squares += part.square().sum(dim=1)
     left = (squares - first.square().sum(dim=1)).clamp_(min=0).sqrt_()
     norm = squares.double().sqrt()

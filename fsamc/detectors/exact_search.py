@@ -13,12 +13,12 @@ from math import inf
 import numpy as np
 import torch
 
-from fsamc.detectors.distance_bounds import PATCHES, Bounds, bfloat16_is_fast
+from fsamc.detectors.distance_bounds import Bounds, bfloat16_is_fast
 
 AXES = 125  # principal axes, but no more than a quarter of the channels; these numbers change the time only
 COARSE_AXES = 185  # of a product in bfloat16, which costs less
 CROWD = 16  # where more than 1/16 of the rows are within reach of a query, the full product is faster
-CELLS = 1 << 22  # products held at once
+QUERIES, CELLS = 1024, 1 << 22  # queries and products held at once
 PAIRS = 256  # differences of rows held at once; so few stay in a core's cache
 SMALLEST, LARGEST = 2.0**-80, 2.0**120  # between which a float32 sum of squares has no underflow or overflow
 
@@ -53,7 +53,7 @@ class ExactSearch:
         Queries are read in blocks: a memory-mapped array is never held as a whole.
         """
         distances, indices = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
-        size = min(PATCHES, max(1, CELLS // len(self.rows)))
+        size = min(QUERIES, max(1, CELLS // len(self.rows)))
         for start in range(0, len(queries), size):
             block = slice(start, start + size)
             distances[block], indices[block] = self._search(float32(queries[block]))
@@ -81,10 +81,11 @@ class ExactSearch:
         distances = lengths(queries, self.rows[first])
         query, row = within.reach(distances)
         crowded = np.bincount(query, minlength=len(queries)) > crowd
-        query, row = query[~crowded[query]], row[~crowded[query]]
+        others = ~crowded[query] & (row != first[query])
+        query, row = query[others], row[others]
         parts = [slice(start, start + PAIRS) for start in range(0, len(query), PAIRS)]
-        others = [lengths(queries[query[part]], self.rows[row[part]]) for part in parts]
-        distances = np.concatenate([distances, *others])
+        further = [lengths(queries[query[part]], self.rows[row[part]]) for part in parts]
+        distances = np.concatenate([distances, *further])
         query, row = np.append(np.arange(len(queries)), query), np.append(first, row)
         order = np.lexsort((row, distances, query))
         best = order[np.searchsorted(query[order], np.arange(len(queries)))]

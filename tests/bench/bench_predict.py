@@ -3,7 +3,7 @@
     python -m tests.bench.bench_predict --data CATEGORY --backbone F.pt2
 
 A classifier is fitted to the good images of CATEGORY and its first photos of each defect class, in float32 and in
-bfloat16, and asked about others, pictures decoded ahead, on one thread. Processor seconds are printed beside
+bfloat16, and asked about others, pictures decoded ahead, on `--threads`. Processor seconds are printed beside
 wall seconds, which mean little on a machine that others use too.
 """
 
@@ -56,7 +56,7 @@ def main() -> None:
 def _measure(options: argparse.Namespace, precision: str, views: str, scratch: Path) -> None:
     knobs = {"features.backbone": str(options.backbone), "features.precision": precision, "views.queries": views}
     config = updated(FoldConfig(), {**knobs, "views.support": views})
-    config = config.model_copy(update={"compute": Compute(device="cpu", threads=1)})
+    config = config.model_copy(update={"compute": Compute(device="cpu", threads=options.threads)})
     classes = [folder for folder in sorted((options.data / "test").iterdir()) if folder.name != "good"]
     files = {folder.name: sorted(folder.iterdir()) for folder in classes}
     support = {name: paths[: options.shots] for name, paths in files.items()}
@@ -67,13 +67,13 @@ def _measure(options: argparse.Namespace, precision: str, views: str, scratch: P
     file = scratch / f"{precision}-{views}.fsamc"
     classifier.save(file)
     classifier.predict(next(iter(asked)))
-    answers, wall, processor = _timed(lambda: classifier.predict(asked), len(asked))
+    answers, wall, processor = _timed(lambda: classifier.predict(asked), len(asked), options.threads)
     right = float(np.mean([one.label == label for one, label in zip(answers, asked.values(), strict=True)]))
     squares = np.stack([to_square(read_image(path), config.features) for path in list(asked)[: config.features.batch]])
     network = load_backbone(config.features, "cpu")
     network.of_squares(squares)
     with threads(config.compute):
-        _, _, forward = _timed(lambda: network.of_squares(squares), len(squares))
+        _, _, forward = _timed(lambda: network.of_squares(squares), len(squares), options.threads)
     forward *= len(VIEWS[config.views.with_auto("all")[1]])
     print(
         f"{precision}, views {views}: {1e3 * wall:.0f} ms a picture, of processors {1e3 * processor:.0f}: "
@@ -84,9 +84,9 @@ def _measure(options: argparse.Namespace, precision: str, views: str, scratch: P
     print("    of processors: import {} s, load {} s, first picture {} s".format(*first))
 
 
-def _timed(work: Callable[[], T], count: int) -> tuple[T, float, float]:
+def _timed(work: Callable[[], T], count: int, threads: int) -> tuple[T, float, float]:
     """Return an answer, and wall and processor seconds for each of `count` things."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     wall, processor = time.perf_counter(), time.process_time()
     answer = work()
     return answer, (time.perf_counter() - wall) / count, (time.process_time() - processor) / count
@@ -98,6 +98,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--backbone", type=Path, required=True, help="torch.export program")
     parser.add_argument("--shots", type=int, default=5, help="photos of each class to learn from")
     parser.add_argument("--pictures", type=int, default=20, help="photos of each class to name")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
     return parser.parse_args()
 
 

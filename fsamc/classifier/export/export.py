@@ -170,9 +170,9 @@ def _compared(answering: Answering, run: Run, compared: ComparedPictures, tell: 
     answered, of_all = 0, counted(len(compared.pictures), "picture")
     for batch in _batches(compared.pictures, answering.fitted.pipeline.config.features.batch):
         tell(f"comparing answers: {answered} of {of_all}")
-        named = [(picture.name, picture.read()) for picture in batch]
+        named = [(picture.name, answering.squared(picture.read())) for picture in batch]
         ours = answering.predictions(named, alpha=0.1)
-        theirs = dict(zip(Outputs._fields, run(answering.squares([pixels for _, pixels in named])), strict=True))
+        theirs = dict(zip(Outputs._fields, run(np.stack([one.pixels for _, one in named])), strict=True))
         for row, one in enumerate(ours):
             if one.anomaly <= rounding:
                 empty.append(one.name)

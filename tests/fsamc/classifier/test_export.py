@@ -48,7 +48,7 @@ KINDS = [
 
 
 def squares(classifier: DefectClassifier, paths: list[Path]) -> np.ndarray:
-    return classifier.answering.squares([read_image(path) for path in paths])
+    return np.stack([classifier.answering.squared(read_image(path)).pixels for path in paths])
 
 
 def agree(outputs: Outputs, predictions: list[Prediction]) -> None:

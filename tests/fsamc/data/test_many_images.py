@@ -90,7 +90,7 @@ def test_no_more_than_the_next_batch_is_decoded_ahead(tmp_path, monkeypatch):
     endless = (tmp_path / "1.png" for _ in taken)
     read = pictures.read_image
     monkeypatch.setattr(pictures, "read_image", lambda path: decoded.append(path) or read(path))
-    batches = read_ahead(named_pictures(endless), 3)
+    batches = read_ahead(named_pictures(endless), 3, np.asarray)
     for number, batch in enumerate(islice(batches, 4), 1):
         assert len(batch) == 3
         assert len(decoded) <= 3 * (number + 1)

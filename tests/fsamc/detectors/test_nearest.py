@@ -68,7 +68,7 @@ def test_ties_go_to_the_lower_number(nearest):
 
 def test_half_precision_memory_maps_are_read_in_blocks(nearest, tmp_path, monkeypatch):
     monkeypatch.setattr("fsamc.detectors.nearest.QUERIES_PER_BLOCK", 256)
-    monkeypatch.setattr(exact_search, "PATCHES", 128)
+    monkeypatch.setattr(exact_search, "QUERIES", 128)
     np.save(tmp_path / "queries.npy", random_rows(7, 20000, 64).astype(np.float16))
     queries = np.load(tmp_path / "queries.npy", mmap_mode="r")
     bank = random_rows(8, 100, 64).astype(np.float16)
