@@ -21,7 +21,7 @@ class Representation(Settings):
     """
 
     parts: tuple[Part, ...] = Field(
-        ("residual", "centred"),
+        ("centred",),
         min_length=1,
         description="side by side: patches minus their nearest normal row, minus the mean normal patch, or raw",
     )
@@ -31,7 +31,7 @@ class Representation(Settings):
         "deviation, or as they are",
     )
     shrinkage: Share = Field(
-        0.02, description="covariance: share of its mean variance that stands in for it, so that it can be inverted"
+        0.005, description="covariance: share of its mean variance that stands in for it, so that it can be inverted"
     )
     patches: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0.0, lt=1.0)] | Literal["stable"] = Field(
         40,
@@ -43,7 +43,7 @@ class Representation(Settings):
         description="vectors: an anomalous patch counts by its distance beyond the first one left out, or as any other",
     )
     extent: float = Field(
-        0.3,
+        0.2,
         ge=0.0,
         description="vectors: weight of the profile of anomaly, how far the patches at growing ranks are from normal; "
         "0 leaves it out",

@@ -61,7 +61,7 @@ class CentredSettings(HeadSettings):
     """Base for heads that compare by cosine."""
 
     centre: Share = Field(
-        0.85, description="how far from the origin to the mean of the support lies the point that cosines are about"
+        0.95, description="how far from the origin to the mean of the support lies the point that cosines are about"
     )
 
 

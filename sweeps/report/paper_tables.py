@@ -165,8 +165,8 @@ def _ablation_row(config: FoldConfig) -> str:
 
 
 def _is_residual(config: FoldConfig) -> bool:
-    """Whether residuals are what the head sees, or part of it."""
-    return "residual" in config.representation.parts
+    """Whether what is normal has been taken off what the head sees, or off a part of it; `departures` says how."""
+    return set(config.representation.parts) != {"raw"}
 
 
 def _settings(config: FoldConfig) -> dict[str, Any]:

@@ -54,6 +54,7 @@ CHOSEN = {**PROTOTYPE, "views.support": "auto", "views.queries": "auto"}
 FLATTEN = {"head.pool": "flatten"}
 WIDE = {"head.hidden": (64, 32)}  # so that training does not hang on the rounding of a channel or two
 VANILLA = {"head.kind": "vanilla"}
+RESIDUAL = {"representation.parts": ("residual",)}
 MAML = {"head.kind": "maml", "pretrain.maml.tasks": 2, "pretrain.maml.inner_lr": 0.1}
 NAMED = {"features.backbone": "resnet18", "features.weights": "random"}
 DIRECT = {**NAMED, "head.kind": "direct", "head.epochs": 1, "head.lr": 1e-3}
@@ -151,7 +152,7 @@ KNOBS: dict[str, Bites | NoOp] = {
     "pretrain.max_rounds": Bites((2,)),
     "pretrain.queries": Bites((4,)),
     "pretrain.lr": Bites((1e-2,)),
-    "pretrain.stop_metric": Bites(("pairs",), {**VANILLA, "pretrain.stop_threshold": 0.65}),
+    "pretrain.stop_metric": Bites(("pairs",), {**VANILLA, "pretrain.stop_threshold": 0.65, **RESIDUAL}),
     "pretrain.maml.order": Bites(("first",), MAML),
     "pretrain.maml.inner_lr": Bites((0.01,), MAML),
     "pretrain.maml.inner_steps": Bites((2,), MAML),

@@ -106,7 +106,10 @@ def test_the_printed_averages_that_are_not_the_mean_of_their_rows():
         ({"head__kind": "maml", "shots": 5}, {13: "5"}),
         ({"head__kind": "prototype"}, {}),
         ({"representation__parts": ["residual", "centred"], "shots": 1}, {1: "1", 2: "1"}),
-        ({"representation__parts": ["centred"]}, {}),
+        (
+            {"representation__parts": ["centred"]},
+            {1: "2", 2: "2", 4: "contrastive residual pretraining", 5: "residual"},
+        ),
         ({"reference__kind": "padim"}, {}),
     ],
 )
