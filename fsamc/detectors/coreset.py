@@ -24,7 +24,7 @@ from fsamc.detectors.good_images import PatchRows
 from fsamc.seeds import numpy_generator, torch_generator
 
 BLOCK = 4096  # rows brought up to date in a round
-SEGMENT = 512  # choices per matrix product: 1024 rows by 512 choices stay in a core's cache
+SEGMENT = 512  # choices per matrix product; these numbers change the time only
 CHUNK = 2048  # rows per matrix product
 GROUP = 64  # choices of which only the nearest is looked at first
 NOISE = 4 * float(np.finfo(np.float32).eps)  # error of |a|^2 + |b|^2 - 2ab, as a share of |a|^2 + |b|^2

@@ -134,8 +134,7 @@ def facts(config: FoldConfig) -> dict[str, Any]:
     pretrained = pretrains(config)
     polygons = pretrained and config.pseudo.mask == "polygon"
     reference = config.reference.kind if _is_residual(config) else None
-    parts = None if _is_residual(config) else config.representation.parts
-    return cell | {"pretrained": pretrained, "polygons": polygons, "reference": reference, "parts": parts}
+    return cell | {"pretrained": pretrained, "polygons": polygons, "reference": reference}
 
 
 @cache

@@ -3,8 +3,8 @@
     python -m tests.bench.bench_predict --data CATEGORY --backbone F.pt2
 
 A classifier is fitted to the good images of CATEGORY and its first photos of each defect class, in float32 and in
-bfloat16, and asked about others, pictures decoded ahead, on `--threads`. Processor seconds are printed beside
-wall seconds, which mean little on a machine that others use too.
+bfloat16, and asked about others, pictures read ahead, on one thread or `--threads`. Processor seconds are printed
+beside wall seconds, which mean little on a machine that others use too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from fsamc.classifier.classifier import DefectClassifier
 from fsamc.config.compute import Compute
@@ -67,13 +66,13 @@ def _measure(options: argparse.Namespace, precision: str, views: str, scratch: P
     file = scratch / f"{precision}-{views}.fsamc"
     classifier.save(file)
     classifier.predict(next(iter(asked)))
-    answers, wall, processor = _timed(lambda: classifier.predict(asked), len(asked), options.threads)
+    answers, wall, processor = _timed(lambda: classifier.predict(asked), len(asked))
     right = float(np.mean([one.label == label for one, label in zip(answers, asked.values(), strict=True)]))
     squares = np.stack([to_square(read_image(path), config.features) for path in list(asked)[: config.features.batch]])
     network = load_backbone(config.features, "cpu")
     network.of_squares(squares)
     with threads(config.compute):
-        _, _, forward = _timed(lambda: network.of_squares(squares), len(squares), options.threads)
+        _, _, forward = _timed(lambda: network.of_squares(squares), len(squares))
     forward *= len(VIEWS[config.views.with_auto("all")[1]])
     print(
         f"{precision}, views {views}: {1e3 * wall:.0f} ms a picture, of processors {1e3 * processor:.0f}: "
@@ -84,9 +83,8 @@ def _measure(options: argparse.Namespace, precision: str, views: str, scratch: P
     print("    of processors: import {} s, load {} s, first picture {} s".format(*first))
 
 
-def _timed(work: Callable[[], T], count: int, threads: int) -> tuple[T, float, float]:
+def _timed(work: Callable[[], T], count: int) -> tuple[T, float, float]:
     """Return an answer, and wall and processor seconds for each of `count` things."""
-    torch.set_num_threads(threads)
     wall, processor = time.perf_counter(), time.process_time()
     answer = work()
     return answer, (time.perf_counter() - wall) / count, (time.process_time() - processor) / count

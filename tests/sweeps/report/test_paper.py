@@ -122,6 +122,7 @@ def test_a_trial_answers_the_cells_that_are_about_what_it_does(changes, expected
     [
         (1, "2", {"features.fit": "squash", "features.resize": None}, ["fit squash (crop)", "resize none (256)"]),
         (1, "2", {"finetune.epochs": {2: 10, 5: 15}}, ["finetune.epochs 10 (45)"]),
+        (1, "2", {"representation.parts": ["centred"]}, ["parts [centred] ([residual])"]),
         (1, "2", {"features.backbone": "resnet18", "pseudo.foreground": "auto", "detection.enabled": True}, []),
         (4, "contrastive residual pretraining", {"pretrain.maml.tasks": 3}, []),
         (3, "2", {"pretrain.enabled": False, "pretrain.max_rounds": 5, "pseudo.per_class": 7}, []),
